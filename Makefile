@@ -1,0 +1,122 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# vmk: make, make run, make test, make test-long, make bench, make install; MODE=release|debug|asan|ubsan|tsan
+MODE ?= release
+B := build/$(MODE)
+V ?= 0
+Q := $(if $(filter 1,$(V)),,@)
+
+CC ?= gcc
+WARN := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wvla -Wformat=2 -Wimplicit-fallthrough -Werror
+CPPFLAGS := -D_GNU_SOURCE -Ihypervisor -I. -DVMK_VERSION='"0.1"'
+CFLAGS := -std=gnu11 -g $(WARN) -fno-strict-aliasing -fstack-protector-strong -fPIE -pthread
+LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now
+CFLAGS_release := -O2 -D_FORTIFY_SOURCE=2 -DBT_TAIL_CALLS
+CFLAGS_debug := -O0
+CFLAGS_asan := -O1 -fsanitize=address -fno-omit-frame-pointer
+CFLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=undefined
+CFLAGS_tsan := -O1 -fsanitize=thread
+LDFLAGS_asan := -fsanitize=address
+LDFLAGS_ubsan := -fsanitize=undefined
+LDFLAGS_tsan := -fsanitize=thread
+CFLAGS += $(CFLAGS_$(MODE))
+LDFLAGS += $(LDFLAGS_$(MODE))
+# The interpreter keeps the guest's x87 state in the host's registers: no compiler-made FPU or SSE code there.
+CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
+
+# A part is a folder of *.c and *.S, made into build/MODE/lib<part>.a
+PARTS := lib api cpu dev disk vmx vmkernel tui shell vnc pam
+DIR_lib := hypervisor/lib
+DIR_api := hypervisor/api
+DIR_cpu := hypervisor/cpu
+DIR_dev := hypervisor/dev
+DIR_disk := hypervisor/disk
+DIR_vmx := hypervisor/vmx
+DIR_vmkernel := hypervisor/vmkernel
+DIR_tui := tui
+DIR_shell := shell
+DIR_vnc := vnc
+DIR_pam := pam
+
+# Programs: main file, the parts they link (in order) and the libraries. <dir>/main.c or <dir>/<name>_main.c never goes
+# into the part's archive.
+PROGRAMS := vmkernel vmk-vmx vmk-mks vmkstatus vmksh vmk-login
+MAIN_vmkernel := hypervisor/vmkernel/main.c
+USES_vmkernel := vmkernel pam api disk lib
+LIBS_vmkernel := -ljansson -lsystemd -lcrypt -lpam
+MAIN_vmk-vmx := hypervisor/vmx/main.c
+USES_vmk-vmx := vmx dev vmx cpu disk api lib
+LIBS_vmk-vmx := -ljansson -lsystemd -lseccomp
+MAIN_vmk-mks := vnc/main.c
+USES_vmk-mks := vnc api lib
+LIBS_vmk-mks := -lvncserver -ljansson
+MAIN_vmkstatus := tui/main.c
+USES_vmkstatus := tui pam api lib
+LIBS_vmkstatus := -lncursesw -ltinfo -ljansson
+MAIN_vmksh := shell/main.c
+USES_vmksh := shell pam api lib
+LIBS_vmksh := -lreadline -ljansson
+MAIN_vmk-login := pam/login_main.c
+USES_vmk-login := pam api lib
+LIBS_vmk-login := -lpam -lcrypt -ljansson
+
+mains := $(foreach p,$(PROGRAMS),$(MAIN_$(p)))
+# pam_vmk.c is the PAM module, its own shared object.
+src = $(sort $(filter-out $(mains) pam/pam_vmk.c,$(wildcard $(DIR_$(1))/*.c $(DIR_$(1))/*.S)))
+objs = $(addprefix $(B)/obj/,$(addsuffix .o,$(basename $(call src,$(1)))))
+archive = $(B)/lib$(1).a
+
+.PHONY: all
+all: $(addprefix $(B)/bin/,$(PROGRAMS)) $(B)/lib/pam_vmk.so
+
+define PART_RULES
+$$(call archive,$(1)): $$(call objs,$(1))
+	$$(Q)rm -f $$@ && $(AR) rcs $$@ $$^
+$$(call objs,$(1)): private CFLAGS += $$(CFLAGS_$(1))
+endef
+$(foreach p,$(PARTS),$(eval $(call PART_RULES,$(p))))
+
+define PROGRAM_RULES
+$(B)/bin/$(1): $(B)/obj/$(basename $(MAIN_$(1))).o $$(foreach p,$(USES_$(1)),$$(call archive,$$(p)))
+	@mkdir -p $$(@D)
+	@echo "  LD   $$@"
+	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_$(1))
+endef
+$(foreach p,$(PROGRAMS),$(eval $(call PROGRAM_RULES,$(p))))
+
+$(B)/obj/%.o: %.c
+	@mkdir -p $(@D)
+	@echo "  CC   $<"
+	$(Q)$(CC) $(CPPFLAGS) $(CFLAGS) -MMD -MP -c -o $@ $<
+$(B)/obj/%.o: %.S
+	@mkdir -p $(@D)
+	@echo "  AS   $<"
+	$(Q)$(CC) $(CPPFLAGS) -MMD -MP -c -o $@ $<
+
+$(B)/lib/pam_vmk.so: pam/pam_vmk.c pam/users.c $(DIR_lib)/util.c $(DIR_lib)/error.c
+	@mkdir -p $(@D)
+	@echo "  LD   $@"
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,-z,relro,-z,now $(LDFLAGS_$(MODE)) -o $@ $(filter %.c,$^) -lpam -lcrypt
+
+# Unit tests: tests/unit/test_<what>.c is one Criterion program; its first line "// uses: cpu lib -lZydis" names the
+# parts and libraries it links.
+UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
+uses_of = $(shell sed -n '1s,^// uses:,,p' $(1))
+define UNIT_RULES
+$(B)/tests/$(1): $(B)/obj/tests/unit/$(1).o $$(foreach p,$$(filter-out -l%,$$(call uses_of,tests/unit/$(1).c)),$$(call archive,$$(p)))
+	@mkdir -p $$(@D)
+	@echo "  LD   $$@"
+	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(filter -l%,$$(call uses_of,tests/unit/$(1).c)) -lcriterion
+endef
+$(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULES,$(t))))
+
+.PHONY: unit-tests
+unit-tests: $(addprefix $(B)/tests/,$(UNIT_TESTS))
+
+.PHONY: clean
+clean:
+	rm -rf build
+
+include $(wildcard tests/*.mk)
+-include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
+.SECONDARY:
+.DELETE_ON_ERROR:

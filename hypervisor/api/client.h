@@ -1,0 +1,31 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * client.h - libvmk: calling the host through its one door, <root>/run/vmk/door.sock.
+ *
+ * JSON-RPC 2.0, one message a line; who calls is known by SO_PEERCRED of the socket. Blocking calls with a time limit.
+ * One client belongs to one thread. A lost daemon is -ECONNRESET / -ENOTCONN: vmk_reconnect() tries again.
+ */
+#ifndef VMK_API_CLIENT_H
+#define VMK_API_CLIENT_H
+
+#include <jansson.h>
+
+#include "lib/error.h"
+
+struct vmk_client;
+
+int vmk_connect(struct vmk_client **out, struct error *err);
+/* Over an already connected socket (handed over by the log-in process); takes fd. */
+struct vmk_client *vmk_client_from_fd(int fd);
+int vmk_reconnect(struct vmk_client *c, struct error *err);
+void vmk_disconnect(struct vmk_client *c);
+int vmk_client_fd(const struct vmk_client *c); /* for poll */
+
+/*
+ * Calls `method`; steals params (NULL = none). On success *result is the caller's reference (may be NULL to ignore).
+ * Descriptors that come with the answer (vm.attach) go to *fd, else -1; fd may be NULL.
+ * On failure err->text is the daemon's sentence.
+ */
+int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **result, int *fd, struct error *err);
+
+#endif

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * screen.h - a machine's screen, keyboard, mouse and serial line as vmk-vmx shares them with its viewers:
+ * vmk-mks (VNC), vmksh (vm console, vm screen) and vmkstatus (attach).
+ *
+ * A viewer holds one end of a SOCK_SEQPACKET Unix socket whose other end is vmx's. The first message from vmx is
+ * SCREEN_HELLO with one descriptor: a memfd of SCREEN_BYTES, sealed against resizing, which the viewer maps read-only as
+ * struct screen_page. vmx alone writes it. Viewers trust nothing in it: they clamp sizes to the limits below.
+ *
+ * Consistency is seqlock-like: `sequence` is odd while vmx draws; a viewer that sees it odd, or changed
+ * after copying, copies again next time. What changed is told per tile of TILE x TILE pixels: tile_sequence[] holds the
+ * value of `sequence` (even) after the draw that last changed it. A viewer redraws the tiles above the sequence it last showed.
+ *
+ * Rights are attached to the descriptor: view-only viewers' input is dropped by vmx.
+ */
+#ifndef VMK_API_SCREEN_H
+#define VMK_API_SCREEN_H
+
+#include <stdatomic.h>
+
+#include "lib/types.h"
+
+#define SCREEN_MAX_WIDTH 2560
+#define SCREEN_MAX_HEIGHT 1600
+#define SCREEN_TILE 16
+#define SCREEN_TILES_X (SCREEN_MAX_WIDTH / SCREEN_TILE)
+#define SCREEN_TILES_Y (SCREEN_MAX_HEIGHT / SCREEN_TILE)
+#define SCREEN_MAX_COLUMNS 160
+#define SCREEN_MAX_ROWS 100
+#define SCREEN_MAGIC 0x4e524353u /* "SCRN" */
+
+enum screen_mode { SCREEN_OFF /* powered off or blanked */, SCREEN_TEXT, SCREEN_GRAPHICS };
+
+struct screen_cell { /* text modes: as the guest wrote it */
+	u8 character; /* CP437 code (position in the guest's font) */
+	u8 attribute; /* VGA: foreground 0-3, background 4-6, blink or bright background 7 */
+};
+
+struct screen_page {
+	u32 magic;
+	_Atomic u32 sequence;	/* see above */
+	u32 mode;		/* enum screen_mode */
+	u32 width, height;	/* pixels, valid in all modes but SCREEN_OFF: text is drawn too */
+	u32 stride;		/* bytes from line to line of pixels[] */
+	u32 columns, rows;	/* text modes */
+	u32 cursor_x, cursor_y; /* cells; cursor_x >= columns: not visible */
+	u32 cursor_top, cursor_bottom; /* scan lines within the cell */
+	u32 blink_background;	/* attribute bit 7: 1 = blink, 0 = bright background */
+	u32 cell_width, cell_height; /* pixels of a text cell */
+	u32 leds;		/* keyboard: bit 0 scroll, 1 num, 2 caps */
+	u32 palette16[16];	/* XRGB of the 16 text colours, as the guest has set them */
+	char title[64];		/* machine's name */
+	_Atomic u32 tile_sequence[SCREEN_TILES_X * SCREEN_TILES_Y]; /* index ty * SCREEN_TILES_X + tx */
+	struct screen_cell cells[SCREEN_MAX_COLUMNS * SCREEN_MAX_ROWS]; /* index row * columns + column */
+	u32 pixels[SCREEN_MAX_WIDTH * SCREEN_MAX_HEIGHT] __attribute__((aligned(4096))); /* XRGB8888 */
+};
+#define SCREEN_BYTES sizeof(struct screen_page)
+
+/* Messages: one per packet, at most SCREEN_MESSAGE_MAX bytes, `type` first. */
+enum screen_message_type {
+	/* vmx -> viewer */
+	SCREEN_HELLO = 1, /* with the memfd */
+	SCREEN_CHANGED,	  /* something changed since SCREEN_READY; sent once per READY */
+	SCREEN_SERIAL,	  /* bytes[] from the machine's serial line */
+	SCREEN_BYE,	  /* the machine is powered off; bytes[] holds a sentence */
+	/* viewer -> vmx */
+	SCREEN_READY = 32, /* tell me the next change (at most 60 a second) */
+	SCREEN_KEY,	   /* key */
+	SCREEN_POINTER,	   /* pointer: relative */
+	SCREEN_SERIAL_IN,  /* bytes[] to the serial line */
+	SCREEN_SERIAL_ON,  /* serial.on: start/stop sending SCREEN_SERIAL; `line` chooses COM1-4 */
+	SCREEN_REFRESH,	   /* draw now, then SCREEN_CHANGED even if nothing changed (a screenshot) */
+};
+struct screen_message {
+	u16 type;
+	u16 length; /* of bytes[] */
+	union {
+		struct { u8 code; /* set-1 scancode, bit 7 = E0 prefix; Pause is 0xC6 */ u8 down; } key;
+		struct { s16 dx, dy, wheel; u16 buttons; } pointer;
+		struct { u8 on, line; } serial;
+		u8 bytes[1024];
+	};
+};
+#define SCREEN_MESSAGE_MAX sizeof(struct screen_message)
+
+#endif

@@ -1,0 +1,308 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * bt.h - inside the software engine: the CPU object, guest memory access, faults.
+ *
+ * Included by the engine's own files only. Who owns what:
+ *	decode.c disasm.c optab.def  bytes -> struct insn
+ *	trace.c  traces: decoded straight-line runs, keyed by physical address and mode; code pages
+ *	loop.c   run(): events between traces, dispatch; cpu_ops glue
+ *	mmu.c    paging, soft TLB, physical access
+ *	seg.c    descriptors and segment loads        excp.c  delivery of exceptions and interrupts
+ *	task.c   task switches                        exec_*.c the instructions
+ *
+ * Precise faults: a handler reads everything, probes what it will write, then commits. A fault raised before
+ * the commit longjmps to the loop, which finds the instruction's address from the trace. Handlers therefore
+ * keep nothing allocated and change no register before their last possible fault.
+ *
+ * Flags: the guest's arithmetic flags live in `cpu->flags` in the form the host's own LAHF and SETO give (AH = SF ZF
+ * 0 AF 0 PF 1 CF, AL = OF), so each ALU instruction executes itself on the host and even undefined
+ * flags are the host's. EFLAGS is assembled only when something reads it.
+ */
+#ifndef VMK_CPU_BT_H
+#define VMK_CPU_BT_H
+
+#include <setjmp.h>
+#include <stdatomic.h>
+
+#include "cpu/cpu.h"
+#include "cpu/insn.h"
+
+/* ---- architectural constants ---- */
+
+#define FLAG_CF BIT(0)
+#define FLAG_PF BIT(2)
+#define FLAG_AF BIT(4)
+#define FLAG_ZF BIT(6)
+#define FLAG_SF BIT(7)
+#define FLAG_TF BIT(8)
+#define FLAG_IF BIT(9)
+#define FLAG_DF BIT(10)
+#define FLAG_OF BIT(11)
+#define FLAG_IOPL (3u << 12)
+#define FLAG_NT BIT(14)
+#define FLAG_RF BIT(16)
+#define FLAG_VM BIT(17)
+#define FLAG_AC BIT(18)
+#define FLAG_VIF BIT(19)
+#define FLAG_VIP BIT(20)
+#define FLAG_ID BIT(21)
+#define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
+
+#define CR0_PE BIT(0)
+#define CR0_MP BIT(1)
+#define CR0_EM BIT(2)
+#define CR0_TS BIT(3)
+#define CR0_ET BIT(4)
+#define CR0_NE BIT(5)
+#define CR0_WP BIT(16)
+#define CR0_AM BIT(18)
+#define CR0_NW BIT(29)
+#define CR0_CD BIT(30)
+#define CR0_PG BIT(31)
+#define CR4_VME BIT(0)
+#define CR4_PVI BIT(1)
+#define CR4_TSD BIT(2)
+#define CR4_DE BIT(3)
+#define CR4_PSE BIT(4)
+#define CR4_PAE BIT(5)
+#define CR4_MCE BIT(6)
+#define CR4_PGE BIT(7)
+#define CR4_OSFXSR BIT(9)
+#define CR4_OSXMMEXCPT BIT(10)
+
+enum x86_exception {
+	EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6, EXC_NM = 7,
+	EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_MF = 16,
+	EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
+};
+
+/* ---- segments as the fast path wants them ---- */
+
+struct bt_segment {
+	u64 base;
+	u64 read_end, write_end; /* offset + size must not exceed these; 0 sends every access to the slow path
+				  * (expand-down, unreadable, unusable), which decides by attr and limit */
+	u32 limit;
+	u32 attr; /* as in struct x86_segment */
+	u16 selector;
+};
+#define SEG_TYPE(attr) ((attr)&15)
+#define SEG_S BIT(4)
+#define SEG_DPL(attr) (((attr) >> 5) & 3)
+#define SEG_P BIT(7)
+#define SEG_L BIT(13)
+#define SEG_DB BIT(14)
+#define SEG_G BIT(15)
+
+/* ---- soft TLB ---- */
+
+#define PAGE_SIZE 4096u
+#define PAGE_MASK (~(u64)(PAGE_SIZE - 1))
+#define TLB_ENTRIES 1024
+
+/*
+ * Direct-mapped by linear page. A tag is the linear page address, or has low bits set so that it never
+ * matches: not present, MMIO, read-only, page with translated code, D bit not yet set, watched.
+ */
+struct tlb_entry {
+	u64 read_tag, write_tag;
+	u64 addend; /* host address = linear address + addend */
+	u64 gpa;    /* of the page, for slow paths */
+};
+struct tlb {
+	struct tlb_entry entry[TLB_ENTRIES];
+};
+
+struct trace;	  /* trace.c */
+struct bt_memory; /* mmu.c: slots, per-page code marks */
+
+/* ---- the CPU ---- */
+
+struct bt_cpu {
+	/* Register file: [INSN_NO_REG] is always 0. In 16/32-bit modes the upper halves are 0. */
+	u64 gpr[X86_GPRS + 2];
+	u16 flags;	/* LAHF/SETO form, see above */
+	u32 eflags;	/* the others: TF IF DF IOPL NT RF VM AC VIF VIP ID; arithmetic bits are 0 here */
+	u64 rip;	/* of the next instruction; inside a trace, valid only at its start: see bt_ip() */
+	struct bt_segment seg[X86_SREGS];
+	struct tlb *tlb; /* the one of the current privilege: tlb_user or tlb_system */
+
+	const struct trace *trace; /* being executed */
+	u64 trace_rip;		   /* RIP of its first instruction */
+	_Atomic u32 pending;	   /* EVENT_*: looked at between traces */
+
+	u8 cpl;
+	u8 mode;	 /* enum insn_mode of CS */
+	bool v86, protected_mode;
+	u8 shadow;	 /* SHADOW_*: interrupts held off for one instruction */
+	bool nmi_blocked;
+	bool halted;
+
+	struct bt_segment ldtr, tr;
+	struct x86_table gdtr, idtr;
+	u64 cr0, cr2, cr3, cr4, cr8, efer;
+	u64 dr[8];
+	u64 pdpte[4];
+	u64 sysenter_cs, sysenter_esp, sysenter_eip;
+	u64 star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, apic_base, pat, misc_enable;
+	u64 mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
+	u64 tsc_offset; /* guest TSC = host TSC + this */
+	u64 a20_mask;	/* ANDed to physical addresses: all ones, or without bit 20 */
+
+	/* x87 (and later SSE): in this image, or live in the host's registers while fpu_live; see exec_x87.c */
+	bool fpu_live;
+	u8 fxsave[512] __attribute__((aligned(64)));
+
+	/* Fault being raised, for the loop. */
+	jmp_buf *fault_jump;
+	const struct insn *fault_insn; /* NULL: cpu->rip is already that of the instruction */
+	u8 fault_vector;
+	bool fault_has_code;
+	u32 fault_code;
+
+	const struct cpu_host *host;
+	unsigned index;
+	struct bt_memory *memory;
+	struct tlb tlb_user, tlb_system;
+	u64 instructions;
+	struct trace_cache *traces;
+	_Atomic bool irq_pin, nmi_pin, kicked;
+};
+
+enum bt_event { EVENT_KICK = BIT(0), EVENT_IRQ = BIT(1), EVENT_NMI = BIT(2), EVENT_FORGET = BIT(3), EVENT_MAP = BIT(4),
+		EVENT_TRAP = BIT(5) /* #DB or shadow state to look at after this trace */ };
+enum bt_shadow { SHADOW_STI = BIT(0), SHADOW_MOV_SS = BIT(1) };
+
+/* ---- handlers ---- */
+
+/*
+ * In release builds handlers end in a tail call to the next one; in the others (sanitizers break
+ * tail calls) they return it to a loop. HANDLER(x) { ...; NEXT; }
+ */
+#define HANDLER(name) const struct insn *name(struct bt_cpu *cpu, const struct insn *i)
+#ifdef BT_TAIL_CALLS
+#define NEXT return i[1].handler(cpu, i + 1)
+#else
+#define NEXT return i + 1
+#endif
+/* Ends the trace. Either cpu->rip has been set (branches) or bt_advance(cpu, i) has made it that of i's successor. */
+#define END_TRACE return NULL
+
+u64 trace_start_rip(const struct bt_cpu *cpu);
+/* The address of instruction i, and of the byte after it (wrapped to the mode's width). */
+static inline u64 bt_ip(const struct bt_cpu *cpu, const struct insn *i)
+{
+	return cpu->trace_rip + i->offset;
+}
+static inline u64 bt_next_ip(const struct bt_cpu *cpu, const struct insn *i)
+{
+	u64 ip = cpu->trace_rip + i->offset + i->len;
+	return cpu->mode == MODE_64 ? ip : (u32)ip;
+}
+static inline void bt_advance(struct bt_cpu *cpu, const struct insn *i)
+{
+	cpu->rip = bt_next_ip(cpu, i);
+}
+
+/* ---- faults: none of these return ---- */
+
+/* i = the faulting instruction, or NULL when cpu->rip is its address (between traces, inside delivery). */
+NORETURN void raise_fault(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector);
+NORETURN void raise_fault_code(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector, u32 code);
+NORETURN void raise_page_fault(struct bt_cpu *cpu, const struct insn *i, u64 linear, u32 code);
+
+/* ---- flags ---- */
+
+u32 eflags_read(const struct bt_cpu *cpu);  /* whole EFLAGS, bit 1 set */
+/* Sets the bits in `mask` from `value`; handles TF/IF side effects (EVENT_TRAP), not privilege. */
+void eflags_write(struct bt_cpu *cpu, u32 value, u32 mask);
+u16 flags_from_eflags(u32 eflags); /* arithmetic bits -> LAHF/SETO form */
+u32 flags_to_eflags(u16 flags);
+
+/* ---- memory: mmu.c; fast paths inline in mmu.h ---- */
+
+/*
+ * Access kinds for slow paths. Data accesses through a segment check limit and rights (#GP or #SS by seg), then
+ * paging with CPL; "sys" accesses are linear and supervisor whatever the CPL (descriptor tables, TSS, IDT).
+ */
+u64 sys_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size);
+void sys_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, u64 value);
+/* Raises the fault a later write of `size` bytes would raise; size <= 4096. */
+void sys_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size);
+/* Sets bits in the byte at `linear` atomically (descriptor Accessed, TSS busy). */
+void sys_set_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 bits);
+void sys_clear_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 bits);
+
+/* As the CPU's own level `user` (CPL 3) or not would see it; linear address (stack switches in delivery). */
+u64 linear_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user);
+void linear_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, u64 value, bool user);
+void linear_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user);
+
+/* Effective address of the ModRM memory operand, address-size masked, without the segment base. */
+static inline u64 insn_ea(const struct bt_cpu *cpu, const struct insn *i)
+{
+	u64 ea = cpu->gpr[i->base] + (cpu->gpr[i->index] << i->scale) + (s64)i->disp;
+	if (i->flags & INSN_ADDR32)
+		return (u32)ea;
+	if (unlikely(i->flags & INSN_ADDR16))
+		return (u16)ea;
+	return ea;
+}
+
+/* Checks offset..offset+size-1 against segment `seg` for the access and returns the linear address. */
+u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, bool write);
+
+/* Operand access through a segment; any size 1,2,4,8; handle page crossing, MMIO, code pages. In mmu.h inline:
+ *	u8/u16/u32/u64 mem_read8/16/32/64(cpu, i, seg, offset)
+ *	void mem_write8/16/32/64(cpu, i, seg, offset, value)
+ *	void mem_probe_write(cpu, i, seg, offset, size)		 faults now if a write would
+ *	void *mem_rmw(cpu, i, seg, offset, size)		 host pointer for read-modify-write (also LOCK), or NULL when the
+ *								 operand crosses pages or is MMIO: use read + probe/write then
+ */
+
+/* TLB upkeep. */
+void tlb_flush_all(struct bt_cpu *cpu);	     /* CR3 write, CR0/CR4/EFER paging bits, A20, map */
+void tlb_flush_page(struct bt_cpu *cpu, u64 linear); /* INVLPG */
+/* After CPL, CR0.WP/PG, CR4, EFER or V86 changed: picks cpu->tlb and flushes what depends on the bits changed. */
+void mmu_update(struct bt_cpu *cpu);
+
+/* ---- modes and segments: seg.c ---- */
+
+/* Recomputes mode, v86, protected_mode, cpl-dependent caches after CR0.PE, EFLAGS.VM, CS changes. */
+void mode_update(struct bt_cpu *cpu);
+/* Installs a hidden part and computes read_end/write_end. */
+void segment_set(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 base, u32 limit, u32 attr);
+/* Real or V86 mode load: base = selector << 4. */
+void segment_load_real(struct bt_cpu *cpu, unsigned seg, u16 selector);
+/* MOV Sreg, POP Sreg, LDS...: the mode decides. Never CS. Raises #GP #NP #SS #TS as SDM says. */
+void segment_load(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u16 selector);
+
+/* ---- excp.c ---- */
+
+enum event_kind { EVENT_KIND_FAULT, EVENT_KIND_INTN /* INT n, INT3, INTO */, EVENT_KIND_EXTERNAL /* IRQ, NMI */, EVENT_KIND_TRAP /* #DB after, ICEBP */ };
+/*
+ * Delivers through IVT or IDT with cpu->rip = the return address to push. Nested faults are resolved
+ * inside (double fault; triple fault returns false = shutdown).
+ */
+bool deliver(struct bt_cpu *cpu, unsigned vector, enum event_kind kind, bool has_code, u32 code);
+
+/* ---- task.c ---- */
+enum task_cause { TASK_JMP, TASK_CALL, TASK_IRET, TASK_EVENT };
+/* next_rip: EIP to save in the old TSS. */
+void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum task_cause cause, u64 next_rip, bool has_code, u32 code);
+
+/* ---- trace.c ---- */
+/* The trace at cpu->rip, decoded if need be; raises fetch faults. */
+const struct trace *trace_find(struct bt_cpu *cpu);
+/* Drops traces overlapping the guest-physical range. Called by the slow store path and for forget(). */
+void trace_invalidate(struct bt_cpu *cpu, u64 gpa, u64 len);
+void trace_flush_all(struct bt_cpu *cpu);
+
+/* ---- x87 ---- */
+void fpu_leave(struct bt_cpu *cpu); /* host registers -> cpu->fxsave; before callbacks and at the end of run() */
+void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
+
+/* ---- the guest's time stamp counter ---- */
+u64 bt_rdtsc(const struct bt_cpu *cpu);
+
+#endif

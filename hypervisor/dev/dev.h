@@ -1,0 +1,151 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * dev.h - what a virtual device is, and the few things it may ask of its machine.
+ *
+ * A device is one file in dev/ that defines `const struct device_ops dev_NAME` and one word in devices.def.
+ * Everything it owns lives in its own struct, whose first member is `struct device`; nothing is static, so a host
+ * process could run several machines. All entry points are called with the machine's lock held, from the vCPU's or
+ * the machine's main thread: a device needs no locks and must not block for long.
+ *
+ * What init() maps, offers or creates through the functions below is undone by the machine when init fails or
+ * the device goes: devices contain no unwinding of it. stop() releases only what the device itself opened.
+ *
+ * A guest is hostile: any register value in any order at any size must leave the device in a state its
+ * hardware could have. Accesses outside what the device decodes read as all ones and ignore writes.
+ */
+#ifndef VMK_DEV_DEV_H
+#define VMK_DEV_DEV_H
+
+#include "lib/config.h"
+#include "lib/error.h"
+#include "lib/state.h"
+#include "lib/types.h"
+
+struct device;
+struct machine;
+struct disk;
+
+struct device_ops {
+	const char *name; /* of the device and its state section */
+	size_t size;	  /* of the whole struct, zeroed before init */
+	u16 version;	  /* of its state section */
+	/* 0, or -errno with a sentence. Optional devices return DEVICE_ABSENT when the configuration has none. */
+	int (*init)(struct device *d, struct error *err);
+	void (*reset)(struct device *d); /* power-on state; also called once after all devices are initialised */
+	void (*stop)(struct device *d);
+	/* Fields only; the machine opens and closes the section. save -> load -> save is byte-identical. */
+	void (*save)(struct device *d, struct state_writer *w);
+	int (*load)(struct device *d, struct state_reader *r, struct error *err);
+};
+#define DEVICE_ABSENT 1
+
+struct device {
+	const struct device_ops *ops;
+	struct machine *machine;
+	unsigned id;	      /* position in devices.def: identifies it on shared interrupt lines */
+};
+
+/* Every device of devices.def in order; NULL-terminated. */
+extern const struct device_ops *const device_table[];
+
+/* ---- configuration ---- */
+
+const struct config *dev_config(struct device *d);
+u64 dev_ram_bytes(struct device *d);
+/*
+ * A file the configuration names under `key` ("ide0:0.fileName"), opened by whoever started the machine, with
+ * the owner's rights: a descriptor that belongs to the device from now on, or -errno with a sentence.
+ */
+int dev_open_file(struct device *d, const char *key, struct error *err);
+
+/* ---- bus ---- */
+
+struct pio_ops {
+	u32 (*read)(struct device *d, u16 port, unsigned size); /* size 1, 2, 4 */
+	void (*write)(struct device *d, u16 port, unsigned size, u32 value);
+};
+struct mmio_ops {
+	u64 (*read)(struct device *d, u64 gpa, unsigned size); /* size 1, 2, 4, 8, never crossing 4 KiB */
+	void (*write)(struct device *d, u64 gpa, unsigned size, u64 value);
+};
+/*
+ * Several devices may claim the same port: the first in devices.def wins. Wider accesses than a range can take are
+ * split by the bus into bytes. pio ranges are few; mapping is idempotent per (device, base) and may be moved by
+ * unmapping first (PCI BARs).
+ */
+void dev_map_pio(struct device *d, u16 base, unsigned count, const struct pio_ops *ops);
+void dev_unmap_pio(struct device *d, u16 base);
+void dev_map_mmio(struct device *d, u64 gpa, u64 size, const struct mmio_ops *ops);
+/* Host memory visible to the guest: flags are CPU_SLOT_* of cpu.h. `host` is page-aligned and outlives the mapping. */
+void dev_map_memory(struct device *d, u64 gpa, u64 size, void *host, u32 flags);
+void dev_unmap(struct device *d, u64 gpa); /* an mmio or memory range of this device starting at gpa */
+
+/* Reading/writing of guest-physical RAM by a bus master; false when any byte is not RAM. Tells the CPU of writes. */
+bool dev_dma_read(struct device *d, u64 gpa, void *to, size_t len);
+bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len);
+
+/* i440FX PAM registers: how 16 KiB (or 64 KiB for 0xF0000) areas of C0000-FFFFF behave. */
+enum shadow_mode { SHADOW_ROM, SHADOW_READ_RAM_WRITE_ROM, SHADOW_READ_ROM_WRITE_RAM, SHADOW_RAM };
+void dev_shadow(struct device *d, u32 gpa, u32 size, enum shadow_mode mode);
+void dev_a20(struct device *d, bool enabled);
+/* Writes since the last call in a memory range mapped with CPU_SLOT_LOG_DIRTY: one bit a 4 KiB page, ORed in. */
+void dev_dirty(struct device *d, u64 gpa, u64 size, unsigned long *bitmap);
+
+/* ---- interrupts ---- */
+
+/* Level of an ISA line 0-15 as driven by this device; lines are wired-OR of all devices. */
+void dev_irq(struct device *d, unsigned line, bool level);
+/* The interrupt controller: learns each change of a line, drives INTR, answers acknowledges (vector 0-255). */
+void dev_irq_controller(struct device *d, void (*line)(struct device *d, unsigned line, bool level), int (*intack)(struct device *d));
+void dev_intr(struct device *d, bool level);
+void dev_nmi(struct device *d);
+
+/* ---- PCI (the bus itself is dev/pci.c) ---- see dev/pci.h */
+
+/* ---- time ---- */
+
+/* Machine time in nanoseconds: starts at 0, stands still while the machine is suspended. */
+u64 dev_now(struct device *d);
+/* Wall clock in nanoseconds since 1970, for the RTC. */
+u64 dev_wall_clock(struct device *d);
+
+/* One-shot timers; the struct is embedded in the device. fn is called under the machine's lock at or after `when`. */
+struct dev_timer {
+	struct device *device;
+	void (*fn)(struct device *d);
+	u64 when;	/* machine time; 0 = not armed */
+	int slot;	/* clock.c's */
+};
+void dev_timer_init(struct device *d, struct dev_timer *t, void (*fn)(struct device *d));
+void dev_timer_set(struct dev_timer *t, u64 when); /* re-arms; 0 cancels */
+
+/* ---- people: screen, keyboard, mouse, serial lines ---- */
+
+/* The display adapter: `refresh` is called, at most 60 times a second and only while someone looks, to bring the
+ * shared screen (dev_screen()) up to date. */
+struct screen_page;
+void dev_offer_display(struct device *d, void (*refresh)(struct device *d));
+struct screen_page *dev_screen(struct device *d); /* api/screen.h */
+/* Keys as set-1 scancodes (bit 7 of `code` = E0 prefix), pointer moves as relative steps (dy down) and buttons
+ * (bit 0 left, 1 right, 2 middle), wheel steps (positive = towards the user). */
+void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code, bool down));
+void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons));
+void dev_set_leds(struct device *d, unsigned leds); /* bit 0 scroll, 1 num, 2 caps */
+/* Serial line n (0-3): bytes from the other side; receive() returns how many it took (the rest is offered again
+ * after dev_serial_ready()). */
+void dev_offer_serial(struct device *d, unsigned line, size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len));
+void dev_serial_ready(struct device *d, unsigned line);
+void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len);
+
+/* ---- the machine ---- */
+
+enum machine_request { REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_EXIT /* debug.exit with status */ };
+/* Carried out after the current instruction. */
+void dev_request(struct device *d, enum machine_request request, int status);
+/* Rate-limited line in vmx.log: "vga: ..." */
+void dev_log(struct device *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+
+/* Another device by name, NULL if absent (e.g. a PCI function asking for its bus). */
+struct device *dev_find(struct device *d, const char *name);
+
+#endif

@@ -1,0 +1,46 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * disk.h - a virtual disk or medium in an image file, whatever its format.
+ *
+ * A format is one `const struct disk_format`; disk_open() probes them in the order of disk_formats[]. All sizes are in bytes,
+ * transfers are whole 512-byte sectors inside the disk (callers clamp; outside is -EINVAL). A full host disk is
+ * -ENOSPC and leaves what was written before. A disk is used by one thread at a time.
+ */
+#ifndef VMK_DISK_DISK_H
+#define VMK_DISK_DISK_H
+
+#include "lib/error.h"
+#include "lib/types.h"
+
+#define SECTOR 512u
+
+struct disk;
+
+struct disk_format {
+	const char *name; /* "raw", "flat" */
+	/* 0..100: how sure the first bytes are of this format. */
+	int (*probe)(const u8 *head, size_t len, u64 file_bytes);
+	int (*open)(struct disk *disk, struct error *err);
+	int (*read)(struct disk *disk, u64 offset, void *to, size_t len);
+	int (*write)(struct disk *disk, u64 offset, const void *from, size_t len);
+	int (*flush)(struct disk *disk);
+	void (*close)(struct disk *disk);
+};
+
+enum disk_flags {
+	DISK_READONLY = BIT(0),
+	DISK_DISCARD = BIT(1), /* nonpersistent: writes go to an unlinked temporary overlay, gone at close */
+};
+
+/* Takes over fd (closed on failure too). `name` is for messages. */
+int disk_open(int fd, const char *name, u32 flags, struct disk **out, struct error *err);
+void disk_close(struct disk *disk); /* flushes */
+u64 disk_bytes(const struct disk *disk);
+bool disk_readonly(const struct disk *disk);
+int disk_read(struct disk *disk, u64 offset, void *to, size_t len);
+int disk_write(struct disk *disk, u64 offset, const void *from, size_t len);
+int disk_flush(struct disk *disk);
+
+extern const struct disk_format *const disk_formats[];
+
+#endif

@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * util.h - strings, files and time that the C library makes clumsy.
+ *
+ * Thread-safe. Memory returned by functions marked "caller frees" comes from malloc.
+ */
+#ifndef VMK_LIB_UTIL_H
+#define VMK_LIB_UTIL_H
+
+#include "lib/error.h"
+#include "lib/types.h"
+
+/* malloc family that never fails: running out of memory for small things ends the process. */
+void *xcalloc(size_t n, size_t size);
+void *xrealloc(void *p, size_t size);
+char *xstrdup(const char *s);
+char *xasprintf(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* Parses a whole string as a decimal or 0x number within [min, max]; false when it is not one. */
+bool parse_u64(const char *s, u64 min, u64 max, u64 *out);
+/* TRUE/FALSE, yes/no, 1/0, on/off in any case. */
+bool parse_bool(const char *s, bool *out);
+bool str_ieq(const char *a, const char *b);
+bool str_starts(const char *s, const char *prefix);
+/* Copies with truncation, always terminated. */
+void str_copy(char *to, size_t size, const char *from);
+
+/* Writes or reads all of `len`, restarting on EINTR; read_full returns the count (short at end of file). */
+int write_full(int fd, const void *buf, size_t len);
+ssize_t read_full(int fd, void *buf, size_t len);
+/* Whole file into memory, NUL-terminated, refused above `max` bytes. Caller frees *out. */
+int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err);
+int read_fd(int fd, const char *name, size_t max, char **out, size_t *len, struct error *err);
+/*
+ * Replaces `path` by `text` so that a reader (or a crash) sees the old or the new content, never half:
+ * temporary file in the same folder, fsync, rename, fsync of the folder. A full disk leaves the old one.
+ */
+int replace_file(const char *path, const char *text, size_t len, mode_t mode, struct error *err);
+/* mkdir -p. */
+int make_dirs(const char *path, mode_t mode, struct error *err);
+
+/* Nanoseconds of CLOCK_MONOTONIC, and of CLOCK_REALTIME since 1970. */
+u64 now_monotonic(void);
+u64 now_realtime(void);
+
+/* The root all host paths hang under: --root, else $VMK_ROOT, else "". set_root() before any thread starts. */
+void set_root(const char *root);
+const char *get_root(void);
+/* "<root>/<fmt...>"; caller frees. */
+char *root_path(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+#endif
