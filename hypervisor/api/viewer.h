@@ -1,0 +1,140 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * viewer.h - looking at a machine and typing at it from a terminal: the client side of screen.h, shared by
+ * vmksh (vm console, vm screen, vm type) and vmkstatus (attach).
+ *
+ *	vm.attach -> descriptor -> viewer_open() -> viewer_snapshot() -> viewer_render() -> terminal cells
+ *	terminal bytes -> viewer_decode() -> viewer_escape() -> viewer_send_chord() -> the machine's keyboard
+ *
+ * Nothing here draws or touches the terminal. What vmx shares is clamped, never trusted. A viewer belongs to one thread.
+ */
+#ifndef VMK_API_VIEWER_H
+#define VMK_API_VIEWER_H
+
+#include "api/screen.h"
+#include "lib/error.h"
+
+struct viewer;
+
+/* Takes fd in every case; waits up to five seconds for the machine's greeting. */
+int viewer_open(int fd, struct viewer **out, struct error *err);
+void viewer_close(struct viewer *v); /* NULL is allowed */
+int viewer_fd(const struct viewer *v); /* for poll: readable -> viewer_receive() */
+
+enum viewer_event {
+	VIEWER_CHANGED = 1, /* the screen: take a snapshot, then viewer_ready() */
+	VIEWER_ENDED = 2,   /* powered off, or vmx is gone; viewer_farewell() says why */
+};
+/* Reads all that has arrived, never blocks; returns VIEWER_ bits. `serial` (may be NULL) gets the serial line's bytes. */
+unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *bytes, size_t len), void *arg);
+const char *viewer_farewell(const struct viewer *v);
+
+/*
+ * Requests. 0, -EAGAIN when the machine took nothing for half a second, or another -errno when it is gone. Those without
+ * the right to operate the machine are ignored there.
+ */
+int viewer_ready(struct viewer *v);
+int viewer_refresh(struct viewer *v);
+int viewer_send_key(struct viewer *v, u8 code, bool down);
+int viewer_send_pointer(struct viewer *v, int dx, int dy, int wheel, unsigned buttons);
+int viewer_send_serial(struct viewer *v, const void *bytes, size_t len);
+int viewer_serial_on(struct viewer *v, unsigned line, bool on);
+
+/* A copy of the screen at one moment. pixels is malloc'd, NULL unless asked for. */
+struct viewer_screen {
+	enum screen_mode mode;
+	u32 width, height;
+	u32 columns, rows; /* text modes, else 0 */
+	u32 cursor_x, cursor_y; /* cursor_x >= columns: not visible */
+	bool blink_background;
+	u32 leds;
+	u32 palette16[16];
+	char title[64];
+	struct screen_cell cells[SCREEN_MAX_COLUMNS * SCREEN_MAX_ROWS];
+	u32 *pixels; /* width * height, no padding */
+};
+/* -EAGAIN when vmx was drawing at every try: *s is the last try, good enough to show. Frees what *s held before: zero it first. */
+int viewer_snapshot(struct viewer *v, struct viewer_screen *s, bool pixels);
+void viewer_screen_free(struct viewer_screen *s);
+
+/* The text screen as lines of UTF-8 (or ASCII) without trailing blanks; graphics as half-blocks, `columns` wide. Caller frees. */
+char *viewer_text(const struct viewer_screen *s, bool ascii, unsigned columns);
+
+/* One character cell of the terminal that shows the machine. */
+struct viewer_cell {
+	u32 character; /* Unicode, printable */
+	u32 foreground, background; /* XRGB */
+	u8 ink, paper; /* the same as the nearest of the 16 VGA colours (1 = blue, 4 = red, 8-15 bright) */
+	bool blink;
+};
+struct viewer_area {
+	unsigned columns, rows; /* of the terminal's part that shows the machine */
+	int pan; /* rows to shift, when the machine's screen is higher than the area; 0 = choose */
+	bool ascii;
+	/* out: where the machine's cursor is, cursor_x < 0 when it is not to be shown */
+	int cursor_x, cursor_y;
+};
+/*
+ * Text is shown exactly, one cell each; a row too many is left out where it is blank and the cursor is not.
+ * Graphics are scaled to fit, two pixels a cell (half-blocks; shades of ASCII characters in ASCII).
+ * cells: area->columns * area->rows, all written.
+ */
+void viewer_render(const struct viewer_screen *s, struct viewer_area *area, struct viewer_cell *cells);
+
+/* Code page 437 (as the VGA font draws it, 0x00-0x1F too) to Unicode, and to ASCII that looks like it. */
+u32 viewer_unicode(u8 cp437);
+char viewer_ascii(u8 cp437);
+/* Appends a character as UTF-8 at `to` (room for 4); returns its length. */
+unsigned viewer_utf8(u32 character, char *to);
+/* Nearest colour of the 256-colour palette of terminals, and of the 16 VGA colours. */
+u8 viewer_color_256(u32 xrgb);
+u8 viewer_color_16(u32 xrgb);
+
+/* Keys pressed in order and released in reverse, as set-1 scancodes (bit 7: E0 prefix). */
+#define VIEWER_CHORD_MAX 6
+struct viewer_chord {
+	u8 codes[VIEWER_CHORD_MAX];
+	u8 count;
+};
+int viewer_send_chord(struct viewer *v, const struct viewer_chord *chord);
+/* "ctrl-alt-del", "f2", "enter", "shift-tab", "a", "A", "ctrl--": names joined by '-', any case. */
+int viewer_chord_parse(const char *name, struct viewer_chord *chord, struct error *err);
+/* The keys of a US keyboard for a character; false when it has none. */
+bool viewer_chord_char(u32 character, struct viewer_chord *chord);
+/* Names of keys for help and completion, in order; NULL past the end. */
+const char *viewer_key_name(unsigned index);
+
+/* A key as a terminal sends it. */
+struct viewer_press {
+	struct viewer_chord chord; /* count 0: the keyboard has no such key */
+	u32 character;		   /* printable, '\r' and ESC; else 0 */
+	u8 code;		   /* the last code of the chord */
+};
+/*
+ * Bytes read from a terminal (raw mode; xterm, Linux console, tmux, screen, rxvt sequences) -> keys. Zero the struct
+ * to begin. When nothing follows for VIEWER_ESCAPE_MS call with len 0: then a lone ESC is the Esc key.
+ */
+#define VIEWER_ESCAPE_MS 40
+struct viewer_input {
+	u8 bytes[32];
+	unsigned count;
+};
+void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*press)(void *arg, const struct viewer_press *p), void *arg);
+bool viewer_decode_pending(const struct viewer_input *in);
+
+/*
+ * The way back, the same everywhere: F12, or ~ as the first key of a line; then one key:
+ *	. or q  detach	    ? or h  help	c  Ctrl-Alt-Del	    s  screen or serial line
+ *	up, down  pan	    r  draw again	F12 or ~ that key itself
+ */
+struct viewer_escape {
+	bool inside_line, prefix, menu;
+};
+enum viewer_verdict { VIEWER_PASS, VIEWER_HELD, VIEWER_PASS_TILDE /* ~ first, then the key */, VIEWER_COMMAND };
+enum viewer_command { VIEWER_DETACH, VIEWER_HELP, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW, VIEWER_CANCEL };
+enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_press *p, enum viewer_command *command);
+/* One line each that says so: the way back, and the keys after it. */
+#define VIEWER_WAY_BACK "F12 q detaches (or: Enter ~ .)"
+#define VIEWER_MENU "q/. detach  c Ctrl-Alt-Del  s serial/screen  Up/Down pan  r redraw  F12/~ send it  Esc back"
+
+#endif
