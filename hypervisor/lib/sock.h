@@ -29,8 +29,8 @@ int sock_peer(int fd, struct sock_peer *peer);
 
 /*
  * One message with up to SOCK_MAX_FDS descriptors (SCM_RIGHTS). sock_send() keeps the descriptors
- * open in the sender. sock_recv() returns the byte count (0 = end), stores the received descriptors
- * (the caller's from then on) and their count; surplus ones are closed. Both restart on EINTR and
+ * open in the sender. sock_recv() returns the byte count (0 = end), stores at most *n_fds received descriptors
+ * (the caller's from then on) and sets *n_fds to their count; surplus ones are closed. Both restart on EINTR and
  * never raise SIGPIPE.
  */
 #define SOCK_MAX_FDS 16
