@@ -8,8 +8,12 @@
  * Arguments, separated by spaces, in the order they stand on a command line: name:type[=default], a '?' after the name
  * makes it optional, "name*:type" takes all remaining words. Types: vm (a registered machine the caller may touch in the row's
  * role), user, string, path, number, bool, secret (prompted for, never logged, never in history), key (a .vmx key), {a,b,c}.
- * Columns of a table result, separated by spaces: field:Heading[:right]; a result that is one object is printed as
- * "Heading: value" lines; "" = nothing but messages; "text" = result.text printed as it is.
+ * Columns of a table result (a JSON array of objects), separated by spaces: field:Heading[:right], where '_' in a heading
+ * stands for a space; a result that is one object is printed as "Heading: value" lines; "" = nothing but messages;
+ * "text" = result.text printed as it is. Null fields are printed empty.
+ *
+ * On a command line required arguments stand in order; the others follow as "name value", "name=value" or, when no name
+ * matches, as bare values in order.
  *
  * From a row come dispatch, role check, argument check before the handler runs, usage, help, completion, output.
  */
@@ -28,6 +32,7 @@ enum api_role { ROLE_ANYONE, ROLE_VIEW, ROLE_OPERATE, ROLE_CONFIGURE, ROLE_REGIS
 enum api_type { API_VM, API_USER, API_STRING, API_PATH, API_NUMBER, API_BOOL, API_SECRET, API_KEY, API_CHOICE };
 
 #define API_MAX_ARGS 8
+#define API_MAX_COLUMNS 16
 
 struct api_arg {
 	char name[24];
@@ -53,6 +58,13 @@ const struct api_method *api_find(const char *name);
 
 /* Parsed arguments of a row; returns their count. Rows are ours: a malformed one is a BUG. */
 unsigned api_args(const struct api_method *m, struct api_arg args[API_MAX_ARGS]);
+struct api_column {
+	char field[24];
+	char heading[24]; /* '_' already replaced */
+	bool right;
+};
+unsigned api_columns(const struct api_method *m, struct api_column columns[API_MAX_COLUMNS]);
+
 /* Checks `params` (object by name) against the row, fills in defaults, refuses unknown names and wrong types. */
 int api_check(const struct api_method *m, json_t *params, struct error *err);
 /* Command words after the method's own -> params. `ask` reads a secret (may be NULL: secrets must then be given). */
