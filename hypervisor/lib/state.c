@@ -148,8 +148,11 @@ int state_open(struct state_reader *r, const char *tag, u16 max_version, u16 *ve
 	if (r->len - r->at < HEADER_BYTES)
 		return fail(err, r->error = -EBADMSG, "saved state ends before section %s", tag);
 	const u8 *header = r->data + r->at;
-	memcpy(r->tag, header, TAG_BYTES);
-	if (strcmp(r->tag, tag))
+	char padded[TAG_BYTES] = "";
+	BUG_ON(strlen(tag) > TAG_BYTES);
+	memcpy(padded, tag, strlen(tag));
+	str_copy(r->tag, sizeof(r->tag), tag);
+	if (memcmp(header, padded, TAG_BYTES))
 		return fail(err, r->error = -EBADMSG, "saved state has no section %s where it belongs", tag);
 	u16 v = (u16)get_le(header + TAG_BYTES, 2);
 	size_t len = get_le(header + TAG_BYTES + 4, 4);
