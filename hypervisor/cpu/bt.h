@@ -153,6 +153,11 @@ struct bt_cpu {
 	bool fpu_live;
 	u8 fxsave[512] __attribute__((aligned(64)));
 
+	/* debug.c */
+	u32 debug_pending; /* DR6 bits of data, I/O and task breakpoints met, reported by debug_after() */
+	bool stepping;	   /* TF was set when the current instruction began */
+	bool external;	   /* inside delivery of something other than INT n: error codes carry EXT */
+
 	/* Fault being raised, for the loop. */
 	jmp_buf *fault_jump;
 	const struct insn *fault_insn; /* NULL: cpu->rip is already that of the instruction */
@@ -285,6 +290,38 @@ enum event_kind { EVENT_KIND_FAULT, EVENT_KIND_INTN /* INT n, INT3, INTO */, EVE
  * inside (double fault; triple fault returns false = shutdown).
  */
 bool deliver(struct bt_cpu *cpu, unsigned vector, enum event_kind kind, bool has_code, u32 code);
+
+/* ---- debug.c ---- */
+
+/*
+ * Debug exceptions (SDM 3B 17.3). While debug_armed(), the loop runs traces of one instruction, each between debug_before()
+ * and debug_after(); otherwise it calls neither.
+ */
+static inline bool debug_armed(const struct bt_cpu *cpu)
+{
+	return (cpu->eflags & (FLAG_TF | FLAG_RF)) || (cpu->dr[7] & 0xff) || cpu->debug_pending;
+}
+/* Raises #DB for an instruction breakpoint at cpu->rip (i = NULL) unless RF; takes RF back; notes TF. */
+void debug_before(struct bt_cpu *cpu);
+/*
+ * After an instruction that completed, cpu->rip = the next one, and before interrupts: delivers the #DB trap that is due.
+ * Holds it off while cpu->shadow has SHADOW_MOV_SS (set by this very instruction). False = shutdown. deliver() and task
+ * switches forget a single step that is due, so an INT n needs no care.
+ */
+bool debug_after(struct bt_cpu *cpu);
+/* A data access happened; mmu.c calls it from slow paths for pages where debug_watches() holds. */
+void debug_data(struct bt_cpu *cpu, u64 linear, unsigned size, bool write);
+/* Whether an enabled data breakpoint lies in the page at `linear`: its accesses must take the slow path. The TLB is
+ * flushed when DR7 or an address changes. */
+bool debug_watches(const struct bt_cpu *cpu, u64 linear);
+
+/* ---- ports: exec_sys.c ---- */
+
+/* #GP(0) unless CPL <= IOPL or the TSS's I/O bitmap allows the port. */
+void io_check(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size);
+/* The access itself: leaves the FPU, calls the host, notes I/O breakpoints. No check. Afterwards bt_advance + END_TRACE. */
+u32 io_read(struct bt_cpu *cpu, u16 port, unsigned size);
+void io_write(struct bt_cpu *cpu, u16 port, unsigned size, u32 value);
 
 /* ---- task.c ---- */
 enum task_cause { TASK_JMP, TASK_CALL, TASK_IRET, TASK_EVENT };
