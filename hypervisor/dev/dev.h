@@ -139,6 +139,9 @@ void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len)
 
 /* ---- the machine ---- */
 
+/* The power button, when the device can tell the guest of it: press() returns false when the guest has not asked to be told. */
+void dev_offer_power_button(struct device *d, bool (*press)(struct device *d));
+
 enum machine_request { REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_EXIT /* debug.exit with status */ };
 /* Carried out after the current instruction. */
 void dev_request(struct device *d, enum machine_request request, int status);
