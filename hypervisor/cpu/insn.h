@@ -5,9 +5,9 @@
  *
  * A row of optab.def is one encoding:
  *
- *	OP(map, opcode, prefix, modrm, NAME, "operands", attributes, OPERANDS)
+ *	OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)
  *
- * e.g.	OP(1B, 0x01, NP, _R, ADD, Ev_Gv, LOCK)  -- exact columns are documented at the top of optab.def.
+ * e.g.	OP(1B, 0x03, ANY, ANY, ADD, Gv_Ev, 0)  -- the columns are documented at the top of optab.def.
  *
  * Its semantics is the symbol `exec_NAME_OPERANDS` of type `const struct insn_exec`, for example
  * exec_ADD_Ev_Gv: a row without its handler does not link. Operand codes are those of Intel SDM 2D appendix A
@@ -90,6 +90,11 @@ enum decode_result insn_decode(const u8 *bytes, size_t avail, enum insn_mode mod
 /* Intel syntax, as "add eax, dword ptr [ebx+4]"; returns the length written. `ip` is the instruction's address. */
 size_t insn_format(const struct insn *i, enum insn_mode mode, u64 ip, char *out, size_t size);
 
+/* X(number, name) for each condition code, in the order of the low four opcode bits (Jcc, SETcc, CMOVcc). */
+#define INSN_CONDITIONS(X)                                                                     \
+	X(0, O) X(1, NO) X(2, B) X(3, NB) X(4, Z) X(5, NZ) X(6, BE) X(7, NBE)                  \
+	X(8, S) X(9, NS) X(10, P) X(11, NP) X(12, L) X(13, NL) X(14, LE) X(15, NLE)
+
 /* Facts of a row, for the trace builder and tests. */
 enum insn_attr {
 	ATTR_LOCK = BIT(0),	 /* LOCK allowed with a memory destination */
@@ -104,6 +109,9 @@ enum insn_attr {
 	ATTR_F64 = BIT(9),	 /* operand size is 64 in 64-bit mode */
 	ATTR_STRING = BIT(10),
 	ATTR_STORE = BIT(11),	 /* writes its memory operand */
+	ATTR_SIGN = BIT(12),	 /* Ib is sign-extended */
+	ATTR_OSZ = BIT(13),	 /* insn.size is the effective operand size whatever the operands say */
+	ATTR_MAX32 = BIT(14),	 /* operand size is at most 32 bits */
 };
 struct insn_row {
 	const char *name;
