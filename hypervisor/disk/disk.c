@@ -1,0 +1,187 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* disk.c - opening an image whatever its format, and the checks every transfer passes. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "disk/format.h"
+#include "lib/util.h"
+
+#define PROBE_BYTES 4096
+
+int disk_pread(int fd, void *to, size_t len, u64 offset)
+{
+	while (len) {
+		ssize_t n = pread(fd, to, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0)
+			return -errno;
+		if (n == 0)
+			return -EIO; /* the image was truncated under us */
+		to = (char *)to + n;
+		len -= (size_t)n;
+		offset += (u64)n;
+	}
+	return 0;
+}
+
+int disk_pwrite(int fd, const void *from, size_t len, u64 offset)
+{
+	while (len) {
+		ssize_t n = pwrite(fd, from, len, (off_t)offset);
+
+		if (n < 0 && errno == EINTR)
+			continue;
+		if (n < 0) /* quotas and file size limits are full disks too, to the guest and its owner */
+			return errno == EDQUOT || errno == EFBIG ? -ENOSPC : -errno;
+		from = (const char *)from + n;
+		len -= (size_t)n;
+		offset += (u64)n;
+	}
+	return 0;
+}
+
+/*
+ * Two machines writing one image destroy it. The lock belongs to the open file description, so it stays when the
+ * descriptor was opened by another process and goes with the last copy; qemu's locks conflict with it as well.
+ */
+static int lock_image(const struct disk *disk, bool writes, struct error *err)
+{
+	struct flock l = {.l_type = writes ? F_WRLCK : F_RDLCK, .l_whence = SEEK_SET};
+
+	if (fcntl(disk->fd, F_OFD_SETLK, &l) == 0)
+		return 0;
+	if (errno == EAGAIN || errno == EACCES)
+		return fail(err, -EBUSY, "%s is in use by another machine", disk->name);
+	return 0; /* a file system without locks */
+}
+
+static int choose_format(struct disk *disk, struct error *err)
+{
+	u8 head[PROBE_BYTES];
+	ssize_t n = pread(disk->fd, head, sizeof(head), 0);
+	off_t end = lseek(disk->fd, 0, SEEK_END);
+	int best = 0;
+
+	if (n < 0 || end < 0)
+		return fail(err, -errno, "cannot read %s: %s", disk->name, strerror(errno));
+	for (unsigned i = 0; disk_formats[i]; i++) {
+		int score = disk_formats[i]->probe(head, (size_t)n, (u64)end);
+
+		if (score > best) {
+			best = score;
+			disk->format = disk_formats[i];
+		}
+	}
+	if (!disk->format)
+		return fail(err, -EINVAL, "%s is in a format this host does not read", disk->name);
+	return 0;
+}
+
+static int open_image(struct disk *disk, struct error *err)
+{
+	struct stat st;
+	int mode, rc;
+
+	if (fstat(disk->fd, &st) < 0 || (mode = fcntl(disk->fd, F_GETFL)) < 0)
+		return fail(err, -errno, "cannot open %s: %s", disk->name, strerror(errno));
+	if (!S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode))
+		return fail(err, -EINVAL, "%s is neither a file nor a block device", disk->name);
+	if ((mode & O_ACCMODE) == O_WRONLY)
+		return fail(err, -EACCES, "%s may not be read", disk->name);
+	if ((mode & O_ACCMODE) == O_RDONLY && !(disk->flags & DISK_DISCARD))
+		disk->flags |= DISK_READONLY;
+	rc = lock_image(disk, !(disk->flags & (DISK_READONLY | DISK_DISCARD)), err);
+	if (rc == 0)
+		rc = choose_format(disk, err);
+	if (rc == 0)
+		rc = disk->format->open(disk, err);
+	if (rc < 0) {
+		disk->format = NULL;
+		return rc;
+	}
+	if (disk->flags & DISK_DISCARD)
+		rc = overlay_open(disk->name, disk->bytes, &disk->overlay, err);
+	return rc;
+}
+
+int disk_open(int fd, const char *name, u32 flags, struct disk **out, struct error *err)
+{
+	struct disk *disk = xcalloc(1, sizeof(*disk));
+	int rc;
+
+	disk->fd = fd;
+	disk->flags = flags;
+	disk->name = xstrdup(name);
+	rc = open_image(disk, err);
+	if (rc < 0) {
+		disk_close(disk);
+		return rc;
+	}
+	*out = disk;
+	return 0;
+}
+
+void disk_close(struct disk *disk)
+{
+	if (!disk)
+		return;
+	if (disk->format) {
+		if (!(disk->flags & (DISK_READONLY | DISK_DISCARD)))
+			disk->format->flush(disk);
+		disk->format->close(disk);
+	}
+	overlay_close(disk->overlay);
+	close(disk->fd);
+	free(disk->name);
+	free(disk);
+}
+
+u64 disk_bytes(const struct disk *disk)
+{
+	return disk->bytes;
+}
+
+bool disk_readonly(const struct disk *disk)
+{
+	return disk->flags & DISK_READONLY;
+}
+
+static bool outside(const struct disk *disk, u64 offset, size_t len)
+{
+	return offset % SECTOR || len % SECTOR || offset > disk->bytes || len > disk->bytes - offset;
+}
+
+int disk_read(struct disk *disk, u64 offset, void *to, size_t len)
+{
+	if (outside(disk, offset, len))
+		return -EINVAL;
+	if (disk->overlay)
+		return overlay_read(disk, offset, to, len);
+	return disk->format->read(disk, offset, to, len);
+}
+
+int disk_write(struct disk *disk, u64 offset, const void *from, size_t len)
+{
+	if (disk->flags & DISK_READONLY)
+		return -EROFS;
+	if (outside(disk, offset, len))
+		return -EINVAL;
+	if (disk->overlay)
+		return overlay_write(disk->overlay, offset, from, len);
+	return disk->format->write(disk, offset, from, len);
+}
+
+int disk_flush(struct disk *disk)
+{
+	if (disk->flags & (DISK_READONLY | DISK_DISCARD))
+		return 0;
+	return disk->format->flush(disk);
+}
+
+const struct disk_format *const disk_formats[] = {&disk_raw, NULL};
