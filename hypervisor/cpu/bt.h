@@ -127,9 +127,15 @@ struct bt_cpu {
 	struct bt_segment seg[X86_SREGS];
 	struct tlb *tlb; /* the one of the current privilege: tlb_user or tlb_system */
 
-	const struct trace *trace; /* being executed */
-	u64 trace_rip;		   /* RIP of its first instruction */
-	_Atomic u32 pending;	   /* EVENT_*: looked at between traces */
+	u64 linear_mask; /* ANDed to linear addresses: 4 GiB, or all ones in 64-bit mode (mode_update) */
+
+	struct trace *trace; /* being executed; NULL between traces */
+	u64 trace_rip;	     /* RIP of its first instruction */
+	u64 epoch;	     /* what an already validated trace must carry to be entered without a look-up; trace.c */
+	u64 generation;	     /* of the linear-to-physical mapping; part of epoch */
+	u8 *trace_arena;     /* where traces live; links between them are offsets into it */
+	struct trace **jump_cache;
+	_Atomic u32 pending; /* EVENT_*: looked at between traces */
 
 	u8 cpl;
 	u8 mode;	 /* enum insn_mode of CS */
@@ -157,6 +163,10 @@ struct bt_cpu {
 	u32 debug_pending; /* DR6 bits of data, I/O and task breakpoints met, reported by debug_after() */
 	bool stepping;	   /* TF was set when the current instruction began */
 	bool external;	   /* inside delivery of something other than INT n: error codes carry EXT */
+
+	const struct insn *io_insn; /* instruction whose callback is in progress, or NULL */
+	u8 debug_hits;		    /* DR6 B0-B3 of data breakpoints hit by the instruction being executed */
+	u64 debug_seen;		    /* the DR7 the TLB's watch marks were made for */
 
 	/* Fault being raised, for the loop. */
 	jmp_buf *fault_jump;
@@ -193,7 +203,6 @@ enum bt_shadow { SHADOW_STI = BIT(0), SHADOW_MOV_SS = BIT(1) };
 /* Ends the trace. Either cpu->rip has been set (branches) or bt_advance(cpu, i) has made it that of i's successor. */
 #define END_TRACE return NULL
 
-u64 trace_start_rip(const struct bt_cpu *cpu);
 /* The address of instruction i, and of the byte after it (wrapped to the mode's width). */
 static inline u64 bt_ip(const struct bt_cpu *cpu, const struct insn *i)
 {
@@ -209,14 +218,14 @@ static inline void bt_advance(struct bt_cpu *cpu, const struct insn *i)
 	cpu->rip = bt_next_ip(cpu, i);
 }
 
-/* ---- faults: none of these return ---- */
+/* ---- faults (loop.c): none of these return ---- */
 
 /* i = the faulting instruction, or NULL when cpu->rip is its address (between traces, inside delivery). */
 NORETURN void raise_fault(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector);
 NORETURN void raise_fault_code(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector, u32 code);
 NORETURN void raise_page_fault(struct bt_cpu *cpu, const struct insn *i, u64 linear, u32 code);
 
-/* ---- flags ---- */
+/* ---- flags (flags.c) ---- */
 
 u32 eflags_read(const struct bt_cpu *cpu);  /* whole EFLAGS, bit 1 set */
 /* Sets the bits in `mask` from `value`; handles TF/IF side effects (EVENT_TRAP), not privilege. */
@@ -266,14 +275,31 @@ u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 of
  */
 
 /* TLB upkeep. */
-void tlb_flush_all(struct bt_cpu *cpu);	     /* CR3 write, CR0/CR4/EFER paging bits, A20, map */
+void tlb_flush_all(struct bt_cpu *cpu);	     /* CR0/CR4/EFER paging bits, A20, map */
+void tlb_flush_cr3(struct bt_cpu *cpu);	     /* CR3 write, task switch: global pages stay when CR4.PGE is set */
 void tlb_flush_page(struct bt_cpu *cpu, u64 linear); /* INVLPG */
 /* After CPL, CR0.WP/PG, CR4, EFER or V86 changed: picks cpu->tlb and flushes what depends on the bits changed. */
 void mmu_update(struct bt_cpu *cpu);
+/* PAE: reads the four PDPTEs `cr3` points to; false when reserved bits are set in a present one (#GP), then
+ * nothing changes. To be called when CR3 is loaded, or PG/PAE/PSE/PGE change, with PAE paging on (SDM 3A 4.4.1). */
+bool mmu_load_pdptes(struct bt_cpu *cpu, u64 cr3);
+#define PHYS_BITS 40 /* MAXPHYADDR, as CPUID must tell */
+
+/* Guest-physical memory; size 1, 2, 4, 8, not crossing a page. No A20, no faults. */
+u64 phys_read(struct bt_cpu *cpu, u64 gpa, unsigned size);
+void phys_write(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 value);
+
+/* ---- port I/O ---- */
+
+/* Raises #GP(0) when CPL, IOPL and the TSS's I/O permission map forbid the access (exec_sys.c). */
+void io_check(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size);
+/* The host's callbacks with the FPU put away (loop.c); no permission check. Also I/O breakpoints. */
+u32 pio_read(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size);
+void pio_write(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size, u32 value);
 
 /* ---- modes and segments: seg.c ---- */
 
-/* Recomputes mode, v86, protected_mode, cpl-dependent caches after CR0.PE, EFLAGS.VM, CS changes. */
+/* Recomputes mode, v86, protected_mode, linear_mask, cpl-dependent caches after CR0.PE, EFLAGS.VM, CS changes. */
 void mode_update(struct bt_cpu *cpu);
 /* Installs a hidden part and computes read_end/write_end. */
 void segment_set(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 base, u32 limit, u32 attr);
@@ -328,18 +354,13 @@ enum task_cause { TASK_JMP, TASK_CALL, TASK_IRET, TASK_EVENT };
 /* next_rip: EIP to save in the old TSS. */
 void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum task_cause cause, u64 next_rip, bool has_code, u32 code);
 
-/* ---- trace.c ---- */
-/* The trace at cpu->rip, decoded if need be; raises fetch faults. */
-const struct trace *trace_find(struct bt_cpu *cpu);
-/* Drops traces overlapping the guest-physical range. Called by the slow store path and for forget(). */
-void trace_invalidate(struct bt_cpu *cpu, u64 gpa, u64 len);
-void trace_flush_all(struct bt_cpu *cpu);
+/* ---- trace.c: see trace.h ---- */
 
 /* ---- x87 ---- */
 void fpu_leave(struct bt_cpu *cpu); /* host registers -> cpu->fxsave; before callbacks and at the end of run() */
 void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
 
-/* ---- the guest's time stamp counter ---- */
+/* ---- the guest's time stamp counter (loop.c) ---- */
 u64 bt_rdtsc(const struct bt_cpu *cpu);
 
 #endif
