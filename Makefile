@@ -12,10 +12,12 @@ CFLAGS := -std=gnu11 -g $(WARN) -fno-strict-aliasing -fstack-protector-strong -f
 LDFLAGS := -pie -pthread -Wl,-z,relro,-z,now
 CFLAGS_release := -O2 -D_FORTIFY_SOURCE=2 -DBT_TAIL_CALLS
 CFLAGS_debug := -O0
+CFLAGS_fuzz := -O1 -fsanitize=fuzzer-no-link,address
 CFLAGS_asan := -O1 -fsanitize=address -fno-omit-frame-pointer
 CFLAGS_ubsan := -O1 -fsanitize=undefined -fno-sanitize-recover=undefined
 CFLAGS_tsan := -O1 -fsanitize=thread
 LDFLAGS_asan := -fsanitize=address
+LDFLAGS_fuzz := -fsanitize=address
 LDFLAGS_ubsan := -fsanitize=undefined
 LDFLAGS_tsan := -fsanitize=thread
 CFLAGS += $(CFLAGS_$(MODE))

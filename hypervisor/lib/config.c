@@ -253,7 +253,7 @@ static int parse_one(struct config *c, const char *text, size_t len, struct erro
 {
 	const char *why = NULL;
 	int number = c->count + 1;
-	if (len && text[len - 1] == '\r')
+	while (len && text[len - 1] == '\r')
 		len--;
 	struct line *l = line_add(c);
 	l->raw = xcalloc(len + 1, 1);

@@ -1,0 +1,41 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-or-later
+# install-deps.sh WHAT...: installs the Debian packages that building, running, testing or benchmarking needs, if any
+# is missing. Says so first; uses sudo when not root. Installs nothing when all are there.
+set -eu
+
+build="gcc make libc6-dev pkg-config libjansson-dev libsystemd-dev libseccomp-dev libvncserver-dev libncurses-dev
+       libreadline-dev libpam0g-dev libcrypt-dev libpng-dev"
+run="seabios grub-rescue-pc memtest86+"
+test="libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common xorriso mtools tmux xvfb xdotool
+      tigervnc-viewer tigervnc-common procps"
+bench=""
+fuzz="clang libclang-rt-14-dev"
+
+wanted=""
+for what in "$@"; do
+	eval "wanted=\"\$wanted \$$what\""
+done
+
+missing=""
+for package in $wanted; do
+	case $(dpkg-query -W -f '${db:Status-Status}' "$package" 2>/dev/null || true) in
+	installed*) ;;
+	*) missing="$missing $package" ;;
+	esac
+done
+[ -n "$missing" ] || exit 0
+
+sudo=""
+if [ "$(id -u)" != 0 ]; then
+	if ! command -v sudo >/dev/null; then
+		echo "These Debian packages are missing and only root can install them:$missing" >&2
+		exit 1
+	fi
+	sudo="sudo"
+fi
+echo "Installing missing Debian packages with ${sudo:+sudo }apt-get:$missing"
+export DEBIAN_FRONTEND=noninteractive
+# grub-pc-bin and memtest86+ must not touch this machine's own boot loader; they only bring files.
+$sudo apt-get update -qq
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null

@@ -1,0 +1,109 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# run.sh: builds and runs every test; the last line is "N passed, N failed". VMK_LONG=1 runs the long ones too.
+# tests/run.sh NAME... runs only the tests whose name contains one of the words.
+set -u
+cd "$(dirname "$0")/.."
+export LC_ALL=C.UTF-8
+passed=0
+failed=0
+words=("$@")
+mkdir -p build/log
+
+wanted() {
+	[ ${#words[@]} = 0 ] && return 0
+	local w
+	for w in "${words[@]}"; do
+		case $1 in *"$w"*) return 0 ;; esac
+	done
+	return 1
+}
+
+count() { # NAME STATUS LOG
+	if [ "$2" = 0 ]; then
+		passed=$((passed + 1))
+		echo "ok    $1"
+	else
+		failed=$((failed + 1))
+		echo "FAIL  $1 (status $2)"
+		tail -n 40 "$3" | sed 's/^/      /'
+	fi
+}
+
+run_one() { # NAME SECONDS COMMAND...: one test
+	local name=$1 seconds=$2 log
+	shift 2
+	wanted "$name" || return
+	log=build/log/$(echo "$name" | tr '/ ' '__').log
+	timeout -k 10 "$seconds" "$@" >"$log" 2>&1 </dev/null
+	count "$name" $? "$log"
+}
+
+run_unit() { # MODE NAME: a Criterion program; its own tests are counted
+	local name=$1/$2 log line
+	wanted "$name" || return
+	log=build/log/$1_$2.log
+	timeout -k 10 300 "build/$1/tests/$2" >"$log" 2>&1 </dev/null
+	local status=$?
+	line=$(grep 'Synthesis:' "$log" | tail -1)
+	if [[ $line =~ Tested:\ ([0-9]+)\ \|\ Passing:\ ([0-9]+)\ \|\ Failing:\ ([0-9]+)\ \|\ Crashing:\ ([0-9]+) ]] &&
+		[ $((status == 0 || BASH_REMATCH[1] > BASH_REMATCH[2])) = 1 ] && [ "${BASH_REMATCH[1]}" -gt 0 ]; then
+		passed=$((passed + BASH_REMATCH[2]))
+		failed=$((failed + BASH_REMATCH[1] - BASH_REMATCH[2]))
+		echo "${BASH_REMATCH[2]}/${BASH_REMATCH[1]}	$name"
+		[ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ] || grep -v '^\[====\]' "$log" | tail -n 40 | sed 's/^/      /'
+	else
+		count "$name" $((status ? status : 1)) "$log"
+	fi
+}
+
+build() { # MODE TARGET...
+	local mode=$1
+	shift
+	if ! make --no-print-directory -s -j"$(nproc)" MODE="$mode" "$@" >build/log/build_"$mode".log 2>&1; then
+		failed=$((failed + 1))
+		echo "FAIL  build $mode"
+		tail -n 40 build/log/build_"$mode".log
+		return 1
+	fi
+}
+
+# Leaks are looked for in the daemons (smoke tests), not in test programs that end anyway.
+export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
+
+run_mode() {
+	local mode=$1 t name
+	echo "--- $mode"
+	build "$mode" all unit-tests fuzz-replays smoke-tools || return
+	for t in tests/unit/test_*.c; do
+		run_unit "$mode" "$(basename "$t" .c)"
+	done
+	for t in tests/fuzz/fuzz_*.c; do
+		name=$(basename "$t" .c)
+		run_one "$mode/$name" 120 "build/$mode/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}"
+	done
+}
+
+run_smoke() { # MODE
+	local t
+	for t in tests/smoke/*.sh; do
+		case $(basename "$t") in lib.sh | long_*) continue ;; esac
+		VMK_BUILD=build/$1 run_one "$1/smoke/$(basename "$t" .sh)" 300 "$t"
+	done
+}
+
+run_one lint 60 tests/lint.sh
+run_mode release && run_smoke release
+run_mode asan
+run_mode ubsan
+if [ "${VMK_LONG:-0}" = 1 ]; then
+	run_smoke asan
+	run_smoke ubsan
+	run_mode tsan
+	for t in tests/smoke/long_*.sh; do
+		[ -e "$t" ] && VMK_BUILD=build/release run_one "long/$(basename "$t" .sh)" 3600 "$t"
+	done
+fi
+
+echo "$passed passed, $failed failed"
+[ "$failed" = 0 ] && [ "$passed" -gt 0 ]
