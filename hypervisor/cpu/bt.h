@@ -164,9 +164,7 @@ struct bt_cpu {
 	bool stepping;	   /* TF was set when the current instruction began */
 	bool external;	   /* inside delivery of something other than INT n: error codes carry EXT */
 
-	const struct insn *io_insn; /* instruction whose callback is in progress, or NULL */
-	u8 debug_hits;		    /* DR6 B0-B3 of data breakpoints hit by the instruction being executed */
-	u64 debug_seen;		    /* the DR7 the TLB's watch marks were made for */
+	const struct insn *io_insn; /* whose memory-mapped I/O callback is in progress, or NULL */
 
 	/* Fault being raised, for the loop. */
 	jmp_buf *fault_jump;
@@ -288,14 +286,6 @@ bool mmu_load_pdptes(struct bt_cpu *cpu, u64 cr3);
 /* Guest-physical memory; size 1, 2, 4, 8, not crossing a page. No A20, no faults. */
 u64 phys_read(struct bt_cpu *cpu, u64 gpa, unsigned size);
 void phys_write(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 value);
-
-/* ---- port I/O ---- */
-
-/* Raises #GP(0) when CPL, IOPL and the TSS's I/O permission map forbid the access (exec_sys.c). */
-void io_check(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size);
-/* The host's callbacks with the FPU put away (loop.c); no permission check. Also I/O breakpoints. */
-u32 pio_read(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size);
-void pio_write(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size, u32 value);
 
 /* ---- modes and segments: seg.c ---- */
 

@@ -58,8 +58,6 @@ void memory_dirty(struct bt_cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap);
 bool mmu_fetch(struct bt_cpu *cpu, u64 linear, bool probe, u64 *gpa, const u8 **host);
 /* After the page at gpa got its first trace: stores to it must take the slow path. */
 void tlb_mark_code(struct bt_cpu *cpu, u64 gpa);
-/* After DR7 or DR0-3 changed. */
-void mmu_watch_update(struct bt_cpu *cpu);
 
 /* ---- slow paths: everything the inline ones below do not ---- */
 
