@@ -114,6 +114,13 @@ $(foreach t,$(UNIT_TESTS),$(eval $(call UNIT_RULES,$(t))))
 .PHONY: unit-tests
 unit-tests: $(addprefix $(B)/tests/,$(UNIT_TESTS))
 
+# A private host with a demo machine, and the status screen on it.
+.PHONY: run
+run:
+	@etc/install-deps.sh build run
+	@$(MAKE) --no-print-directory -s -j$$(nproc) all
+	@VMK_BUILD=$(B) etc/demo.sh
+
 .PHONY: clean
 clean:
 	rm -rf build

@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Images the smoke tests boot.
+smoke-tools: build/images/echo.img
+# The 1.44 MB floppy of tests/guest/floppy/echo.S.
+build/images/echo.img: tests/guest/floppy/echo.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -m32 -o $(@D)/echo.o $<
+	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ $(@D)/echo.o
+	$(Q)truncate -s 1474560 $@
+# A CD whose GRUB starts Debian's grub-invaders (multiboot) at once.
+smoke-tools: build/images/invaders.iso
+build/images/invaders.iso: /boot/invaders.exec
+	@rm -rf $(@D)/invaders && mkdir -p $(@D)/invaders/boot/grub
+	$(Q)cp $< $(@D)/invaders/boot/invaders.exec
+	$(Q)printf 'multiboot /boot/invaders.exec\nboot\n' > $(@D)/invaders/boot/grub/grub.cfg
+	$(Q)grub-mkrescue -d /usr/lib/grub/i386-pc -o $@ $(@D)/invaders >/dev/null 2>$(@D)/grub-mkrescue.log
+/boot/invaders.exec: ;
