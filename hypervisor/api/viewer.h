@@ -123,18 +123,20 @@ void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*
 bool viewer_decode_pending(const struct viewer_input *in);
 
 /*
- * The way back, the same everywhere: F12, or ~ as the first key of a line; then one key:
- *	. or q  detach	    ? or h  help	c  Ctrl-Alt-Del	    s  screen or serial line
- *	up, down  pan	    r  draw again	F12 or ~ that key itself
+ * The way back, the same everywhere: "~." as the first keys of a line detaches at once ("~~" is one ~); F12, or "~?",
+ * opens a menu, in which one key is
+ *	q or .  detach		c  Ctrl-Alt-Del		s  screen or serial line
+ *	up, down  pan		r  draw again		F12 or ~  that key itself
+ * and any other key closes it. While `menu` is set the front end shows VIEWER_MENU.
  */
 struct viewer_escape {
-	bool inside_line, prefix, menu;
+	bool inside_line, tilde, menu;
 };
 enum viewer_verdict { VIEWER_PASS, VIEWER_HELD, VIEWER_PASS_TILDE /* ~ first, then the key */, VIEWER_COMMAND };
-enum viewer_command { VIEWER_DETACH, VIEWER_HELP, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW, VIEWER_CANCEL };
+enum viewer_command { VIEWER_DETACH, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW };
 enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_press *p, enum viewer_command *command);
 /* One line each that says so: the way back, and the keys after it. */
-#define VIEWER_WAY_BACK "F12 q detaches (or: Enter ~ .)"
-#define VIEWER_MENU "q/. detach  c Ctrl-Alt-Del  s serial/screen  Up/Down pan  r redraw  F12/~ send it  Esc back"
+#define VIEWER_WAY_BACK "F12 q detaches (or Enter ~ .)   F12 menu"
+#define VIEWER_MENU "q detach  c Ctrl-Alt-Del  s serial/screen  Up/Down pan  r redraw  F12 ~ send"
 
 #endif
