@@ -216,7 +216,7 @@ static inline void bt_advance(struct bt_cpu *cpu, const struct insn *i)
 	cpu->rip = bt_next_ip(cpu, i);
 }
 
-/* ---- faults (loop.c): none of these return ---- */
+/* ---- faults (excp.c): none of these return ---- */
 
 /* i = the faulting instruction, or NULL when cpu->rip is its address (between traces, inside delivery). */
 NORETURN void raise_fault(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector);

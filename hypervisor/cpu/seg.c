@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * seg.c - descriptors, segment loads, the slow half of segment checks (SDM 3A chapters 3.4 and 5), stacks.
+ */
+#include "cpu/priv.h"
+
+#define ATTR_REAL_DATA 0x93u /* present, DPL 0, writable data, accessed */
+#define ATTR_V86 0xf3u	     /* the same with DPL 3 */
+
+/* ---- descriptor tables ---- */
+
+bool descriptor_locate(const struct bt_cpu *cpu, u16 selector, u64 *linear)
+{
+	u64 base = cpu->gdtr.base;
+	u32 limit = cpu->gdtr.limit;
+	if (selector & 4) {
+		if (cpu->ldtr.attr & X86_SEG_UNUSABLE)
+			return false;
+		base = cpu->ldtr.base;
+		limit = cpu->ldtr.limit;
+	}
+	if ((selector | 7u) > limit)
+		return false;
+	*linear = (u32)(base + (selector & ~7u));
+	return true;
+}
+
+void raise_selector(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector, u16 selector)
+{
+	raise_fault_code(cpu, i, vector, selector & ~3u);
+}
+
+u64 descriptor_read(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum x86_exception vector)
+{
+	u64 linear;
+	if (!descriptor_locate(cpu, selector, &linear))
+		raise_selector(cpu, i, vector, selector);
+	return sys_read(cpu, i, linear, 8);
+}
+
+u64 descriptor_accessed(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw)
+{
+	u64 linear;
+	if ((raw & BIT64(40)) || !descriptor_locate(cpu, selector, &linear))
+		return raw;
+	sys_set_bits(cpu, i, (u32)(linear + 5), 1);
+	return raw | BIT64(40);
+}
+
+/* ---- hidden parts ---- */
+
+void segment_set(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 base, u32 limit, u32 attr)
+{
+	(void)cpu;
+	seg->selector = selector;
+	seg->base = base;
+	seg->limit = limit;
+	seg->attr = attr;
+	seg->read_end = seg->write_end = 0;
+	bool usable = (attr & (X86_SEG_UNUSABLE | SEG_P | SEG_S)) == (SEG_P | SEG_S);
+	bool expand_down = (attr & (8 | 4)) == 4;
+	if (!usable || expand_down)
+		return;
+	if (attr_readable(attr))
+		seg->read_end = (u64)limit + 1;
+	if (attr_writable(attr))
+		seg->write_end = (u64)limit + 1;
+}
+
+void segment_set_raw(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 raw)
+{
+	segment_set(cpu, seg, selector, descriptor_base(raw), descriptor_limit(raw), descriptor_attr(raw));
+}
+
+void segment_set_null(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector)
+{
+	segment_set(cpu, seg, selector, 0, 0, X86_SEG_UNUSABLE);
+}
+
+/*
+ * Real mode leaves limit and rights as they are ("unreal" mode lives from that), except that CS becomes writable
+ * 16-bit code and that a segment left null by protected mode becomes usable. V86 mode sets all (SDM 3B 20.2.1).
+ */
+void segment_load_real(struct bt_cpu *cpu, unsigned seg, u16 selector)
+{
+	struct bt_segment *s = &cpu->seg[seg];
+	u32 limit = s->limit, attr = s->attr;
+	if (cpu->v86) {
+		limit = 0xffff;
+		attr = ATTR_V86;
+	} else if (attr & X86_SEG_UNUSABLE) {
+		limit = 0xffff;
+		attr = ATTR_REAL_DATA;
+	} else if (seg == X86_CS) {
+		attr = ATTR_REAL_DATA;
+	}
+	segment_set(cpu, s, selector, (u64)selector << 4, limit, attr);
+}
+
+/* ---- checked loads ---- */
+
+void segment_read_stack(struct bt_cpu *cpu, const struct insn *i, u16 selector, unsigned cpl, enum x86_exception vector,
+			struct bt_segment *seg)
+{
+	if (selector_null(selector))
+		raise_fault_code(cpu, i, vector, 0);
+	u64 raw = descriptor_read(cpu, i, selector, vector);
+	u32 attr = descriptor_attr(raw);
+	if ((selector & 3u) != cpl || !attr_writable(attr) || SEG_DPL(attr) != cpl)
+		raise_selector(cpu, i, vector, selector);
+	if (!(attr & SEG_P))
+		raise_selector(cpu, i, EXC_SS, selector);
+	segment_set_raw(cpu, seg, selector, descriptor_accessed(cpu, i, selector, raw));
+}
+
+void segment_read_data(struct bt_cpu *cpu, const struct insn *i, u16 selector, unsigned cpl, enum x86_exception vector,
+		       struct bt_segment *seg)
+{
+	u64 raw = descriptor_read(cpu, i, selector, vector);
+	u32 attr = descriptor_attr(raw);
+	if (!attr_readable(attr))
+		raise_selector(cpu, i, vector, selector);
+	if (!attr_conforming(attr) && MAX(cpl, selector & 3u) > SEG_DPL(attr))
+		raise_selector(cpu, i, vector, selector);
+	if (!(attr & SEG_P))
+		raise_selector(cpu, i, EXC_NP, selector);
+	segment_set_raw(cpu, seg, selector, descriptor_accessed(cpu, i, selector, raw));
+}
+
+void segment_load(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u16 selector)
+{
+	if (!cpu->protected_mode || cpu->v86) {
+		segment_load_real(cpu, seg, selector);
+		return;
+	}
+	struct bt_segment loaded;
+	if (seg == X86_SS)
+		segment_read_stack(cpu, i, selector, cpu->cpl, EXC_GP, &loaded);
+	else if (selector_null(selector))
+		segment_set_null(cpu, &loaded, selector);
+	else
+		segment_read_data(cpu, i, selector, cpu->cpl, EXC_GP, &loaded);
+	cpu->seg[seg] = loaded;
+}
+
+void code_install(struct bt_cpu *cpu, u16 selector, u64 raw, unsigned cpl, u64 rip)
+{
+	segment_set_raw(cpu, &cpu->seg[X86_CS], (u16)((selector & ~3u) | cpl), raw);
+	cpu->cpl = (u8)cpl;
+	cpu->rip = rip;
+	mode_update(cpu);
+}
+
+void segments_null_privileged(struct bt_cpu *cpu)
+{
+	static const u8 which[] = { X86_ES, X86_FS, X86_GS, X86_DS };
+	for (unsigned n = 0; n < ARRAY_SIZE(which); n++) {
+		struct bt_segment *s = &cpu->seg[which[n]];
+		if (!(s->attr & X86_SEG_UNUSABLE) && !attr_conforming(s->attr) && SEG_DPL(s->attr) < cpu->cpl)
+			segment_set_null(cpu, s, 0);
+	}
+}
+
+void mode_update(struct bt_cpu *cpu)
+{
+	cpu->protected_mode = cpu->cr0 & CR0_PE;
+	cpu->v86 = cpu->protected_mode && (cpu->eflags & FLAG_VM);
+	if (!cpu->protected_mode)
+		cpu->cpl = 0;
+	else if (cpu->v86)
+		cpu->cpl = 3;
+	cpu->mode = cpu->seg[X86_CS].attr & SEG_DB ? MODE_32 : MODE_16;
+	cpu->linear_mask = 0xffffffff;
+	mmu_update(cpu);
+}
+
+/* ---- checks ---- */
+
+bool segment_covers(const struct bt_segment *seg, u64 offset, unsigned size)
+{
+	u64 last = offset + size - 1;
+	if ((seg->attr & (SEG_S | 8 | 4)) == (SEG_S | 4)) /* expand-down data: valid above the limit */
+		return offset > seg->limit && last <= (seg->attr & SEG_DB ? 0xffffffffu : 0xffffu);
+	return last <= seg->limit;
+}
+
+u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, bool write)
+{
+	const struct bt_segment *s = &cpu->seg[seg];
+	bool usable = (s->attr & (X86_SEG_UNUSABLE | SEG_P)) == SEG_P;
+	if (!usable || !(write ? attr_writable(s->attr) : attr_readable(s->attr)) || !segment_covers(s, offset, size))
+		raise_fault_code(cpu, i, seg == X86_SS ? EXC_SS : EXC_GP, 0);
+	return (u32)(s->base + offset);
+}
+
+/* ---- stacks ---- */
+
+static u64 stack_mask(const struct bt_segment *seg)
+{
+	return seg->attr & SEG_DB ? 0xffffffffu : 0xffffu;
+}
+
+void stack_current(const struct bt_cpu *cpu, struct stack *s)
+{
+	s->seg = cpu->seg[X86_SS];
+	s->sp = cpu->gpr[X86_RSP] & stack_mask(&s->seg);
+	s->user = cpu->cpl == 3;
+	s->code = 0;
+}
+
+void stack_from_tss(struct bt_cpu *cpu, const struct insn *i, unsigned cpl, struct stack *s)
+{
+	bool wide = SEG_TYPE(cpu->tr.attr) & 8;
+	u32 at = wide ? cpl * 8 + 4 : cpl * 4 + 2;
+	u32 last = at + (wide ? 5 : 3);
+	if ((cpu->tr.attr & X86_SEG_UNUSABLE) || last > cpu->tr.limit)
+		raise_selector(cpu, i, EXC_TS, cpu->tr.selector);
+	u64 sp = sys_read(cpu, i, (u32)(cpu->tr.base + at), wide ? 4 : 2);
+	u16 ss = (u16)sys_read(cpu, i, (u32)(cpu->tr.base + at + (wide ? 4 : 2)), 2);
+	segment_read_stack(cpu, i, ss, cpl, EXC_TS, &s->seg);
+	s->sp = sp;
+	s->user = cpl == 3;
+	s->code = ss & ~3u;
+}
+
+static u64 stack_linear(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, u64 offset, unsigned size)
+{
+	if ((s->seg.attr & (X86_SEG_UNUSABLE | SEG_P)) != SEG_P || !attr_writable(s->seg.attr) ||
+	    !segment_covers(&s->seg, offset, size))
+		raise_fault_code(cpu, i, EXC_SS, s->code);
+	return (u32)(s->seg.base + offset);
+}
+
+void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u32 *values, unsigned count)
+{
+	u64 mask = stack_mask(&s->seg);
+	for (unsigned n = 1; n <= count; n++) {
+		u64 linear = stack_linear(cpu, i, s, (s->sp - n * size) & mask, size);
+		linear_probe_write(cpu, i, linear, size, s->user);
+	}
+	for (unsigned n = 0; n < count; n++) {
+		s->sp = (s->sp - size) & mask;
+		linear_write(cpu, i, (u32)(s->seg.base + s->sp), size, values[n], s->user);
+	}
+}
+
+u32 stack_peek(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, unsigned size, unsigned skip, unsigned n)
+{
+	u64 linear = stack_linear(cpu, i, s, (s->sp + skip + n * size) & stack_mask(&s->seg), size);
+	return (u32)linear_read(cpu, i, linear, size, s->user);
+}
+
+void stack_pointer_set(struct bt_cpu *cpu, const struct bt_segment *seg, u64 sp)
+{
+	u64 mask = stack_mask(seg);
+	cpu->gpr[X86_RSP] = (cpu->gpr[X86_RSP] & ~mask) | (sp & mask);
+}
+
+void stack_install(struct bt_cpu *cpu, const struct stack *s)
+{
+	cpu->seg[X86_SS] = s->seg;
+	stack_pointer_set(cpu, &s->seg, s->sp);
+}
