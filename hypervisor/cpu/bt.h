@@ -111,6 +111,9 @@ struct tlb_entry {
 };
 struct tlb {
 	struct tlb_entry entry[TLB_ENTRIES];
+	u16 used[TLB_ENTRIES]; /* indices of entries filled since the last flush, so that flushing a few is quick */
+	unsigned used_count;
+	bool large; /* some came from large pages: INVLPG must flush all */
 };
 
 struct trace;	  /* trace.c */
@@ -177,6 +180,7 @@ struct bt_cpu {
 	unsigned index;
 	struct bt_memory *memory;
 	struct tlb tlb_user, tlb_system;
+	u64 mmu_seen; /* the control bits the TLBs were filled under */
 	u64 instructions;
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin, kicked;

@@ -1,0 +1,775 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * mmu.c - paging, the soft TLB and guest-physical memory (SDM 3A chapter 4).
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "cpu/mmu.h"
+#include "cpu/trace.h"
+#include "lib/util.h"
+
+#define LONG_BITS (8 * sizeof(long))
+
+#define PTE_P BIT(0)
+#define PTE_W BIT(1)
+#define PTE_U BIT(2)
+#define PTE_A BIT(5)
+#define PTE_D BIT(6)
+#define PTE_PS BIT(7)
+#define PTE_G BIT(8)
+#define PTE_NX BIT64(63)
+#define EFER_LMA BIT(10)
+#define EFER_NXE BIT(11)
+
+/* Page-fault error code, SDM 3A 4.7 */
+#define PF_PRESENT BIT(0)
+#define PF_WRITE BIT(1)
+#define PF_USER BIT(2)
+#define PF_RSVD BIT(3)
+#define PF_FETCH BIT(4)
+
+enum access { ACCESS_READ = 0, ACCESS_WRITE = PF_WRITE, ACCESS_USER = PF_USER, ACCESS_FETCH = PF_FETCH };
+
+/* ---- guest-physical memory ---- */
+
+struct bt_slot *memory_slot(struct bt_cpu *cpu, u64 gpa)
+{
+	struct bt_memory *m = cpu->memory;
+	unsigned low = 0, high = m->count;
+
+	if (m->last && gpa - m->last->gpa < m->last->size)
+		return m->last;
+	while (low < high) {
+		unsigned middle = (low + high) / 2;
+		struct bt_slot *s = &m->slots[middle];
+
+		if (gpa < s->gpa) {
+			high = middle;
+		} else if (gpa - s->gpa >= s->size) {
+			low = middle + 1;
+		} else {
+			m->last = s;
+			return s;
+		}
+	}
+	return NULL;
+}
+
+static bool slot_page_dirty(const struct bt_slot *s, u64 gpa)
+{
+	u64 page = (gpa - s->gpa) / PAGE_SIZE;
+
+	return s->dirty[page / LONG_BITS] >> (page % LONG_BITS) & 1;
+}
+
+static void slot_set_dirty(struct bt_slot *s, u64 gpa)
+{
+	u64 page = (gpa - s->gpa) / PAGE_SIZE;
+
+	if (s->dirty)
+		s->dirty[page / LONG_BITS] |= 1ul << (page % LONG_BITS);
+}
+
+static u64 host_load(const void *p, unsigned size)
+{
+	switch (size) {
+	case 1:
+		return *(const volatile guest_u8 *)p;
+	case 2:
+		return *(const volatile guest_u16 *)p;
+	case 4:
+		return *(const volatile guest_u32 *)p;
+	default:
+		return *(const volatile guest_u64 *)p;
+	}
+}
+
+static void host_store(void *p, unsigned size, u64 value)
+{
+	switch (size) {
+	case 1:
+		*(volatile guest_u8 *)p = (u8)value;
+		break;
+	case 2:
+		*(volatile guest_u16 *)p = (u16)value;
+		break;
+	case 4:
+		*(volatile guest_u32 *)p = (u32)value;
+		break;
+	default:
+		*(volatile guest_u64 *)p = value;
+	}
+}
+
+static u64 mmio_load(struct bt_cpu *cpu, const struct insn *i, u64 gpa, unsigned size)
+{
+	u64 value;
+
+	fpu_leave(cpu);
+	cpu->io_insn = i;
+	value = cpu->host->mmio_read(cpu->host->opaque, gpa, size);
+	cpu->io_insn = NULL;
+	return size == 8 ? value : value & (BIT64(8 * size) - 1);
+}
+
+static void mmio_store(struct bt_cpu *cpu, const struct insn *i, u64 gpa, unsigned size, u64 value)
+{
+	fpu_leave(cpu);
+	cpu->io_insn = i;
+	cpu->host->mmio_write(cpu->host->opaque, gpa, size, value);
+	cpu->io_insn = NULL;
+}
+
+static u64 load(struct bt_cpu *cpu, const struct insn *i, u64 gpa, unsigned size)
+{
+	const struct bt_slot *s = memory_slot(cpu, gpa);
+
+	return s ? host_load(s->host + (gpa - s->gpa), size) : mmio_load(cpu, i, gpa, size);
+}
+
+/* The bytes are about to change, or may: the dirty log and the traces made from them must know. */
+static void memory_written(struct bt_cpu *cpu, const struct insn *i, struct bt_slot *s, u64 gpa, unsigned size)
+{
+	slot_set_dirty(s, gpa);
+	if (s->code[(gpa - s->gpa) / PAGE_SIZE])
+		trace_invalidate(cpu, i, gpa, size);
+}
+
+static void store(struct bt_cpu *cpu, const struct insn *i, u64 gpa, unsigned size, u64 value)
+{
+	struct bt_slot *s = memory_slot(cpu, gpa);
+	u8 *p;
+
+	if (!s || s->flags & CPU_SLOT_READONLY) {
+		mmio_store(cpu, i, gpa, size, value);
+		return;
+	}
+	p = s->host + (gpa - s->gpa);
+	/* Writing what is there already leaves traces valid; patching loops do that a lot. */
+	if (host_load(p, size) != (size == 8 ? value : value & (BIT64(8 * size) - 1)))
+		memory_written(cpu, i, s, gpa, size);
+	else
+		slot_set_dirty(s, gpa);
+	host_store(p, size, value);
+}
+
+u64 phys_read(struct bt_cpu *cpu, u64 gpa, unsigned size)
+{
+	return load(cpu, NULL, gpa, size);
+}
+
+void phys_write(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 value)
+{
+	store(cpu, NULL, gpa, size, value);
+}
+
+void memory_free(struct bt_cpu *cpu)
+{
+	for (unsigned n = 0; cpu->memory && n < cpu->memory->count; n++) {
+		free(cpu->memory->slots[n].code);
+		free(cpu->memory->slots[n].dirty);
+	}
+	free(cpu->memory);
+	cpu->memory = NULL;
+}
+
+/* The log of a slot that stays what it was is kept; of a new one every page counts as written. */
+static int slot_init_dirty(struct bt_slot *s, struct bt_memory *old)
+{
+	size_t words = (s->size / PAGE_SIZE + LONG_BITS - 1) / LONG_BITS;
+
+	for (unsigned n = 0; old && n < old->count; n++) {
+		struct bt_slot *o = &old->slots[n];
+
+		if (o->dirty && o->gpa == s->gpa && o->size == s->size && o->host == s->host) {
+			s->dirty = o->dirty;
+			o->dirty = NULL;
+			return 0;
+		}
+	}
+	s->dirty = malloc(words * sizeof(long));
+	if (!s->dirty)
+		return -ENOMEM;
+	memset(s->dirty, 0xff, words * sizeof(long));
+	return 0;
+}
+
+int memory_map(struct bt_cpu *cpu, const struct cpu_slot *slots, unsigned count, struct error *err)
+{
+	struct bt_memory *m = calloc(1, sizeof(*m) + count * sizeof(m->slots[0]));
+	struct bt_memory *old = cpu->memory;
+	u64 end = 0;
+	int ret = 0;
+
+	for (unsigned n = 0; n < count; n++)
+		if (slots[n].gpa < end || (slots[n].gpa | slots[n].size) % PAGE_SIZE || !slots[n].size ||
+		    (end = slots[n].gpa + slots[n].size) > BIT64(PHYS_BITS) || end <= slots[n].gpa) {
+			free(m);
+			return fail(err, -EINVAL, "memory range %u is not sorted, aligned and inside %u address bits", n,
+				    PHYS_BITS);
+		}
+	if (!m)
+		return fail(err, -ENOMEM, "no memory for the guest's memory map");
+	m->count = count;
+	for (unsigned n = 0; n < count && !ret; n++) {
+		struct bt_slot *s = &m->slots[n];
+
+		s->gpa = slots[n].gpa;
+		s->size = slots[n].size;
+		s->host = slots[n].host;
+		s->flags = slots[n].flags;
+		s->code = calloc(s->size / PAGE_SIZE, sizeof(struct code_page *));
+		if (!s->code)
+			ret = -ENOMEM;
+		else if (s->flags & CPU_SLOT_LOG_DIRTY)
+			ret = slot_init_dirty(s, old);
+	}
+	trace_flush_all(cpu, cpu->io_insn);
+	memory_free(cpu);
+	cpu->memory = m;
+	tlb_flush_all(cpu);
+	return ret ? fail(err, ret, "no memory for the guest's page tables") : 0;
+}
+
+/* ---- the TLB ---- */
+
+static void tlb_flush(struct tlb *tlb, bool keep_global)
+{
+	unsigned kept = 0;
+
+	for (unsigned n = 0; n < tlb->used_count; n++) {
+		struct tlb_entry *e = &tlb->entry[tlb->used[n]];
+
+		if (keep_global && e->gpa & TLB_GPA_GLOBAL) {
+			tlb->used[kept++] = tlb->used[n];
+			continue;
+		}
+		e->read_tag = e->write_tag = TLB_INVALID;
+		e->gpa = 0;
+	}
+	tlb->used_count = kept;
+	if (!kept)
+		tlb->large = false;
+}
+
+void tlb_flush_all(struct bt_cpu *cpu)
+{
+	tlb_flush(&cpu->tlb_user, false);
+	tlb_flush(&cpu->tlb_system, false);
+	cpu->generation++;
+	cpu->epoch = 0;
+}
+
+void tlb_flush_cr3(struct bt_cpu *cpu)
+{
+	tlb_flush(&cpu->tlb_user, cpu->cr4 & CR4_PGE);
+	tlb_flush(&cpu->tlb_system, cpu->cr4 & CR4_PGE);
+	cpu->generation++;
+	cpu->epoch = 0;
+}
+
+void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
+{
+	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system};
+
+	for (unsigned n = 0; n < ARRAY_SIZE(tlbs); n++) {
+		struct tlb_entry *e = tlb_at(tlbs[n], linear);
+
+		if (tlbs[n]->large) {
+			tlb_flush(tlbs[n], false);
+		} else if (!((e->read_tag ^ linear) & PAGE_MASK)) {
+			e->read_tag = e->write_tag = TLB_INVALID;
+			e->gpa &= TLB_GPA_USED; /* it stays listed */
+		}
+	}
+	cpu->generation++;
+	cpu->epoch = 0;
+}
+
+void mmu_update(struct bt_cpu *cpu)
+{
+	u64 seen = (cpu->cr0 & (CR0_PG | CR0_WP)) | (cpu->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE)) << 32 |
+		   (cpu->efer & (EFER_LMA | EFER_NXE)) << 40;
+
+	cpu->tlb = cpu->cpl == 3 ? &cpu->tlb_user : &cpu->tlb_system;
+	if (seen != cpu->mmu_seen) {
+		cpu->mmu_seen = seen;
+		tlb_flush_all(cpu);
+	}
+}
+
+void tlb_mark_code(struct bt_cpu *cpu, u64 gpa)
+{
+	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system};
+
+	for (unsigned t = 0; t < ARRAY_SIZE(tlbs); t++)
+		for (unsigned n = 0; n < tlbs[t]->used_count; n++) {
+			struct tlb_entry *e = &tlbs[t]->entry[tlbs[t]->used[n]];
+
+			if (!((e->gpa ^ gpa) & PAGE_MASK))
+				e->write_tag |= TLB_CODE;
+		}
+}
+
+void memory_dirty(struct bt_cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap)
+{
+	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system};
+	struct bt_slot *s = memory_slot(cpu, gpa);
+
+	if (!s || !s->dirty || s->gpa != gpa)
+		return;
+	size = MIN(size, s->size);
+	for (u64 page = 0; page < size / PAGE_SIZE; page++) {
+		unsigned long bit = 1ul << (page % LONG_BITS);
+
+		bitmap[page / LONG_BITS] |= s->dirty[page / LONG_BITS] & bit;
+		s->dirty[page / LONG_BITS] &= ~bit;
+	}
+	for (unsigned t = 0; t < ARRAY_SIZE(tlbs); t++)
+		for (unsigned n = 0; n < tlbs[t]->used_count; n++) {
+			struct tlb_entry *e = &tlbs[t]->entry[tlbs[t]->used[n]];
+
+			if ((e->gpa & PAGE_MASK) - gpa < size)
+				e->write_tag |= TLB_CLEAN;
+		}
+}
+
+/* ---- page tables ---- */
+
+struct walk {
+	u64 gpa;
+	u32 rights; /* PTE_W, PTE_U: and of all levels; PTE_D, PTE_G: of the leaf */
+	bool large;
+	u32 fault; /* error code */
+};
+
+/* Bits that must be 0 in an 8-byte entry (SDM 3A tables 4-9 to 4-11, 4-15 to 4-20). */
+static u64 reserved_bits(const struct bt_cpu *cpu, unsigned level, bool leaf)
+{
+	bool lma = cpu->efer & EFER_LMA;
+	u64 bits = BIT64(lma ? 52 : 63) - BIT64(PHYS_BITS);
+
+	if (!(cpu->efer & EFER_NXE))
+		bits |= PTE_NX;
+	if (leaf && level)
+		bits |= BIT64(12 + 9 * level) - BIT64(13); /* bit 12 is PAT */
+	if (level == 3)
+		bits |= PTE_PS;
+	return bits;
+}
+
+/* Sets bits in an entry that was read as `old`; false when it has changed since. */
+static bool entry_update(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 old, u64 bits)
+{
+	struct bt_slot *s = memory_slot(cpu, gpa);
+	void *p;
+
+	if ((old & bits) == bits || !s || s->flags & CPU_SLOT_READONLY)
+		return true;
+	memory_written(cpu, NULL, s, gpa, size);
+	p = s->host + (gpa - s->gpa);
+	if (size == 4) {
+		u32 expected = (u32)old;
+
+		return __atomic_compare_exchange_n((u32 *)p, &expected, (u32)(old | bits), false, __ATOMIC_SEQ_CST,
+						   __ATOMIC_SEQ_CST);
+	}
+	return __atomic_compare_exchange_n((u64 *)p, &old, old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
+}
+
+enum walk_result { WALK_OK, WALK_FAULT, WALK_AGAIN /* an entry changed under our hands */ };
+
+static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, struct walk *w)
+{
+	bool pae = cpu->cr4 & CR4_PAE, lma = cpu->efer & EFER_LMA, leaf = false;
+	unsigned size = pae ? 8 : 4, bits = pae ? 9 : 10, top = lma ? 3 : 1, level = top;
+	u64 address_mask = pae ? (BIT64(PHYS_BITS) - 1) & PAGE_MASK : 0xfffff000;
+	u64 table = cpu->cr3 & address_mask, address[4], entry[4];
+
+	w->fault = access & (PF_WRITE | PF_USER);
+	if (pae && cpu->efer & EFER_NXE)
+		w->fault |= access & PF_FETCH;
+	if (pae && !lma) {
+		table = cpu->pdpte[(linear >> 30) & 3];
+		if (!(table & PTE_P))
+			return WALK_FAULT;
+		table &= address_mask;
+	}
+	w->rights = PTE_W | PTE_U;
+	for (;; level--) {
+		address[level] = (table + ((linear >> (12 + bits * level)) & (BIT(bits) - 1)) * size) & cpu->a20_mask;
+		entry[level] = phys_read(cpu, address[level], size);
+		if (!(entry[level] & PTE_P))
+			return WALK_FAULT;
+		leaf = !level || (entry[level] & PTE_PS && (level == 1 ? pae || cpu->cr4 & CR4_PSE : level == 2));
+		if (pae ? entry[level] & reserved_bits(cpu, level, leaf) : leaf && level && entry[level] & BIT(21)) {
+			w->fault |= PF_PRESENT | PF_RSVD;
+			return WALK_FAULT;
+		}
+		w->rights &= (u32)entry[level];
+		if (leaf)
+			break;
+		table = entry[level] & address_mask;
+	}
+	if ((access & ACCESS_USER && !(w->rights & PTE_U)) ||
+	    (access & ACCESS_WRITE && !(w->rights & PTE_W) && (access & ACCESS_USER || cpu->cr0 & CR0_WP))) {
+		w->fault |= PF_PRESENT;
+		return WALK_FAULT;
+	}
+	for (unsigned l = top; l > level; l--)
+		if (!entry_update(cpu, address[l], size, entry[l], PTE_A))
+			return WALK_AGAIN;
+	if (!entry_update(cpu, address[level], size, entry[level], access & ACCESS_WRITE ? PTE_A | PTE_D : PTE_A))
+		return WALK_AGAIN;
+	w->large = level > 0;
+	w->rights |= (u32)entry[level] & (PTE_D | PTE_G);
+	if (access & ACCESS_WRITE)
+		w->rights |= PTE_D;
+	table = linear & (BIT64(12 + bits * level) - 1);
+	w->gpa = (entry[level] & address_mask & ~(BIT64(12 + bits * level) - 1)) | table;
+	if (!pae && w->large) /* PSE-36, SDM 3A table 4-4 */
+		w->gpa |= ((entry[level] >> 13) & 0xff) << 32;
+	return WALK_OK;
+}
+
+static void tlb_fill(struct bt_cpu *cpu, struct tlb *tlb, u64 linear, const struct walk *w)
+{
+	struct tlb_entry *e = tlb_at(tlb, linear);
+	u64 page = linear & PAGE_MASK, gpa = w->gpa & cpu->a20_mask & PAGE_MASK;
+	struct bt_slot *s = memory_slot(cpu, gpa);
+	bool writable = w->rights & PTE_D &&
+			(w->rights & PTE_W || (tlb == &cpu->tlb_system && !(cpu->cr0 & CR0_WP)));
+
+	if (!(e->gpa & TLB_GPA_USED))
+		tlb->used[tlb->used_count++] = (u16)(e - tlb->entry);
+	tlb->large |= w->large;
+	e->gpa = gpa | TLB_GPA_USED | (w->rights & PTE_G && cpu->cr4 & CR4_PGE ? TLB_GPA_GLOBAL : 0);
+	e->addend = s ? (u64)(uintptr_t)s->host + (gpa - s->gpa) - page : 0;
+	e->read_tag = page | (s ? 0 : TLB_IO);
+	e->write_tag = page | (writable ? 0 : TLB_INVALID);
+	if (!s || s->flags & CPU_SLOT_READONLY)
+		e->write_tag |= TLB_IO;
+	else if (s->code[(gpa - s->gpa) / PAGE_SIZE])
+		e->write_tag |= TLB_CODE;
+	if (s && s->dirty && !slot_page_dirty(s, gpa))
+		e->write_tag |= TLB_CLEAN;
+	if (debug_watches(cpu, page)) {
+		e->read_tag |= TLB_WATCH;
+		e->write_tag |= TLB_WATCH;
+	}
+}
+
+/* The entry that translates `linear` for the access, or NULL with *fault = the page fault's error code. */
+static struct tlb_entry *tlb_look(struct bt_cpu *cpu, struct tlb *tlb, u64 linear, unsigned access, u32 *fault)
+{
+	struct tlb_entry *e = tlb_at(tlb, linear);
+	u64 tag = access & ACCESS_WRITE ? e->write_tag : e->read_tag;
+	struct walk w;
+	enum walk_result result;
+
+	if (likely((tag & (PAGE_MASK | TLB_INVALID)) == (linear & PAGE_MASK)))
+		return e;
+	if (tlb == &cpu->tlb_user)
+		access |= ACCESS_USER;
+	if (cpu->cr0 & CR0_PG) {
+		do
+			result = walk(cpu, linear, access, &w);
+		while (result == WALK_AGAIN);
+		if (result == WALK_FAULT) {
+			*fault = w.fault;
+			return NULL;
+		}
+	} else {
+		w = (struct walk){.gpa = linear, .rights = PTE_W | PTE_U | PTE_D};
+	}
+	tlb_fill(cpu, tlb, linear, &w);
+	return e;
+}
+
+static struct tlb_entry *tlb_get(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned access)
+{
+	u32 fault;
+	struct tlb_entry *e = tlb_look(cpu, tlb, linear, access, &fault);
+
+	if (unlikely(!e))
+		raise_page_fault(cpu, i, linear, fault);
+	return e;
+}
+
+bool mmu_fetch(struct bt_cpu *cpu, u64 linear, bool probe, u64 *gpa, const u8 **host)
+{
+	u32 fault;
+	const struct tlb_entry *e = tlb_look(cpu, cpu->tlb, linear, ACCESS_FETCH, &fault);
+
+	if (!e) {
+		if (!probe)
+			raise_page_fault(cpu, NULL, linear, fault);
+		return false;
+	}
+	*gpa = (e->gpa & PAGE_MASK) | (linear & ~PAGE_MASK);
+	*host = e->read_tag & TLB_IO ? NULL : (const u8 *)(uintptr_t)(linear + e->addend);
+	return true;
+}
+
+bool mmu_load_pdptes(struct bt_cpu *cpu, u64 cr3)
+{
+	u64 reserved = 0x1e6 | ~(BIT64(PHYS_BITS) - 1); /* SDM 3A table 4-8 */
+	u64 pdpte[4];
+
+	for (unsigned n = 0; n < 4; n++) {
+		pdpte[n] = phys_read(cpu, ((cr3 & 0xffffffe0) + 8 * n) & cpu->a20_mask, 8);
+		if (pdpte[n] & PTE_P && pdpte[n] & reserved)
+			return false;
+	}
+	memcpy(cpu->pdpte, pdpte, sizeof(pdpte));
+	return true;
+}
+
+/* ---- slow accesses ---- */
+
+static u64 entry_gpa(const struct tlb_entry *e, u64 linear)
+{
+	return (e->gpa & PAGE_MASK) | (linear & ~PAGE_MASK);
+}
+
+/* Bytes of [linear, linear + size) in its first page. */
+static unsigned first_part(u64 linear, unsigned size)
+{
+	return MIN(size, PAGE_SIZE - (unsigned)(linear % PAGE_SIZE));
+}
+
+static u64 access_read(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned size)
+{
+	struct tlb_entry *e, *e2;
+	unsigned part = first_part(linear, size);
+	u64 second, value = 0;
+
+	linear &= cpu->linear_mask;
+	e = tlb_get(cpu, i, tlb, linear, ACCESS_READ);
+	if (part < size) {
+		second = (linear + part) & cpu->linear_mask;
+		e2 = tlb_get(cpu, i, tlb, second, ACCESS_READ);
+		for (unsigned n = 0; n < size; n++)
+			value |= load(cpu, i, n < part ? entry_gpa(e, linear) + n : entry_gpa(e2, second) + n - part, 1)
+				 << (8 * n);
+		if (unlikely((e->read_tag | e2->read_tag) & TLB_WATCH))
+			debug_data(cpu, linear, size, false);
+		return value;
+	}
+	if (unlikely(e->read_tag & TLB_WATCH))
+		debug_data(cpu, linear, size, false);
+	return load(cpu, i, entry_gpa(e, linear), size);
+}
+
+/* A store went the slow way: the reasons that have gone away since are taken back. */
+static void write_tag_refresh(struct bt_cpu *cpu, struct tlb_entry *e)
+{
+	struct bt_slot *s;
+
+	if (!(e->write_tag & (TLB_CODE | TLB_CLEAN)) || e->write_tag & (TLB_IO | TLB_INVALID))
+		return;
+	s = memory_slot(cpu, e->gpa & PAGE_MASK);
+	if (s && !s->code[((e->gpa & PAGE_MASK) - s->gpa) / PAGE_SIZE])
+		e->write_tag &= ~(u64)TLB_CODE;
+	if (s && (!s->dirty || slot_page_dirty(s, e->gpa & PAGE_MASK)))
+		e->write_tag &= ~(u64)TLB_CLEAN;
+}
+
+static void access_write(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned size, u64 value)
+{
+	struct tlb_entry *e, *e2;
+	unsigned part = first_part(linear, size);
+	u64 second;
+
+	linear &= cpu->linear_mask;
+	e = tlb_get(cpu, i, tlb, linear, ACCESS_WRITE);
+	if (part < size) {
+		second = (linear + part) & cpu->linear_mask;
+		e2 = tlb_get(cpu, i, tlb, second, ACCESS_WRITE);
+		if (unlikely((e->write_tag | e2->write_tag) & TLB_WATCH))
+			debug_data(cpu, linear, size, true);
+		for (unsigned n = 0; n < size; n++)
+			store(cpu, i, n < part ? entry_gpa(e, linear) + n : entry_gpa(e2, second) + n - part, 1,
+			      (value >> (8 * n)) & 0xff);
+		return;
+	}
+	if (unlikely(e->write_tag & TLB_WATCH))
+		debug_data(cpu, linear, size, true);
+	store(cpu, i, entry_gpa(e, linear), size, value);
+	write_tag_refresh(cpu, e);
+}
+
+static void access_probe(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned size,
+			 unsigned access)
+{
+	unsigned part = first_part(linear, size);
+
+	tlb_get(cpu, i, tlb, linear & cpu->linear_mask, access);
+	if (part < size)
+		tlb_get(cpu, i, tlb, (linear + part) & cpu->linear_mask, access);
+}
+
+static void sys_change_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 set, u8 clear)
+{
+	struct tlb_entry *e;
+	struct bt_slot *s;
+	u64 gpa;
+	u8 *p;
+
+	linear &= cpu->linear_mask;
+	e = tlb_get(cpu, i, &cpu->tlb_system, linear, ACCESS_WRITE);
+	gpa = entry_gpa(e, linear);
+	s = memory_slot(cpu, gpa);
+	if (e->write_tag & TLB_WATCH)
+		debug_data(cpu, linear, 1, true);
+	if (!s || s->flags & CPU_SLOT_READONLY) {
+		store(cpu, i, gpa, 1, (load(cpu, i, gpa, 1) | set) & (u8)~clear);
+		return;
+	}
+	memory_written(cpu, i, s, gpa, 1);
+	p = s->host + (gpa - s->gpa);
+	if (set)
+		__atomic_fetch_or(p, set, __ATOMIC_SEQ_CST);
+	if (clear)
+		__atomic_fetch_and(p, (u8)~clear, __ATOMIC_SEQ_CST);
+}
+
+void sys_set_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 bits)
+{
+	sys_change_bits(cpu, i, linear, bits, 0);
+}
+
+void sys_clear_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 bits)
+{
+	sys_change_bits(cpu, i, linear, 0, bits);
+}
+
+u64 sys_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size)
+{
+	return access_read(cpu, i, &cpu->tlb_system, linear, size);
+}
+
+void sys_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, u64 value)
+{
+	access_write(cpu, i, &cpu->tlb_system, linear, size, value);
+}
+
+void sys_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size)
+{
+	access_probe(cpu, i, &cpu->tlb_system, linear, size, ACCESS_WRITE);
+}
+
+u64 linear_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user)
+{
+	return access_read(cpu, i, user ? &cpu->tlb_user : &cpu->tlb_system, linear, size);
+}
+
+void linear_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, u64 value, bool user)
+{
+	access_write(cpu, i, user ? &cpu->tlb_user : &cpu->tlb_system, linear, size, value);
+}
+
+void linear_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user)
+{
+	access_probe(cpu, i, user ? &cpu->tlb_user : &cpu->tlb_system, linear, size, ACCESS_WRITE);
+}
+
+/* ---- through segments ---- */
+
+/* SDM 3A 5.3 to 5.5; rights count in protected mode only, limits always. */
+static bool segment_allows(const struct bt_cpu *cpu, const struct bt_segment *s, u64 offset, unsigned size, bool write)
+{
+	u64 last = offset + size - 1;
+	u64 top = s->attr & SEG_DB ? 0xffffffff : 0xffff;
+	bool code = s->attr & 8;
+
+	if (offset + size <= (write ? s->write_end : s->read_end))
+		return true;
+	if (cpu->protected_mode && !cpu->v86) {
+		if (s->attr & X86_SEG_UNUSABLE || !(s->attr & SEG_P))
+			return false;
+		if (write ? code || !(s->attr & 2) : code && !(s->attr & 2))
+			return false;
+	}
+	if (!code && s->attr & 4)
+		return offset > s->limit && last <= top;
+	return last <= s->limit;
+}
+
+u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, bool write)
+{
+	const struct bt_segment *s = &cpu->seg[seg];
+
+	if (unlikely(!segment_allows(cpu, s, offset, size, write)))
+		raise_fault_code(cpu, i, seg == X86_SS ? EXC_SS : EXC_GP, 0);
+	return (s->base + offset) & cpu->linear_mask;
+}
+
+u64 mem_read_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)
+{
+	return access_read(cpu, i, cpu->tlb, segment_check(cpu, i, seg, offset, size, false), size);
+}
+
+void mem_write_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, u64 value)
+{
+	access_write(cpu, i, cpu->tlb, segment_check(cpu, i, seg, offset, size, true), size, value);
+}
+
+void *mem_rmw_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)
+{
+	u64 linear = segment_check(cpu, i, seg, offset, size, true), gpa;
+	struct tlb_entry *e;
+	struct bt_slot *s;
+
+	access_probe(cpu, i, cpu->tlb, linear, size, ACCESS_WRITE);
+	e = tlb_at(cpu->tlb, linear);
+	if (first_part(linear, size) < size || e->write_tag & (TLB_IO | TLB_WATCH))
+		return NULL;
+	gpa = entry_gpa(e, linear);
+	s = memory_slot(cpu, gpa);
+	memory_written(cpu, i, s, gpa, size);
+	write_tag_refresh(cpu, e);
+	return s->host + (gpa - s->gpa);
+}
+
+void mem_probe_write(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)
+{
+	access_probe(cpu, i, cpu->tlb, segment_check(cpu, i, seg, offset, size, true), size, ACCESS_WRITE);
+}
+
+void mem_probe_read(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)
+{
+	access_probe(cpu, i, cpu->tlb, segment_check(cpu, i, seg, offset, size, false), size, ACCESS_READ);
+}
+
+void mem_read_bytes(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, void *to, unsigned size)
+{
+	u64 linear = segment_check(cpu, i, seg, offset, size, false);
+	u8 *bytes = to;
+
+	access_probe(cpu, i, cpu->tlb, linear, size, ACCESS_READ);
+	for (unsigned n = 0, step; n < size; n += step) {
+		u64 value;
+
+		step = size - n >= 8 && (linear + n) % 8 == 0 ? 8 : 1;
+		value = access_read(cpu, i, cpu->tlb, linear + n, step);
+		memcpy(bytes + n, &value, step);
+	}
+}
+
+void mem_write_bytes(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, const void *from, unsigned size)
+{
+	u64 linear = segment_check(cpu, i, seg, offset, size, true);
+	const u8 *bytes = from;
+
+	access_probe(cpu, i, cpu->tlb, linear, size, ACCESS_WRITE);
+	for (unsigned n = 0, step; n < size; n += step) {
+		u64 value = 0;
+
+		step = size - n >= 8 && (linear + n) % 8 == 0 ? 8 : 1;
+		memcpy(&value, bytes + n, step);
+		access_write(cpu, i, cpu->tlb, linear + n, step, value);
+	}
+}
