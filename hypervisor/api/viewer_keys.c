@@ -364,14 +364,14 @@ void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*
 		if (in->count == sizeof(in->bytes))
 			in->count = 0;
 		in->bytes[in->count++] = bytes[k];
-		struct viewer_press p = {0};
-		unsigned used = key_parse(in->bytes, in->count, 0, &p);
-		if (!used)
-			continue;
-		in->count -= used;
-		memmove(in->bytes, in->bytes + used, in->count);
-		if (p.chord.count || p.character)
-			press(arg, &p);
+		for (unsigned used = 1; in->count && used;) {
+			struct viewer_press p = {0};
+			used = key_parse(in->bytes, in->count, 0, &p);
+			in->count -= used;
+			memmove(in->bytes, in->bytes + used, in->count);
+			if (used && (p.chord.count || p.character))
+				press(arg, &p);
+		}
 	}
 }
 
