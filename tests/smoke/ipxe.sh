@@ -1,0 +1,13 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Debian's iPXE CD reaches its command line and obeys it.
+. "$(dirname "$0")/lib.sh"
+
+start_host
+make_machine ipxe memory 64 cdrom /usr/lib/ipxe/ipxe.iso
+vmk vm start ipxe || die "vm start"
+wait_screen ipxe 60 'Ctrl-B'
+vmk vm key ipxe ctrl-b || die "vm key"
+wait_screen ipxe 30 'iPXE>'
+type_line ipxe 'echo ${platform}'
+wait_screen ipxe 20 '^pcbios'

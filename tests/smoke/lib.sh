@@ -1,0 +1,150 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# lib.sh - what the smoke tests share: a private host, machines on it, their screens. Source it first:
+#
+#	. "$(dirname "$0")/lib.sh"
+#
+# Everything made here is gone when the script ends. A failed check ends the script with a sentence and status 1.
+# VMK_BUILD names the build under test (default build/release).
+
+set -u
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+BUILD=$PWD/${VMK_BUILD:-build/release}
+BIN=$BUILD/bin
+SMOKE=$BUILD/smoke
+IMAGES=$PWD/build/images
+export LC_ALL=C.UTF-8
+VMK_ROOT=$(mktemp -d /tmp/vmk-smoke-XXXXXX)
+export VMK_ROOT
+chmod 755 "$VMK_ROOT"
+# Sanitizer builds report into the root, and any report fails the test at its end.
+export ASAN_OPTIONS=log_path=$VMK_ROOT/sanitizer:detect_leaks=1 UBSAN_OPTIONS=log_path=$VMK_ROOT/sanitizer:print_stacktrace=1
+export TSAN_OPTIONS=log_path=$VMK_ROOT/sanitizer
+# Sanitizer builds are slower; waits are generous and end as soon as what is awaited is there.
+case $BUILD in *release) SLOW=1 ;; *) SLOW=4 ;; esac
+
+die() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+say() {
+	echo "== $*"
+}
+
+# ---- the host ----
+
+vmk() {
+	"$BIN/vmksh" -c "$*"
+}
+
+start_host() {
+	mkdir -p "$VMK_ROOT/var/log/vmk"
+	setsid "$BIN/vmkernel" --root "$VMK_ROOT" </dev/null >>"$VMK_ROOT/start.log" 2>&1 &
+	host_pid=$!
+	local _
+	for _ in $(seq $((100 * SLOW))); do
+		vmk host show >/dev/null 2>&1 && return
+		kill -0 "$host_pid" 2>/dev/null || break
+		sleep 0.1
+	done
+	cat "$VMK_ROOT/start.log"
+	die "vmkernel did not start"
+}
+
+cleanup() {
+	local status=$?
+	vmk host stop stop >/dev/null 2>&1
+	[ -z "${TMUX_SOCKET:-}" ] || tmux -S "$TMUX_SOCKET" kill-server 2>/dev/null
+	pkill -KILL -f -- "--root $VMK_ROOT" 2>/dev/null
+	if [ $status != 0 ]; then
+		tail -n 20 "$VMK_ROOT"/var/log/vmk/*.log "$VMK_ROOT"/vmfs/volumes/*/*/*/vmx.log 2>/dev/null
+	fi
+	if compgen -G "$VMK_ROOT/sanitizer*" >/dev/null; then
+		head -n 60 "$VMK_ROOT"/sanitizer*
+		status=1
+	fi
+	rm -rf "$VMK_ROOT"
+	exit $status
+}
+trap cleanup EXIT
+trap 'exit 1' INT TERM
+
+# ---- machines ----
+
+# make_machine NAME [vm create words...]
+make_machine() {
+	local name=$1
+	shift
+	vmk vm create "$name" "$@" >/dev/null || die "vm create $name $*"
+}
+
+screen_of() {
+	vmk vm screen "$1" 2>/dev/null
+}
+
+# wait_screen NAME SECONDS PATTERN: until the machine's text screen matches the extended regular expression
+wait_screen() {
+	local end=$((SECONDS + $2 * SLOW)) text
+	while [ $SECONDS -le $end ]; do
+		text=$(screen_of "$1")
+		grep -Eq -- "$3" <<<"$text" && return
+		sleep 0.2
+	done
+	echo "$text"
+	die "machine $1 never showed '$3'"
+}
+
+# type_line NAME TEXT: types it and Enter
+type_line() {
+	vmk vm type "$1" "\"$2\"" >/dev/null || die "vm type"
+	vmk vm key "$1" enter >/dev/null || die "vm key"
+}
+
+state_of() {
+	vmk --json vm show "$1" | sed -n 's/.*"state": *"\([a-z]*\)".*/\1/p'
+}
+
+wait_state() { # NAME STATE SECONDS
+	local end=$((SECONDS + $3 * SLOW))
+	while [ $SECONDS -le $end ]; do
+		[ "$(state_of "$1")" = "$2" ] && return
+		sleep 0.2
+	done
+	die "machine $1 is $(state_of "$1"), not $2"
+}
+
+# expect_failure PATTERN COMMAND...: the command fails with a sentence that matches
+expect_failure() {
+	local pattern=$1 text
+	shift
+	if text=$("$@" 2>&1); then
+		die "'$*' succeeded: $text"
+	fi
+	grep -Eq -- "$pattern" <<<"$text" || die "'$*' said: $text (expected '$pattern')"
+}
+
+# ---- terminals ----
+
+# in_terminal COLUMNSxROWS COMMAND: a tmux session running it
+in_terminal() {
+	TMUX_SOCKET=$VMK_ROOT/tmux
+	local size=$1
+	shift
+	tmux -S "$TMUX_SOCKET" -f /dev/null new-session -d -x "${size%x*}" -y "${size#*x}" "$*" || die "tmux"
+}
+terminal_keys() {
+	tmux -S "$TMUX_SOCKET" send-keys "$@"
+}
+terminal_text() {
+	tmux -S "$TMUX_SOCKET" capture-pane -p
+}
+wait_terminal() { # SECONDS PATTERN
+	local end=$((SECONDS + $1 * SLOW)) text
+	while [ $SECONDS -le $end ]; do
+		text=$(terminal_text 2>/dev/null)
+		grep -Eq -- "$2" <<<"$text" && return
+		sleep 0.2
+	done
+	echo "$text"
+	die "the terminal never showed '$2'"
+}

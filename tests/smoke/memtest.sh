@@ -1,0 +1,18 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Debian's 32-bit memtest86+, from its CD image and as a directly loaded kernel, on 64 MB: tests run, no errors.
+. "$(dirname "$0")/lib.sh"
+
+start_host
+make_machine cd memory 64 cdrom /usr/lib/memtest86+/memtest86+ia32.iso
+make_machine kernel memory 64
+vmk vm set kernel kernel.fileName /boot/memtest86+ia32.bin || die "vm set"
+for machine in cd kernel; do
+	say "memtest86+ from $machine"
+	vmk vm start $machine || die "vm start"
+	wait_screen $machine 60 'Memtest86\+'
+	wait_screen $machine 60 'Test +[0-9]+%|Test #'
+	wait_screen $machine 120 '#[1-9]'
+	screen_of $machine | grep -Eq 'Errors: *0' || { screen_of $machine; die "errors, or no count of them"; }
+	vmk vm stop $machine hard
+done
