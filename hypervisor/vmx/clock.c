@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * clock.c - machine time and the devices' timers.
+ *
+ * One timerfd serves all timers. It may be set by any thread under the lock; the main thread reads it. It is only ever
+ * moved to an earlier time: a wake-up for a timer that has moved away costs less than a system call at each move.
+ */
+#include <errno.h>
+#include <string.h>
+#include <sys/timerfd.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmx/machine.h"
+
+#define RUN_LIMIT 256 /* timers run at once: one that keeps asking for the past must not starve the loop */
+
+u64 clock_now(struct machine *m)
+{
+	struct clock *c = &m->clock;
+
+	return c->running ? now_monotonic() - c->base : c->base;
+}
+
+u64 dev_now(struct device *d)
+{
+	return clock_now(d->machine);
+}
+
+u64 dev_wall_clock(struct device *d)
+{
+	(void)d;
+	return now_realtime();
+}
+
+static struct dev_timer *earliest(struct clock *c)
+{
+	struct dev_timer *best = NULL;
+
+	for (unsigned i = 0; i < CLOCK_MAX_TIMERS; i++) {
+		struct dev_timer *t = c->timers[i];
+		if (t && t->when && (!best || t->when < best->when))
+			best = t;
+	}
+	return best;
+}
+
+static void clock_arm(struct clock *c, u64 when)
+{
+	struct itimerspec its = {0};
+
+	if (when && c->running) {
+		u64 at = when > INT64_MAX - c->base ? INT64_MAX : c->base + when;
+		its.it_value.tv_sec = (time_t)(at / NSEC_PER_SEC);
+		its.it_value.tv_nsec = (long)(at % NSEC_PER_SEC);
+	}
+	c->armed = when;
+	timerfd_settime(c->fd, TFD_TIMER_ABSTIME, &its, NULL);
+}
+
+void dev_timer_init(struct device *d, struct dev_timer *t, void (*fn)(struct device *d))
+{
+	struct clock *c = &d->machine->clock;
+	unsigned slot = 0;
+
+	while (slot < CLOCK_MAX_TIMERS && c->timers[slot])
+		slot++;
+	BUG_ON(slot == CLOCK_MAX_TIMERS); /* devices have a fixed number of timers */
+	*t = (struct dev_timer){d, fn, 0, (int)slot};
+	c->timers[slot] = t;
+}
+
+void dev_timer_set(struct dev_timer *t, u64 when)
+{
+	struct clock *c = &t->device->machine->clock;
+
+	t->when = when;
+	if (when && c->running && (!c->armed || when < c->armed))
+		clock_arm(c, when);
+}
+
+void clock_run(struct machine *m)
+{
+	struct clock *c = &m->clock;
+	u64 expirations, now = clock_now(m);
+	struct dev_timer *t;
+
+	if (read(c->fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+		log_limited(LOG_LEVEL_ERROR, "timer: %s", strerror(errno));
+	if (!c->running)
+		return;
+	for (unsigned n = 0; (t = earliest(c)) && t->when <= now && n < RUN_LIMIT; n++) {
+		t->when = 0;
+		t->fn(t->device);
+	}
+	t = earliest(c);
+	clock_arm(c, t ? t->when : 0);
+}
+
+void clock_start(struct machine *m)
+{
+	struct clock *c = &m->clock;
+
+	if (c->running)
+		return;
+	c->base = now_monotonic() - c->base;
+	c->running = true;
+	struct dev_timer *t = earliest(c);
+	clock_arm(c, t ? t->when : 0);
+}
+
+void clock_stop(struct machine *m)
+{
+	struct clock *c = &m->clock;
+
+	if (!c->running)
+		return;
+	c->base = clock_now(m);
+	c->running = false;
+	clock_arm(c, 0);
+}
+
+int clock_init(struct machine *m, struct error *err)
+{
+	m->clock.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
+	if (m->clock.fd < 0)
+		return fail(err, -errno, "cannot create a timer: %s", strerror(errno));
+	return 0;
+}
+
+void clock_destroy(struct machine *m)
+{
+	if (m->clock.fd >= 0)
+		close(m->clock.fd);
+}
+
+void clock_forget(struct machine *m, unsigned owner)
+{
+	for (unsigned i = 0; i < CLOCK_MAX_TIMERS; i++)
+		if (m->clock.timers[i] && m->clock.timers[i]->device->id == owner)
+			m->clock.timers[i] = NULL;
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * files.c - files the configuration names.
+ *
+ * vmkernel opens them with the owner's rights and hands descriptors over (--file KEY=FD). Standalone, vmx opens them
+ * itself, relative to the folder of the .vmx. Files that stand in keys.def as defaults (firmware) are opened
+ * by vmx in either case. All this happens before the sandbox is closed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <fnmatch.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmx/machine.h"
+
+/* How a file is opened: what a disk's owner may not write is refused, a floppy is then write-protected. */
+struct open_mode {
+	const char *pattern;
+	int flags;
+	mode_t mode;
+	bool or_readonly;
+};
+static const struct open_mode open_modes[] = {
+	{"serial?.filename", O_WRONLY | O_CREAT | O_APPEND, 0644, false},
+	{"nvram", O_RDWR | O_CREAT, 0600, false},
+	{"floppy?.filename", O_RDWR, 0, true},
+	{"ide?:?.filename", O_RDWR, 0, false},
+	{"*", O_RDONLY, 0, false},
+};
+
+/* "ide0:0.fileName" -> its medium is never written: a CD, or a disk whose writes are dropped at power off. */
+static bool ide_readonly(const struct config *config, const char *key)
+{
+	char other[64];
+
+	snprintf(other, sizeof(other), "%.6s.deviceType", key);
+	if (strstr(config_string(config, other), "cdrom"))
+		return true;
+	snprintf(other, sizeof(other), "%.6s.mode", key);
+	return strstr(config_string(config, other), "nonpersistent") != NULL;
+}
+
+static struct open_mode mode_of(const struct config *config, const char *key)
+{
+	size_t i = 0;
+
+	while (fnmatch(open_modes[i].pattern, key, FNM_CASEFOLD))
+		i++;
+	struct open_mode mode = open_modes[i];
+	if (!fnmatch("ide?:?.filename", key, FNM_CASEFOLD) && ide_readonly(config, key))
+		mode.flags = O_RDONLY;
+	return mode;
+}
+
+static int open_checked(const char *path, const char *key, int flags, mode_t mode, struct error *err)
+{
+	/* O_NONBLOCK: opening a pipe must not wait for its other end. */
+	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode);
+	struct stat st;
+
+	if (fd < 0)
+		return fail(err, -errno, "%s: cannot open %s: %s", key, path, strerror(errno));
+	if (fstat(fd, &st) || S_ISDIR(st.st_mode)) {
+		close(fd);
+		return fail(err, -EISDIR, "%s: %s is a folder", key, path);
+	}
+	if ((flags & O_ACCMODE) != O_WRONLY && !S_ISREG(st.st_mode) && !S_ISBLK(st.st_mode)) {
+		close(fd);
+		return fail(err, -EINVAL, "%s: %s is neither a file nor a disk", key, path);
+	}
+	if (!(flags & O_APPEND))
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+static int open_path(struct machine *m, const char *key, const char *value, struct error *err)
+{
+	struct open_mode mode = mode_of(m->config, key);
+	char *path = value[0] == '/' || !m->files.folder ? xstrdup(value) : xasprintf("%s/%s", m->files.folder, value);
+	int fd = open_checked(path, key, mode.flags, mode.mode, err);
+
+	if (mode.or_readonly && (fd == -EACCES || fd == -EROFS || fd == -EPERM))
+		fd = open_checked(path, key, O_RDONLY, 0, err);
+	free(path);
+	return fd;
+}
+
+int files_open(struct machine *m, const char *key, struct error *err)
+{
+	const char *value = config_string(m->config, key);
+
+	for (unsigned i = 0; i < m->files.n; i++) {
+		struct file_entry *f = &m->files.table[i];
+		if (f->fd >= 0 && str_ieq(f->key, key)) {
+			int fd = f->fd;
+			f->fd = -1;
+			return fd;
+		}
+	}
+	if (!value || !*value)
+		return fail(err, -ENOENT, "%s is not set", key);
+	if (!m->files.folder && config_get(m->config, key))
+		return fail(err, -ENOENT, "%s: %s was not handed over by the VMkernel", key, value);
+	return open_path(m, key, value, err);
+}
+
+int dev_open_file(struct device *d, const char *key, struct error *err)
+{
+	return files_open(d->machine, key, err);
+}
+
+void files_close(struct machine *m)
+{
+	for (unsigned i = 0; i < m->files.n; i++)
+		if (m->files.table[i].fd >= 0)
+			close(m->files.table[i].fd);
+	m->files.n = 0;
+}

@@ -1,0 +1,299 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vcpu.c - one thread a virtual CPU: runs the guest, answers its accesses, waits while it is halted.
+ *
+ * The engine's calls that are not for any thread (map, a20, dirty, get, set) are made by the vCPU's own thread, or by the
+ * main thread while vcpu->running is false; both under the machine's lock.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+
+#include "lib/util.h"
+#include "vmx/machine.h"
+
+void vcpu_sync(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+	struct error err;
+
+	if (v->map_seen != m->memory.generation) {
+		memory_update(m);
+		v->map_seen = m->memory.generation;
+		if (m->engine->map(v->cpu, m->memory.slots, m->memory.n_slots, &err)) {
+			log_error("the %s engine cannot map memory: %s", m->engine->name, err.text);
+			machine_request(m, REQUEST_EXIT, 1);
+		}
+	}
+	if (v->a20_seen != m->a20) {
+		v->a20_seen = m->a20;
+		m->engine->a20(v->cpu, m->a20);
+	}
+}
+
+/* ---- what the guest's instructions reach ---- */
+
+static struct machine *enter(void *opaque)
+{
+	struct vcpu *v = opaque;
+
+	machine_lock(v->machine);
+	return v->machine;
+}
+
+static void leave(void *opaque)
+{
+	struct vcpu *v = opaque;
+
+	vcpu_sync(v);
+	machine_unlock(v->machine);
+}
+
+static u32 pio_read(void *opaque, u16 port, unsigned size)
+{
+	struct machine *m = enter(opaque);
+	u32 value = bus_pio_read(m, port, size);
+
+	leave(opaque);
+	return value;
+}
+
+static void pio_write(void *opaque, u16 port, unsigned size, u32 value)
+{
+	bus_pio_write(enter(opaque), port, size, value);
+	leave(opaque);
+}
+
+static u64 mmio_read(void *opaque, u64 gpa, unsigned size)
+{
+	u64 value = bus_mmio_read(enter(opaque), gpa, size);
+
+	leave(opaque);
+	return value;
+}
+
+static void mmio_write(void *opaque, u64 gpa, unsigned size, u64 value)
+{
+	bus_mmio_write(enter(opaque), gpa, size, value);
+	leave(opaque);
+}
+
+static int intack(void *opaque)
+{
+	int vector = irq_acknowledge(enter(opaque));
+
+	leave(opaque);
+	return vector;
+}
+
+/* ---- the thread ---- */
+
+static bool must_stand(const struct machine *m)
+{
+	return m->hold || m->reset_wanted || m->power_off_wanted || serial_congested(m);
+}
+
+static void vcpu_park(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+
+	v->parked = true;
+	pthread_cond_broadcast(&m->parked);
+	while (must_stand(m) && !m->quit)
+		pthread_cond_wait(&v->wake, &m->lock);
+	v->parked = false;
+}
+
+static void vcpu_halted(struct vcpu *v, u32 seen)
+{
+	struct machine *m = v->machine;
+
+	/* Anything since before run() may be what the guest waits for; looking once more costs little. */
+	while (v->events == seen && !must_stand(m) && !m->quit && !m->harvest)
+		pthread_cond_wait(&v->wake, &m->lock);
+}
+
+static void vcpu_exit(struct vcpu *v, enum cpu_exit why, u32 seen)
+{
+	struct machine *m = v->machine;
+
+	switch (why) {
+	case CPU_EXIT_HALT:
+		vcpu_halted(v, seen);
+		break;
+	case CPU_EXIT_SHUTDOWN:
+		log_limited(LOG_LEVEL_WARNING, "cpu%u: triple fault, the machine is reset", v->index);
+		machine_request(m, REQUEST_RESET, 0);
+		break;
+	case CPU_EXIT_ERROR:
+		log_error("cpu%u: the %s engine cannot go on, powering off", v->index, m->engine->name);
+		machine_request(m, REQUEST_EXIT, 1);
+		break;
+	case CPU_EXIT_KICKED:
+		break;
+	}
+}
+
+static void *vcpu_thread(void *arg)
+{
+	struct vcpu *v = arg;
+	struct machine *m = v->machine;
+	char title[16];
+
+	snprintf(title, sizeof(title), "cpu%u", v->index);
+	prctl(PR_SET_NAME, title);
+	machine_lock(m);
+	while (!m->quit) {
+		if (must_stand(m)) {
+			vcpu_park(v);
+			continue;
+		}
+		if (m->harvest) {
+			m->harvest = false;
+			memory_harvest(m);
+			machine_wake(m);
+		}
+		vcpu_sync(v);
+		u32 seen = v->events;
+		v->running = true;
+		machine_unlock(m);
+		enum cpu_exit why = m->engine->run(v->cpu);
+		machine_lock(m);
+		v->running = false;
+		vcpu_exit(v, why, seen);
+	}
+	v->parked = true;
+	pthread_cond_broadcast(&m->parked);
+	machine_unlock(m);
+	return NULL;
+}
+
+/* ---- for the rest of the machine, under the lock ---- */
+
+static void vcpu_signal(struct vcpu *v)
+{
+	v->events++;
+	pthread_cond_signal(&v->wake);
+}
+
+void vcpus_kick(struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		struct vcpu *v = &m->vcpus[i];
+		if (v->running)
+			m->engine->kick(v->cpu);
+		vcpu_signal(v);
+	}
+}
+
+bool vcpus_running(struct machine *m)
+{
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		if (m->vcpus[i].running)
+			return true;
+	return false;
+}
+
+void vcpus_irq(struct machine *m, bool level)
+{
+	if (!m->n_vcpus)
+		return;
+	m->engine->irq(m->vcpus[0].cpu, level);
+	if (level)
+		vcpu_signal(&m->vcpus[0]);
+}
+
+void vcpus_nmi(struct machine *m)
+{
+	if (!m->n_vcpus)
+		return;
+	m->engine->nmi(m->vcpus[0].cpu);
+	vcpu_signal(&m->vcpus[0]);
+}
+
+void vcpus_forget(struct machine *m, u64 gpa, u64 len)
+{
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		m->engine->forget(m->vcpus[i].cpu, gpa, len);
+}
+
+u64 vcpus_instructions(struct machine *m)
+{
+	u64 sum = 0;
+
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		sum += m->engine->instructions(m->vcpus[i].cpu);
+	return sum;
+}
+
+int vcpus_reset(struct machine *m, struct error *err)
+{
+	struct x86_state state;
+
+	m->a20 = true;
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		x86_reset(&state);
+		int r = m->engine->set(m->vcpus[i].cpu, &state, err);
+		if (r)
+			return r;
+	}
+	return 0;
+}
+
+/* ---- life ---- */
+
+int vcpus_create(struct machine *m, struct error *err)
+{
+	unsigned n = (unsigned)config_number(m->config, "numvcpus");
+
+	if (!m->engine)
+		return 0;
+	m->vcpus = xcalloc(n, sizeof(m->vcpus[0]));
+	for (unsigned i = 0; i < n; i++) {
+		struct vcpu *v = &m->vcpus[i];
+		u64 top = m->memory.bytes > m->memory.low_bytes ? 4 * GIB + m->memory.bytes - m->memory.low_bytes : m->memory.bytes;
+
+		v->machine = m;
+		v->index = i;
+		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack};
+		v->map_seen = m->memory.generation - 1;
+		v->a20_seen = false;
+		struct cpu_config cc = {i, &v->host, top};
+		int r = m->engine->create(&cc, &v->cpu, err);
+		if (r)
+			return r;
+		pthread_cond_init(&v->wake, NULL);
+		m->n_vcpus++;
+	}
+	return 0;
+}
+
+int vcpus_start(struct machine *m, struct error *err)
+{
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		int r = pthread_create(&m->vcpus[i].thread, NULL, vcpu_thread, &m->vcpus[i]);
+		if (r)
+			return fail(err, -r, "cannot start a thread for cpu%u: %s", i, strerror(r));
+		m->vcpus[i].started = true;
+	}
+	return 0;
+}
+
+void vcpus_destroy(struct machine *m)
+{
+	machine_lock(m);
+	m->quit = true;
+	vcpus_kick(m);
+	machine_unlock(m);
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		if (m->vcpus[i].started)
+			pthread_join(m->vcpus[i].thread, NULL);
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		m->engine->destroy(m->vcpus[i].cpu);
+		pthread_cond_destroy(&m->vcpus[i].wake);
+	}
+	free(m->vcpus);
+	m->vcpus = NULL;
+	m->n_vcpus = 0;
+}
