@@ -117,6 +117,11 @@ const char *viewer_farewell(const struct viewer *v)
 	return v->farewell;
 }
 
+const struct screen_page *viewer_page(const struct viewer *v)
+{
+	return v->page;
+}
+
 static void farewell_keep(struct viewer *v, const struct screen_message *m)
 {
 	size_t len = MIN((size_t)m->length, sizeof(v->farewell) - 1), out = 0;

@@ -28,6 +28,8 @@ enum viewer_event {
 /* Reads all that has arrived, never blocks; returns VIEWER_ bits. `serial` (may be NULL) gets the serial line's bytes. */
 unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *bytes, size_t len), void *arg);
 const char *viewer_farewell(const struct viewer *v);
+/* The shared page itself, for who follows tile_sequence[] (vmk-mks); sizes in it are to be clamped by the caller. */
+const struct screen_page *viewer_page(const struct viewer *v);
 
 /*
  * Requests. 0, -EAGAIN when the machine took nothing for half a second, or another -errno when it is gone. Those without
