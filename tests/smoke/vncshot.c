@@ -1,0 +1,142 @@
+// uses: -lvncclient -lpng
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * vncshot.c - a VNC viewer for tests, by libvncclient: vncshot HOST:PORT [ACTION...]
+ *
+ *	type TEXT	types characters as keysyms, as viewers without scancodes do
+ *	key KEYSYM	presses and releases one key (hexadecimal X keysym)
+ *	move X Y	moves the pointer there
+ *	wait MS		goes on receiving for so long
+ *	png FILE	writes what has been received
+ *	stable MS	waits (at most 20 s) until nothing has changed for so long
+ *	size		prints "WIDTHxHEIGHT"
+ */
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include <rfb/rfbclient.h>
+
+static double last_update;
+
+static double now(void)
+{
+	struct timespec ts;
+	clock_gettime(CLOCK_MONOTONIC, &ts);
+	return (double)ts.tv_sec + (double)ts.tv_nsec / 1e9;
+}
+
+static void fail(const char *what)
+{
+	fprintf(stderr, "vncshot: %s\n", what);
+	exit(1);
+}
+
+static void updated(rfbClient *client, int x, int y, int w, int h)
+{
+	(void)client, (void)x, (void)y, (void)w, (void)h;
+	last_update = now();
+}
+
+static void receive(rfbClient *client, double seconds)
+{
+	double end = now() + seconds;
+	do {
+		int ready = WaitForMessage(client, 10000);
+		if (ready < 0 || (ready && !HandleRFBServerMessage(client)))
+			fail("the server closed the connection");
+	} while (now() < end);
+}
+
+static void stable(rfbClient *client, double seconds)
+{
+	double end = now() + 20;
+	last_update = now();
+	while (now() - last_update < seconds) {
+		if (now() > end)
+			fail("the screen never stands still");
+		receive(client, 0.02);
+	}
+}
+
+static void write_png(rfbClient *client, const char *path)
+{
+	png_image image = {.version = PNG_IMAGE_VERSION,
+			   .width = (png_uint_32)client->width,
+			   .height = (png_uint_32)client->height,
+			   .format = PNG_FORMAT_RGBA};
+	size_t pixels = (size_t)client->width * (size_t)client->height;
+	unsigned char *copy = malloc(pixels * 4);
+	memcpy(copy, client->frameBuffer, pixels * 4);
+	for (size_t k = 0; k < pixels; k++)
+		copy[4 * k + 3] = 255;
+	if (!png_image_write_to_file(&image, path, 0, copy, 0, NULL))
+		fail("cannot write the PNG file");
+	free(copy);
+}
+
+static void press(rfbClient *client, unsigned keysym)
+{
+	SendKeyEvent(client, keysym, TRUE);
+	SendKeyEvent(client, keysym, FALSE);
+	receive(client, 0.03);
+}
+
+static void type_text(rfbClient *client, const char *text)
+{
+	for (; *text; text++)
+		press(client, (unsigned char)*text);
+}
+
+/* Carries out one action; returns how many arguments it took. */
+static int act(rfbClient *client, int left, char **words)
+{
+	const char *what = words[0];
+	if (!strcmp(what, "size")) {
+		printf("%dx%d\n", client->width, client->height);
+		return 1;
+	}
+	if (left < 2)
+		fail("an action lacks its argument");
+	if (!strcmp(what, "type"))
+		type_text(client, words[1]);
+	else if (!strcmp(what, "key"))
+		press(client, (unsigned)strtoul(words[1], NULL, 16));
+	else if (!strcmp(what, "wait"))
+		receive(client, atof(words[1]) / 1000);
+	else if (!strcmp(what, "stable"))
+		stable(client, atof(words[1]) / 1000);
+	else if (!strcmp(what, "png"))
+		write_png(client, words[1]);
+	else if (!strcmp(what, "move") && left >= 3) {
+		SendPointerEvent(client, atoi(words[1]), atoi(words[2]), 0);
+		return 3;
+	} else
+		fail("unknown action");
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	char *colon = argc > 1 ? strrchr(argv[1], ':') : NULL;
+	if (!colon)
+		fail("usage: vncshot HOST:PORT [ACTION...]");
+	rfbClient *client = rfbGetClient(8, 3, 4);
+	*colon = 0;
+	free(client->serverHost);
+	client->serverHost = strdup(argv[1]);
+	client->serverPort = atoi(colon + 1);
+	client->GotFrameBufferUpdate = updated;
+	client->appData.encodingsString = "zrle hextile raw";
+	rfbClientLog = rfbClientErr = rfbDefaultClientLog;
+	rfbEnableClientLogging = FALSE;
+	if (!rfbInitClient(client, NULL, NULL))
+		fail("cannot connect");
+	receive(client, 0.3);
+	for (int k = 2; k < argc;)
+		k += act(client, argc - k, argv + k);
+	rfbClientCleanup(client);
+	return 0;
+}
