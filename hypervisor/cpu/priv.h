@@ -31,6 +31,39 @@ enum system_type {
 };
 #define SYS_BUSY 2u /* the bit between a TSS's two types */
 
+/* One handler for all operand sizes, by form: memory, register; or whatever the form. */
+#define EXEC_FORMS(memory, reg) { { { memory, memory, memory, memory }, { reg, reg, reg, reg } } }
+#define EXEC_ALL(h) EXEC_FORMS(h, h)
+
+static inline void require_cpl0(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (cpu->cpl != 0)
+		raise_fault_code(cpu, i, EXC_GP, 0);
+}
+static inline void require_protected(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (!cpu->protected_mode || cpu->v86)
+		raise_fault(cpu, i, EXC_UD);
+}
+static inline unsigned cpu_iopl(const struct bt_cpu *cpu)
+{
+	return cpu->eflags >> 12 & 3;
+}
+/* Writes a general register as an instruction of this operand size does. */
+static inline void gpr_write(struct bt_cpu *cpu, unsigned reg, enum insn_size size, u64 value)
+{
+	if (size == SIZE_16)
+		cpu->gpr[reg] = (cpu->gpr[reg] & ~0xffffull) | (u16)value;
+	else
+		cpu->gpr[reg] = size == SIZE_64 ? value : (u32)value;
+}
+/* Holds off interrupts for one instruction. */
+static inline void shadow_set(struct bt_cpu *cpu, enum bt_shadow shadow)
+{
+	cpu->shadow |= shadow;
+	atomic_fetch_or(&cpu->pending, EVENT_TRAP);
+}
+
 /* ---- descriptors: seg.c ---- */
 
 static inline u32 descriptor_attr(u64 raw)
