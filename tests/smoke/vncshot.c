@@ -130,7 +130,6 @@ int main(int argc, char **argv)
 	client->serverPort = atoi(colon + 1);
 	client->GotFrameBufferUpdate = updated;
 	client->appData.encodingsString = "zrle hextile raw";
-	rfbClientLog = rfbClientErr = rfbDefaultClientLog;
 	rfbEnableClientLogging = FALSE;
 	if (!rfbInitClient(client, NULL, NULL))
 		fail("cannot connect");
