@@ -26,6 +26,7 @@ struct pci_function {
 		/* Called with the new address, or 0 when decoding stops; the device (un)maps its ranges. */
 		void (*map)(struct device *d, unsigned bar, u32 at);
 	} bar[7];	  /* 6 = expansion ROM */
+	void *rom; /* pci_rom()'s image */
 	/* Optional: after the guest changed bytes [offset, offset+size). */
 	void (*written)(struct device *d, unsigned offset, unsigned size);
 };
@@ -44,5 +45,7 @@ int pci_load(struct pci_function *f, struct state_reader *r, struct error *err);
 
 /* piix3.c: ISA line that PIRQ A-D (0-3) is routed to, or -1; called by pci.c. */
 int piix3_route(struct device *piix3, unsigned pirq);
+/* Called by piix3.c: lines follow the router's registers at once. */
+void pci_routing_changed(struct device *d);
 
 #endif
