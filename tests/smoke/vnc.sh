@@ -1,0 +1,69 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A machine's screen over VNC: libvncclient sees what vm screen says, types, and follows a change of resolution; TigerVNC's
+# viewer connects too. Loopback only.
+. "$(dirname "$0")/lib.sh"
+
+start_host
+make_machine web memory 64 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso
+vmk vm start web || die "vm start"
+wait_screen web 60 'grub>'
+console=$(vmk --json vm show web | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')
+case $console in
+127.0.0.1:*) ;;
+*) die "the console is at '$console'" ;;
+esac
+port=${console##*:}
+shot() {
+	timeout 60 "$SMOKE/vncshot" "$console" "$@" || die "vncshot $*"
+}
+
+say "typing by keysyms arrives"
+shot type 'echo "Vnc_{Keys}|~ ok"' key ff0d stable 500 png "$VMK_ROOT/typed.png"
+wait_screen web 20 '^Vnc_\{Keys\}\|~ ok'
+
+say "the picture is the machine's own, pixel by pixel"
+vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
+shot stable 500 png "$VMK_ROOT/vnc.png" size
+# The blinking cursor is the only difference allowed: one cell of 9x16 pixels.
+"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/vnc.png" 144 || die "pictures differ"
+
+say "a change of resolution"
+type_line web "set gfxmode=800x600"
+type_line web "insmod all_video"
+type_line web "insmod gfxterm"
+type_line web "terminal_output gfxterm"
+for _ in $(seq $((20 * SLOW))); do
+	sleep 0.5
+	[ "$(shot size)" = 800x600 ] && break
+done
+[ "$(shot size)" = 800x600 ] || die "the screen is $(shot size), not 800x600"
+shot type 'echo graphics' key ff0d stable 700 png "$VMK_ROOT/graphics.png"
+vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
+"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/graphics.png" 300 || die "pictures differ"
+
+say "TigerVNC's viewer"
+if command -v vncviewer >/dev/null || command -v xtigervncviewer >/dev/null; then
+	viewer=$(command -v xtigervncviewer || command -v vncviewer)
+	HOME=$VMK_ROOT timeout 60 xvfb-run -a -s '-screen 0 1024x768x24' bash -c "
+		'$viewer' -Shared 127.0.0.1::$port >'$VMK_ROOT/viewer.log' 2>&1 &
+		viewer=\$!
+		for _ in \$(seq 60); do
+			sleep 0.3
+			xdotool search --onlyvisible --name 'web' >/dev/null 2>&1 && break
+		done
+		window=\$(xdotool search --onlyvisible --name 'web' | head -1)
+		[ -n \"\$window\" ] || exit 1
+		xdotool windowfocus \$window; sleep 0.5
+		xdotool type --delay 60 'terminal_output console'; xdotool key Return; sleep 1
+		xdotool type --delay 60 'echo tiger'; xdotool key Return; sleep 1
+		kill \$viewer
+	" || { cat "$VMK_ROOT/viewer.log"; die "TigerVNC's viewer"; }
+	wait_screen web 20 '^tiger'
+else
+	die "no TigerVNC viewer is installed"
+fi
+
+say "never beyond loopback"
+ss -ltn 2>/dev/null | grep ":$port " | grep -v '127.0.0.1:' && die "the console listens beyond loopback"
+expect_failure 'loopback' "$SMOKE/listen_any" "$BIN/vmk-mks"
