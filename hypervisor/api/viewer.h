@@ -68,6 +68,7 @@ struct viewer_cell {
 	u32 foreground, background; /* XRGB */
 	u8 ink, paper; /* the same as the nearest of the 16 VGA colours (1 = blue, 4 = red, 8-15 bright) */
 	bool blink;
+	bool picture;  /* made of pixels: its colours matter; those of text are the terminal's own sixteen */
 };
 struct viewer_area {
 	unsigned columns, rows; /* of the terminal's part that shows the machine */
@@ -106,11 +107,14 @@ bool viewer_chord_char(u32 character, struct viewer_chord *chord);
 /* Names of keys for help and completion, in order; NULL past the end. */
 const char *viewer_key_name(unsigned index);
 
-/* A key as a terminal sends it. */
+/* A key as a terminal sends it; bytes that are none come as one, too. */
+#define VIEWER_RAW_MAX 32
 struct viewer_press {
 	struct viewer_chord chord; /* count 0: the keyboard has no such key */
 	u32 character;		   /* printable, '\r' and ESC; else 0 */
 	u8 code;		   /* the last code of the chord */
+	u8 raw[VIEWER_RAW_MAX];	   /* the bytes it came as, for a serial line */
+	u8 raw_length;
 };
 /*
  * Bytes read from a terminal (raw mode; xterm, Linux console, tmux, screen, rxvt sequences) -> keys. Zero the struct
@@ -118,7 +122,7 @@ struct viewer_press {
  */
 #define VIEWER_ESCAPE_MS 40
 struct viewer_input {
-	u8 bytes[32];
+	u8 bytes[VIEWER_RAW_MAX];
 	unsigned count;
 };
 void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*press)(void *arg, const struct viewer_press *p), void *arg);

@@ -172,7 +172,6 @@ static struct viewer_cell text_cell(const struct viewer_screen *s, struct screen
 		.character = ascii ? (u8)viewer_ascii(from.character) : viewer_unicode(from.character),
 		.foreground = s->palette16[ink] & 0xffffff,
 		.background = s->palette16[paper] & 0xffffff,
-		/* The terminal's own sixteen colours stand for the guest's, whatever shade it has given them. */
 		.ink = ink,
 		.paper = paper,
 		.blink = !bright && from.attribute & 0x80,
@@ -215,7 +214,7 @@ static u32 mean_color(const struct viewer_screen *s, u32 x0, u32 x1, u32 y0, u32
 static struct viewer_cell half_block(u32 upper, u32 lower, bool ascii)
 {
 	static const char shades[] = " .:-=+*#%@";
-	struct viewer_cell c = {.foreground = upper, .background = lower};
+	struct viewer_cell c = {.foreground = upper, .background = lower, .picture = true};
 	c.ink = viewer_color_16(upper);
 	c.paper = viewer_color_16(lower);
 	if (!ascii) {

@@ -336,6 +336,16 @@ static unsigned key_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_
 	return used ? used + 1 : 0;
 }
 
+/* Hands on the key made of the first `used` bytes. */
+static void press_out(struct viewer_input *in, unsigned used, struct viewer_press *p, void (*press)(void *arg, const struct viewer_press *p), void *arg)
+{
+	memcpy(p->raw, in->bytes, used);
+	p->raw_length = (u8)used;
+	in->count -= used;
+	memmove(in->bytes, in->bytes + used, in->count);
+	press(arg, p);
+}
+
 /* What is left when nothing follows: Esc, Alt with [ or O, or the beginning of nothing known. */
 static void flush(struct viewer_input *in, void (*press)(void *arg, const struct viewer_press *p), void *arg)
 {
@@ -345,9 +355,7 @@ static void flush(struct viewer_input *in, void (*press)(void *arg, const struct
 		press_char(&p, 0, 0x1b);
 	else if (esc && in->count == 2)
 		press_char(&p, MOD_ALT, in->bytes[1]);
-	in->count = 0;
-	if (p.chord.count)
-		press(arg, &p);
+	press_out(in, in->count, &p, press, arg);
 }
 
 bool viewer_decode_pending(const struct viewer_input *in)
@@ -362,15 +370,13 @@ void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*
 	for (size_t k = 0; k < len; k++) {
 		/* A sequence as long as this is none we know. */
 		if (in->count == sizeof(in->bytes))
-			in->count = 0;
+			flush(in, press, arg);
 		in->bytes[in->count++] = bytes[k];
 		for (unsigned used = 1; in->count && used;) {
 			struct viewer_press p = {0};
 			used = key_parse(in->bytes, in->count, 0, &p);
-			in->count -= used;
-			memmove(in->bytes, in->bytes + used, in->count);
-			if (used && (p.chord.count || p.character))
-				press(arg, &p);
+			if (used)
+				press_out(in, used, &p, press, arg);
 		}
 	}
 }

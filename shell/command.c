@@ -1,0 +1,254 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* command.c - see shell.h: words -> command -> the host's answer */
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+
+#include "lib/util.h"
+#include "pam/login.h"
+#include "shell/shell.h"
+
+int shell_error(const struct shell *sh, int status, const char *fmt, ...)
+{
+	va_list args;
+	fflush(stdout);
+	if (sh->line)
+		fprintf(stderr, "line %u: ", sh->line);
+	else if (!sh->interactive)
+		fputs("vmksh: ", stderr);
+	va_start(args, fmt);
+	vfprintf(stderr, fmt, args);
+	va_end(args);
+	fputc('\n', stderr);
+	return status;
+}
+
+unsigned command_count(void)
+{
+	return api_method_count + local_command_count;
+}
+
+struct command command_at(unsigned index)
+{
+	if (index >= api_method_count)
+		return local_commands[index - api_method_count];
+	return (struct command){.row = &api_methods[index]};
+}
+
+char *command_usage(const struct command *c)
+{
+	return c->usage ? xstrdup(c->usage) : api_usage(c->row);
+}
+
+/* How many words of `row` there are when words[] begins with all of them, else 0. */
+static int words_match(const char *row, int n, char *const words[])
+{
+	int used = 0;
+	while (*row) {
+		size_t len = strcspn(row, " ");
+		if (used == n || strlen(words[used]) != len || memcmp(words[used], row, len))
+			return 0;
+		used++;
+		row += len + (row[len] == ' ');
+	}
+	return used;
+}
+
+bool command_find(int n, char *const words[], struct command *out, int *used)
+{
+	*used = 0;
+	for (unsigned k = 0; k < command_count(); k++) {
+		struct command c = command_at(k);
+		int count = words_match(c.row->words, n, words);
+		if (count > *used) {
+			*out = c;
+			*used = count;
+		}
+	}
+	return *used > 0;
+}
+
+bool command_has_secret(const char *line)
+{
+	struct words w;
+	struct command c;
+	bool secret = false;
+	int used;
+	while (!secret && words_next(&line, &w, NULL) > 0) {
+		secret = command_find(w.n, w.word, &c, &used) && strstr(c.row->args, ":secret");
+		words_free(&w);
+	}
+	return secret;
+}
+
+static void client_keep(struct shell *sh, struct vmk_client *client)
+{
+	json_t *who;
+	vmk_disconnect(sh->client);
+	sh->client = client;
+	sh->user[0] = 0;
+	sh->admin = false;
+	if (vmk_call(client, "session.whoami", NULL, &who, NULL, NULL))
+		return;
+	const char *name = json_string_value(json_object_get(who, "user"));
+	str_copy(sh->user, sizeof(sh->user), name ? name : "");
+	sh->admin = json_is_true(json_object_get(who, "admin"));
+	json_decref(who);
+}
+
+int shell_login(struct shell *sh, const char *user, struct error *err)
+{
+	int fd, ret = login_run(user, shell_ask, sh, &fd, err);
+	if (!ret)
+		client_keep(sh, vmk_client_from_fd(fd));
+	return ret;
+}
+
+/* Whether the daemon closed the connection while nothing was asked of it. */
+static bool client_lost(const struct shell *sh)
+{
+	struct pollfd p = {.fd = vmk_client_fd(sh->client), .events = POLLIN};
+	char byte;
+	if (p.fd < 0)
+		return true;
+	return poll(&p, 1, 0) > 0 && recv(p.fd, &byte, 1, MSG_PEEK | MSG_DONTWAIT) <= 0;
+}
+
+int shell_connect(struct shell *sh, struct error *err)
+{
+	struct vmk_client *client;
+	if (sh->client)
+		return client_lost(sh) ? vmk_reconnect(sh->client, err) : 0;
+	if (sh->as_user)
+		return shell_login(sh, sh->as_user, err);
+	int ret = vmk_connect(&client, err);
+	if (!ret)
+		client_keep(sh, client);
+	return ret;
+}
+
+int shell_call(struct shell *sh, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+{
+	int ret = shell_connect(sh, err);
+	if (ret) {
+		json_decref(params);
+		return ret;
+	}
+	return vmk_call(sh->client, method, params, result, fd, err);
+}
+
+json_t *shell_params(struct shell *sh, const struct api_method *row, int n, char *const words[])
+{
+	struct error err;
+	json_t *params = NULL;
+	if (api_parse_words(row, n, words, NULL, NULL, &params, &err) || api_check(row, params, &err)) {
+		shell_error(sh, SHELL_USAGE, "%s", err.text);
+		json_decref(params);
+		return NULL;
+	}
+	return params;
+}
+
+static int row_run(struct shell *sh, const struct api_method *row, int n, char *const words[])
+{
+	struct error err;
+	json_t *params, *result;
+	int ret = api_parse_words(row, n, words, shell_ask_secret, sh, &params, &err);
+	if (ret)
+		return shell_error(sh, ret == -EINVAL ? SHELL_USAGE : SHELL_FAILED, "%s", err.text);
+	ret = shell_call(sh, row->name, params, &result, NULL, &err);
+	if (ret)
+		return shell_error(sh, SHELL_FAILED, "%s", err.text);
+	output_result(sh, row, result);
+	json_decref(result);
+	return SHELL_OK;
+}
+
+/* Letters to change, add or take away to make `a` into `b`, for short words. */
+static unsigned edit_distance(const char *a, const char *b)
+{
+	unsigned row[64], n = (unsigned)strlen(b);
+	if (n >= ARRAY_SIZE(row))
+		return n;
+	for (unsigned k = 0; k <= n; k++)
+		row[k] = k;
+	for (unsigned i = 0; a[i]; i++) {
+		unsigned diagonal = row[0];
+		row[0] = i + 1;
+		for (unsigned k = 0; k < n; k++) {
+			unsigned change = diagonal + (a[i] != b[k]), other = MIN(row[k], row[k + 1]) + 1;
+			diagonal = row[k + 1];
+			row[k + 1] = MIN(change, other);
+		}
+	}
+	return row[n];
+}
+
+static int unknown_command(const struct shell *sh, int n, char *const words[])
+{
+	char typed[128];
+	const char *best = NULL;
+	unsigned best_distance = 3;
+	snprintf(typed, sizeof(typed), "%.60s%s%.60s", words[0], n > 1 ? " " : "", n > 1 ? words[1] : "");
+	for (unsigned k = 0; k < command_count(); k++) {
+		const char *name = command_at(k).row->words;
+		/* A command of one word is compared with the first one typed. */
+		unsigned distance = edit_distance(strchr(name, ' ') ? typed : words[0], name);
+		if (*name && distance < best_distance) {
+			best_distance = distance;
+			best = name;
+		}
+	}
+	if (best)
+		return shell_error(sh, SHELL_USAGE, "unknown command %s; did you mean %s?", typed, best);
+	for (unsigned k = 0; n == 1 && k < command_count(); k++) {
+		const char *name = command_at(k).row->words;
+		if (str_starts(name, words[0]) && name[strlen(words[0])] == ' ')
+			return shell_error(sh, SHELL_USAGE, "%s needs another word: see help %s", words[0], words[0]);
+	}
+	return shell_error(sh, SHELL_USAGE, "unknown command %s: see help", typed);
+}
+
+static int command_run(struct shell *sh, struct words *w)
+{
+	struct command c;
+	int used, n = 0;
+	sh->json = sh->json_always;
+	for (int k = 0; k < w->n; k++) {
+		if (strcmp(w->word[k], "--json")) {
+			w->word[n++] = w->word[k];
+			continue;
+		}
+		sh->json = true;
+		free(w->word[k]);
+	}
+	w->n = n;
+	if (!n)
+		return SHELL_OK;
+	if (!command_find(n, w->word, &c, &used))
+		return unknown_command(sh, n, w->word);
+	int ret = c.run ? c.run(sh, n - used, w->word + used) : row_run(sh, c.row, n - used, w->word + used);
+	fflush(stdout);
+	return ret;
+}
+
+int shell_run(struct shell *sh, const char *line)
+{
+	struct words w;
+	struct error err;
+	int status = SHELL_OK;
+	while (status == SHELL_OK && !sh->leave) {
+		int got = words_next(&line, &w, &err);
+		if (got < 0)
+			return shell_error(sh, SHELL_USAGE, "%s", err.text);
+		if (!got)
+			break;
+		status = command_run(sh, &w);
+		words_free(&w);
+	}
+	return status;
+}

@@ -1,0 +1,220 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* line.c - see shell.h: the interactive shell, readline's side of it */
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <readline/history.h>
+#include <readline/readline.h>
+
+#include "lib/util.h"
+#include "shell/complete.h"
+#include "shell/shell.h"
+
+#define HISTORY_MAX 1000
+
+/* readline's callbacks have no argument. */
+static struct shell *the_shell;
+static struct completion candidates;
+static volatile sig_atomic_t interrupted;
+static volatile sig_atomic_t busy_fd = -1;
+
+static void on_interrupt(int number)
+{
+	(void)number;
+	interrupted = 1;
+	/* A command that waits for the host: its connection is ended, the next command makes a new one. */
+	if (busy_fd >= 0)
+		shutdown(busy_fd, SHUT_RDWR);
+}
+
+/* Called by readline when a signal came: Ctrl-C drops the line. */
+static int line_drop(void)
+{
+	if (interrupted)
+		rl_done = 1;
+	return 0;
+}
+
+static char *next_candidate(const char *text, int state)
+{
+	static unsigned next;
+	(void)text;
+	if (!state)
+		next = 0;
+	return next < candidates.count ? strdup(candidates.choices[next++]) : NULL;
+}
+
+/* A word as it is typed, without its quotes. */
+static char *dequote(char *text, int quote)
+{
+	char *plain = xcalloc(strlen(text) + 1, 1), *to = plain;
+	for (; *text; text++) {
+		if (quote && *text == quote)
+			continue;
+		if (*text == '\\' && quote != '\'' && text[1] && (!quote || strchr("\"\\", text[1])))
+			text++;
+		*to++ = *text;
+	}
+	return plain;
+}
+
+/* A completion as it has to be typed: inside an open quote only what ends or escapes it, else with backslashes. */
+static char *quote_word(char *text, int match, char *quote)
+{
+	if (!*quote)
+		return words_quote(text);
+	char *quoted = xcalloc(strlen(text) * 2 + 3, 1), *to = quoted;
+	*to++ = *quote;
+	for (; *text; text++) {
+		if (*quote == '"' && strchr("\"\\", *text))
+			*to++ = '\\';
+		*to++ = *text;
+	}
+	if (match == SINGLE_MATCH)
+		*to = *quote;
+	return quoted;
+}
+
+/* Whether the blank, quote or ; at `at` is escaped by a backslash. */
+static int is_escaped(char *text, int at)
+{
+	int count = 0;
+	while (at > 0 && text[--at] == '\\')
+		count++;
+	return count & 1;
+}
+
+static char **attempt(const char *text, int start, int end)
+{
+	(void)end;
+	/* Inside a quote readline's word begins behind it. */
+	while (start > 0 && rl_completion_quote_character && rl_line_buffer[start - 1] == rl_completion_quote_character)
+		start--;
+	char *line = strndup(rl_line_buffer, (size_t)start);
+	char *word = dequote((char *)text, rl_completion_quote_character);
+	complete_free(&candidates);
+	if (line)
+		complete(the_shell, line, word, &candidates);
+	free(word);
+	free(line);
+	rl_attempted_completion_over = !candidates.path;
+	rl_filename_completion_desired = 0;
+	if (candidates.path)
+		return NULL; /* readline knows files */
+	char **matches = rl_completion_matches(text, next_candidate);
+	/* Names with blanks are quoted as files' names are. */
+	rl_filename_completion_desired = matches != NULL;
+	rl_ignore_completion_duplicates = 1;
+	return matches;
+}
+
+
+static char *history_path(const struct shell *sh)
+{
+	const char *home = getenv("HOME");
+	if (!home || home[0] != '/')
+		return NULL;
+	/* Lines typed as somebody else are kept apart. */
+	return sh->as_user ? xasprintf("%s/.vmksh_history-%s", home, sh->user) : xasprintf("%s/.vmksh_history", home);
+}
+
+static void history_load(const char *path)
+{
+	using_history();
+	stifle_history(HISTORY_MAX);
+	if (path)
+		read_history(path);
+}
+
+/* Only its owner reads it, also when an earlier version or an editor left it open. */
+static void history_save(const char *path)
+{
+	if (!path)
+		return;
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	if (fd < 0)
+		return;
+	fchmod(fd, 0600);
+	close(fd);
+	write_history(path);
+	history_truncate_file(path, HISTORY_MAX);
+	chmod(path, 0600);
+}
+
+static void history_note(const char *line)
+{
+	HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
+	if (*line && (!last || strcmp(last->line, line)) && !command_has_secret(line))
+		add_history(line);
+}
+
+static char *prompt_text(const struct shell *sh)
+{
+	const char *on = sh->color ? "\001\033[1m\002" : "", *off = sh->color ? "\001\033[0m\002" : "";
+	return xasprintf("%svmk%s%s%s%s ", on, *sh->user ? ":" : "", sh->user, sh->admin ? "#" : ">", off);
+}
+
+static void readline_prepare(void)
+{
+	rl_readline_name = "vmksh";
+	rl_catch_signals = 0; /* ours: on_interrupt() */
+	rl_signal_event_hook = line_drop;
+	rl_attempted_completion_function = attempt;
+	rl_basic_word_break_characters = " \t;=";
+	rl_completer_word_break_characters = (char *)" \t;=";
+	rl_completer_quote_characters = "'\"";
+	rl_filename_quote_characters = " \t;#'\"\\~";
+	rl_filename_quoting_function = quote_word;
+	rl_filename_dequoting_function = dequote;
+	rl_char_is_quoted_p = is_escaped;
+}
+
+static void line_run(struct shell *sh, const char *line)
+{
+	struct error err;
+	interrupted = 0;
+	/* Made before the command runs, so that Ctrl-C knows what to end. */
+	if (*line && sh->client && shell_connect(sh, &err) == 0)
+		busy_fd = vmk_client_fd(sh->client);
+	sh->exit_status = shell_run(sh, line);
+	busy_fd = -1;
+	if (interrupted)
+		shell_error(sh, 0, "interrupted; what the host had begun, it goes on with");
+}
+
+int shell_interact(struct shell *sh)
+{
+	struct sigaction action = {.sa_handler = on_interrupt};
+	the_shell = sh;
+	sigaction(SIGINT, &action, NULL);
+	readline_prepare();
+	char *path = history_path(sh);
+	history_load(path);
+	while (!sh->leave) {
+		char *prompt = prompt_text(sh);
+		interrupted = 0;
+		char *line = readline(prompt);
+		free(prompt);
+		if (interrupted) {
+			puts("^C");
+		} else if (!line) {
+			puts("exit");
+			sh->leave = true;
+		} else {
+			history_note(line);
+			line_run(sh, line);
+		}
+		free(line);
+	}
+	history_save(path);
+	free(path);
+	complete_free(&candidates);
+	return sh->exit_status;
+}

@@ -1,0 +1,350 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* local.c - see shell.h: commands that are more than one call to the host */
+#include <errno.h>
+#include <poll.h>
+#include <png.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "api/viewer.h"
+#include "lib/util.h"
+#include "shell/shell.h"
+
+#define KEY_PAUSE_NSEC 30000000 /* a fast typist: firmware and boot loaders poll their keyboard slowly */
+#define FRESH_MS 2000		/* how long a machine may take to draw its screen */
+
+static const struct api_method row_exit = {.id = "exit", .name = "", .words = "exit", .args = "status?:number", .columns = "",
+					   .help = "Leave the shell (as Ctrl-D does)"};
+static const struct api_method row_login = {.id = "login", .name = "", .words = "login", .args = "user?:user", .columns = "",
+					    .help = "Act as another user of the host; asks for the password"};
+static const struct api_method row_help = {.id = "help", .name = "", .words = "help", .args = "", .columns = "",
+					   .help = "List the commands, or explain one: help vm, help vm stop"};
+static const struct api_method row_console = {
+	.id = "vm_console", .name = "", .words = "vm console", .role = ROLE_VIEW,
+	.args = "vm:vm serial?:bool view_only:bool=false line:number=1", .columns = "",
+	.help = "Attach this terminal to a machine's screen and keyboard (F12 s or serial: to its serial line)"};
+static const struct api_method row_screen = {
+	.id = "vm_screen", .name = "", .words = "vm screen", .role = ROLE_VIEW, .args = "vm:vm png?:path ascii?:bool", .columns = "text",
+	.help = "Print a machine's screen as text, or write it to a PNG file"};
+static const struct api_method row_type = {.id = "vm_type", .name = "", .words = "vm type", .role = ROLE_OPERATE, .args = "vm:vm text*:string",
+					   .columns = "", .help = "Type text on a machine's keyboard (US layout); vm key NAME enter ends a line"};
+static const struct api_method row_key = {.id = "vm_key", .name = "", .words = "vm key", .role = ROLE_OPERATE, .args = "vm:vm keys*:string",
+					  .columns = "", .help = "Press keys of a machine's keyboard: enter, f2, ctrl-alt-del, down down enter"};
+static const struct api_method row_wait = {
+	.id = "vm_wait", .name = "", .words = "vm wait", .role = ROLE_VIEW,
+	.args = "vm:vm state?:{on,off,suspended,stuck} text?:string timeout:number=60", .columns = "",
+	.help = "Wait until a machine is in a state, or its text screen shows a text"};
+
+static const char *param_string(json_t *params, const char *name)
+{
+	return json_string_value(json_object_get(params, name));
+}
+
+static void pause_nsec(long nsec)
+{
+	struct timespec t = {.tv_sec = nsec / (long)NSEC_PER_SEC, .tv_nsec = nsec % (long)NSEC_PER_SEC};
+	nanosleep(&t, NULL);
+}
+
+static int run_exit(struct shell *sh, int n, char *const words[])
+{
+	json_t *params = shell_params(sh, &row_exit, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	sh->leave = true;
+	sh->exit_status = (int)(json_integer_value(json_object_get(params, "status")) & 0xff);
+	json_decref(params);
+	return SHELL_OK;
+}
+
+static int run_login(struct shell *sh, int n, char *const words[])
+{
+	struct error err;
+	json_t *params = shell_params(sh, &row_login, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	int ret = shell_login(sh, param_string(params, "user"), &err);
+	json_decref(params);
+	if (ret)
+		return shell_error(sh, SHELL_FAILED, "%s", err.text);
+	if (sh->json)
+		output_json(json_pack("{s:s}", "user", sh->user));
+	else
+		printf("you are %s\n", sh->user);
+	return SHELL_OK;
+}
+
+static int run_help(struct shell *sh, int n, char *const words[])
+{
+	if (!output_help(sh, n, words))
+		return shell_error(sh, SHELL_USAGE, "no command begins with %s", words[0]);
+	if (!sh->json && !n)
+		puts("\nWords with blanks are quoted; ; parts commands; # begins a comment; --json prints JSON.\n"
+		     "Tab completes commands, machines, keys and files. help COMMAND tells more.");
+	return SHELL_OK;
+}
+
+/* Attaches to the machine `params` name. */
+static int machine_attach(struct shell *sh, const char *vm, bool view_only, struct viewer **v)
+{
+	struct error err;
+	int fd, ret = shell_call(sh, "vm.attach", json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only), NULL, &fd, &err);
+	if (!ret && fd < 0)
+		ret = fail(&err, -EPROTO, "the host gave no connection to machine %s", vm);
+	if (!ret)
+		ret = viewer_open(fd, v, &err);
+	return ret ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
+}
+
+/* A picture that is up to date: vmx draws only while somebody looks. */
+static void screen_fresh(struct viewer *v, struct viewer_screen *s, bool pixels)
+{
+	u64 deadline = now_monotonic() + FRESH_MS * 1000000ull;
+	struct pollfd p = {.fd = viewer_fd(v), .events = POLLIN};
+	viewer_refresh(v);
+	while (now_monotonic() < deadline) {
+		if (poll(&p, 1, 100) > 0 && viewer_receive(v, NULL, NULL))
+			break;
+	}
+	viewer_snapshot(v, s, pixels);
+}
+
+static const char *mode_name(enum screen_mode mode)
+{
+	return mode == SCREEN_TEXT ? "text" : mode == SCREEN_GRAPHICS ? "graphics" : "off";
+}
+
+static json_t *screen_json(const struct viewer_screen *s, const char *text)
+{
+	json_t *lines = json_array();
+	while (*text) {
+		size_t len = strcspn(text, "\n");
+		json_array_append_new(lines, json_stringn(text, len));
+		text += len + 1;
+	}
+	json_t *o = json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "mode", mode_name(s->mode), "columns", (int)s->columns, "rows",
+			      (int)s->rows, "width", (int)s->width, "height", (int)s->height, "lines", lines);
+	if (s->cursor_x < s->columns)
+		json_object_set_new(o, "cursor", json_pack("[i,i]", (int)s->cursor_x, (int)s->cursor_y));
+	return o;
+}
+
+/* libpng wants bytes in the order R, G, B. */
+static int screen_write_png(const struct viewer_screen *s, const char *path, struct error *err)
+{
+	if (s->mode == SCREEN_OFF || !s->pixels)
+		return fail(err, -ENODATA, "the screen is off");
+	png_image image = {.version = PNG_IMAGE_VERSION, .width = s->width, .height = s->height, .format = PNG_FORMAT_BGRA};
+	size_t count = (size_t)s->width * s->height;
+	u32 *opaque = xcalloc(count, sizeof(*opaque));
+	for (size_t k = 0; k < count; k++)
+		opaque[k] = s->pixels[k] | 0xff000000u;
+	int ok = png_image_write_to_file(&image, path, 0, opaque, 0, NULL);
+	free(opaque);
+	return ok ? 0 : fail(err, -EIO, "cannot write %s: %s", path, image.message);
+}
+
+static void screen_print(struct shell *sh, const struct viewer_screen *s, bool ascii)
+{
+	struct winsize size;
+	unsigned columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
+	char *text = viewer_text(s, ascii || !sh->utf8, columns);
+	json_t *o = sh->json ? screen_json(s, text) : json_pack("{s:s}", "text", text);
+	if (!sh->json && s->mode == SCREEN_OFF)
+		fprintf(stderr, "the screen is off\n");
+	output_result(sh, &row_screen, o);
+	json_decref(o);
+	free(text);
+}
+
+static int run_screen(struct shell *sh, int n, char *const words[])
+{
+	struct error err;
+	struct viewer *v;
+	json_t *params = shell_params(sh, &row_screen, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	const char *png = param_string(params, "png");
+	int status = machine_attach(sh, param_string(params, "vm"), true, &v);
+	if (status == SHELL_OK) {
+		struct viewer_screen *s = xcalloc(1, sizeof(*s));
+		screen_fresh(v, s, true);
+		if (!png)
+			screen_print(sh, s, json_is_true(json_object_get(params, "ascii")));
+		else if (screen_write_png(s, png, &err))
+			status = shell_error(sh, SHELL_FAILED, "%s", err.text);
+		viewer_screen_free(s);
+		free(s);
+		viewer_close(v);
+	}
+	json_decref(params);
+	return status;
+}
+
+/* Presses the chords one after the other, then waits for the machine to have taken them. */
+static int chords_send(struct shell *sh, const char *vm, const struct viewer_chord *chords, size_t n)
+{
+	struct viewer *v;
+	int ret = 0, status = machine_attach(sh, vm, false, &v);
+	if (status != SHELL_OK)
+		return status;
+	for (size_t k = 0; k < n && !ret; k++) {
+		ret = viewer_send_chord(v, &chords[k]);
+		pause_nsec(KEY_PAUSE_NSEC);
+		if (viewer_receive(v, NULL, NULL) & VIEWER_ENDED)
+			status = shell_error(sh, SHELL_FAILED, "%s", viewer_farewell(v));
+		if (status != SHELL_OK)
+			break;
+	}
+	if (ret)
+		status = shell_error(sh, SHELL_FAILED, "machine %s takes no keys", vm);
+	viewer_close(v);
+	return status;
+}
+
+static int run_type(struct shell *sh, int n, char *const words[])
+{
+	json_t *params = shell_params(sh, &row_type, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	const char *text = param_string(params, "text");
+	size_t count = 0, len = strlen(text);
+	struct viewer_chord *chords = xcalloc(len, sizeof(*chords));
+	int status = SHELL_OK;
+	while (count < len && viewer_chord_char((u8)text[count], &chords[count]))
+		count++;
+	if (count < len)
+		status = shell_error(sh, SHELL_USAGE, "a US keyboard has no key for %s", text + count);
+	else
+		status = chords_send(sh, param_string(params, "vm"), chords, count);
+	free(chords);
+	json_decref(params);
+	return status;
+}
+
+static int run_key(struct shell *sh, int n, char *const words[])
+{
+	struct error err;
+	json_t *params = shell_params(sh, &row_key, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	size_t count = (size_t)n - 1;
+	struct viewer_chord *chords = xcalloc(count, sizeof(*chords));
+	int status = SHELL_OK;
+	for (size_t k = 0; k < count && status == SHELL_OK; k++)
+		if (viewer_chord_parse(words[k + 1], &chords[k], &err))
+			status = shell_error(sh, SHELL_USAGE, "%s", err.text);
+	if (status == SHELL_OK)
+		status = chords_send(sh, param_string(params, "vm"), chords, count);
+	free(chords);
+	json_decref(params);
+	return status;
+}
+
+/* 1 when the machine's text screen shows `text`, 0 when not, -errno when it cannot be seen. */
+static int screen_shows(struct shell *sh, const char *vm, const char *text, struct error *err)
+{
+	struct viewer *v;
+	int fd, ret = shell_call(sh, "vm.attach", json_pack("{s:s, s:b}", "vm", vm, "view_only", true), NULL, &fd, err);
+	if (ret || fd < 0 || viewer_open(fd, &v, err))
+		return ret == -ENOENT || ret == -EACCES ? ret : 0;
+	struct viewer_screen *s = xcalloc(1, sizeof(*s));
+	screen_fresh(v, s, false);
+	char *shown = s->mode == SCREEN_TEXT ? viewer_text(s, !sh->utf8, 80) : xstrdup("");
+	ret = strstr(shown, text) != NULL;
+	free(shown);
+	viewer_screen_free(s);
+	free(s);
+	viewer_close(v);
+	return ret;
+}
+
+static int state_is(struct shell *sh, const char *vm, const char *state, struct error *err)
+{
+	json_t *result;
+	int ret = shell_call(sh, "vm.show", json_pack("{s:s}", "vm", vm), &result, NULL, err);
+	if (ret)
+		return ret;
+	const char *now = param_string(result, "state");
+	ret = now && !strcmp(now, state);
+	json_decref(result);
+	return ret;
+}
+
+static int run_wait(struct shell *sh, int n, char *const words[])
+{
+	struct error err;
+	json_t *params = shell_params(sh, &row_wait, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	const char *vm = param_string(params, "vm"), *state = param_string(params, "state"), *text = param_string(params, "text");
+	u64 seconds = (u64)json_integer_value(json_object_get(params, "timeout"));
+	u64 deadline = now_monotonic() + MIN(seconds, 1000000ull) * NSEC_PER_SEC;
+	int ret, status = SHELL_OK;
+	if (!state && !text) {
+		json_decref(params);
+		return shell_error(sh, SHELL_USAGE, "say what to wait for: vm wait NAME state off, or text \"login:\"");
+	}
+	for (;;) {
+		ret = state ? state_is(sh, vm, state, &err) : 1;
+		if (ret == 1 && text)
+			ret = screen_shows(sh, vm, text, &err);
+		if (ret || now_monotonic() >= deadline)
+			break;
+		pause_nsec(200000000);
+	}
+	if (ret < 0)
+		status = shell_error(sh, SHELL_FAILED, "%s", err.text);
+	else if (!ret && text)
+		status = shell_error(sh, SHELL_FAILED, "machine %s did not show \"%s\" within %llu seconds", vm, text, (unsigned long long)seconds);
+	else if (!ret)
+		status = shell_error(sh, SHELL_FAILED, "machine %s was not %s within %llu seconds", vm, state, (unsigned long long)seconds);
+	json_decref(params);
+	return status;
+}
+
+static int run_console(struct shell *sh, int n, char *const words[])
+{
+	struct viewer *v;
+	char **copy = xcalloc((size_t)n + 1, sizeof(*copy));
+	/* -s is what people type for --serial. */
+	for (int k = 0; k < n; k++)
+		copy[k] = !strcmp(words[k], "-s") ? (char *)"--serial=true" : words[k];
+	json_t *params = shell_params(sh, &row_console, n, copy);
+	free(copy);
+	if (!params)
+		return SHELL_USAGE;
+	struct console_options o = {
+		.name = param_string(params, "vm"),
+		.serial = json_is_true(json_object_get(params, "serial")),
+		.line = (unsigned)json_integer_value(json_object_get(params, "line")),
+		.utf8 = sh->utf8,
+	};
+	int status = SHELL_USAGE;
+	if (o.line < 1 || o.line > 4)
+		shell_error(sh, status, "line is 1 to 4, for COM1 to COM4");
+	else
+		status = machine_attach(sh, o.name, json_is_true(json_object_get(params, "view_only")), &v);
+	if (status == SHELL_OK) {
+		status = console_run(v, &o);
+		viewer_close(v);
+	}
+	json_decref(params);
+	return status;
+}
+
+const struct command local_commands[] = {
+	{&row_console, NULL, run_console},
+	{&row_screen, NULL, run_screen},
+	{&row_type, NULL, run_type},
+	{&row_key, "vm key <vm> <key>...", run_key},
+	{&row_wait, NULL, run_wait},
+	{&row_login, NULL, run_login},
+	{&row_help, "help [command]", run_help},
+	{&row_exit, NULL, run_exit},
+};
+const unsigned local_command_count = ARRAY_SIZE(local_commands);

@@ -1,0 +1,173 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* main.c - vmksh: options, and where the commands come from */
+#include <getopt.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "shell/shell.h"
+
+static const char usage[] =
+	"usage: vmksh [options] [command word...]\n"
+	"  -c COMMANDS    run them and leave; may be given several times\n"
+	"  -f FILE        run the commands of a file\n"
+	"  -u USER        log in as this user of the host\n"
+	"  --no-login     act as who you are (the default)\n"
+	"  --json         print JSON\n"
+	"  --color WHEN   auto, always or never\n"
+	"  --root DIR     the host under DIR (also: VMK_ROOT)\n"
+	"  --help, --version\n"
+	"Without a command: an interactive shell on a terminal, else a script from standard input.\n"
+	"A script ends at the first command that fails. Exit status: 0 done, 1 a command failed, 2 a mistake in the command.\n"
+	"help lists the commands.\n";
+
+static int script_run(struct shell *sh, FILE *f)
+{
+	char *line = NULL;
+	size_t size = 0;
+	ssize_t len;
+	int status = SHELL_OK;
+	while (status == SHELL_OK && !sh->leave && (len = getline(&line, &size, f)) >= 0) {
+		sh->line++;
+		if (strlen(line) != (size_t)len)
+			status = shell_error(sh, SHELL_USAGE, "this is not text");
+		else
+			status = shell_run(sh, line);
+	}
+	free(line);
+	sh->line = 0;
+	return status;
+}
+
+static int file_run(struct shell *sh, const char *path)
+{
+	FILE *f = fopen(path, "re");
+	if (!f)
+		return shell_error(sh, SHELL_USAGE, "cannot open %s: %m", path);
+	int status = script_run(sh, f);
+	fclose(f);
+	return status;
+}
+
+/* The words after the options, quoted again so that they stay the words they are. */
+static int words_run(struct shell *sh, int n, char *const words[])
+{
+	char *line = xstrdup("");
+	for (int k = 0; k < n; k++) {
+		/* "--json" would be found quoted as well. */
+		char *quoted = words_quote(words[k]), *longer = xasprintf("%s %s", line, quoted);
+		free(quoted);
+		free(line);
+		line = longer;
+	}
+	int status = shell_run(sh, line);
+	free(line);
+	return status;
+}
+
+static bool color_wanted(const char *when)
+{
+	const char *term = getenv("TERM");
+	if (!strcmp(when, "always"))
+		return true;
+	return !strcmp(when, "auto") && isatty(STDOUT_FILENO) && term && strcmp(term, "dumb") && !getenv("NO_COLOR");
+}
+
+static int interact(struct shell *sh)
+{
+	struct error err;
+	sh->interactive = true;
+	/* -u that fails ends here; a host that is not running may be started later. */
+	if (shell_connect(sh, &err)) {
+		shell_error(sh, 0, "%s", err.text);
+		if (sh->as_user)
+			return SHELL_FAILED;
+	}
+	return shell_interact(sh);
+}
+
+struct options {
+	const char *commands[64];
+	unsigned n_commands;
+	const char *file, *color;
+};
+
+static const struct option long_options[] = {
+	{"json", no_argument, NULL, 'j'},     {"color", required_argument, NULL, 'C'}, {"root", required_argument, NULL, 'r'},
+	{"help", no_argument, NULL, 'h'},     {"version", no_argument, NULL, 'v'},     {"no-login", no_argument, NULL, 'n'},
+	{"user", required_argument, NULL, 'u'}, {NULL, 0, NULL, 0},
+};
+
+/* Whether to go on; otherwise *status is the program's. */
+static bool options_read(struct shell *sh, struct options *o, int argc, char **argv, int *status)
+{
+	int option;
+	while ((option = getopt_long(argc, argv, "+c:f:u:h", long_options, NULL)) >= 0) {
+		switch (option) {
+		case 'c':
+			if (o->n_commands == ARRAY_SIZE(o->commands))
+				fatal("too many -c");
+			o->commands[o->n_commands++] = optarg;
+			break;
+		case 'f':
+			o->file = optarg;
+			break;
+		case 'u':
+			sh->as_user = optarg;
+			break;
+		case 'n':
+			sh->as_user = NULL;
+			break;
+		case 'j':
+			sh->json_always = true;
+			break;
+		case 'C':
+			o->color = optarg;
+			break;
+		case 'r':
+			set_root(optarg);
+			break;
+		case 'v':
+			puts("vmksh " VMK_VERSION);
+			*status = SHELL_OK;
+			return false;
+		default:
+			fputs(usage, option == 'h' ? stdout : stderr);
+			*status = option == 'h' ? SHELL_OK : SHELL_USAGE;
+			return false;
+		}
+	}
+	return true;
+}
+
+int main(int argc, char **argv)
+{
+	struct shell sh = {0};
+	struct options o = {.color = "auto"};
+	int status = SHELL_OK;
+	setlocale(LC_ALL, "");
+	signal(SIGPIPE, SIG_DFL);
+	if (!options_read(&sh, &o, argc, argv, &status))
+		return status;
+	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	sh.color = color_wanted(o.color);
+	bool commands = o.n_commands || optind < argc;
+	sh.script_on_stdin = !commands && !o.file && !isatty(STDIN_FILENO);
+	for (unsigned k = 0; k < o.n_commands && status == SHELL_OK && !sh.leave; k++)
+		status = shell_run(&sh, o.commands[k]);
+	if (optind < argc && status == SHELL_OK && !sh.leave)
+		status = words_run(&sh, argc - optind, argv + optind);
+	if (o.file && status == SHELL_OK && !sh.leave)
+		status = file_run(&sh, o.file);
+	if (!commands && !o.file)
+		status = sh.script_on_stdin ? script_run(&sh, stdin) : interact(&sh);
+	if (sh.leave && status == SHELL_OK)
+		status = sh.exit_status;
+	vmk_disconnect(sh.client);
+	return status;
+}

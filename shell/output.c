@@ -1,0 +1,147 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* output.c - see shell.h: answers as tables, as lines and as JSON */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <wchar.h>
+
+#include "lib/util.h"
+#include "shell/shell.h"
+
+#define BOLD "\033[1m"
+#define PLAIN "\033[0m"
+
+/* Columns of the terminal that `text` takes. */
+static int text_width(const char *text)
+{
+	wchar_t wide[512];
+	size_t n = mbstowcs(wide, text, ARRAY_SIZE(wide) - 1);
+	int width = n == (size_t)-1 ? -1 : wcswidth(wide, n);
+	return width < 0 ? (int)strlen(text) : width;
+}
+
+/* A value as people read it; control characters do not reach the terminal. Caller frees. */
+static char *value_text(json_t *value, bool one_line)
+{
+	char *text;
+	if (!value || json_is_null(value))
+		return xstrdup("");
+	if (json_is_string(value))
+		text = xstrdup(json_string_value(value));
+	else if (json_is_boolean(value))
+		text = xstrdup(json_is_true(value) ? "yes" : "no");
+	else if (json_is_integer(value))
+		text = xasprintf("%lld", (long long)json_integer_value(value));
+	else if (json_is_real(value))
+		text = xasprintf("%.1f", json_real_value(value));
+	else
+		text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	for (char *c = text; text && *c; c++)
+		if (((unsigned char)*c < ' ' && (one_line || *c != '\n')) || *c == 0x7f)
+			*c = '?';
+	return text ? text : xstrdup("");
+}
+
+/* Elements of an array on a line each, beneath one another; else the value. */
+static void object_line(const struct shell *sh, const char *heading, int width, json_t *value)
+{
+	size_t n = json_is_array(value) ? json_array_size(value) : 1;
+	for (size_t k = 0; k < n; k++) {
+		char *text = value_text(json_is_array(value) ? json_array_get(value, k) : value, true);
+		char *label = xasprintf("%s%s", k ? "" : heading, k ? "" : ":");
+		printf("%s%-*s%s %s\n", sh->color ? BOLD : "", width + 1, label, sh->color ? PLAIN : "", text);
+		free(label);
+		free(text);
+	}
+}
+
+static void print_object(const struct shell *sh, const struct api_method *row, json_t *result)
+{
+	struct api_column columns[API_MAX_COLUMNS];
+	unsigned n = api_columns(row, columns);
+	int width = 0;
+	for (unsigned k = 0; k < n; k++)
+		width = MAX(width, text_width(columns[k].heading));
+	for (unsigned k = 0; k < n; k++)
+		if (json_object_get(result, columns[k].field))
+			object_line(sh, columns[k].heading, width, json_object_get(result, columns[k].field));
+}
+
+static const char *value_color(const struct shell *sh, const char *field, const char *text)
+{
+	if (!sh->color || strcmp(field, "state"))
+		return "";
+	if (!strcmp(text, "on"))
+		return "\033[32m";
+	return !strcmp(text, "stuck") ? "\033[31m" : "";
+}
+
+static void print_cell(const char *color, const char *text, int width, bool right, bool last)
+{
+	int blanks = width - text_width(text);
+	printf("%*s%s%s%s%*s", right ? blanks : 0, "", color, text, *color ? PLAIN : "", right || last ? 0 : blanks, "");
+	fputs(last ? "\n" : "  ", stdout);
+}
+
+static void print_table(const struct shell *sh, const struct api_method *row, json_t *result)
+{
+	struct api_column columns[API_MAX_COLUMNS];
+	unsigned n = api_columns(row, columns);
+	size_t rows = json_array_size(result);
+	char **texts = xcalloc(rows * n, sizeof(*texts));
+	int widths[API_MAX_COLUMNS] = {0};
+	for (unsigned k = 0; k < n; k++)
+		widths[k] = text_width(columns[k].heading);
+	for (size_t r = 0; r < rows; r++) {
+		for (unsigned k = 0; k < n; k++) {
+			char *text = value_text(json_object_get(json_array_get(result, r), columns[k].field), true);
+			texts[r * n + k] = text;
+			widths[k] = MAX(widths[k], text_width(text));
+		}
+	}
+	for (unsigned k = 0; k < n; k++)
+		print_cell(sh->color ? BOLD : "", columns[k].heading, widths[k], columns[k].right, k == n - 1);
+	for (size_t r = 0; r < rows; r++) {
+		for (unsigned k = 0; k < n; k++) {
+			char *text = texts[r * n + k];
+			print_cell(value_color(sh, columns[k].field, text), text, widths[k], columns[k].right, k == n - 1);
+			free(text);
+		}
+	}
+	free(texts);
+}
+
+void output_json(json_t *value)
+{
+	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+void output_result(const struct shell *sh, const struct api_method *row, json_t *result)
+{
+	if (sh->json) {
+		output_json(result);
+		return;
+	}
+	size_t k;
+	json_t *warning, *message = json_object_get(result, "message");
+	json_array_foreach(json_object_get(result, "warnings"), k, warning) {
+		char *text = value_text(warning, true);
+		fprintf(stderr, "warning: %s\n", text);
+		free(text);
+	}
+	if (!strcmp(row->columns, "text")) {
+		char *text = value_text(json_object_get(result, "text"), false);
+		fputs(text, stdout);
+		free(text);
+	} else if (json_is_array(result)) {
+		print_table(sh, row, result);
+	} else if (json_is_object(result)) {
+		print_object(sh, row, result);
+	}
+	if (json_is_string(message)) {
+		char *text = value_text(message, false);
+		puts(text);
+		free(text);
+	}
+}
