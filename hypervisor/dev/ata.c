@@ -59,6 +59,7 @@ static void finish(struct ide_drive *d)
 void ata_abort(struct ide_drive *d, u8 error)
 {
 	d->phase = PHASE_IDLE;
+	d->left = 0;
 	d->error = error;
 	d->status = READY | STATUS_ERR;
 	ide_interrupt(d);

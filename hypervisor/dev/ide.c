@@ -597,7 +597,9 @@ static bool drive_possible(const struct ide_drive *d)
 
 	if (d->position > d->limit || (d->kind == IDE_DISK && (d->heads == 0 || d->track == 0)))
 		return false;
-	return d->left == 0 || (d->disk && d->sector + d->left <= (disk_bytes(d->disk) + size - 1) / size);
+	if (d->left == 0)
+		return true;
+	return d->disk && d->left <= disk_bytes(d->disk) / size + 1 && d->sector <= (disk_bytes(d->disk) + size - 1) / size - d->left;
 }
 
 static int drive_load(struct ide_drive *d, struct state_reader *r, struct error *err)
