@@ -67,6 +67,12 @@ struct cpu_host {
 	void (*mmio_write)(void *opaque, u64 gpa, unsigned size, u64 value);
 	/* Acknowledges the interrupt controller and returns the vector, 0-255. Called only when the pin is high. */
 	int (*intack)(void *opaque);
+	/*
+	 * Pin FERR#: a waiting x87 instruction found an unmasked error while CR0.NE = 0. A PC raises IRQ 13. The
+	 * instruction is tried again (and this called again) until an interrupt handler has cleared the error, or this
+	 * returns true: IGNNE#, a PC asserts it from a write to port F0 on; the error is then masked. NULL: #MF.
+	 */
+	bool (*ferr)(void *opaque);
 };
 
 /* Guest-physical ranges backed by host memory, sorted, not overlapping, page-aligned; the rest is MMIO. */
