@@ -1,0 +1,21 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Bare guest programs of tests/guest: flat images that run at 0:7C00 and are boot floppies as well.
+GUEST_PROGRAMS := $(patsubst tests/guest/%.S,%,$(wildcard tests/guest/*.S))
+GUEST_IMAGES := $(addprefix build/guest/,$(addsuffix .bin,$(GUEST_PROGRAMS)))
+
+build/guest/%.bin: tests/guest/%.S tests/guest/prelude.h
+	@mkdir -p $(@D)
+	@echo "  AS   $<"
+	$(Q)$(CC) -m32 -Itests/guest -c -o build/guest/$*.o $<
+	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ build/guest/$*.o
+
+build/guest/floppy/%.img: build/guest/%.bin
+	@mkdir -p $(@D)
+	$(Q)cp $< $@ && truncate -s 1474560 $@
+
+.PHONY: guests guest-floppies
+guests: $(GUEST_IMAGES)
+guest-floppies: $(patsubst %,build/guest/floppy/%.img,$(GUEST_PROGRAMS))
+
+# The harness lists them by wildcard at run time.
+$(foreach m,release debug asan ubsan tsan,build/$(m)/tests/test_guest): | $(GUEST_IMAGES)

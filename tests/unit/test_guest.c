@@ -1,0 +1,180 @@
+// uses: cpu lib
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_guest.c - runs every program of tests/guest on a machine of RAM and three ports, on each usable engine.
+ *
+ * Ports: E9 text, F4 exit status, E8 interrupts (read: 5A; write a byte: raises INTR with that vector until acknowledged;
+ * write a word: raises NMI). triple.S is to end in a shutdown, the others in status 0.
+ */
+#include <criterion/criterion.h>
+#include <criterion/parameterized.h>
+#include <glob.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+
+#include "cpu/cpu.h"
+#include "lib/util.h"
+
+#define RAM_BYTES (16 * MIB)
+#define LOAD_AT 0x7c00
+#define GUEST_LOADED 0x6b6d76
+#define RUN_LIMIT_NS (20 * NSEC_PER_SEC)
+
+struct machine {
+	const struct cpu_ops *ops;
+	struct cpu *cpu;
+	u8 *ram;
+	char text[4096];
+	size_t text_len;
+	bool exited;
+	u32 status;
+	int vector;
+};
+
+static u32 pio_read(void *opaque, u16 port, unsigned size)
+{
+	(void)opaque;
+	(void)size;
+	return port == 0xe8 ? 0x5a : 0xffffffff;
+}
+
+static void pio_write(void *opaque, u16 port, unsigned size, u32 value)
+{
+	struct machine *m = opaque;
+	switch (port) {
+	case 0xe8:
+		if (size == 2) {
+			m->ops->nmi(m->cpu);
+		} else {
+			m->vector = (int)value;
+			m->ops->irq(m->cpu, true);
+		}
+		break;
+	case 0xe9:
+		if (m->text_len < sizeof(m->text) - 1)
+			m->text[m->text_len++] = (char)value;
+		break;
+	case 0xf4:
+		m->exited = true;
+		m->status = value;
+		m->ops->kick(m->cpu);
+		break;
+	default:
+		break;
+	}
+}
+
+static u64 mmio_read(void *opaque, u64 gpa, unsigned size)
+{
+	(void)opaque;
+	(void)gpa;
+	(void)size;
+	return ~0ull;
+}
+
+static void mmio_write(void *opaque, u64 gpa, unsigned size, u64 value)
+{
+	(void)opaque;
+	(void)gpa;
+	(void)size;
+	(void)value;
+}
+
+static int intack(void *opaque)
+{
+	struct machine *m = opaque;
+	m->ops->irq(m->cpu, false);
+	return m->vector;
+}
+
+static void load(struct machine *m, const char *path)
+{
+	struct error err;
+	struct x86_state state;
+	char *image;
+	size_t len;
+	cr_assert_eq(read_file(path, 0x8400, &image, &len, &err), 0, "%s", err.text);
+	memcpy(m->ram + LOAD_AT, image, len);
+	free(image);
+	x86_reset(&state);
+	state.seg[X86_CS].selector = 0;
+	state.seg[X86_CS].base = 0;
+	state.rip = LOAD_AT;
+	state.gpr[X86_RBP] = GUEST_LOADED;
+	cr_assert_eq(m->ops->set(m->cpu, &state, &err), 0, "%s", err.text);
+}
+
+static enum cpu_exit run(struct machine *m)
+{
+	u64 end = now_monotonic() + RUN_LIMIT_NS;
+	enum cpu_exit why;
+	do
+		why = m->ops->run(m->cpu);
+	while (!m->exited && now_monotonic() < end && (why == CPU_EXIT_KICKED || (why == CPU_EXIT_HALT && m->vector)));
+	return why;
+}
+
+static void run_program(const struct cpu_ops *ops, const char *path)
+{
+	static const struct cpu_host host = { NULL, pio_read, pio_write, mmio_read, mmio_write, intack };
+	struct machine m = { .ops = ops };
+	struct cpu_host mine = host;
+	struct cpu_config config = { .host = &mine, .ram_bytes = RAM_BYTES };
+	struct error err;
+	mine.opaque = &m;
+	m.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(m.ram, MAP_FAILED);
+	cr_assert_eq(ops->create(&config, &m.cpu, &err), 0, "%s", err.text);
+	struct cpu_slot slot = { .size = RAM_BYTES, .host = m.ram };
+	cr_assert_eq(ops->map(m.cpu, &slot, 1, &err), 0, "%s", err.text);
+	load(&m, path);
+
+	enum cpu_exit why = run(&m);
+	struct x86_state state;
+	ops->get(m.cpu, &state);
+	if (strstr(path, "triple"))
+		cr_expect(!m.exited && why == CPU_EXIT_SHUTDOWN, "%s on %s: exit %d at %x:%llx instead of a shutdown\n%s", path,
+			  ops->name, why, state.seg[X86_CS].selector, (unsigned long long)state.rip, m.text);
+	else
+		cr_expect(m.exited && m.status == 0, "%s on %s: exit %d, status %u, at %x:%llx\n%s", path, ops->name, why,
+			  m.status, state.seg[X86_CS].selector, (unsigned long long)state.rip, m.text);
+	ops->destroy(m.cpu);
+	munmap(m.ram, RAM_BYTES);
+}
+
+/* A path as a parameter: Criterion wants memory of its own. */
+struct program {
+	char path[64];
+};
+
+ParameterizedTestParameters(guest, program)
+{
+	glob_t found;
+	size_t count = glob("build/guest/*.bin", 0, NULL, &found) ? 0 : found.gl_pathc;
+	struct program *list = cr_malloc((count + 1) * sizeof(*list));
+	for (size_t n = 0; n < count; n++)
+		str_copy(list[n].path, sizeof(list[n].path), found.gl_pathv[n]);
+	globfree(&found);
+	return cr_make_param_array(struct program, list, count, NULL);
+}
+
+ParameterizedTest(struct program *program, guest, program, .timeout = 60)
+{
+	unsigned engines = 0;
+	for (unsigned n = 0; cpu_engines[n]; n++) {
+		if (cpu_engines[n]->usable(NULL))
+			continue;
+		engines++;
+		run_program(cpu_engines[n], program->path);
+	}
+	cr_expect_gt(engines, 0);
+}
+
+Test(guest, images_are_there)
+{
+	glob_t found;
+	cr_assert_eq(glob("build/guest/*.bin", 0, NULL, &found), 0, "make guests first");
+	cr_expect_gt(found.gl_pathc, 5);
+	globfree(&found);
+}
