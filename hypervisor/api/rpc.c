@@ -11,6 +11,8 @@
 
 void *rpc_lines_room(struct rpc_lines *l, size_t *room)
 {
+	if (l->len > RPC_MAX_LINE)
+		return NULL;
 	if (l->len == l->size) {
 		size_t size = l->size ? MIN(l->size * 2, (size_t)RPC_MAX_LINE + 1) : FIRST_SIZE;
 		/* Not realloc: the old copy is cleared. */
@@ -23,7 +25,6 @@ void *rpc_lines_room(struct rpc_lines *l, size_t *room)
 		l->buf = buf;
 		l->size = size;
 	}
-	BUG_ON(l->len == l->size);
 	*room = l->size - l->len;
 	return l->buf + l->len;
 }
@@ -177,7 +178,7 @@ void rpc_request_free(struct rpc_request *r)
 /* Steals message. */
 static char *dump_line(json_t *message, size_t *len)
 {
-	char *text = json_dumps(message, JSON_COMPACT);
+	char *text = json_dumps(message, JSON_COMPACT | JSON_REAL_PRECISION(10));
 	json_decref(message);
 	BUG_ON(!text);
 	char *line = xasprintf("%s\n", text);

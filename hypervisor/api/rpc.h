@@ -17,7 +17,7 @@ struct rpc_lines {
 	size_t len, size, scanned;
 	bool skipping;
 };
-/* Room for the next read: at least one byte, never so much that more than RPC_MAX_LINE + 1 bytes are held. */
+/* Room for the next read, never so much that more than RPC_MAX_LINE + 1 bytes are held; NULL: rpc_lines_next() first. */
 void *rpc_lines_room(struct rpc_lines *l, size_t *room);
 void rpc_lines_added(struct rpc_lines *l, size_t n);
 /* 1: *line is the next whole line (NUL-terminated, without newline, valid until rpc_lines_drop()); 0: none yet;

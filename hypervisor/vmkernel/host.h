@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * host.h - the daemon's own objects: the host, its machines, who calls and what was asked.
+ *
+ * One thread runs everything from one sd-event loop, so nothing here is locked. What may take long (opening files with an
+ * owner's rights, hashing passwords, talking to a machine's process) happens in a child (job.h) or asynchronously (control.h).
+ */
+#ifndef VMK_VMKERNEL_HOST_H
+#define VMK_VMKERNEL_HOST_H
+
+#include <systemd/sd-event.h>
+
+#include "api/rpc.h"
+#include "lib/config.h"
+#include "lib/log.h"
+
+#define WORLD_VMKERNEL 1 /* helper worlds are below WORLD_FIRST_MACHINE */
+#define WORLD_FIRST_MACHINE 100
+#define VM_NAME_MAX 60 /* bytes */
+#define CALLER_MAX_GROUPS 64
+#define SAMPLE_SECONDS 2
+
+/* Rights on a machine, from its .vmx file's mode. */
+enum { RIGHT_X = 1, RIGHT_W = 2, RIGHT_R = 4 };
+
+struct caller {
+	uid_t uid;
+	gid_t gid;
+	pid_t pid;
+	gid_t groups[CALLER_MAX_GROUPS];
+	unsigned n_groups;
+	bool restricted; /* session.restrict: looks at what it may see (the administrator: everything), touches nothing */
+};
+
+enum vm_state { VM_OFF, VM_STARTING, VM_ON, VM_SUSPENDED, VM_STUCK };
+
+/* How much CPU time a process has used, as a percentage of one CPU over the last sample. */
+struct cpu_use {
+	u64 used_ns, at_ns;
+	double percent;
+};
+
+struct vm {
+	struct vm *next; /* in the order of vm-list */
+	char *path;	 /* of its .vmx file, absolute */
+	char name[VM_NAME_MAX + 1];
+	bool readable;	 /* st and config are those of the file; else nobody but the administrator sees the machine */
+	struct {
+		dev_t device;
+		ino_t inode;
+		u64 changed_ns, modified_ns;
+		uid_t uid;
+		gid_t gid;
+		mode_t mode;
+	} file;
+	struct config *config; /* NULL: not a configuration file */
+	char problem[480];     /* why config cannot be used: typed reads of it only when empty */
+	char owner[40];
+	const char *busy; /* what is being done with it ("is being powered on"); NULL = nothing */
+
+	enum vm_state state;
+	unsigned world; /* 0 = off */
+	pid_t pid;
+	u64 pid_start; /* of /proc/PID/stat: together with pid unique */
+	int pidfd;
+	uid_t run_uid;
+	unsigned vnc_port;
+	sd_event_source *exit_source;
+	struct control *control;
+	bool poweroff_told; /* it has said that it ends */
+	bool killed;	    /* by us */
+	struct request *starter;
+	struct stopper *stoppers;
+	u64 started_ns;	 /* CLOCK_MONOTONIC */
+	u64 asked_ns;	 /* the oldest unanswered status request; 0 = none */
+	/* from its last status */
+	char engine[16];
+	unsigned viewers;
+	pid_t mks_pid;
+	/* sampled */
+	struct cpu_use cpu;
+	u64 resident_kb;
+};
+
+struct host {
+	sd_event *event;
+	int lock_fd, root_fd, vmx_fd, mks_fd, log_fd;
+	struct vm *vms;
+	struct conn *conns;
+	struct job *jobs;
+	unsigned n_conns, n_jobs;
+	struct cpu_use cpu;
+	unsigned cpus;
+	u64 started_ns;
+	unsigned vnc_first, vnc_last; /* console ports */
+	bool autostart;
+	char engine[16];
+	json_t *passed_over; /* array of sentences */
+	struct request *stopper; /* host.stop waiting for the machines */
+};
+extern struct host host;
+
+/* One call on its way. */
+struct request {
+	struct conn *conn; /* NULL: the caller has gone */
+	struct caller caller;
+	struct rpc_request rpc;
+	const struct api_method *method;
+	struct vm *vm; /* resolved and permitted "vm" argument */
+	int fd;	       /* to be passed with the answer, or -1 */
+};
+
+/* A handler answers at once (0 and *result, NULL = {}; or -errno and err) or returns PENDING and calls request_finish() later. */
+#define PENDING 1
+typedef int handler_fn(struct request *r, json_t **result, struct error *err);
+void request_finish(struct request *r, int ret, json_t *result, const struct error *err);
+static inline const char *param_string(const struct request *r, const char *name)
+{
+	return json_string_value(json_object_get(r->rpc.params, name));
+}
+json_t *message_result(const char *fmt, ...) PRINTF_LIKE(1, 2);
+
+/* server.c */
+int server_start(struct error *err);
+void server_stop(void); /* answers what is pending with a sentence, closes all */
+
+/* rights.c */
+bool caller_is_admin(const struct caller *c);
+bool caller_sees_all(const struct caller *c); /* the administrator, restricted or not */
+unsigned rights_of_mode(const struct caller *c, uid_t uid, gid_t gid, mode_t mode);
+/* The one place where rights are evaluated: looks at the .vmx file now. */
+unsigned vm_rights(const struct caller *c, struct vm *vm);
+/* -ENOENT when the caller may not even see it, -EPERM when not `role`. */
+int vm_permit(const struct caller *c, struct vm *vm, enum api_role role, struct error *err);
+
+/* registry.c: which machines there are */
+int registry_load(struct error *err); /* vm-list -> host.vms; what is there already stays */
+struct vm *registry_find(const char *name_or_path);
+struct vm *registry_find_name(const char *name, const struct vm *but);
+/* Adds to vm-list and memory. */
+int registry_add(const char *path, struct vm **out, struct error *err);
+struct vm *registry_adopt(const char *path); /* only in memory */
+int registry_remove(struct vm *vm, struct error *err);
+/* Looks at the file again; true when it can be used. */
+bool vm_refresh(struct vm *vm);
+bool vm_name_valid(const char *name);
+/* The name the machine would have by this configuration. */
+void vm_config_name(const struct config *config, const char *path, char name[VM_NAME_MAX + 1]);
+char *vm_folder(const char *path); /* caller frees */
+
+/* supervise.c: a machine's process */
+int vm_start(struct vm *vm, struct request *r, struct error *err); /* PENDING or -errno; r may be NULL */
+int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err);
+void vm_kill(struct vm *vm);
+void supervise_adopt(void); /* machines that run already */
+void vm_poll(struct vm *vm); /* asks for its status */
+bool vm_running(const struct vm *vm);
+const char *vm_state_name(const struct vm *vm);
+
+/* stats.c */
+void stats_sample(void);
+bool process_times(pid_t pid, u64 *cpu_ns, u64 *start_ticks);
+json_t *cpu_percent(const struct cpu_use *use);
+void stats_host(json_t *into);
+
+/* events.c: the log as seen by log.show */
+enum event_subject { EVENT_PUBLIC, EVENT_ADMIN };
+int events_open(struct error *err);
+void event_vm(enum log_level level, const struct vm *vm, const char *fmt, ...) PRINTF_LIKE(3, 4);
+void event_host(enum log_level level, enum event_subject subject, const char *fmt, ...) PRINTF_LIKE(3, 4);
+json_t *events_show(const struct caller *c, u64 lines, u64 since);
+
+/* world numbers are never used twice while the host is up */
+int world_take(unsigned *world, struct error *err);
+
+#endif

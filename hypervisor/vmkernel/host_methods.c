@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* host_methods.c - handlers of host.*, log.*, session.*, api.* */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "pam/users.h"
+#include "vmkernel/methods.h"
+
+int handle_host_show(struct request *r, json_t **result, struct error *err)
+{
+	char name[256], text[64];
+	unsigned on = 0, total = 0;
+	(void)err;
+	if (gethostname(name, sizeof(name)))
+		str_copy(name, sizeof(name), "?");
+	name[sizeof(name) - 1] = 0;
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		if (!(vm_rights(&r->caller, vm) & RIGHT_R))
+			continue;
+		total++;
+		on += vm_running(vm);
+	}
+	json_t *o = json_pack("{s:s, s:s, s:s, s:O, s:i, s:i, s:i, s:i}", "name", name, "version", VMK_VERSION, "root",
+			      *get_root() ? get_root() : "/", "passed_over", host.passed_over, "pid", (int)getpid(), "clients",
+			      (int)host.n_conns, "machines_on", (int)on, "machines_total", (int)total);
+	*result = o ? o : json_object();
+	json_object_set_new(*result, "engine", host.engine[0] ? json_string(host.engine) : json_null());
+	char *passed = xstrdup("");
+	size_t k;
+	json_t *sentence;
+	json_array_foreach(host.passed_over, k, sentence) {
+		char *longer = xasprintf("%s%s%s", passed, k ? "; " : "", json_string_value(sentence));
+		free(passed);
+		passed = longer;
+	}
+	json_object_set_new(*result, "passed", *passed ? json_string(passed) : json_null());
+	free(passed);
+	snprintf(text, sizeof(text), "%u on, %u in all", on, total);
+	json_object_set_new(*result, "machines", json_string(text));
+	stats_host(*result);
+	return 0;
+}
+
+/* ---- host.stop ---- */
+
+static int on_stop_check(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)usec, (void)arg;
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		if (vm_running(vm)) {
+			sd_event_source_set_time_relative(s, 100000);
+			sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+			return 0;
+		}
+	}
+	/* Powered off on purpose: the next start of the host is a new one, with autostart. */
+	char *marker = root_path("run/vmk/booted");
+	unlink(marker);
+	free(marker);
+	struct request *r = host.stopper;
+	host.stopper = NULL;
+	sd_event_source_unref(s);
+	request_finish(r, 0, message_result("the VMkernel has ended; all machines are powered off"), NULL);
+	return sd_event_exit(host.event, 0);
+}
+
+int handle_host_stop(struct request *r, json_t **result, struct error *err)
+{
+	bool keep = strcmp(param_string(r, "machines"), "keep") == 0;
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel is asked to end%s", keep ? "" : " and to power off its machines");
+	if (keep) {
+		*result = message_result("the VMkernel has ended; machines that are on keep running");
+		sd_event_exit(host.event, 0);
+		return 0;
+	}
+	if (host.stopper)
+		return fail(err, -EALREADY, "the host is being stopped already");
+	sd_event_source *s;
+	int ret = sd_event_add_time_relative(host.event, &s, CLOCK_MONOTONIC, 0, 0, on_stop_check, NULL);
+	if (ret < 0)
+		return fail(err, ret, "cannot wait for the machines: %s", strerror(-ret));
+	host.stopper = r;
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		struct error why;
+		if (vm_running(vm) && vm_stop(vm, "trysoft", NULL, &why) != PENDING)
+			vm_kill(vm);
+	}
+	return PENDING;
+}
+
+/* ---- log, session, api ---- */
+
+int handle_log_show(struct request *r, json_t **result, struct error *err)
+{
+	json_int_t lines = json_integer_value(json_object_get(r->rpc.params, "lines"));
+	json_int_t since = json_integer_value(json_object_get(r->rpc.params, "since"));
+	(void)err;
+	*result = events_show(&r->caller, (u64)lines, (u64)since);
+	return 0;
+}
+
+int handle_session_whoami(struct request *r, json_t **result, struct error *err)
+{
+	char name[USER_NAME_SIZE];
+	(void)err;
+	users_name_of(r->caller.uid, name);
+	*result = json_pack("{s:s, s:I, s:b, s:b}", "user", name, "uid", (json_int_t)r->caller.uid, "admin",
+			    caller_is_admin(&r->caller), "restricted", r->caller.restricted);
+	return 0;
+}
+
+int handle_session_restrict(struct request *r, json_t **result, struct error *err)
+{
+	(void)err;
+	r->caller.restricted = true; /* copied to the connection with the answer */
+	*result = message_result("this connection may only look from now on");
+	return 0;
+}
+
+int handle_api_describe(struct request *r, json_t **result, struct error *err)
+{
+	static const char *const roles[] = {"anyone", "view", "operate", "configure", "register", "admin"};
+	(void)r, (void)err;
+	*result = json_array();
+	for (unsigned k = 0; k < api_method_count; k++) {
+		const struct api_method *m = &api_methods[k];
+		json_array_append_new(*result, json_pack("{s:s, s:s, s:s, s:s, s:s, s:s}", "name", m->name, "words", m->words,
+							 "role", roles[m->role], "args", m->args, "columns", m->columns, "help",
+							 m->help));
+	}
+	return 0;
+}

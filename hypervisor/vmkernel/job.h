@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * job.h - work in a child of the daemon: with another user's rights, or long.
+ *
+ * The child has the daemon's memory as it was (so `arg` needs no copying) and sends back one packet. It may also end in an
+ * exec: then the packet never comes and the job is done when the socket closes. A child that takes longer than its
+ * time limit is killed. job functions must not touch the event loop.
+ */
+#ifndef VMK_VMKERNEL_JOB_H
+#define VMK_VMKERNEL_JOB_H
+
+#include "vmkernel/host.h"
+
+struct identity {
+	uid_t uid;
+	gid_t gid;
+	gid_t groups[CALLER_MAX_GROUPS];
+	unsigned n_groups;
+	bool lookup; /* gid and groups are the user database's; found in the child, as that may take long */
+};
+void identity_of_user(uid_t uid, struct identity *out);
+void identity_of_caller(const struct caller *c, struct identity *out);
+
+/* In the child. `report` is the socket to the daemon (blocking, close-on-exec). 0 and *result (may stay NULL) or -errno. */
+typedef int job_fn(void *arg, int report, json_t **result, struct error *err);
+/* In the daemon; err is filled when ret < 0. result is borrowed. */
+typedef void job_done(void *arg, int ret, json_t *result, const struct error *err);
+
+struct job_spec {
+	struct identity who;
+	unsigned seconds; /* time limit */
+	job_fn *run;
+	job_done *done;
+	void *arg, *done_arg;
+	bool keep_child; /* ends in exec: the process is the caller's, who reaps it */
+};
+/*
+ * *pid and *report may be NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that can
+ * not be started returns -errno and calls nothing.
+ */
+int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err);
+/* Reaps a child that has nothing more to say, without waiting for it. */
+void job_reap(pid_t pid);
+void job_kill_all(void); /* at the daemon's end; done() is not called */
+
+/*
+ * For use in the child: `path` as it can be opened there. Paths below the host's root are taken relative to it (the child's
+ * working folder), because an owner need not be able to walk down to the root, as when it is in another's home.
+ */
+const char *job_path(const char *path);
+
+#endif

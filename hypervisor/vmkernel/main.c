@@ -1,0 +1,239 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - vmkernel, the resident daemon: vmkernel [--root DIR] [--ready-fd N]
+ *
+ * SIGTERM and SIGINT end the daemon and leave the machines running; SIGHUP reads vm-list again.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <limits.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <systemd/sd-daemon.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmkernel/conf.h"
+#include "vmkernel/host.h"
+#include "vmkernel/job.h"
+#include "vmkernel/probe.h"
+
+struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .mks_fd = -1, .log_fd = -1};
+
+/* The root, its folders, and a canonical name for it: machines' paths are compared with it. */
+static void open_root(const char *root)
+{
+	struct error err;
+	static const char *const folders[] = {"etc/vmk", "run/vmk", "var/log/vmk", "vmfs/volumes/local"};
+	if (root)
+		set_root(root);
+	if (*get_root()) {
+		if (make_dirs(get_root(), 0755, &err))
+			fatal("%s", err.text);
+		char *real = realpath(get_root(), NULL);
+		if (!real)
+			fatal("cannot resolve %s: %m", get_root());
+		set_root(real);
+		free(real);
+		host.root_fd = open(get_root(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+		if (host.root_fd < 0)
+			fatal("cannot open %s: %m", get_root());
+	}
+	for (unsigned k = 0; k < ARRAY_SIZE(folders); k++) {
+		char *path = root_path("%s", folders[k]);
+		if (make_dirs(path, 0755, &err))
+			fatal("%s", err.text);
+		free(path);
+	}
+	char *worlds = root_path("run/vmk/worlds");
+	if (make_dirs(worlds, 0700, &err))
+		fatal("%s", err.text);
+	free(worlds);
+}
+
+/* One daemon a root. The lock goes with the process, whatever ends it. */
+static void take_lock(void)
+{
+	char *path = root_path("run/vmk/lock"), text[32] = "";
+	host.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (host.lock_fd < 0)
+		fatal("cannot open %s: %m", path);
+	if (flock(host.lock_fd, LOCK_EX | LOCK_NB)) {
+		ssize_t n = pread(host.lock_fd, text, sizeof(text) - 1, 0);
+		text[n > 0 ? n : 0] = 0;
+		text[strcspn(text, "\n")] = 0;
+		fatal("a vmkernel (process %s) serves %s already", text, *get_root() ? get_root() : "/");
+	}
+	snprintf(text, sizeof(text), "%d\n", (int)getpid());
+	if (ftruncate(host.lock_fd, 0) || pwrite(host.lock_fd, text, strlen(text), 0) < 0)
+		log_warning("cannot write %s: %m", path);
+	free(path);
+}
+
+/* The programs of the host stand beside this one; held open, so a root in a closed home works for every owner. */
+static int open_program(const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	if (n <= 0)
+		return -1;
+	self[n] = 0;
+	*strrchr(self, '/') = 0;
+	char *path = xasprintf("%s/%s", self, name);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	if (fd < 0)
+		log_warning("cannot open %s: %m", path);
+	free(path);
+	return fd;
+}
+
+static int on_sample(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)usec, (void)arg;
+	stats_sample();
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		vm_poll(vm);
+	sd_event_source_set_time_relative(s, SAMPLE_SECONDS * 1000000ull);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void *arg)
+{
+	(void)arg;
+	struct error err;
+	if (si->ssi_signo != SIGHUP) {
+		event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel ends on a signal; machines that are on keep running");
+		return sd_event_exit(sd_event_source_get_event(s), 0);
+	}
+	if (registry_load(&err))
+		log_error("%s", err.text);
+	return 0;
+}
+
+static void start_events(void)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	sigset_t mask;
+	sd_event_source *s;
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	for (unsigned k = 0; k < ARRAY_SIZE(signals); k++)
+		sigaddset(&mask, signals[k]);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	if (sd_event_default(&host.event) < 0)
+		fatal("cannot make the event loop");
+	for (unsigned k = 0; k < ARRAY_SIZE(signals); k++)
+		if (sd_event_add_signal(host.event, NULL, signals[k], on_signal, NULL) < 0)
+			fatal("cannot watch signals");
+	if (sd_event_add_time_relative(host.event, &s, CLOCK_MONOTONIC, 0, 0, on_sample, NULL) < 0)
+		fatal("cannot make a timer");
+}
+
+/* Once in each life of the host, not at each start of the daemon. */
+static void autostart(void)
+{
+	char *marker = root_path("run/vmk/booted"), *boot = NULL, *before = NULL;
+	struct error err;
+	size_t len;
+	if (read_file("/proc/sys/kernel/random/boot_id", 64, &boot, &len, &err))
+		boot = xstrdup("?");
+	bool again = read_file(marker, 64, &before, NULL, NULL) == 0 && strcmp(before, boot) == 0;
+	free(before);
+	if (!again && replace_file(marker, boot, strlen(boot), 0644, &err))
+		log_warning("%s", err.text);
+	free(boot);
+	free(marker);
+	for (struct vm *vm = host.vms; vm && !again && host.autostart; vm = vm->next) {
+		const char *when = vm->config && !vm->problem[0] ? config_string(vm->config, "autostart") : "false";
+		if (str_ieq(when, "false") || vm_running(vm))
+			continue;
+		if (vm_start(vm, NULL, &err) != PENDING)
+			event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+	}
+}
+
+static void tell_ready(int ready_fd)
+{
+	sd_notify(0, "READY=1");
+	if (ready_fd >= 0) {
+		(void)!write(ready_fd, "\n", 1);
+		close(ready_fd);
+	}
+}
+
+static void raise_limits(void)
+{
+	struct rlimit files;
+	if (getrlimit(RLIMIT_NOFILE, &files) == 0) {
+		files.rlim_cur = MIN(files.rlim_max, (rlim_t)8192);
+		setrlimit(RLIMIT_NOFILE, &files);
+	}
+}
+
+static const char usage[] = "usage: vmkernel [--root DIR] [--ready-fd N]\n"
+			    "  --root DIR    everything of the host is below DIR (default $VMK_ROOT, else /)\n"
+			    "  --foreground  stay in the foreground (always so)\n"
+			    "  --ready-fd N  write a line to descriptor N when the host answers\n"
+			    "SIGTERM ends the daemon and leaves the machines running; `vmksh -c 'host stop stop'` powers them off first.\n";
+
+int main(int argc, char *argv[])
+{
+	static const struct option options[] = {{"root", required_argument, NULL, 'r'}, {"foreground", no_argument, NULL, 'f'},
+						{"ready-fd", required_argument, NULL, 'd'}, {"version", no_argument, NULL, 'v'},
+						{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
+	const char *root = NULL;
+	struct error err;
+	u64 ready_fd = 0;
+	int option;
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		if (option == 'r') {
+			root = optarg;
+		} else if (option == 'd' && parse_u64(optarg, 3, 1 << 20, &ready_fd)) {
+			fcntl((int)ready_fd, F_SETFD, FD_CLOEXEC);
+		} else if (option == 'v') {
+			puts("vmkernel " VMK_VERSION);
+			return 0;
+		} else if (option != 'f') {
+			fputs(usage, option == 'h' ? stdout : stderr);
+			return option == 'h' ? 0 : 2;
+		}
+	}
+	if (optind < argc) {
+		fputs(usage, stderr);
+		return 2;
+	}
+	umask(022);
+	raise_limits();
+	open_root(root);
+	take_lock();
+	if (events_open(&err) || conf_read(&err))
+		fatal("%s", err.text);
+	host.started_ns = now_monotonic();
+	host.cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
+	host.passed_over = json_array();
+	host.vmx_fd = open_program("vmk-vmx");
+	host.mks_fd = open_program("vmk-mks");
+	start_events();
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel " VMK_VERSION " starts on %s", *get_root() ? get_root() : "/");
+	if (registry_load(&err))
+		fatal("%s", err.text);
+	supervise_adopt();
+	if (server_start(&err))
+		fatal("%s", err.text);
+	probe_engines();
+	autostart();
+	tell_ready((int)ready_fd ? (int)ready_fd : -1);
+	int ret = sd_event_loop(host.event);
+	sd_notify(0, "STOPPING=1");
+	server_stop();
+	job_kill_all();
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");
+	return ret < 0 ? 1 : 0;
+}

@@ -1,0 +1,417 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * server.c - the one door: connections, requests, answers.
+ *
+ * A connection has at most one request in work and is not read from while an answer is on its way, so what a client can make
+ * the daemon hold is one line and one answer. Each turn of the loop serves one request of one connection.
+ */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmkernel/methods.h"
+
+#define MAX_CONNS 1024
+#define MAX_CONNS_USER 64 /* of one who is not the administrator */
+#define CONNS_FOR_ADMIN 32 /* of MAX_CONNS, which others cannot take */
+
+struct conn {
+	struct conn *next;
+	int fd;
+	sd_event_source *io, *more;
+	struct rpc_lines in;
+	char *out;
+	size_t out_len, out_sent;
+	int out_fd; /* goes with the first byte of out */
+	bool ended; /* the client sends nothing any more */
+	struct request *request;
+	struct caller caller;
+};
+
+static handler_fn *const handlers[] = {
+#define METHOD(id_, name_, words_, role_, args_, columns_, help_) handle_##id_,
+#include "api/api.def"
+#undef METHOD
+};
+
+static sd_event_source *door_source;
+static int door_fd = -1;
+
+static void conn_update(struct conn *c);
+
+static void conn_free(struct conn *c)
+{
+	for (struct conn **p = &host.conns; *p; p = &(*p)->next) {
+		if (*p == c) {
+			*p = c->next;
+			break;
+		}
+	}
+	host.n_conns--;
+	if (c->request)
+		c->request->conn = NULL;
+	sd_event_source_disable_unref(c->io);
+	sd_event_source_disable_unref(c->more);
+	rpc_lines_free(&c->in);
+	free(c->out);
+	if (c->out_fd >= 0)
+		close(c->out_fd);
+	close(c->fd);
+	free(c);
+}
+
+/* Sends what it can; -errno when the client is lost. */
+static int conn_flush(struct conn *c)
+{
+	while (c->out_sent < c->out_len) {
+		ssize_t n = sock_send(c->fd, c->out + c->out_sent, c->out_len - c->out_sent, &c->out_fd, c->out_fd >= 0);
+		if (n == -EAGAIN)
+			return 0;
+		if (n < 0)
+			return (int)n;
+		if (c->out_fd >= 0)
+			close(c->out_fd);
+		c->out_fd = -1;
+		c->out_sent += (size_t)n;
+	}
+	free(c->out);
+	c->out = NULL;
+	c->out_len = c->out_sent = 0;
+	return 0;
+}
+
+/* Takes over line and fd. */
+static void conn_answer(struct conn *c, char *line, size_t len, int fd)
+{
+	BUG_ON(c->out);
+	c->out = line;
+	c->out_len = len;
+	c->out_sent = 0;
+	c->out_fd = fd;
+}
+
+static void request_free(struct request *r)
+{
+	rpc_request_free(&r->rpc);
+	free(r);
+}
+
+static int rpc_code(const struct error *err)
+{
+	switch (err->code) {
+	case -EPERM:
+		return RPC_FORBIDDEN;
+	case -EINVAL:
+		return RPC_INVALID_PARAMS;
+	default:
+		return RPC_FAILED;
+	}
+}
+
+/* Turns a request into its answer and lets go of it. code 0: by err->code. */
+static void request_answer(struct request *r, int ret, json_t *result, int code, const struct error *err)
+{
+	struct conn *c = r->conn;
+	int fd = ret ? -1 : r->fd;
+	if (ret) {
+		json_decref(result);
+		result = NULL;
+	}
+	if (r->fd >= 0 && fd < 0)
+		close(r->fd);
+	if (!c) {
+		json_decref(result);
+		if (fd >= 0)
+			close(fd);
+	} else {
+		size_t len;
+		char *line = ret ? rpc_error(r->rpc.id, code ? code : rpc_code(err), err, &len)
+				 : rpc_answer(r->rpc.id, result, &len);
+		c->request = NULL;
+		c->caller.restricted = r->caller.restricted;
+		conn_answer(c, line, len, fd);
+	}
+	request_free(r);
+}
+
+void request_finish(struct request *r, int ret, json_t *result, const struct error *err)
+{
+	if (!r) {
+		json_decref(result);
+		return;
+	}
+	struct conn *c = r->conn;
+	request_answer(r, ret, result, 0, err);
+	if (c)
+		conn_update(c);
+}
+
+json_t *message_result(const char *fmt, ...)
+{
+	char text[512];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return json_pack("{s:s}", "message", text);
+}
+
+/* What the row demands, before its handler runs. Returns 0 or a JSON-RPC code. */
+static int request_check(struct request *r, struct error *err)
+{
+	const struct api_method *m = api_find(r->rpc.method);
+	if (!m) {
+		fail(err, -ENOSYS, "no method named %.60s", r->rpc.method);
+		return RPC_METHOD_NOT_FOUND;
+	}
+	r->method = m;
+	if (r->caller.restricted && m->role != ROLE_VIEW) {
+		fail(err, -EPERM, "this connection may only look: %s needs you to log in", m->name);
+		return RPC_FORBIDDEN;
+	}
+	if (m->role == ROLE_ADMIN && !caller_is_admin(&r->caller)) {
+		fail(err, -EPERM, "only the administrator may call %s", m->name);
+		return RPC_FORBIDDEN;
+	}
+	if (api_check(m, r->rpc.params, err))
+		return RPC_INVALID_PARAMS;
+
+	struct api_arg args[API_MAX_ARGS];
+	unsigned n = api_args(m, args);
+	for (unsigned k = 0; k < n; k++) {
+		if (args[k].type != API_VM)
+			continue;
+		const char *name = param_string(r, args[k].name);
+		r->vm = registry_find(name);
+		if (!r->vm) {
+			fail(err, -ENOENT, "no virtual machine named %.100s", name);
+			return RPC_FAILED;
+		}
+		if (vm_permit(&r->caller, r->vm, m->role, err)) {
+			if (err->code == -ENOENT) /* as if it were not there: with the words asked for */
+				fail(err, -ENOENT, "no virtual machine named %.100s", name);
+			return rpc_code(err);
+		}
+	}
+	return 0;
+}
+
+/* One line from a client. */
+static void conn_request(struct conn *c, const char *line, size_t len)
+{
+	struct error err = {0};
+	json_t *result = NULL;
+	struct request *r = xcalloc(1, sizeof(*r));
+	r->conn = c;
+	r->fd = -1;
+	r->caller = c->caller;
+	c->request = r;
+	int code = rpc_request_parse(line, len, &r->rpc, &err);
+	if (!code)
+		code = request_check(r, &err);
+	if (code) {
+		request_answer(r, err.code, NULL, code, &err);
+		return;
+	}
+	int ret = handlers[r->method - api_methods](r, &result, &err);
+	if (ret != PENDING)
+		request_answer(r, ret, result, 0, &err);
+}
+
+static void conn_too_long(struct conn *c)
+{
+	struct error err;
+	size_t len;
+	fail(&err, -EMSGSIZE, "the message is longer than %d bytes", RPC_MAX_LINE);
+	char *line = rpc_error(NULL, RPC_PARSE_ERROR, &err, &len);
+	conn_answer(c, line, len, -1);
+}
+
+static bool conn_idle(const struct conn *c)
+{
+	return !c->request && !c->out;
+}
+
+/* Serves at most one line; true when it did. */
+static bool conn_serve(struct conn *c)
+{
+	char *line;
+	size_t len;
+	int n = rpc_lines_next(&c->in, &line, &len);
+	if (n == -EMSGSIZE) {
+		conn_too_long(c);
+		return true;
+	}
+	if (n == 0)
+		return false;
+	if (len)
+		conn_request(c, line, len);
+	rpc_lines_drop(&c->in);
+	return true;
+}
+
+/* After anything happened: sends, then asks for the events that can bring the connection on. May free c. */
+static void conn_update(struct conn *c)
+{
+	if (c->out && conn_flush(c) < 0) {
+		conn_free(c);
+		return;
+	}
+	bool more = conn_idle(c) && c->in.len > 0;
+	if (conn_idle(c) && c->ended && !more) {
+		conn_free(c);
+		return;
+	}
+	sd_event_source_set_enabled(c->more, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+	uint32_t events = (c->out ? EPOLLOUT : 0u) | (conn_idle(c) && !c->ended && !more ? EPOLLIN : 0u);
+	sd_event_source_set_io_events(c->io, events);
+}
+
+static int on_more(sd_event_source *s, void *arg)
+{
+	(void)s;
+	struct conn *c = arg;
+	if (conn_idle(c) && !conn_serve(c) && c->ended) {
+		conn_free(c); /* the rest is half a line */
+		return 0;
+	}
+	/* Without a whole line, `more` stays off until bytes arrive. */
+	bool wait = conn_idle(c) && c->in.len && !memchr(c->in.buf, '\n', c->in.len) && !c->ended;
+	if (wait)
+		sd_event_source_set_io_events(c->io, EPOLLIN);
+	else
+		conn_update(c);
+	return 0;
+}
+
+static int on_conn(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	(void)s;
+	struct conn *c = arg;
+	size_t room;
+	void *to;
+	if (events & EPOLLIN && conn_idle(c) && (to = rpc_lines_room(&c->in, &room))) {
+		ssize_t n = recv(fd, to, room, 0);
+		if (n > 0)
+			rpc_lines_added(&c->in, (size_t)n);
+		else if (n == 0)
+			c->ended = true;
+		else if (errno != EAGAIN && errno != EINTR)
+			events |= EPOLLERR;
+		conn_update(c);
+		return 0;
+	}
+	if (events & (EPOLLHUP | EPOLLERR)) {
+		conn_free(c);
+		return 0;
+	}
+	conn_update(c);
+	return 0;
+}
+
+/* Supplementary groups as they were at connect() (SO_PEERGROUPS). */
+static void caller_groups(int fd, struct caller *c)
+{
+	socklen_t len = sizeof(c->groups);
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERGROUPS, c->groups, &len) == 0)
+		c->n_groups = len / sizeof(gid_t);
+}
+
+/* Says why in the form a client expects, then hangs up. */
+static void refuse(int fd, const char *why)
+{
+	struct error err;
+	size_t len;
+	fail(&err, -EBUSY, "%s", why);
+	char *line = rpc_error(NULL, RPC_FAILED, &err, &len);
+	(void)!send(fd, line, len, MSG_NOSIGNAL | MSG_DONTWAIT);
+	free(line);
+	close(fd);
+	log_limited(LOG_LEVEL_WARNING, "connection refused: %s", why);
+}
+
+static bool too_many(const struct caller *caller)
+{
+	unsigned own = 0;
+	if (caller_is_admin(caller))
+		return host.n_conns >= MAX_CONNS;
+	for (const struct conn *c = host.conns; c; c = c->next)
+		own += c->caller.uid == caller->uid;
+	return own >= MAX_CONNS_USER || host.n_conns >= MAX_CONNS - CONNS_FOR_ADMIN;
+}
+
+static int on_door(sd_event_source *s, int fd, uint32_t events, void *arg)
+{
+	(void)s, (void)events, (void)arg;
+	struct sock_peer peer;
+	int client = accept4(fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC);
+	if (client < 0) {
+		if (errno != EAGAIN && errno != ECONNABORTED && errno != EINTR)
+			log_limited(LOG_LEVEL_ERROR, "accept: %m");
+		return 0;
+	}
+	if (sock_peer(client, &peer)) {
+		close(client);
+		return 0;
+	}
+	struct caller caller = {.uid = peer.uid, .gid = peer.gid, .pid = peer.pid};
+	caller_groups(client, &caller);
+	if (too_many(&caller)) {
+		refuse(client, "too many connections");
+		return 0;
+	}
+	struct conn *c = xcalloc(1, sizeof(*c));
+	*c = (struct conn){.fd = client, .out_fd = -1, .caller = caller, .next = host.conns};
+	host.conns = c;
+	host.n_conns++;
+	if (sd_event_add_io(host.event, &c->io, client, EPOLLIN, on_conn, c) < 0 ||
+	    sd_event_add_defer(host.event, &c->more, on_more, c) < 0) {
+		conn_free(c);
+		return 0;
+	}
+	sd_event_source_set_enabled(c->more, SD_EVENT_OFF);
+	return 0;
+}
+
+int server_start(struct error *err)
+{
+	char *path = root_path("run/vmk/door.sock");
+	int fd = sock_listen(path, SOCK_STREAM | SOCK_NONBLOCK, 0666, err);
+	free(path);
+	if (fd < 0)
+		return fd;
+	door_fd = fd;
+	int ret = sd_event_add_io(host.event, &door_source, fd, EPOLLIN, on_door, NULL);
+	return ret < 0 ? fail(err, ret, "cannot watch the door: %s", strerror(-ret)) : 0;
+}
+
+void server_stop(void)
+{
+	struct error err;
+	fail(&err, -ECANCELED, "the VMkernel has ended");
+	if (door_source)
+		sd_event_source_disable_unref(door_source);
+	if (door_fd >= 0) {
+		char *path = root_path("run/vmk/door.sock");
+		unlink(path);
+		free(path);
+		close(door_fd);
+	}
+	while (host.conns) {
+		struct conn *c = host.conns;
+		/* Whoever works on the request finds its connection gone. */
+		if (c->request) {
+			size_t len;
+			char *line = rpc_error(c->request->rpc.id, RPC_FAILED, &err, &len);
+			conn_answer(c, line, len, -1);
+		}
+		if (c->out)
+			(void)conn_flush(c);
+		conn_free(c);
+	}
+}

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * spawn.c - see spawn.h
+ *
+ * Everything here runs in the child, as the machine's owner: what the owner cannot open, his machine cannot use, whatever the
+ * configuration names. vmk-vmx itself opens nothing and gets descriptors.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmkernel/spawn.h"
+
+#define MAX_WORDS 160
+#define MAX_FILES 64
+
+/* The command line of vmk-vmx and what it refers to. */
+struct launch {
+	const struct spawn *s;
+	struct config *config;
+	int folder_fd;
+	char *words[MAX_WORDS + 1];
+	unsigned n_words;
+	int fds[MAX_FILES + 8];
+	unsigned n_fds, n_files;
+};
+
+static void add_word(struct launch *l, char *word)
+{
+	BUG_ON(l->n_words == MAX_WORDS);
+	l->words[l->n_words++] = word;
+}
+
+static void add_fd(struct launch *l, const char *option, int fd)
+{
+	BUG_ON(l->n_fds == ARRAY_SIZE(l->fds));
+	l->fds[l->n_fds++] = fd;
+	add_word(l, xstrdup(option));
+	add_word(l, xasprintf("%d", fd));
+}
+
+/* Opens a file that the configuration names; relative ones are beside it. Only regular files: no device, no FIFO to wait on. */
+static int open_file(struct launch *l, const char *key, const char *path, int flags, struct error *err)
+{
+	struct stat st;
+	/* What the machine writes must be the file itself: a link put there by somebody else would lead to the owner's other files. */
+	if ((flags & O_ACCMODE) != O_RDONLY)
+		flags |= O_NOFOLLOW;
+	int fd = openat(l->folder_fd, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0 && *path == '/' && job_path(path) != path)
+		fd = openat(AT_FDCWD, job_path(path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	if (fd < 0)
+		return fail(err, -errno, "%s: cannot open %s: %m", key, path);
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
+		close(fd);
+		return fail(err, -EINVAL, "%s: %s is not a regular file", key, path);
+	}
+	fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) & ~O_NONBLOCK);
+	return fd;
+}
+
+static const char *sibling(const char *key, const char *name, char *buf, size_t size)
+{
+	const char *dot = strrchr(key, '.');
+	snprintf(buf, size, "%.*s.%s", dot ? (int)(dot - key) : 0, key, name);
+	return buf;
+}
+
+/* What the device does with its file, as open(2) flags; `readonly_too`: better read-only than not at all. */
+static int open_flags(const struct config *c, const char *key, bool *readonly_too)
+{
+	char other[64];
+	*readonly_too = false;
+	if (str_starts(key, "ide")) {
+		const char *type = config_string(c, sibling(key, "deviceType", other, sizeof(other)));
+		const char *mode = config_string(c, sibling(key, "mode", other, sizeof(other)));
+		return strcasestr(type, "cdrom") || strcasestr(mode, "nonpersistent") ? O_RDONLY : O_RDWR;
+	}
+	if (str_starts(key, "floppy")) {
+		*readonly_too = true; /* as a write-protected disk */
+		return O_RDWR;
+	}
+	if (str_starts(key, "serial"))
+		return O_WRONLY | O_CREAT | O_APPEND;
+	if (strcmp(key, "nvram") == 0)
+		return O_RDWR | O_CREAT;
+	return O_RDONLY;
+}
+
+/* Whether the device that `key` belongs to is there and uses a file. */
+static bool key_in_use(const struct config *c, const char *key)
+{
+	char other[64];
+	if (!config_string(c, key)[0])
+		return false;
+	if (config_key_find(sibling(key, "present", other, sizeof(other))) && !config_bool(c, other))
+		return false;
+	if (config_key_find(sibling(key, "fileType", other, sizeof(other))))
+		return str_ieq(config_string(c, other), "file");
+	return true;
+}
+
+static int open_key(struct launch *l, const char *key, struct error *err)
+{
+	char other[64];
+	bool readonly_too;
+	if (!key_in_use(l->config, key))
+		return 0;
+	const char *path = config_string(l->config, key);
+	int flags = open_flags(l->config, key, &readonly_too), fd = open_file(l, key, path, flags, err);
+	if (readonly_too && (fd == -EACCES || fd == -EROFS || fd == -EPERM))
+		fd = open_file(l, key, path, O_RDONLY, err);
+	/* A medium that is not in the drive at power on may be missing. */
+	if (fd < 0 && config_key_find(sibling(key, "startConnected", other, sizeof(other))) && !config_bool(l->config, other))
+		return 0;
+	if (fd < 0)
+		return fd;
+	if (++l->n_files > MAX_FILES)
+		return fail(err, -E2BIG, "the machine has more than %d files", MAX_FILES);
+	l->fds[l->n_fds++] = fd;
+	add_word(l, xstrdup("--file"));
+	add_word(l, xasprintf("%s=%d", key, fd));
+	return 0;
+}
+
+/* All keys of a pattern: each '#' stands for a digit. */
+static int open_pattern(struct launch *l, const char *pattern, struct error *err)
+{
+	char key[64];
+	str_copy(key, sizeof(key), pattern);
+	char *digit = strchr(key, '#');
+	if (!digit)
+		return open_key(l, key, err);
+	for (char d = '0'; d <= '9'; d++) {
+		*digit = d;
+		int ret = open_pattern(l, key, err);
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+static int open_files(struct launch *l, struct error *err)
+{
+	size_t n;
+	const struct config_key *keys = config_keys(&n);
+	for (size_t k = 0; k < n; k++) {
+		int ret = keys[k].type == CONFIG_PATH ? open_pattern(l, keys[k].pattern, err) : 0;
+		if (ret)
+			return ret;
+	}
+	return 0;
+}
+
+/* The configuration, its folder and the log of this run; the last run's log becomes vmx-0.log. */
+static int open_base(struct launch *l, int *log_fd, struct error *err)
+{
+	char *text, *folder = vm_folder(job_path(l->s->path));
+	size_t len;
+	l->folder_fd = open(folder, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int ret = l->folder_fd < 0 ? fail(err, -errno, "cannot open %s: %m", folder) : 0;
+	free(folder);
+	if (ret)
+		return ret;
+	int fd = openat(l->folder_fd, strrchr(l->s->path, '/') + 1, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return fail(err, -errno, "cannot open %s: %m", l->s->path);
+	ret = read_fd(fd, l->s->path, CONFIG_MAX_BYTES, &text, &len, err);
+	if (ret)
+		return ret;
+	ret = config_parse(l->s->path, text, len, &l->config, err);
+	if (!ret)
+		ret = config_check(l->config, NULL, NULL, err);
+	if (ret)
+		return ret;
+	lseek(fd, 0, SEEK_SET);
+	add_fd(l, "--config-fd", fd);
+
+	(void)renameat(l->folder_fd, "vmx.log", l->folder_fd, "vmx-0.log");
+	*log_fd = openat(l->folder_fd, "vmx.log", O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0640);
+	if (*log_fd < 0)
+		return fail(err, -errno, "cannot write vmx.log beside %s: %m", l->s->path);
+	add_fd(l, "--log-fd", *log_fd);
+	return 0;
+}
+
+static int wait_for_go(int report, struct error *err)
+{
+	char text[400];
+	ssize_t n = sock_recv(report, text, sizeof(text) - 1, NULL, NULL);
+	if (n <= 0)
+		return fail(err, -ECANCELED, "the VMkernel has ended");
+	text[n] = 0;
+	return strcmp(text, "go") == 0 ? 0 : fail(err, -ECANCELED, "%s", text);
+}
+
+NORETURN static void execute(struct launch *l, int log_fd, int report)
+{
+	static const char *const keep[] = {"PATH", "LANG", "TZ", "ASAN_OPTIONS", "UBSAN_OPTIONS", "TSAN_OPTIONS"};
+	char *environment[ARRAY_SIZE(keep) + 1];
+	unsigned n = 0;
+	for (unsigned k = 0; k < ARRAY_SIZE(keep); k++)
+		if (getenv(keep[k]))
+			environment[n++] = xasprintf("%s=%s", keep[k], getenv(keep[k]));
+	environment[n] = NULL;
+	for (unsigned k = 0; k < l->n_fds; k++)
+		fcntl(l->fds[k], F_SETFD, 0);
+	int null = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	dup2(null, STDIN_FILENO);
+	dup2(log_fd, STDOUT_FILENO);
+	dup2(log_fd, STDERR_FILENO);
+	l->words[l->n_words] = NULL;
+	(void)!chdir("/");
+	execveat(host.vmx_fd, "", l->words, environment, AT_EMPTY_PATH);
+	int code = -errno;
+	char *why = xasprintf("cannot execute vmk-vmx: %m");
+	json_t *packet = json_pack("{s:i, s:s}", "ret", code, "error", why);
+	char *text = json_dumps(packet, JSON_COMPACT);
+	(void)sock_send(report, text, strlen(text), NULL, 0);
+	_exit(1);
+}
+
+int spawn_run(void *arg, int report, json_t **result, struct error *err)
+{
+	struct launch l = {.s = arg};
+	int log_fd;
+	(void)result;
+	setsid(); /* a signal from the daemon's terminal is not for the machine */
+	add_word(&l, xasprintf("vmk-vmx [%s]", l.s->name));
+	add_word(&l, xstrdup("--name"));
+	add_word(&l, xstrdup(l.s->name));
+	add_word(&l, xstrdup("--world"));
+	add_word(&l, xasprintf("%u", l.s->world));
+	int ret = open_base(&l, &log_fd, err);
+	if (!ret)
+		ret = open_files(&l, err);
+	if (ret)
+		return ret;
+	if (listen(l.s->control_fd, 16))
+		return fail(err, -errno, "cannot listen on the control socket: %m");
+	add_fd(&l, "--control-fd", l.s->control_fd);
+	if (host.mks_fd >= 0)
+		add_fd(&l, "--mks-fd", host.mks_fd);
+	if (l.s->vnc_fd >= 0)
+		add_fd(&l, "--vnc-fd", l.s->vnc_fd);
+	ret = wait_for_go(report, err);
+	if (ret)
+		return ret;
+	execute(&l, log_fd, report);
+}
+
+/* The text behind the last " error: " of a log's end; NULL when there is none. */
+static char *last_error(char *text)
+{
+	char *found = NULL;
+	for (char *p = text; (p = strstr(p, " error: ")); p++)
+		found = p + strlen(" error: ");
+	if (!found)
+		return NULL;
+	found[strcspn(found, "\n")] = 0;
+	return found;
+}
+
+int spawn_last_words(void *arg, int report, json_t **result, struct error *err)
+{
+	char text[4096];
+	(void)report;
+	char *folder = vm_folder(job_path(arg)), *path = xasprintf("%s/vmx.log", folder);
+	int fd = open(path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	int ret = fd < 0 ? fail(err, -errno, "cannot open %s: %m", path) : 0;
+	if (!ret) {
+		lseek(fd, -(off_t)(sizeof(text) - 1), SEEK_END); /* a shorter file: stays at its start */
+		ssize_t n = read_full(fd, text, sizeof(text) - 1);
+		text[MAX(n, 0)] = 0;
+		char *words = last_error(text);
+		*result = json_pack("{s:s*}", "text", words);
+		if (!*result) /* not UTF-8 */
+			*result = json_object();
+		close(fd);
+	}
+	free(path);
+	free(folder);
+	return ret;
+}

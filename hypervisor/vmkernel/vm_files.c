@@ -1,0 +1,195 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vm_files.c - see vm_files.h. Runs in a child, as the user whose files these are. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmkernel/vm_files.h"
+
+#define MODE_VMX 0750 /* the owner everything, his group sees and operates, others nothing */
+#define MODE_FOLDER 0750
+#define MODE_DISK 0600
+
+/* Makes a file that does not exist yet. */
+static int make_file(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err)
+{
+	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode), ret = 0;
+	if (fd < 0)
+		return fail(err, -errno, "cannot make %s: %m", name);
+	if (text)
+		ret = write_full(fd, text, strlen(text));
+	else if (ftruncate(fd, (off_t)bytes))
+		ret = -errno;
+	if (!ret && (fchmod(fd, mode) || fsync(fd)))
+		ret = -errno;
+	if (close(fd) && !ret)
+		ret = -errno;
+	if (ret) {
+		unlinkat(folder, name, 0);
+		fail(err, ret, "cannot write %s: %s", name, strerror(-ret));
+	}
+	return ret;
+}
+
+int vm_files_create(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct vm_files *f = arg;
+	(void)report, (void)result;
+	char *folder = vm_folder(job_path(f->path));
+	const char *file = strrchr(f->path, '/') + 1;
+	bool made = mkdir(folder, MODE_FOLDER) == 0;
+	int ret = 0, fd = -1;
+	if (!made && errno != EEXIST)
+		ret = fail(err, -errno, "cannot make the folder %s: %m", folder);
+	if (!ret && (fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0)
+		ret = fail(err, -errno, "cannot open the folder %s: %m", folder);
+	if (!ret && faccessat(fd, file, F_OK, AT_SYMLINK_NOFOLLOW) == 0)
+		ret = fail(err, -EEXIST, "%s exists already: register it instead", f->path);
+	bool disk_made = false;
+	if (!ret && f->disk) {
+		ret = make_file(fd, f->disk, NULL, f->disk_bytes, MODE_DISK, err);
+		disk_made = !ret;
+	}
+	if (!ret)
+		ret = make_file(fd, file, f->text, 0, MODE_VMX, err);
+	if (ret && disk_made)
+		unlinkat(fd, f->disk, 0);
+	if (ret && made)
+		rmdir(folder);
+	if (fd >= 0)
+		close(fd);
+	free(folder);
+	return ret;
+}
+
+/* Opens the .vmx file and reads it. */
+static int open_config(const char *path, struct stat *st, int *out_fd, struct config **config, struct error *err)
+{
+	char *text;
+	size_t len;
+	int fd = open(job_path(path), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
+	if (fd < 0)
+		return fail(err, -errno, "cannot open %s: %m", path);
+	int ret = 0;
+	if (fstat(fd, st) || !S_ISREG(st->st_mode))
+		ret = fail(err, -EINVAL, "%s is not a regular file", path);
+	if (!ret)
+		ret = read_fd(fd, path, CONFIG_MAX_BYTES, &text, &len, err);
+	if (!ret) {
+		ret = config_parse(path, text, len, config, err);
+		free(text);
+	}
+	if (ret || !out_fd)
+		close(fd);
+	else
+		*out_fd = fd;
+	return ret;
+}
+
+int vm_files_inspect(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct vm_files *f = arg;
+	struct stat st;
+	struct config *config = NULL;
+	int fd;
+	(void)report;
+	int ret = open_config(f->path, &st, &fd, &config, err);
+	if (ret)
+		return ret;
+	char link[40], real[4096], name[VM_NAME_MAX + 1];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	ssize_t n = readlink(link, real, sizeof(real) - 1);
+	if (n <= 0 || (size_t)n == sizeof(real) - 1)
+		return fail(err, -ENAMETOOLONG, "%s cannot be resolved", f->path);
+	real[n] = 0;
+	vm_config_name(config, real, name);
+	*result = json_pack("{s:s, s:s, s:I, s:I, s:i}", "path", real, "name", name, "uid", (json_int_t)st.st_uid, "gid",
+			    (json_int_t)st.st_gid, "mode", (int)st.st_mode);
+	return *result ? 0 : fail(err, -EILSEQ, "%s is not UTF-8", f->path);
+}
+
+int vm_files_set(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct vm_files *f = arg;
+	struct stat st;
+	struct config *config;
+	(void)report;
+	int ret = open_config(f->path, &st, NULL, &config, err);
+	if (!ret)
+		ret = config_set(config, f->key, f->value, err);
+	if (ret)
+		return ret;
+	size_t len;
+	char *text = config_text(config, &len);
+	if (len > CONFIG_MAX_BYTES)
+		return fail(err, -EFBIG, "%s would become too large", f->path);
+	const char *path = job_path(f->path);
+	/* Nobody but the owner gets in before the group is right again: it is what the group's rights mean. */
+	ret = replace_file(path, text, len, st.st_mode & 0707, err);
+	if (ret)
+		return ret;
+	bool kept = lchown(path, (uid_t)-1, st.st_gid) == 0;
+	if (kept)
+		(void)!chmod(path, st.st_mode & 0777);
+	*result = json_pack("{s:b}", "group_lost", !kept);
+	return 0;
+}
+
+struct delete {
+	const struct config *config;
+	const char *folder; /* absolute, as the configuration would write it */
+	int fd;
+	json_t *left;
+};
+
+static void delete_file(struct delete *d, const char *name)
+{
+	if (unlinkat(d->fd, name, 0) && errno != ENOENT)
+		json_array_append_new(d->left, json_string(name));
+}
+
+/* Files that the configuration names, if they are in the machine's own folder. */
+static void delete_named(void *arg, const char *key, const char *value)
+{
+	struct delete *d = arg;
+	const struct config_key *k = config_key_find(key);
+	size_t len = strlen(d->folder);
+	if (!k || k->type != CONFIG_PATH || !*value)
+		return;
+	if (strncmp(value, d->folder, len) == 0 && value[len] == '/')
+		value += len + 1;
+	if (!strchr(value, '/') && strcmp(value, ".") != 0 && strcmp(value, "..") != 0)
+		delete_file(d, value);
+}
+
+int vm_files_delete(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct vm_files *f = arg;
+	struct stat st;
+	struct config *config = NULL;
+	struct delete d = {.left = json_array()};
+	(void)report;
+	int ret = open_config(f->path, &st, NULL, &config, NULL);
+	if (ret && ret != -EINVAL && ret != -ENOENT && ret != -EBADMSG)
+		return fail(err, ret, "cannot read %s: %s", f->path, strerror(-ret));
+	char *absolute = vm_folder(f->path), *folder = vm_folder(job_path(f->path));
+	const char *file = strrchr(f->path, '/') + 1;
+	d.folder = absolute;
+	d.fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (d.fd < 0)
+		return errno == ENOENT ? 0 : fail(err, -errno, "cannot open %s: %m", absolute);
+	/* First the .vmx file: if that may not be deleted, nothing is. */
+	if (unlinkat(d.fd, file, 0) && errno != ENOENT)
+		return fail(err, -errno, "cannot delete %s: %m", f->path);
+	if (config)
+		config_each(config, delete_named, &d);
+	delete_file(&d, "vmx.log");
+	delete_file(&d, "vmx-0.log");
+	rmdir(folder); /* stays when there is something else in it */
+	*result = json_pack("{s:o}", "left", d.left);
+	return 0;
+}

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vm_files.h - what vm.create, register, set and delete do with files: job functions, run with a user's rights. */
+#ifndef VMK_VMKERNEL_VM_FILES_H
+#define VMK_VMKERNEL_VM_FILES_H
+
+#include "vmkernel/job.h"
+
+struct vm_files {
+	const char *path; /* of the .vmx file, absolute */
+	/* create */
+	const char *text;
+	const char *disk; /* new image, NULL = none; relative to the .vmx file's folder */
+	u64 disk_bytes;
+	/* set */
+	const char *key, *value; /* value NULL removes the key */
+};
+
+job_fn vm_files_create;
+/* {"path": without symbolic links, "name", "uid", "gid", "mode"} */
+job_fn vm_files_inspect;
+/* {"group_lost": true} when the file's group could not be kept and lost its rights instead. */
+job_fn vm_files_set;
+/* {"left": names of files that could not be deleted} */
+job_fn vm_files_delete;
+
+#endif

@@ -1,0 +1,582 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vm_methods.c - handlers of vm.* and world.list */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "pam/users.h"
+#include "vmkernel/control.h"
+#include "vmkernel/methods.h"
+#include "vmkernel/vm_files.h"
+
+#define FILES_SECONDS 60
+#define CONTROL_SECONDS 10
+#define DISK_MIN (1 * MIB)
+#define DISK_MAX (2048 * GIB)
+
+/* ---- looking ---- */
+
+static void set_string(json_t *o, const char *field, const char *text)
+{
+	json_t *s = json_string(text);
+	json_object_set_new(o, field, s ? s : json_string("?"));
+}
+
+static json_t *vm_describe(const struct caller *c, struct vm *vm)
+{
+	json_t *o = json_object();
+	unsigned rights = vm_rights(c, vm);
+	char text[64];
+	bool on = vm_running(vm), usable = vm->config && !vm->problem[0];
+	u64 memory = usable ? config_number(vm->config, "memsize") : 0;
+	set_string(o, "name", vm->name);
+	set_string(o, "owner", vm->owner);
+	json_object_set_new(o, "world", on ? json_integer(vm->world) : json_null());
+	set_string(o, "state", vm_state_name(vm));
+	json_object_set_new(o, "cpu", on ? cpu_percent(&vm->cpu) : json_null());
+	json_object_set_new(o, "memory_mb", json_integer((json_int_t)memory));
+	snprintf(text, sizeof(text), "%llu MB", (unsigned long long)memory);
+	set_string(o, "memory", text);
+	json_object_set_new(o, "used_mb", json_integer((json_int_t)(vm->resident_kb / 1024)));
+	snprintf(text, sizeof(text), "127.0.0.1:%u", vm->vnc_port);
+	json_object_set_new(o, "console", on && vm->vnc_port ? json_string(text) : json_null());
+	json_object_set_new(o, "vnc_port", on && vm->vnc_port ? json_integer(vm->vnc_port) : json_null());
+	u64 up = on ? (now_monotonic() - vm->started_ns) / NSEC_PER_SEC : 0;
+	json_object_set_new(o, "uptime", on ? json_integer((json_int_t)up) : json_null());
+	json_object_set_new(o, "engine", on ? json_string(vm->engine) : json_null());
+	json_object_set_new(o, "pid", on ? json_integer(vm->pid) : json_null());
+	json_object_set_new(o, "viewers", on ? json_integer(vm->viewers) : json_null());
+	snprintf(text, sizeof(text), "%s%s%s", rights & RIGHT_R ? "r" : "-", rights & RIGHT_W ? "w" : "-",
+		 rights & RIGHT_X ? "x" : "-");
+	set_string(o, "rights", text);
+	return o;
+}
+
+int handle_vm_list(struct request *r, json_t **result, struct error *err)
+{
+	(void)err;
+	*result = json_array();
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm_rights(&r->caller, vm) & RIGHT_R)
+			json_array_append_new(*result, vm_describe(&r->caller, vm));
+	return 0;
+}
+
+int handle_vm_show(struct request *r, json_t **result, struct error *err)
+{
+	(void)err;
+	struct vm *vm = r->vm;
+	*result = vm_describe(&r->caller, vm);
+	set_string(*result, "path", vm->path);
+	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
+	if (vm->problem[0]) {
+		json_t *text = json_string(vm->problem);
+		json_object_set_new(*result, "warnings", json_pack("[o]", text ? text : json_string("?")));
+	}
+	return 0;
+}
+
+int handle_world_list(struct request *r, json_t **result, struct error *err)
+{
+	(void)err;
+	char owner[USER_NAME_SIZE];
+	users_name_of(geteuid(), owner);
+	*result = json_array();
+	json_array_append_new(*result, json_pack("{s:i, s:s, s:s, s:i, s:n, s:s, s:s}", "world", WORLD_VMKERNEL, "name", "vmkernel",
+						 "owner", owner, "pid", (int)getpid(), "cpu", "memory", "", "command",
+						 "vmkernel"));
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		if (!vm_running(vm) || !(vm_rights(&r->caller, vm) & RIGHT_R))
+			continue;
+		json_t *o = vm_describe(&r->caller, vm);
+		char command[VM_NAME_MAX + 16];
+		snprintf(command, sizeof(command), "vmk-vmx [%s]", vm->name);
+		set_string(o, "command", command);
+		json_object_set_new(o, "mks_pid", vm->mks_pid ? json_integer(vm->mks_pid) : json_null());
+		json_array_append_new(*result, o);
+	}
+	return 0;
+}
+
+struct get {
+	json_t *rows;
+};
+
+static void get_key(void *arg, const char *key, const char *value)
+{
+	struct get *g = arg;
+	json_t *v = json_string(value);
+	json_array_append_new(g->rows, json_pack("{s:s*, s:o}", "key", key, "value", v ? v : json_string("?")));
+}
+
+int handle_vm_get(struct request *r, json_t **result, struct error *err)
+{
+	const char *key = param_string(r, "key");
+	if (!r->vm->config)
+		return fail(err, -EINVAL, "%s", r->vm->problem);
+	struct get g = {.rows = json_array()};
+	if (!key) {
+		config_each(r->vm->config, get_key, &g);
+	} else {
+		const char *value = config_get(r->vm->config, key);
+		const struct config_key *k = config_key_find(key);
+		if (!value && !k) {
+			json_decref(g.rows);
+			return fail(err, -ENOENT, "unknown key %.100s", key);
+		}
+		get_key(&g, key, value ? value : k->fallback);
+	}
+	*result = g.rows;
+	return 0;
+}
+
+/* ---- power ---- */
+
+int handle_vm_start(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	return vm_start(r->vm, r, err);
+}
+
+int handle_vm_stop(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	return vm_stop(r->vm, param_string(r, "mode"), r, err);
+}
+
+static int need_on(const struct vm *vm, struct error *err)
+{
+	if (!vm_running(vm))
+		return fail(err, -ENOTCONN, "%s is powered off", vm->name);
+	if (vm->state == VM_STARTING)
+		return fail(err, -EBUSY, "%s is being powered on", vm->name);
+	if (!vm->control)
+		return fail(err, -EBUSY, "%s does not answer", vm->name);
+	return 0;
+}
+
+static void on_reset(void *arg, int ret, json_t *answer, int fd, const struct error *err)
+{
+	struct request *r = arg;
+	(void)answer;
+	if (fd >= 0)
+		close(fd);
+	request_finish(r, ret, ret ? NULL : message_result("%s is reset", r->vm->name), err);
+}
+
+int handle_vm_reset(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	int ret = need_on(r->vm, err);
+	if (!ret)
+		ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
+	return ret ? ret : PENDING;
+}
+
+static void on_attach(void *arg, int ret, json_t *answer, int fd, const struct error *err)
+{
+	struct request *r = arg;
+	struct error why;
+	(void)answer;
+	if (!ret && fd < 0) {
+		ret = fail(&why, -EPROTO, "%s gave no screen", r->vm->name);
+		err = &why;
+	}
+	r->fd = fd;
+	json_t *result = NULL;
+	if (!ret)
+		result = json_pack("{s:i, s:O}", "world", (int)r->vm->world, "view_only",
+				   json_object_get(r->rpc.params, "view_only"));
+	request_finish(r, ret, result, err);
+}
+
+int handle_vm_attach(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	bool view_only = json_is_true(json_object_get(r->rpc.params, "view_only"));
+	/* A screen may show anything: the status screen without log-in gets none. */
+	if (r->caller.restricted)
+		return fail(err, -EPERM, "attaching to a machine needs you to log in");
+	int ret = view_only ? 0 : vm_permit(&r->caller, r->vm, ROLE_OPERATE, err);
+	if (!ret)
+		ret = need_on(r->vm, err);
+	if (!ret)
+		ret = control_send(r->vm->control, json_pack("{s:s, s:b}", "cmd", "attach", "view_only", view_only),
+				   CONTROL_SECONDS, on_attach, r, err);
+	return ret ? ret : PENDING;
+}
+
+/* ---- files ---- */
+
+/* A request whose files are being worked on in a child. */
+struct work {
+	struct request *r;
+	struct vm_files files;
+	char *path, *text, *disk, *name;
+};
+
+static struct work *work_new(struct request *r, const char *path)
+{
+	struct work *w = xcalloc(1, sizeof(*w));
+	w->r = r;
+	w->files.path = w->path = xstrdup(path);
+	return w;
+}
+
+static void work_free(struct work *w)
+{
+	free(w->path);
+	free(w->text);
+	free(w->disk);
+	free(w->name);
+	free(w);
+}
+
+static int work_start(struct work *w, const struct identity *who, job_fn *run, job_done *done, struct error *err)
+{
+	struct job_spec spec = {
+		.who = *who, .seconds = FILES_SECONDS, .run = run, .done = done, .arg = &w->files, .done_arg = w};
+	int ret = job_start(&spec, NULL, NULL, err);
+	if (!ret)
+		return PENDING;
+	work_free(w);
+	return ret;
+}
+
+static void work_finish(struct work *w, int ret, json_t *result, const struct error *err)
+{
+	request_finish(w->r, ret, result, err);
+	work_free(w);
+}
+
+/* "512M", "4G", "4GB", or megabytes. */
+static int parse_size(const char *text, u64 *bytes, struct error *err)
+{
+	char *end;
+	errno = 0;
+	unsigned long long n = strtoull(text, &end, 10);
+	u64 unit = MIB;
+	if (*end == 'g' || *end == 'G')
+		unit = GIB;
+	else if (*end == 'k' || *end == 'K')
+		unit = KIB;
+	end += *end && strchr("gGmMkK", *end);
+	end += *end == 'b' || *end == 'B';
+	if (errno || text[0] < '0' || text[0] > '9' || *end || n > DISK_MAX / unit || n * unit < DISK_MIN)
+		return fail(err, -EINVAL, "size %.40s: must be like 512M or 4G, from 1M to 2048G", text);
+	*bytes = n * unit;
+	return 0;
+}
+
+static int set_medium(struct config *c, const char *device, const char *type, const char *file, struct error *err)
+{
+	char key[64];
+	if (!file)
+		return 0;
+	snprintf(key, sizeof(key), "%s.present", device);
+	int ret = config_set(c, key, "TRUE", err);
+	snprintf(key, sizeof(key), "%s.fileName", device);
+	if (!ret)
+		ret = config_set(c, key, file, err);
+	snprintf(key, sizeof(key), "%s.deviceType", device);
+	if (!ret && type)
+		ret = config_set(c, key, type, err);
+	return ret;
+}
+
+/* The text of a new machine's .vmx. */
+static int new_config(struct request *r, const char *disk, char **text, struct error *err)
+{
+	struct config *c = config_new(param_string(r, "name"));
+	char memory[32];
+	size_t len;
+	snprintf(memory, sizeof(memory), "%lld", (long long)json_integer_value(json_object_get(r->rpc.params, "memory")));
+	const char *const fixed[][2] = {{"config.version", "6"},
+					{"virtualHW.version", "3"},
+					{"displayName", param_string(r, "name")},
+					{"guestOS", "other"},
+					{"memsize", memory},
+					{"serial0.present", "TRUE"},
+					{"serial0.fileType", "console"}};
+	int ret = 0;
+	for (unsigned k = 0; !ret && k < ARRAY_SIZE(fixed); k++)
+		ret = config_set(c, fixed[k][0], fixed[k][1], err);
+	if (!ret)
+		ret = set_medium(c, "ide0:0", "ata-hardDisk", disk, err);
+	if (!ret)
+		ret = set_medium(c, "ide1:0", "cdrom-image", param_string(r, "cdrom"), err);
+	if (!ret)
+		ret = set_medium(c, "floppy0", NULL, param_string(r, "floppy"), err);
+	if (!ret)
+		*text = config_text(c, &len);
+	config_free(c);
+	return ret;
+}
+
+/* <root>/vmfs/volumes/local/<owner>, made by the host and given to its owner. */
+static int owner_folder(const struct identity *who, const char *owner, struct error *err)
+{
+	char *local = root_path("vmfs/volumes/local"), *folder = xasprintf("%s/%s", local, owner);
+	int ret = make_dirs(local, 0755, err);
+	if (!ret && mkdir(folder, 0755) == 0) {
+		if (geteuid() == 0 && lchown(folder, who->uid, who->gid))
+			ret = fail(err, -errno, "cannot give %s to %s: %m", folder, owner);
+	} else if (!ret && errno != EEXIST) {
+		ret = fail(err, -errno, "cannot make the folder %s: %m", folder);
+	}
+	free(folder);
+	free(local);
+	return ret;
+}
+
+/* Who is to own the machine, and his name. */
+static int create_owner(struct request *r, struct identity *who, char owner[USER_NAME_SIZE], struct error *err)
+{
+	const char *wanted = param_string(r, "owner");
+	identity_of_caller(&r->caller, who);
+	users_name_of(r->caller.uid, owner);
+	if (!wanted || strcmp(wanted, owner) == 0)
+		return 0;
+	if (!caller_is_admin(&r->caller))
+		return fail(err, -EPERM, "only the administrator makes machines for others");
+	uid_t uid;
+	gid_t gid;
+	int ret = users_uid_of(wanted, &uid, &gid, err);
+	if (ret)
+		return ret;
+	str_copy(owner, USER_NAME_SIZE, wanted);
+	/* On a host that is not root's, everything belongs to the one user it runs as. */
+	if (geteuid() != 0)
+		return 0;
+	identity_of_user(uid, who);
+	who->gid = gid;
+	return 0;
+}
+
+static void on_created(void *arg, int ret, json_t *files, const struct error *err)
+{
+	struct work *w = arg;
+	struct error why;
+	struct vm *vm;
+	(void)files;
+	if (ret) {
+		work_finish(w, ret, NULL, err);
+		return;
+	}
+	ret = registry_add(w->path, &vm, &why);
+	if (ret) {
+		fail_prefix(&why, "%s is made but could not be registered", w->path);
+		work_finish(w, ret, NULL, &why);
+		return;
+	}
+	event_vm(LOG_LEVEL_INFO, vm, "%s is created, owned by %s: %s", vm->name, vm->owner, vm->path);
+	json_t *result = message_result("%s is created: %s", vm->name, vm->path);
+	set_string(result, "name", vm->name);
+	set_string(result, "path", vm->path);
+	set_string(result, "owner", vm->owner);
+	work_finish(w, 0, result, NULL);
+}
+
+int handle_vm_create(struct request *r, json_t **result, struct error *err)
+{
+	const char *name = param_string(r, "name"), *path = param_string(r, "path"), *size = param_string(r, "size");
+	const char *disk = param_string(r, "disk");
+	struct identity who;
+	char owner[USER_NAME_SIZE];
+	(void)result;
+	if (!vm_name_valid(name))
+		return fail(err, -EINVAL,
+			    "a machine's name has at most %d characters, none of them / \\ \" ' | # = [ ] < > * ? $ ` or a control "
+			    "character, and does not begin with a dot, minus or blank", VM_NAME_MAX);
+	if (registry_find_name(name, NULL))
+		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
+	if (disk && size)
+		return fail(err, -EINVAL, "give disk (an existing image) or size (of a new one), not both");
+	if (path && (strlen(path) < 6 || strcmp(path + strlen(path) - 4, ".vmx") != 0))
+		return fail(err, -EINVAL, "path must be that of the .vmx file to make");
+	int ret = create_owner(r, &who, owner, err);
+	if (ret)
+		return ret;
+	char *made = path ? xstrdup(path) : root_path("vmfs/volumes/local/%s/%s/%s.vmx", owner, name, name);
+	struct work *w = work_new(r, made);
+	free(made);
+	if (size) {
+		w->files.disk = w->disk = xasprintf("%s.img", name);
+		ret = parse_size(size, &w->files.disk_bytes, err);
+	}
+	if (!ret)
+		ret = new_config(r, w->disk ? w->disk : disk, &w->text, err);
+	if (!ret && !path)
+		ret = owner_folder(&who, owner, err);
+	w->files.text = w->text;
+	if (!ret)
+		return work_start(w, &who, vm_files_create, on_created, err);
+	work_free(w);
+	return ret;
+}
+
+static void on_inspected(void *arg, int ret, json_t *file, const struct error *err)
+{
+	struct work *w = arg;
+	struct error why;
+	if (ret) {
+		work_finish(w, ret, NULL, err);
+		return;
+	}
+	struct request *r = w->r;
+	const char *path = json_string_value(json_object_get(file, "path"));
+	const char *name = json_string_value(json_object_get(file, "name"));
+	unsigned rights = rights_of_mode(&r->caller, (uid_t)json_integer_value(json_object_get(file, "uid")),
+					 (gid_t)json_integer_value(json_object_get(file, "gid")),
+					 (mode_t)json_integer_value(json_object_get(file, "mode")));
+	struct vm *vm = NULL;
+	if (rights != (RIGHT_R | RIGHT_W | RIGHT_X))
+		ret = fail(&why, -EPERM, "registering %s needs r, w and x for you in its mode", path);
+	else if (registry_find(path))
+		ret = fail(&why, -EEXIST, "%s is registered already", path);
+	else if (registry_find_name(name, NULL))
+		ret = fail(&why, -EEXIST, "a virtual machine named %s exists already: change displayName in %s", name, path);
+	else
+		ret = registry_add(path, &vm, &why);
+	if (ret) {
+		work_finish(w, ret, NULL, &why);
+		return;
+	}
+	event_vm(LOG_LEVEL_INFO, vm, "%s is registered, owned by %s: %s", vm->name, vm->owner, vm->path);
+	json_t *result = message_result("%s is registered", vm->name);
+	set_string(result, "name", vm->name);
+	set_string(result, "path", vm->path);
+	if (vm->problem[0]) {
+		json_t *text = json_string(vm->problem);
+		json_object_set_new(result, "warnings", json_pack("[o]", text ? text : json_string("?")));
+	}
+	work_finish(w, 0, result, NULL);
+}
+
+int handle_vm_register(struct request *r, json_t **result, struct error *err)
+{
+	struct identity who;
+	(void)result;
+	identity_of_caller(&r->caller, &who);
+	return work_start(work_new(r, param_string(r, "path")), &who, vm_files_inspect, on_inspected, err);
+}
+
+static int need_off(const struct vm *vm, struct error *err)
+{
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	return vm_running(vm) ? fail(err, -EBUSY, "%s is powered on: power it off first", vm->name) : 0;
+}
+
+int handle_vm_unregister(struct request *r, json_t **result, struct error *err)
+{
+	struct vm *vm = r->vm;
+	char name[VM_NAME_MAX + 1];
+	int ret = need_off(vm, err);
+	if (ret)
+		return ret;
+	str_copy(name, sizeof(name), vm->name);
+	event_vm(LOG_LEVEL_INFO, vm, "%s is being taken off the list", name);
+	ret = registry_remove(vm, err);
+	r->vm = NULL;
+	if (!ret)
+		*result = message_result("%s is unregistered; its files are kept", name);
+	return ret;
+}
+
+static void on_deleted(void *arg, int ret, json_t *files, const struct error *err)
+{
+	struct work *w = arg;
+	struct error why;
+	struct vm *vm = w->r->vm;
+	vm->busy = NULL;
+	if (ret) {
+		work_finish(w, ret, NULL, err);
+		return;
+	}
+	char name[VM_NAME_MAX + 1];
+	str_copy(name, sizeof(name), vm->name);
+	event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is deleted: %s", name, vm->path);
+	ret = registry_remove(vm, &why);
+	w->r->vm = NULL;
+	json_t *result = ret ? NULL : message_result("%s is deleted", name);
+	json_t *left = json_object_get(files, "left");
+	if (result && json_array_size(left)) {
+		json_t *warnings = json_array();
+		size_t k;
+		json_t *file;
+		json_array_foreach(left, k, file)
+			json_array_append_new(warnings, json_sprintf("%s could not be deleted", json_string_value(file)));
+		json_object_set_new(result, "warnings", warnings);
+	}
+	work_finish(w, ret, result, &why);
+}
+
+int handle_vm_delete(struct request *r, json_t **result, struct error *err)
+{
+	struct vm *vm = r->vm;
+	struct identity who;
+	(void)result;
+	int ret = need_off(vm, err);
+	if (ret)
+		return ret;
+	/* With the caller's own rights on the folder too; the administrator has the owner's, not more. */
+	if (caller_is_admin(&r->caller) && vm->readable)
+		identity_of_user(vm->file.uid, &who);
+	else
+		identity_of_caller(&r->caller, &who);
+	ret = work_start(work_new(r, vm->path), &who, vm_files_delete, on_deleted, err);
+	if (ret == PENDING)
+		vm->busy = "is being deleted";
+	return ret;
+}
+
+static void on_set(void *arg, int ret, json_t *file, const struct error *err)
+{
+	struct work *w = arg;
+	struct vm *vm = w->r->vm;
+	vm->busy = NULL;
+	if (ret) {
+		work_finish(w, ret, NULL, err);
+		return;
+	}
+	vm_refresh(vm);
+	event_vm(LOG_LEVEL_INFO, vm, "%s: %s is changed", vm->name, w->files.key);
+	json_t *result = message_result("%s: %s is set%s", vm->name, w->files.key,
+					vm_running(vm) ? "; it counts from the next power on" : "");
+	if (json_is_true(json_object_get(file, "group_lost")))
+		json_object_set_new(result, "warnings",
+				    json_pack("[s]", "the .vmx file's group could not be kept: its rights are taken away"));
+	work_finish(w, 0, result, NULL);
+}
+
+int handle_vm_set(struct request *r, json_t **result, struct error *err)
+{
+	struct vm *vm = r->vm;
+	const char *key = param_string(r, "key"), *value = param_string(r, "value");
+	struct identity who;
+	(void)result;
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (!vm->config)
+		return fail(err, -EINVAL, "%s", vm->problem);
+	if (str_ieq(key, "displayName") && *value) {
+		if (!vm_name_valid(value))
+			return fail(err, -EINVAL, "%.100s is not a valid machine name", value);
+		if (registry_find_name(value, vm))
+			return fail(err, -EEXIST, "a virtual machine named %s exists already", value);
+	}
+	struct work *w = work_new(r, vm->path);
+	w->files.key = w->name = xstrdup(key);
+	w->text = xstrdup(value);
+	w->files.value = *value ? w->text : NULL;
+	identity_of_user(vm->file.uid, &who);
+	int ret = work_start(w, &who, vm_files_set, on_set, err);
+	/* `busy` stops a start in between, not a machine that runs. */
+	if (ret == PENDING)
+		vm->busy = "is being changed";
+	return ret;
+}
