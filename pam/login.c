@@ -55,7 +55,7 @@ NORETURN static void helper_exec(const char *path, int fd, char *const envp[])
 	_exit(127);
 }
 
-static int helper_start(pid_t *pid, int *fd, struct error *err)
+int login_start(pid_t *pid, int *fd, struct error *err)
 {
 	int pair[2];
 	char *path = helper_path();
@@ -140,18 +140,25 @@ static int login_step(int fd, login_ask *ask, void *arg, int *door_fd, struct er
 	}
 }
 
-int login_run(const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err)
+int login_converse(int fd, const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err)
 {
-	pid_t pid;
-	int fd, ret = helper_start(&pid, &fd, err);
-	if (ret)
-		return ret;
+	int ret;
 	packet_send(fd, LOGIN_USER, user ? user : "");
 	do
 		ret = login_step(fd, ask, arg, door_fd, err);
 	while (ret == 1);
-	/* Its end of the pair closes, which ends it wherever it is. */
+	/* Wherever vmk-login is, this ends it. */
 	close(fd);
+	return ret;
+}
+
+int login_run(const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err)
+{
+	pid_t pid;
+	int fd, ret = login_start(&pid, &fd, err);
+	if (ret)
+		return ret;
+	ret = login_converse(fd, user, ask, arg, door_fd, err);
 	while (waitpid(pid, NULL, 0) < 0 && errno == EINTR)
 		;
 	return ret;

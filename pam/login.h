@@ -22,4 +22,9 @@ typedef int login_ask(void *arg, const char *prompt, bool echo, char *answer, si
  * user and a wrong password, after the same delay. */
 int login_run(const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err);
 
+/* Its two halves, for a front end that gave up root: a process that kept it starts vmk-login and hands over *fd (close-on-exec;
+ * closing it ends vmk-login, then wait for *pid); the conversation is held over fd, which is closed in every case. */
+int login_start(pid_t *pid, int *fd, struct error *err);
+int login_converse(int fd, const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err);
+
 #endif

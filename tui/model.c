@@ -1,0 +1,183 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* model.c - see model.h */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "lib/util.h"
+#include "tui/model.h"
+
+static void text_take(char *to, size_t size, json_t *o, const char *field)
+{
+	json_t *value = json_object_get(o, field);
+	if (json_is_string(value))
+		str_copy(to, size, json_string_value(value));
+	else if (json_is_integer(value))
+		snprintf(to, size, "%lld", (long long)json_integer_value(value));
+	else
+		to[0] = 0;
+}
+
+static double number_take(json_t *o, const char *field, double missing)
+{
+	json_t *value = json_object_get(o, field);
+	return json_is_number(value) ? json_number_value(value) : missing;
+}
+
+static void host_take(struct model *m, json_t *o)
+{
+	text_take(m->host, sizeof(m->host), o, "name");
+	text_take(m->version, sizeof(m->version), o, "version");
+	text_take(m->engine, sizeof(m->engine), o, "engine");
+	text_take(m->uptime, sizeof(m->uptime), o, "uptime");
+	text_take(m->root, sizeof(m->root), o, "root");
+	text_take(m->cpu, sizeof(m->cpu), o, "cpu");
+	text_take(m->memory, sizeof(m->memory), o, "memory");
+	m->cpus = (int)number_take(o, "cpus", 0);
+	m->cpu_percent = number_take(o, "cpu_percent", 0);
+	double total = number_take(o, "memory_total_mb", 0), used = number_take(o, "memory_used_mb", 0);
+	m->memory_percent = total > 0 ? used * 100 / total : 0;
+	m->machines_on = (int)number_take(o, "machines_on", 0);
+	m->machines_total = (int)number_take(o, "machines_total", 0);
+}
+
+static void machines_take(struct model *m, json_t *list)
+{
+	size_t k;
+	json_t *o;
+	m->n_machines = 0;
+	m->machines = xrealloc(m->machines, json_array_size(list) * sizeof(*m->machines));
+	json_array_foreach(list, k, o) {
+		struct machine *vm = &m->machines[m->n_machines++];
+		memset(vm, 0, sizeof(*vm));
+		vm->world = (int)number_take(o, "world", -1);
+		vm->cpu = number_take(o, "cpu", -1);
+		vm->memory_mb = (u64)number_take(o, "memory_mb", 0);
+		vm->uptime = (u64)number_take(o, "uptime", 0);
+		text_take(vm->name, sizeof(vm->name), o, "name");
+		text_take(vm->owner, sizeof(vm->owner), o, "owner");
+		text_take(vm->state, sizeof(vm->state), o, "state");
+		text_take(vm->memory, sizeof(vm->memory), o, "memory");
+		text_take(vm->console, sizeof(vm->console), o, "console");
+		text_take(vm->rights, sizeof(vm->rights), o, "rights");
+	}
+}
+
+static void log_take(struct model *m, json_t *list)
+{
+	size_t k;
+	json_t *o;
+	json_array_foreach(list, k, o) {
+		u64 seq = (u64)number_take(o, "seq", 0);
+		if (seq && seq <= m->last_seq)
+			continue;
+		if (m->n_log == MODEL_LOG_LINES) {
+			m->n_log--;
+			memmove(m->log, m->log + 1, m->n_log * sizeof(m->log[0]));
+		}
+		struct log_entry *e = &m->log[m->n_log++];
+		e->seq = seq;
+		text_take(e->time, sizeof(e->time), o, "time");
+		text_take(e->level, sizeof(e->level), o, "level");
+		text_take(e->text, sizeof(e->text), o, "text");
+		m->last_seq = MAX(m->last_seq, seq);
+	}
+}
+
+static int log_poll(struct model *m, struct vmk_client *client, struct error *err)
+{
+	json_t *result, *params = json_pack("{s:i}", "lines", m->n_log ? 100 : MODEL_LOG_LINES);
+	if (m->last_seq)
+		json_object_set_new(params, "since", json_integer((json_int_t)m->last_seq));
+	int ret = vmk_call(client, "log.show", params, &result, NULL, err);
+	if (ret)
+		return ret;
+	log_take(m, result);
+	json_decref(result);
+	return 0;
+}
+
+int model_poll(struct model *m, struct vmk_client *client)
+{
+	struct error err;
+	json_t *host = NULL, *machines = NULL;
+	bool before = m->connected;
+	int ret = vmk_call(client, "host.show", NULL, &host, NULL, &err);
+	if (!ret)
+		ret = vmk_call(client, "vm.list", NULL, &machines, NULL, &err);
+	/* A new daemon counts its log from the beginning. */
+	if (!ret && !before)
+		m->last_seq = 0, m->n_log = 0;
+	if (!ret)
+		ret = log_poll(m, client, &err);
+	m->connected = !ret;
+	if (!ret) {
+		host_take(m, host);
+		machines_take(m, machines);
+	} else {
+		m->n_machines = 0;
+		str_copy(m->trouble, sizeof(m->trouble), err.text);
+	}
+	json_decref(host);
+	json_decref(machines);
+	return ret;
+}
+
+void model_free(struct model *m)
+{
+	free(m->machines);
+	m->machines = NULL;
+	m->n_machines = 0;
+}
+
+void model_copy(struct model *to, const struct model *from)
+{
+	struct machine *machines = xrealloc(to->machines, from->n_machines * sizeof(*machines));
+	*to = *from;
+	if (from->n_machines)
+		memcpy(machines, from->machines, from->n_machines * sizeof(*machines));
+	to->machines = machines;
+}
+
+static const char *const sort_names[SORT_COUNT] = {"Name", "World", "Owner", "State", "CPU", "Memory"};
+
+const char *sort_name(enum sort by)
+{
+	return sort_names[by];
+}
+
+static int compare(const void *a, const void *b, void *arg)
+{
+	const struct machine *x = a, *y = b;
+	int order = 0;
+	switch (*(enum sort *)arg) {
+	case SORT_WORLD:
+		/* Those that run first. */
+		order = (x->world < 0) - (y->world < 0);
+		order = order ? order : (x->world > y->world) - (x->world < y->world);
+		break;
+	case SORT_OWNER:
+		order = strcasecmp(x->owner, y->owner);
+		break;
+	case SORT_STATE:
+		order = strcmp(y->state, x->state);
+		break;
+	case SORT_CPU:
+		order = (x->cpu < y->cpu) - (x->cpu > y->cpu);
+		break;
+	case SORT_MEMORY:
+		order = (x->memory_mb < y->memory_mb) - (x->memory_mb > y->memory_mb);
+		break;
+	default:
+		break;
+	}
+	order = order ? order : strcasecmp(x->name, y->name);
+	return order ? order : strcmp(x->name, y->name);
+}
+
+void model_sort(struct model *m, enum sort by)
+{
+	qsort_r(m->machines, m->n_machines, sizeof(*m->machines), compare, &by);
+}

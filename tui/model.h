@@ -1,0 +1,53 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * model.h - what vmkstatus knows about the host, asked once a second. Pure data; drawn by the views.
+ */
+#ifndef VMK_TUI_MODEL_H
+#define VMK_TUI_MODEL_H
+
+#include <jansson.h>
+
+#include "api/client.h"
+#include "lib/types.h"
+
+#define MODEL_LOG_LINES 500
+
+struct machine {
+	int world; /* -1: off */
+	char name[128], owner[64], state[16], memory[32], console[64], rights[8];
+	double cpu; /* percent; < 0: unknown or off */
+	u64 memory_mb;
+	u64 uptime;
+};
+
+struct log_entry {
+	u64 seq;
+	char time[40], level[12], text[512];
+};
+
+struct model {
+	bool connected;
+	char trouble[480]; /* why not connected */
+	char host[128], version[32], engine[64], uptime[64], root[256];
+	char cpu[64], memory[64]; /* as the host puts it */
+	int cpus;
+	double cpu_percent, memory_percent;
+	int machines_on, machines_total;
+	struct machine *machines;
+	unsigned n_machines;
+	struct log_entry log[MODEL_LOG_LINES]; /* oldest first */
+	unsigned n_log;
+	u64 last_seq;
+};
+
+/* Asks the host for all of it. On failure the machines are forgotten (the log is kept) and trouble says why. */
+int model_poll(struct model *m, struct vmk_client *client);
+void model_free(struct model *m);
+/* to must be zeroed or an earlier copy. */
+void model_copy(struct model *to, const struct model *from);
+
+enum sort { SORT_NAME, SORT_WORLD, SORT_OWNER, SORT_STATE, SORT_CPU, SORT_MEMORY, SORT_COUNT };
+void model_sort(struct model *m, enum sort by);
+const char *sort_name(enum sort by);
+
+#endif
