@@ -17,7 +17,7 @@
  *
  * Code of rings 1-3 and V86 mode ends by INT 0x80 or a fault, to be looked at in the same way.
  *
- * With GUEST_NO_LIMITS defined, checks of segment limits are left out: for emulators that do not have them.
+ * With GUEST_LENIENT defined, checks of segment limits and of RF are left out: for emulators that lack those.
  */
 #define GUEST_LOADED 0x6b6d76
 
@@ -80,6 +80,7 @@
 
 #define TRY(label)                 \
 	mov [saved_esp], esp;      \
+	mov dword ptr [ev_vector], -1; \
 	mov dword ptr [resume], offset label
 
 /* IRET to `entry` with the selectors and stack given; the program has said TRY(). */
@@ -238,7 +239,7 @@ real_idtr: .word 0x3ff
 
 	.balign 4
 tss:	.long 0, RING0_STACK, DATA32
-	.fill 23, 4, 0
+	.fill 22, 4, 0
 	.word 0, tss_bitmap - tss
 tss_bitmap:
 	.fill 32, 1, 0	/* ports 0-FF for everyone */

@@ -73,7 +73,7 @@ int60_end:
 5:	ud2
 	EXPECT16(W(seen_ip), offset 5b)
 
-#ifndef GUEST_NO_LIMITS
+#ifndef GUEST_LENIENT
 	/* A word at FFFF passes the limit: #GP; on the stack: #SS */
 	mov word ptr [skip], 2
 	mov bx, 0xffff
@@ -131,7 +131,7 @@ int60_end:
 	EXPECT16(ax, 0x50)
 	jmp 0:1f
 1:
-#ifndef GUEST_NO_LIMITS
+#ifndef GUEST_LENIENT
 	/* a 32-bit offset beyond 64 KiB: #GP */
 	mov word ptr [skip], 8
 	mov word ptr [seen_ip], 0

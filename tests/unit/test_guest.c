@@ -117,12 +117,11 @@ static enum cpu_exit run(struct machine *m)
 
 static void run_program(const struct cpu_ops *ops, const char *path)
 {
-	static const struct cpu_host host = { NULL, pio_read, pio_write, mmio_read, mmio_write, intack };
 	struct machine m = { .ops = ops };
-	struct cpu_host mine = host;
-	struct cpu_config config = { .host = &mine, .ram_bytes = RAM_BYTES };
+	struct cpu_host host = { .opaque = &m, .pio_read = pio_read, .pio_write = pio_write, .mmio_read = mmio_read,
+				 .mmio_write = mmio_write, .intack = intack };
+	struct cpu_config config = { .host = &host, .ram_bytes = RAM_BYTES };
 	struct error err;
-	mine.opaque = &m;
 	m.ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	cr_assert_neq(m.ram, MAP_FAILED);
 	cr_assert_eq(ops->create(&config, &m.cpu, &err), 0, "%s", err.text);
