@@ -28,6 +28,8 @@
 
 #define TYPEMATIC_DEFAULT 0x2b /* 10.9 characters a second after 500 ms */
 #define KEY_PAUSE 0xc5	       /* the one key that has no E0 or plain code in set 1 */
+#define KEY_BREAK 0xc6	       /* the same key with Ctrl held, which front ends may send for both */
+#define KEY_CTRL 0x1d
 #define BREAK_RESERVE 64       /* room kept for the releases of keys that are down */
 
 /* ---- queues ---- */
@@ -168,6 +170,8 @@ static unsigned encode(const struct ps2_keyboard *k, u8 code, bool down, bool re
 		out[n++] = key;
 		return n;
 	}
+	if (code == KEY_BREAK && !bit_get(k->down, KEY_CTRL) && !bit_get(k->down, KEY_CTRL | 0x80))
+		code = KEY_PAUSE;
 	if (code == KEY_PAUSE) { /* all of it at the press, nothing at the release */
 		n = k->scan_set == 1 ? sizeof(pause1) : sizeof(pause2);
 		memcpy(out, k->scan_set == 1 ? pause1 : pause2, n);

@@ -441,6 +441,15 @@ static void configure_memory(struct rtc *r)
 	rtc_configure(&r->dev, 0x5d, (u8)(high >> 16));
 }
 
+/* Coprocessor and PS/2 mouse are always there; bits 7-6 count the floppy drives, less one. */
+static void configure_equipment(struct rtc *r)
+{
+	const struct config *config = dev_config(&r->dev);
+	unsigned drives = config_bool(config, "floppy0.present") + config_bool(config, "floppy1.present");
+
+	rtc_configure(&r->dev, CMOS_EQUIPMENT, (u8)(0x06 | (drives ? 1 | (drives - 1) << 6 : 0)));
+}
+
 /* SeaBIOS: first device in the low nibble of 3D, second in its high one, third in the high one of 38. */
 static void configure_boot_order(struct rtc *r)
 {
@@ -480,7 +489,7 @@ static int rtc_init(struct device *d, struct error *err)
 	}
 	configure_memory(r);
 	configure_boot_order(r);
-	rtc_configure(d, CMOS_EQUIPMENT, 0x06); /* mathematics coprocessor, PS/2 mouse; fdc.c adds floppies */
+	configure_equipment(r);
 	dev_map_pio(d, 0x70, 4, &rtc_ports);
 	return 0;
 }
