@@ -131,7 +131,7 @@ struct serial_line {
 
 /* ---- files.c ---- */
 
-#define FILES_MAX 32
+#define FILES_MAX 64
 struct file_entry {
 	const char *key;
 	int fd;

@@ -145,14 +145,14 @@ static void *vcpu_thread(void *arg)
 	prctl(PR_SET_NAME, title);
 	machine_lock(m);
 	while (!m->quit) {
-		if (must_stand(m)) {
-			vcpu_park(v);
-			continue;
-		}
 		if (m->harvest) {
 			m->harvest = false;
 			memory_harvest(m);
 			machine_wake(m);
+		}
+		if (must_stand(m)) {
+			vcpu_park(v);
+			continue;
 		}
 		vcpu_sync(v);
 		u32 seen = v->events;
@@ -256,7 +256,7 @@ int vcpus_create(struct machine *m, struct error *err)
 
 		v->machine = m;
 		v->index = i;
-		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack};
+		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, NULL};
 		v->map_seen = m->memory.generation - 1;
 		v->a20_seen = false;
 		struct cpu_config cc = {i, &v->host, top};

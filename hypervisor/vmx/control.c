@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * control.c - the VMkernel's door to this machine: JSON objects, one a packet, on a SOCK_SEQPACKET socket.
+ *
+ * {"cmd":"status"|"stop"|"reset"|"attach",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * {"event":"...","text":"..."} may come at any time. Only root and the machine's own user are heard.
+ */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <netinet/in.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmx/vmx.h"
+
+#define PACKET_MAX (16 * 1024)
+#define SOFT_STOP_SECONDS 30
+
+struct controller {
+	struct vmx *x;
+	unsigned index;
+	int fd;
+	sd_event_source *io;
+};
+
+/* ---- commands: 0 fills in the answer (and may hand over *fd), or -errno with a sentence ---- */
+
+struct command {
+	const char *name;
+	int (*run)(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err);
+};
+
+static u64 cpu_time(void)
+{
+	struct timespec ts = {0};
+
+	clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &ts);
+	return (u64)ts.tv_sec * NSEC_PER_SEC + (u64)ts.tv_nsec;
+}
+
+static u64 resident_kb(const struct vmx *x)
+{
+	char text[128];
+	unsigned long long resident = 0;
+	ssize_t n = pread(x->statm_fd, text, sizeof(text) - 1, 0);
+
+	text[n > 0 ? n : 0] = 0;
+	if (sscanf(text, "%*u %llu", &resident) != 1)
+		return 0;
+	return resident * (u64)sysconf(_SC_PAGESIZE) / 1024;
+}
+
+static unsigned vnc_port(const struct vmx *x)
+{
+	struct sockaddr_in sin = {0};
+	socklen_t len = sizeof(sin);
+
+	if (x->mks.listen_fd < 0 || getsockname(x->mks.listen_fd, (struct sockaddr *)&sin, &len) || sin.sin_family != AF_INET)
+		return 0;
+	return ntohs(sin.sin_port);
+}
+
+static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)args, (void)fd, (void)err;
+	struct machine *m = x->machine;
+
+	machine_lock(m);
+	bool stopping = m->state != MACHINE_ON || m->power_off_wanted;
+	u64 instructions = vcpus_instructions(m), uptime = now_monotonic() - m->started_at;
+	machine_unlock(m);
+	json_object_set_new(answer, "state", json_string(stopping ? "stopping" : "on"));
+	json_object_set_new(answer, "engine", json_string(m->engine->name));
+	json_object_set_new(answer, "world", json_integer(x->world));
+	json_object_set_new(answer, "name", json_string(x->name));
+	json_object_set_new(answer, "pid", json_integer(getpid()));
+	json_object_set_new(answer, "cpu_ns", json_integer((json_int_t)cpu_time()));
+	json_object_set_new(answer, "memory_kb", json_integer((json_int_t)resident_kb(x)));
+	json_object_set_new(answer, "guest_memory_mb", json_integer((json_int_t)(m->memory.bytes / MIB)));
+	json_object_set_new(answer, "viewers", json_integer(screen_viewers(x)));
+	json_object_set_new(answer, "vnc_port", json_integer(vnc_port(x)));
+	json_object_set_new(answer, "mks_pid", json_integer(x->mks.pid));
+	json_object_set_new(answer, "uptime_ns", json_integer((json_int_t)uptime));
+	json_object_set_new(answer, "instructions", json_integer((json_int_t)instructions));
+	return 0;
+}
+
+static int press_power_button(struct vmx *x, struct error *err)
+{
+	struct machine *m = x->machine;
+
+	machine_lock(m);
+	bool heard = m->people.power_button && m->people.press(m->people.power_button);
+	machine_unlock(m);
+	return heard ? 0 : fail(err, -EOPNOTSUPP, "the guest in %s does not listen to the power button", x->name);
+}
+
+static int on_hard_stop(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source, (void)usec;
+	struct vmx *x = arg;
+
+	log_warning("the guest has not powered off within %u seconds", SOFT_STOP_SECONDS);
+	vmx_stop(x);
+	return 0;
+}
+
+static void hard_stop_later(struct vmx *x)
+{
+	x->hard_stop = sd_event_source_disable_unref(x->hard_stop);
+	if (sd_event_add_time_relative(x->loop, &x->hard_stop, CLOCK_MONOTONIC, SOFT_STOP_SECONDS * 1000000ull, 100000,
+				       on_hard_stop, x) < 0)
+		vmx_stop(x);
+}
+
+static int run_stop(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)answer, (void)fd;
+	const char *mode = json_string_value(json_object_get(args, "mode"));
+
+	if (!mode || (strcmp(mode, "soft") && strcmp(mode, "trysoft") && strcmp(mode, "hard")))
+		return fail(err, -EINVAL, "stop: mode must be soft, trysoft or hard");
+	if (!strcmp(mode, "hard")) {
+		log_info("powering off on request");
+		vmx_stop(x);
+		return 0;
+	}
+	int r = press_power_button(x, err);
+	log_info("the power button was pressed%s", r ? ", but the guest does not listen" : "");
+	if (!strcmp(mode, "soft"))
+		return r;
+	if (r)
+		vmx_stop(x);
+	else
+		hard_stop_later(x);
+	return 0;
+}
+
+static int run_reset(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)args, (void)answer, (void)fd, (void)err;
+
+	machine_lock(x->machine);
+	machine_request(x->machine, REQUEST_RESET, 0);
+	machine_unlock(x->machine);
+	return 0;
+}
+
+static int run_attach(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)answer;
+
+	/* Rights are given, not assumed: without an explicit false the viewer only looks. */
+	*fd = screen_attach(x, !json_is_false(json_object_get(args, "view_only")), false, err);
+	return *fd < 0 ? *fd : 0;
+}
+
+static const struct command commands[] = {
+	{"status", run_status},
+	{"stop", run_stop},
+	{"reset", run_reset},
+	{"attach", run_attach},
+};
+
+/* ---- connections ---- */
+
+static void controller_remove(struct controller *c)
+{
+	c->x->controllers[c->index] = NULL;
+	sd_event_source_disable_unref(c->io);
+	close(c->fd);
+	free(c);
+}
+
+/* A controller that does not read its answers is dropped. */
+static void controller_send(struct controller *c, json_t *packet, int fd)
+{
+	char *text = json_dumps(packet, JSON_COMPACT);
+
+	if (!text || sock_send(c->fd, text, strlen(text), &fd, fd >= 0 ? 1 : 0) < 0)
+		controller_remove(c);
+	free(text);
+}
+
+static int dispatch(struct vmx *x, json_t *packet, json_t *answer, int *fd, struct error *err)
+{
+	const char *name = json_string_value(json_object_get(packet, "cmd"));
+
+	if (!name)
+		return fail(err, -EINVAL, "not an object with a \"cmd\"");
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
+		if (!strcmp(commands[i].name, name))
+			return commands[i].run(x, packet, answer, fd, err);
+	return fail(err, -ENOSYS, "unknown command");
+}
+
+static void controller_packet(struct controller *c, const char *text, size_t len)
+{
+	json_t *packet = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *answer = json_object();
+	struct error err = {0};
+	int fd = -1, r = dispatch(c->x, packet, answer, &fd, &err);
+
+	json_object_set_new(answer, "ok", json_boolean(!r));
+	if (r) {
+		json_object_set_new(answer, "errno", json_integer(-r));
+		json_object_set_new(answer, "error", json_string(err.text));
+	}
+	controller_send(c, answer, fd);
+	if (fd >= 0)
+		close(fd);
+	json_decref(packet);
+	json_decref(answer);
+}
+
+static int on_controller(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source, (void)events;
+	struct controller *c = arg;
+	static char text[PACKET_MAX]; /* the main thread's */
+	ssize_t n = recv(fd, text, sizeof(text), MSG_DONTWAIT);
+
+	if (n > 0)
+		controller_packet(c, text, (size_t)n);
+	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+		controller_remove(c);
+	return 0;
+}
+
+static int controller_add(struct vmx *x, int fd)
+{
+	unsigned i = 0;
+
+	while (i < CONTROLLERS_MAX && x->controllers[i])
+		i++;
+	if (i == CONTROLLERS_MAX)
+		return -EUSERS;
+	struct controller *c = xcalloc(1, sizeof(*c));
+	*c = (struct controller){.x = x, .index = i, .fd = fd};
+	int r = sd_event_add_io(x->loop, &c->io, fd, EPOLLIN, on_controller, c);
+	if (r < 0) {
+		free(c);
+		return r;
+	}
+	x->controllers[i] = c;
+	return 0;
+}
+
+static int on_control_listener(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source, (void)events;
+	struct vmx *x = arg;
+	struct sock_peer peer;
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (client < 0)
+		return 0;
+	int r = sock_peer(client, &peer);
+	if (!r && peer.uid != 0 && peer.uid != geteuid())
+		r = -EPERM;
+	if (!r)
+		r = controller_add(x, client);
+	if (r) {
+		log_limited(LOG_LEVEL_WARNING, "a controller was turned away: %s", strerror(-r));
+		close(client);
+	}
+	return 0;
+}
+
+void control_event(struct vmx *x, const char *event, const char *text)
+{
+	json_t *packet = json_pack("{s:s, s:s}", "event", event, "text", text);
+
+	for (unsigned i = 0; packet && i < CONTROLLERS_MAX; i++)
+		if (x->controllers[i])
+			controller_send(x->controllers[i], packet, -1);
+	json_decref(packet);
+}
+
+int control_init(struct vmx *x, int fd, struct error *err)
+{
+	int r = sd_event_add_io(x->loop, &x->control_listener, fd, EPOLLIN, on_control_listener, x);
+
+	return r < 0 ? fail(err, r, "cannot watch the control socket: %s", strerror(-r)) : 0;
+}
+
+void control_free(struct vmx *x)
+{
+	for (unsigned i = 0; i < CONTROLLERS_MAX; i++)
+		if (x->controllers[i])
+			controller_remove(x->controllers[i]);
+	sd_event_source_disable_unref(x->control_listener);
+	sd_event_source_disable_unref(x->hard_stop);
+}

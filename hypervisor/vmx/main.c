@@ -1,0 +1,442 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * main.c - vmk-vmx: one process a machine, started by the VMkernel with descriptors, or standalone with a .vmx file.
+ *
+ * Order: descriptors and configuration, the console server's starter (before there are threads), the machine (opens every
+ * file), threads, sandbox, power on, loop.
+ */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <libgen.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmx/vmx.h"
+
+#define EXIT_BAD 2 /* standalone: configuration or input/output */
+
+struct options {
+	const char *file; /* standalone */
+	const char *name, *engine, *screen_socket;
+	int config_fd, control_fd, log_fd, mks_fd, vnc_fd, vnc_port;
+	u64 world, serial;
+	bool sandbox;
+	struct files files;
+};
+
+static const char usage_text[] =
+	"usage: vmk-vmx --standalone FILE.vmx [--serial N] [--vnc PORT] [--screen-socket PATH] [--engine NAME] [--no-sandbox]\n"
+	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--file KEY=F]...\n";
+
+NORETURN static void usage(void)
+{
+	fputs(usage_text, stderr);
+	exit(EXIT_BAD);
+}
+
+/* ---- command line ---- */
+
+static u64 number_option(const char *name, const char *text, u64 max)
+{
+	u64 value;
+
+	if (!parse_u64(text, 0, max, &value)) {
+		fprintf(stderr, "vmk-vmx: --%s %s: must be a number from 0 to %llu\n", name, text, (unsigned long long)max);
+		exit(EXIT_BAD);
+	}
+	return value;
+}
+
+/* Descriptors are for this process, not for the console server it starts. */
+static int fd_option(const char *name, const char *text)
+{
+	int fd = (int)number_option(name, text, 1 << 20);
+
+	if (fcntl(fd, F_SETFD, FD_CLOEXEC)) {
+		fprintf(stderr, "vmk-vmx: --%s %d: not an open descriptor\n", name, fd);
+		exit(EXIT_BAD);
+	}
+	return fd;
+}
+
+static void file_option(struct files *files, char *text)
+{
+	char *equals = strchr(text, '=');
+
+	if (!equals || files->n == FILES_MAX)
+		usage();
+	*equals = 0;
+	files->table[files->n++] = (struct file_entry){text, fd_option("file", equals + 1)};
+}
+
+enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
+	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE };
+
+static const struct option long_options[] = {
+	{"standalone", required_argument, NULL, OPT_STANDALONE},
+	{"serial", required_argument, NULL, OPT_SERIAL},
+	{"vnc", required_argument, NULL, OPT_VNC},
+	{"screen-socket", required_argument, NULL, OPT_SCREEN_SOCKET},
+	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
+	{"engine", required_argument, NULL, OPT_ENGINE},
+	{"name", required_argument, NULL, OPT_NAME},
+	{"world", required_argument, NULL, OPT_WORLD},
+	{"config-fd", required_argument, NULL, OPT_CONFIG_FD},
+	{"control-fd", required_argument, NULL, OPT_CONTROL_FD},
+	{"log-fd", required_argument, NULL, OPT_LOG_FD},
+	{"mks-fd", required_argument, NULL, OPT_MKS_FD},
+	{"vnc-fd", required_argument, NULL, OPT_VNC_FD},
+	{"file", required_argument, NULL, OPT_FILE},
+	{NULL, 0, NULL, 0},
+};
+
+static void take_option(struct options *o, int option)
+{
+	switch (option) {
+	case OPT_STANDALONE:
+		o->file = optarg;
+		break;
+	case OPT_SERIAL:
+		o->serial = number_option("serial", optarg, SERIAL_LINES - 1);
+		break;
+	case OPT_VNC:
+		o->vnc_port = (int)number_option("vnc", optarg, 65535);
+		break;
+	case OPT_SCREEN_SOCKET:
+		o->screen_socket = optarg;
+		break;
+	case OPT_NO_SANDBOX:
+		o->sandbox = false;
+		break;
+	case OPT_ENGINE:
+		o->engine = optarg;
+		break;
+	case OPT_NAME:
+		o->name = optarg;
+		break;
+	case OPT_WORLD:
+		o->world = number_option("world", optarg, UINT32_MAX);
+		break;
+	case OPT_CONFIG_FD:
+		o->config_fd = fd_option("config-fd", optarg);
+		break;
+	case OPT_CONTROL_FD:
+		o->control_fd = fd_option("control-fd", optarg);
+		break;
+	case OPT_LOG_FD:
+		o->log_fd = fd_option("log-fd", optarg);
+		break;
+	case OPT_MKS_FD:
+		o->mks_fd = fd_option("mks-fd", optarg);
+		break;
+	case OPT_VNC_FD:
+		o->vnc_fd = fd_option("vnc-fd", optarg);
+		break;
+	case OPT_FILE:
+		file_option(&o->files, optarg);
+		break;
+	default:
+		usage();
+	}
+}
+
+static void parse_options(struct options *o, int argc, char **argv)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "", long_options, NULL)) != -1)
+		take_option(o, option);
+	if (optind != argc || (!o->file && (!o->name || o->config_fd < 0 || o->control_fd < 0)))
+		usage();
+}
+
+/* ---- configuration ---- */
+
+static void warn(void *arg, const char *text)
+{
+	(void)arg;
+	log_warning("%s", text);
+}
+
+static int read_config(const struct options *o, struct config **config, struct error *err)
+{
+	char *text;
+	size_t len;
+	int r;
+
+	if (o->file) {
+		r = config_read(o->file, config, err);
+	} else {
+		r = read_fd(o->config_fd, o->name, CONFIG_MAX_BYTES, &text, &len, err);
+		if (r)
+			return r;
+		r = config_parse(o->name, text, len, config, err);
+		free(text);
+	}
+	return r ? r : config_check(*config, warn, NULL, err);
+}
+
+/* "/vms/demo/demo.vmx" without a displayName is "demo". */
+static char *name_of(const struct options *o, const struct config *config)
+{
+	const char *display = config_string(config, "displayName");
+
+	if (o->name || (display && *display))
+		return xstrdup(o->name ? o->name : display);
+	char *path = xstrdup(o->file), *name = xstrdup(basename(path)), *dot = strrchr(name, '.');
+	if (dot && dot != name)
+		*dot = 0;
+	free(path);
+	return name;
+}
+
+/* ---- console server of a standalone machine ---- */
+
+static int open_vnc(struct options *o, struct error *err)
+{
+	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((u16)o->vnc_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	char self[4096];
+	int one = 1;
+
+	if (o->vnc_port < 0)
+		return 0;
+	o->vnc_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(o->vnc_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	if (o->vnc_fd < 0 || bind(o->vnc_fd, (struct sockaddr *)&sin, sizeof(sin)) || listen(o->vnc_fd, 16))
+		return fail(err, -errno, "cannot listen on 127.0.0.1 port %d: %s", o->vnc_port, strerror(errno));
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[n > 0 ? n : 0] = 0;
+	char *program = xasprintf("%s/vmk-mks", dirname(self));
+	o->mks_fd = open(program, O_RDONLY | O_CLOEXEC); /* not O_PATH: execveat works with both, fexecve of scripts with this */
+	int r = o->mks_fd < 0 ? fail(err, -errno, "cannot open %s: %s", program, strerror(errno)) : 0;
+	free(program);
+	return r;
+}
+
+/* ---- the loop ---- */
+
+void vmx_stop(struct vmx *x)
+{
+	machine_lock(x->machine);
+	machine_request(x->machine, REQUEST_POWER_OFF, 0);
+	machine_unlock(x->machine);
+}
+
+static int on_clock(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source, (void)fd, (void)events;
+	struct vmx *x = arg;
+
+	machine_lock(x->machine);
+	clock_run(x->machine);
+	machine_unlock(x->machine);
+	return 0;
+}
+
+static void move_serial(struct vmx *x)
+{
+	u8 chunk[1024];
+	size_t n;
+
+	for (unsigned line = 0; line < SERIAL_LINES; line++)
+		while (!terminal_out(x, line) && (n = serial_take(x->machine, line, chunk, sizeof(chunk))))
+			screen_serial_out(x, line, chunk, n);
+}
+
+static void attend(struct vmx *x)
+{
+	switch (machine_attend(x->machine)) {
+	case MACHINE_NOTHING:
+		break;
+	case MACHINE_RESET:
+		log_limited(LOG_LEVEL_INFO, "reset");
+		control_event(x, "reset", "the machine was reset");
+		break;
+	case MACHINE_POWERED_OFF:
+		log_info("powered off");
+		sd_event_exit(x->loop, x->machine->exit_status);
+		break;
+	}
+}
+
+static int on_wake(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source, (void)events;
+	struct vmx *x = arg;
+	eventfd_t count;
+
+	eventfd_read(fd, &count);
+	machine_lock(x->machine);
+	bool room = x->machine->serial_room;
+	machine_unlock(x->machine);
+	if (room) {
+		serial_retry(x->machine);
+		terminal_serial_room(x);
+		screen_serial_room(x);
+	}
+	move_serial(x);
+	screen_woken(x);
+	attend(x);
+	return 0;
+}
+
+static int on_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+	(void)source;
+
+	log_info("signal %u, powering off", info->ssi_signo);
+	vmx_stop(arg);
+	return 0;
+}
+
+static int loop_new(struct vmx *x, struct error *err)
+{
+	static const int signals[] = {SIGTERM, SIGINT, SIGHUP};
+	int r = sd_event_new(&x->loop);
+
+	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
+		r = sd_event_add_signal(x->loop, NULL, signals[i], on_signal, x);
+	if (r >= 0)
+		r = sd_event_add_io(x->loop, &x->clock, x->machine->clock.fd, EPOLLIN, on_clock, x);
+	if (r >= 0)
+		r = sd_event_source_set_priority(x->clock, SD_EVENT_PRIORITY_IMPORTANT);
+	if (r >= 0)
+		r = sd_event_add_io(x->loop, &x->wake, x->machine->wake_fd, EPOLLIN, on_wake, x);
+	return r < 0 ? fail(err, r, "cannot create the event loop: %s", strerror(-r)) : 0;
+}
+
+static int people_init(struct vmx *x, const struct options *o, struct error *err)
+{
+	int r = screen_init(x, err);
+
+	if (!r && o->control_fd >= 0)
+		r = control_init(x, o->control_fd, err);
+	if (!r && o->screen_socket) {
+		int fd = sock_listen(o->screen_socket, SOCK_SEQPACKET, 0600, err);
+		r = fd < 0 ? fd : screen_listen(x, fd, err);
+	}
+	if (!r && x->standalone)
+		r = terminal_init(x, (unsigned)o->serial, err);
+	return r;
+}
+
+static void close_down(struct vmx *x)
+{
+	if (x->loop) {
+		control_event(x, "poweroff", x->failed ? "the machine has failed" : "the machine is powered off");
+		screen_bye(x, x->failed ? "the machine has failed" : "the machine is powered off");
+		terminal_free(x);
+		mks_stop(x);
+		screen_free(x);
+		control_free(x);
+		sd_event_source_disable_unref(x->clock);
+		sd_event_source_disable_unref(x->wake);
+		sd_event_unref(x->loop);
+	}
+	machine_free(x->machine);
+}
+
+static int power_on(struct vmx *x, const struct options *o, struct error *err)
+{
+	int r;
+
+	if ((r = loop_new(x, err)) || (r = people_init(x, o, err)) || (r = machine_start_threads(x->machine, err)))
+		return r;
+	if (mks_start(x, err))
+		log_warning("%s", err->text); /* the machine runs without */
+	if (!o->sandbox)
+		log_warning("running without a sandbox");
+	else if (sandbox_enter(err))
+		log_warning("running without a sandbox: %s", err->text);
+	log_info("power on: %s, %llu MB, engine %s", x->name, (unsigned long long)(x->machine->memory.bytes / MIB),
+		 x->machine->engine->name);
+	machine_power_on(x->machine);
+	r = sd_event_loop(x->loop);
+	return r < 0 ? fail(err, r, "the event loop failed: %s", strerror(-r)) : r;
+}
+
+static void process_init(const struct options *o)
+{
+	sigset_t blocked;
+
+	prctl(PR_SET_NAME, "vmk-vmx");
+	signal(SIGPIPE, SIG_IGN);
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGTERM);
+	sigaddset(&blocked, SIGINT);
+	sigaddset(&blocked, SIGHUP);
+	sigprocmask(SIG_BLOCK, &blocked, NULL); /* before threads: they inherit it */
+	log_open("vmx", o->log_fd >= 0 ? o->log_fd : STDERR_FILENO);
+	if (!o->file && o->log_fd >= 0)
+		dup2(o->log_fd, STDERR_FILENO); /* what libraries and the console server say */
+	if (o->file && isatty(STDERR_FILENO))
+		log_threshold(LOG_LEVEL_WARNING); /* the serial line is on the same terminal */
+}
+
+/* Returns the machine's exit status, or -errno with a sentence. */
+static int run(struct vmx *x, struct options *o, char *argv0, struct error *err)
+{
+	struct config *config = NULL;
+	char *name = NULL, *folder = NULL;
+	int r = read_config(o, &config, err);
+
+	if (r)
+		goto out;
+	x->name = name = name_of(o, config);
+	if ((r = open_vnc(o, err)))
+		goto out;
+	x->mks.image_fd = o->mks_fd;
+	x->mks.listen_fd = o->vnc_fd;
+	if ((r = mks_prepare(x, argv0, err)))
+		goto out;
+	const struct cpu_ops *engine = cpu_engine_choose(o->engine ? o->engine : config_string(config, "cpu.engine"), err);
+	if (!engine) {
+		r = err->code;
+		goto out;
+	}
+	if (o->file) {
+		folder = xstrdup(o->file);
+		o->files.folder = dirname(folder);
+	}
+	struct machine_config mc = {name, config, engine, device_table, o->files};
+	if (!(r = machine_new(&mc, &x->machine, err)))
+		r = power_on(x, o, err);
+	x->failed = r < 0 || (r && !o->file);
+	close_down(x);
+out:
+	config_free(config);
+	free(folder);
+	free(name);
+	return r;
+}
+
+int main(int argc, char **argv)
+{
+	struct options o = {.config_fd = -1, .control_fd = -1, .log_fd = -1, .mks_fd = -1, .vnc_fd = -1, .vnc_port = -1, .sandbox = true};
+	struct vmx x = {.mks = {.image_fd = -1, .listen_fd = -1, .starter = -1, .pid_fd = -1}};
+	struct error err;
+
+	parse_options(&o, argc, argv);
+	process_init(&o);
+	x.world = (u32)o.world;
+	x.standalone = o.file != NULL;
+	x.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
+	int r = run(&x, &o, argv[0], &err);
+	if (r >= 0)
+		return x.standalone ? r & 0xff : r != 0;
+	if (x.standalone)
+		fprintf(stderr, "vmk-vmx: %s\n", err.text);
+	else
+		log_error("%s", err.text);
+	return x.standalone ? EXIT_BAD : 1;
+}

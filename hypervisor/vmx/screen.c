@@ -1,0 +1,458 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * screen.c - the viewers of a machine's screen, keyboard, mouse and serial lines (api/screen.h).
+ *
+ * The display is drawn only while a viewer has asked to be told of the next change, at most 60 times a second, and
+ * less often once nothing has changed for a while. Where the adapter needs to know which pages the guest has written, the
+ * vCPUs hand over that knowledge first (they alone may ask the engine), and the drawing follows in screen_woken().
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmx/vmx.h"
+
+#define FRAME_NS (NSEC_PER_SEC / 60)
+#define QUIET_FRAME_NS (NSEC_PER_SEC / 20)
+#define QUIET_AFTER_NS (NSEC_PER_SEC / 2)
+#define MESSAGES_AT_ONCE 32
+#define VIEWER_OUT_BYTES (64 * KIB)
+#define HEADER offsetof(struct screen_message, bytes)
+
+struct viewer {
+	struct vmx *x;
+	unsigned index;
+	int fd;
+	bool view_only, hidden;
+	sd_event_source *io;
+	bool ready, forced; /* wants SCREEN_CHANGED; even if nothing changed */
+	u32 seen;	    /* page->sequence it was last told of */
+	bool serial_on;
+	unsigned line;
+	u8 *out; /* ring of serial output on its way */
+	size_t out_head, out_count;
+	bool waits; /* `pending` did not fit into the line's buffer: nothing more is read */
+	struct screen_message pending;
+	u8 down[256 / 8]; /* keys it holds */
+	u16 buttons;
+};
+
+/* ---- input ---- */
+
+static void send_key(struct vmx *x, u8 code, bool down)
+{
+	struct machine *m = x->machine;
+
+	machine_lock(m);
+	if (m->state == MACHINE_ON && m->people.keyboard)
+		m->people.key(m->people.keyboard, code, down);
+	machine_unlock(m);
+	x->screen.changed_at = now_monotonic(); /* people expect an answer: draw at full rate */
+}
+
+static void send_pointer(struct vmx *x, int dx, int dy, int wheel, unsigned buttons)
+{
+	struct machine *m = x->machine;
+
+	machine_lock(m);
+	if (m->state == MACHINE_ON && m->people.pointer)
+		m->people.move(m->people.pointer, dx, dy, wheel, buttons);
+	machine_unlock(m);
+	x->screen.changed_at = now_monotonic();
+}
+
+static void viewer_key(struct viewer *v, u8 code, bool down)
+{
+	u8 bit = (u8)(1u << (code % 8));
+
+	if (down)
+		v->down[code / 8] |= bit;
+	else
+		v->down[code / 8] &= (u8)~bit;
+	send_key(v->x, code, down);
+}
+
+/* A viewer that goes away must not leave Ctrl pressed. */
+static void viewer_release_all(struct viewer *v)
+{
+	for (unsigned code = 0; code < 256; code++)
+		if (v->down[code / 8] >> (code % 8) & 1)
+			viewer_key(v, (u8)code, false);
+	if (v->buttons)
+		send_pointer(v->x, 0, 0, 0, 0);
+	v->buttons = 0;
+}
+
+/* ---- life ---- */
+
+static void viewer_remove(struct viewer *v)
+{
+	v->x->screen.viewers[v->index] = NULL;
+	viewer_release_all(v);
+	sd_event_source_disable_unref(v->io);
+	close(v->fd);
+	free(v->out);
+	free(v);
+}
+
+/* 0, -EAGAIN when it does not read, another -errno when it is gone. */
+static int viewer_send(struct viewer *v, u16 type, const void *bytes, size_t len)
+{
+	struct screen_message msg = {.type = type, .length = (u16)len};
+
+	if (len)
+		memcpy(msg.bytes, bytes, len);
+	return (int)MIN(sock_send(v->fd, &msg, HEADER + len, NULL, 0), 0);
+}
+
+static void viewer_poll_events(struct viewer *v)
+{
+	sd_event_source_set_io_events(v->io, (v->waits ? 0u : EPOLLIN) | (v->out_count ? EPOLLOUT : 0u));
+}
+
+/* ---- serial output ---- */
+
+static void viewer_flush(struct viewer *v)
+{
+	u8 chunk[1024];
+
+	while (v->out_count) {
+		size_t n = MIN(v->out_count, sizeof(chunk));
+		for (size_t i = 0; i < n; i++)
+			chunk[i] = v->out[(v->out_head + i) % VIEWER_OUT_BYTES];
+		if (viewer_send(v, SCREEN_SERIAL, chunk, n))
+			break;
+		v->out_head = (v->out_head + n) % VIEWER_OUT_BYTES;
+		v->out_count -= n;
+	}
+	viewer_poll_events(v);
+}
+
+void screen_serial_out(struct vmx *x, unsigned line, const u8 *data, size_t len)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		struct viewer *v = x->screen.viewers[i];
+		if (!v || !v->serial_on || v->line != line)
+			continue;
+		for (size_t j = 0; j < len; j++) {
+			v->out[(v->out_head + v->out_count) % VIEWER_OUT_BYTES] = data[j];
+			if (v->out_count < VIEWER_OUT_BYTES)
+				v->out_count++;
+			else /* it does not read: the oldest go */
+				v->out_head = (v->out_head + 1) % VIEWER_OUT_BYTES;
+		}
+		viewer_flush(v);
+	}
+}
+
+static void viewer_serial_on(struct viewer *v, bool on, unsigned line)
+{
+	v->serial_on = on && line < SERIAL_LINES;
+	v->line = line % SERIAL_LINES;
+	v->out_head = v->out_count = 0;
+	if (v->serial_on && !v->out)
+		v->out = xcalloc(1, VIEWER_OUT_BYTES);
+}
+
+void screen_serial_room(struct vmx *x)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		struct viewer *v = x->screen.viewers[i];
+		if (!v || !v->waits || !serial_give(x->machine, v->line, v->pending.bytes, v->pending.length))
+			continue;
+		v->waits = false;
+		viewer_poll_events(v);
+	}
+}
+
+/* ---- drawing ---- */
+
+static bool watched(const struct vmx *x)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++)
+		if (x->screen.viewers[i] && (x->screen.viewers[i]->ready || x->screen.viewers[i]->forced))
+			return true;
+	return false;
+}
+
+static void tick_at(struct vmx *x, u64 when)
+{
+	sd_event_source_set_time(x->screen.tick, when / 1000 + 1);
+	sd_event_source_set_enabled(x->screen.tick, SD_EVENT_ONESHOT);
+}
+
+static void tick_next(struct vmx *x)
+{
+	struct screen *s = &x->screen;
+	u64 frame = now_monotonic() - s->changed_at > QUIET_AFTER_NS ? QUIET_FRAME_NS : FRAME_NS;
+
+	if (watched(x) && !s->harvesting)
+		tick_at(x, s->drawn_at + frame);
+}
+
+static void notify_viewers(struct vmx *x, u32 sequence)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		struct viewer *v = x->screen.viewers[i];
+		if (!v || !(v->forced || (v->ready && v->seen != sequence)))
+			continue;
+		int r = viewer_send(v, SCREEN_CHANGED, NULL, 0);
+		v->forced = r == -EAGAIN; /* its socket is full of serial output: next time */
+		v->ready = false;
+		v->seen = sequence;
+		if (r && r != -EAGAIN)
+			viewer_remove(v);
+	}
+}
+
+static void draw(struct vmx *x)
+{
+	struct machine *m = x->machine;
+	struct screen *s = &x->screen;
+
+	machine_lock(m);
+	u32 before = atomic_load(&m->page->sequence);
+	if (m->state == MACHINE_ON && m->people.display)
+		m->people.refresh(m->people.display);
+	u32 after = atomic_load(&m->page->sequence);
+	machine_unlock(m);
+	s->drawn_at = now_monotonic();
+	if (before != after)
+		s->changed_at = s->drawn_at;
+	notify_viewers(x, after);
+	tick_next(x);
+}
+
+static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source, (void)usec;
+	struct vmx *x = arg;
+	struct machine *m = x->machine;
+
+	if (!watched(x))
+		return 0;
+	machine_lock(m);
+	if (memory_has_dirty(m)) {
+		if (vcpus_running(m)) {
+			m->harvest = x->screen.harvesting = true;
+			vcpus_kick(m);
+		} else {
+			memory_harvest(m);
+		}
+	}
+	machine_unlock(m);
+	if (!x->screen.harvesting)
+		draw(x);
+	return 0;
+}
+
+void screen_woken(struct vmx *x)
+{
+	struct machine *m = x->machine;
+
+	if (!x->screen.harvesting)
+		return;
+	machine_lock(m);
+	bool done = !m->harvest;
+	machine_unlock(m);
+	if (!done)
+		return;
+	x->screen.harvesting = false;
+	draw(x);
+}
+
+/* ---- messages ---- */
+
+static bool message_whole(const struct screen_message *msg, size_t len)
+{
+	switch (msg->type) {
+	case SCREEN_READY:
+	case SCREEN_REFRESH:
+		return true;
+	case SCREEN_KEY:
+		return len >= HEADER + sizeof(msg->key);
+	case SCREEN_POINTER:
+		return len >= HEADER + sizeof(msg->pointer);
+	case SCREEN_SERIAL_ON:
+		return len >= HEADER + sizeof(msg->serial);
+	case SCREEN_SERIAL_IN:
+		return msg->length <= sizeof(msg->bytes) && len >= HEADER + msg->length;
+	default:
+		return false;
+	}
+}
+
+static void viewer_input(struct viewer *v, const struct screen_message *msg)
+{
+	struct vmx *x = v->x;
+
+	if (v->view_only)
+		return;
+	if (msg->type == SCREEN_KEY) {
+		viewer_key(v, msg->key.code, msg->key.down);
+	} else if (msg->type == SCREEN_POINTER) {
+		v->buttons = msg->pointer.buttons & 7;
+		send_pointer(x, msg->pointer.dx, msg->pointer.dy, msg->pointer.wheel, v->buttons);
+	} else if (msg->type == SCREEN_SERIAL_IN && !serial_give(x->machine, v->line, msg->bytes, msg->length)) {
+		v->pending = *msg;
+		v->waits = true;
+		viewer_poll_events(v);
+	}
+}
+
+static void viewer_message(struct viewer *v, const struct screen_message *msg)
+{
+	switch (msg->type) {
+	case SCREEN_REFRESH:
+		v->forced = true;
+		v->x->screen.changed_at = now_monotonic();
+		tick_next(v->x);
+		break;
+	case SCREEN_READY:
+		v->ready = true;
+		tick_next(v->x);
+		break;
+	case SCREEN_SERIAL_ON:
+		viewer_serial_on(v, msg->serial.on, msg->serial.line);
+		break;
+	default:
+		viewer_input(v, msg);
+		tick_next(v->x);
+	}
+}
+
+static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source;
+	struct viewer *v = arg;
+	struct screen_message msg;
+
+	if (events & EPOLLOUT)
+		viewer_flush(v);
+	for (unsigned i = 0; i < MESSAGES_AT_ONCE && !v->waits; i++) {
+		ssize_t n = recv(fd, &msg, sizeof(msg), MSG_DONTWAIT);
+		if (n < 0 && (errno == EAGAIN || errno == EINTR))
+			return 0;
+		if (n <= 0) {
+			viewer_remove(v);
+			return 0;
+		}
+		if ((size_t)n >= HEADER && message_whole(&msg, (size_t)n))
+			viewer_message(v, &msg);
+		else
+			log_limited(LOG_LEVEL_WARNING, "a viewer sent a message that means nothing");
+	}
+	if (v->waits && events & EPOLLHUP)
+		viewer_remove(v);
+	return 0;
+}
+
+/* ---- coming and going ---- */
+
+int screen_add(struct vmx *x, int fd, bool view_only, bool hidden, struct error *err)
+{
+	struct screen_message hello = {.type = SCREEN_HELLO};
+	unsigned i = 0;
+
+	while (i < VIEWERS_MAX && x->screen.viewers[i])
+		i++;
+	if (i == VIEWERS_MAX) {
+		close(fd);
+		return fail(err, -EUSERS, "%s has %u viewers already", x->name, VIEWERS_MAX);
+	}
+	ssize_t n = sock_send(fd, &hello, HEADER, &x->machine->screen_fd, 1);
+	if (n < 0) {
+		close(fd);
+		return fail(err, (int)n, "cannot greet a viewer: %s", strerror((int)-n));
+	}
+	struct viewer *v = xcalloc(1, sizeof(*v));
+	*v = (struct viewer){.x = x, .index = i, .fd = fd, .view_only = view_only, .hidden = hidden};
+	v->seen = atomic_load(&x->machine->page->sequence) - 1; /* the first READY is answered at once */
+	int r = sd_event_add_io(x->loop, &v->io, fd, EPOLLIN, on_viewer, v);
+	if (r < 0) {
+		close(fd);
+		free(v);
+		return fail(err, r, "cannot watch a viewer: %s", strerror(-r));
+	}
+	x->screen.viewers[i] = v;
+	return 0;
+}
+
+int screen_attach(struct vmx *x, bool view_only, bool hidden, struct error *err)
+{
+	int pair[2];
+
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		return fail(err, -errno, "cannot create a socket pair: %s", strerror(errno));
+	fcntl(pair[0], F_SETFL, O_NONBLOCK); /* ours; how the viewer waits is its own business */
+	int r = screen_add(x, pair[0], view_only, hidden, err);
+	if (r) {
+		close(pair[1]);
+		return r;
+	}
+	return pair[1];
+}
+
+static int on_listener(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	(void)source, (void)events;
+	struct vmx *x = arg;
+	struct sock_peer peer;
+	struct error err;
+	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+
+	if (client < 0)
+		return 0;
+	if (sock_peer(client, &peer) || (peer.uid != 0 && peer.uid != geteuid()))
+		close(client);
+	else if (screen_add(x, client, false, false, &err))
+		log_warning("%s", err.text);
+	return 0;
+}
+
+int screen_listen(struct vmx *x, int fd, struct error *err)
+{
+	int r = sd_event_add_io(x->loop, &x->screen.listener, fd, EPOLLIN, on_listener, x);
+
+	return r < 0 ? fail(err, r, "cannot watch the screen's socket: %s", strerror(-r)) : 0;
+}
+
+unsigned screen_viewers(const struct vmx *x)
+{
+	unsigned n = 0;
+
+	for (unsigned i = 0; i < VIEWERS_MAX; i++)
+		n += x->screen.viewers[i] && !x->screen.viewers[i]->hidden;
+	return n;
+}
+
+void screen_bye(struct vmx *x, const char *sentence)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++)
+		if (x->screen.viewers[i])
+			viewer_send(x->screen.viewers[i], SCREEN_BYE, sentence, strlen(sentence));
+}
+
+int screen_init(struct vmx *x, struct error *err)
+{
+	int r = sd_event_add_time(x->loop, &x->screen.tick, CLOCK_MONOTONIC, 0, 1, on_tick, x);
+
+	if (r < 0)
+		return fail(err, r, "cannot create the screen's timer: %s", strerror(-r));
+	sd_event_source_set_enabled(x->screen.tick, SD_EVENT_OFF);
+	return 0;
+}
+
+void screen_free(struct vmx *x)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++)
+		if (x->screen.viewers[i])
+			viewer_remove(x->screen.viewers[i]);
+	sd_event_source_disable_unref(x->screen.tick);
+	sd_event_source_disable_unref(x->screen.listener);
+}
