@@ -188,7 +188,7 @@ static int client_exchange(struct vmk_client *c, const char *line, json_t **answ
 	u64 deadline = now_monotonic() + CALL_SECONDS * NSEC_PER_SEC;
 	int ret = client_send(c, line, strlen(line), deadline, err);
 	while (!ret) {
-		size_t len;
+		size_t len = 0;
 		ret = client_receive(c, &len, deadline, err);
 		if (ret)
 			break;
