@@ -233,6 +233,24 @@ int memory_map(struct bt_cpu *cpu, const struct cpu_slot *slots, unsigned count,
 	return ret ? fail(err, ret, "no memory for the guest's page tables") : 0;
 }
 
+void memory_mark_dirty(struct bt_cpu *cpu, u64 gpa)
+{
+	struct bt_slot *s = memory_slot(cpu, gpa);
+
+	if (s)
+		slot_set_dirty(s, gpa);
+}
+
+void memory_all_dirty(struct bt_cpu *cpu)
+{
+	for (unsigned n = 0; n < cpu->memory->count; n++) {
+		struct bt_slot *s = &cpu->memory->slots[n];
+
+		for (u64 gpa = s->gpa; s->dirty && gpa < s->gpa + s->size; gpa += PAGE_SIZE)
+			slot_set_dirty(s, gpa);
+	}
+}
+
 /* ---- the TLB ---- */
 
 static void tlb_flush(struct tlb *tlb, bool keep_global)
@@ -258,16 +276,14 @@ void tlb_flush_all(struct bt_cpu *cpu)
 {
 	tlb_flush(&cpu->tlb_user, false);
 	tlb_flush(&cpu->tlb_system, false);
-	cpu->generation++;
-	cpu->epoch = 0;
+	trace_new_generation(cpu);
 }
 
 void tlb_flush_cr3(struct bt_cpu *cpu)
 {
 	tlb_flush(&cpu->tlb_user, cpu->cr4 & CR4_PGE);
 	tlb_flush(&cpu->tlb_system, cpu->cr4 & CR4_PGE);
-	cpu->generation++;
-	cpu->epoch = 0;
+	trace_new_generation(cpu);
 }
 
 void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
@@ -284,8 +300,7 @@ void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
 			e->gpa &= TLB_GPA_USED; /* it stays listed */
 		}
 	}
-	cpu->generation++;
-	cpu->epoch = 0;
+	trace_new_generation(cpu);
 }
 
 void mmu_update(struct bt_cpu *cpu)
@@ -544,18 +559,20 @@ static u64 access_read(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb
 {
 	struct tlb_entry *e, *e2;
 	unsigned part = first_part(linear, size);
-	u64 second, value = 0;
+	u64 gpa, second, value = 0;
 
 	linear &= cpu->linear_mask;
 	e = tlb_get(cpu, i, tlb, linear, ACCESS_READ);
 	if (part < size) {
 		second = (linear + part) & cpu->linear_mask;
 		e2 = tlb_get(cpu, i, tlb, second, ACCESS_READ);
-		for (unsigned n = 0; n < size; n++)
-			value |= load(cpu, i, n < part ? entry_gpa(e, linear) + n : entry_gpa(e2, second) + n - part, 1)
-				 << (8 * n);
 		if (unlikely((e->read_tag | e2->read_tag) & TLB_WATCH))
 			debug_data(cpu, linear, size, false);
+		/* A device's callback may replace the memory map, and so the entries. */
+		gpa = entry_gpa(e, linear);
+		second = entry_gpa(e2, second) - part;
+		for (unsigned n = 0; n < size; n++)
+			value |= load(cpu, i, (n < part ? gpa : second) + n, 1) << (8 * n);
 		return value;
 	}
 	if (unlikely(e->read_tag & TLB_WATCH))
@@ -581,7 +598,7 @@ static void access_write(struct bt_cpu *cpu, const struct insn *i, struct tlb *t
 {
 	struct tlb_entry *e, *e2;
 	unsigned part = first_part(linear, size);
-	u64 second;
+	u64 gpa, second;
 
 	linear &= cpu->linear_mask;
 	e = tlb_get(cpu, i, tlb, linear, ACCESS_WRITE);
@@ -590,9 +607,10 @@ static void access_write(struct bt_cpu *cpu, const struct insn *i, struct tlb *t
 		e2 = tlb_get(cpu, i, tlb, second, ACCESS_WRITE);
 		if (unlikely((e->write_tag | e2->write_tag) & TLB_WATCH))
 			debug_data(cpu, linear, size, true);
+		gpa = entry_gpa(e, linear);
+		second = entry_gpa(e2, second) - part;
 		for (unsigned n = 0; n < size; n++)
-			store(cpu, i, n < part ? entry_gpa(e, linear) + n : entry_gpa(e2, second) + n - part, 1,
-			      (value >> (8 * n)) & 0xff);
+			store(cpu, i, (n < part ? gpa : second) + n, 1, (value >> (8 * n)) & 0xff);
 		return;
 	}
 	if (unlikely(e->write_tag & TLB_WATCH))
@@ -677,35 +695,6 @@ void linear_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, un
 }
 
 /* ---- through segments ---- */
-
-/* SDM 3A 5.3 to 5.5; rights count in protected mode only, limits always. */
-static bool segment_allows(const struct bt_cpu *cpu, const struct bt_segment *s, u64 offset, unsigned size, bool write)
-{
-	u64 last = offset + size - 1;
-	u64 top = s->attr & SEG_DB ? 0xffffffff : 0xffff;
-	bool code = s->attr & 8;
-
-	if (offset + size <= (write ? s->write_end : s->read_end))
-		return true;
-	if (cpu->protected_mode && !cpu->v86) {
-		if (s->attr & X86_SEG_UNUSABLE || !(s->attr & SEG_P))
-			return false;
-		if (write ? code || !(s->attr & 2) : code && !(s->attr & 2))
-			return false;
-	}
-	if (!code && s->attr & 4)
-		return offset > s->limit && last <= top;
-	return last <= s->limit;
-}
-
-u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, bool write)
-{
-	const struct bt_segment *s = &cpu->seg[seg];
-
-	if (unlikely(!segment_allows(cpu, s, offset, size, write)))
-		raise_fault_code(cpu, i, seg == X86_SS ? EXC_SS : EXC_GP, 0);
-	return (s->base + offset) & cpu->linear_mask;
-}
 
 u64 mem_read_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)
 {

@@ -50,6 +50,8 @@ struct bt_slot *memory_slot(struct bt_cpu *cpu, u64 gpa);
 int memory_map(struct bt_cpu *cpu, const struct cpu_slot *slots, unsigned count, struct error *err);
 void memory_free(struct bt_cpu *cpu);
 void memory_dirty(struct bt_cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap);
+void memory_mark_dirty(struct bt_cpu *cpu, u64 gpa); /* of the page's slot, if it has a log */
+void memory_all_dirty(struct bt_cpu *cpu);
 
 /*
  * Where instruction bytes at `linear` come from, with CPL's rights; raises #PF (i = NULL: cpu->rip faults).

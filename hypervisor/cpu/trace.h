@@ -36,9 +36,19 @@ struct trace {
 	u64 gpa_next; /* page the last byte is in when not that of gpa, else ~0 */
 	u32 hash_next; /* arena offsets, 0 = none */
 	u32 page_next[2]; /* in the lists of the first and of the second page */
-	u32 unused[3];
-	struct insn insn[];
+	struct insn insn[]; /* of a relative branch: imm = target - RIP of the trace's start; disp = link */
 };
+
+static inline unsigned trace_key(const struct bt_cpu *cpu)
+{
+	return cpu->epoch & (BIT(KEY_BITS) - 1);
+}
+/* The mapping of linear addresses or of the guest's memory has changed: no trace may be entered without a look-up. */
+static inline void trace_new_generation(struct bt_cpu *cpu)
+{
+	cpu->generation++;
+	cpu->epoch = cpu->generation << KEY_BITS | trace_key(cpu);
+}
 
 int trace_create(struct bt_cpu *cpu, struct error *err);
 void trace_destroy(struct bt_cpu *cpu);
@@ -53,15 +63,78 @@ struct trace *trace_find(struct bt_cpu *cpu);
 void trace_invalidate(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 len);
 /* The mapping's code marks are gone: forgets every trace. A trace being executed ends after instruction i. */
 void trace_flush_all(struct bt_cpu *cpu, const struct insn *i);
-void code_page_free(struct code_page *page);
 
-/*
- * For branches: RIP has become `rip`, i was the last instruction executed. Goes on in `t` when that is the
- * trace there and nothing is pending, else finds the way through the loop, remembering it in *link.
- */
+/* ---- leaving a trace ---- */
+
+/* Sentinel and, put after an instruction that changed its own trace, emergency exit: RIP is that of i itself. */
+insn_handler trace_stop;
+
 static inline struct trace *trace_at(const struct bt_cpu *cpu, s32 offset)
 {
 	return (struct trace *)(void *)(cpu->trace_arena + (u32)offset);
 }
+
+/* Index into cpu->jump_cache. */
+#define JUMP_CACHE 4096
+static inline unsigned jump_hash(u64 linear)
+{
+	return (unsigned)(linear ^ linear >> 12) % JUMP_CACHE;
+}
+
+/*
+ * The rest of trace_chain(): looks the trace at cpu->rip up and remembers it in the branch `link`, if not NULL. Raises
+ * #GP for i when RIP is beyond the limit: instructions that have changed something by then check before.
+ */
+const struct insn *trace_chain_slow(struct bt_cpu *cpu, const struct insn *i, struct insn *link);
+
+/*
+ * i ends or leaves its trace and RIP becomes `rip`. Goes on in t when that is the trace there and nothing is
+ * pending; else through the loop. `link`, if not NULL, is the direct branch whose disp is to name the trace next time.
+ */
+static inline const struct insn *trace_chain(struct bt_cpu *cpu, const struct insn *i, u64 rip, struct trace *t,
+					     const struct insn *link)
+{
+	const struct bt_segment *cs = &cpu->seg[X86_CS];
+
+	cpu->instructions += (u64)(i - cpu->trace->insn) + 1;
+	if (likely(t->linear == ((cs->base + rip) & cpu->linear_mask)) && likely(t->epoch == cpu->epoch) &&
+	    likely(rip + t->last <= cs->limit) &&
+	    likely(!atomic_load_explicit(&cpu->pending, memory_order_relaxed))) {
+		cpu->trace = t;
+		cpu->trace_rip = rip;
+#ifdef BT_TAIL_CALLS
+		return t->insn[0].handler(cpu, t->insn);
+#else
+		return t->insn;
+#endif
+	}
+	cpu->rip = rip;
+	return trace_chain_slow(cpu, i, (struct insn *)(uintptr_t)link);
+}
+
+/* To the target of a direct branch, which the trace builder made imm relative to the trace's start. */
+static inline const struct insn *trace_branch(struct bt_cpu *cpu, const struct insn *i, u64 rip)
+{
+	return trace_chain(cpu, i, rip, trace_at(cpu, i->disp), i);
+}
+
+static inline const struct insn *trace_jump(struct bt_cpu *cpu, const struct insn *i, u64 rip)
+{
+	u64 linear = (cpu->seg[X86_CS].base + rip) & cpu->linear_mask;
+
+	return trace_chain(cpu, i, rip, cpu->jump_cache[jump_hash(linear)], NULL);
+}
+
+/* Ends the trace at i, RIP having been set, and counts. */
+static inline const struct insn *trace_leave(struct bt_cpu *cpu, const struct insn *i)
+{
+	cpu->instructions += (u64)(i - cpu->trace->insn) + 1;
+	cpu->trace = NULL;
+	return NULL;
+}
+
+/* A device wrote [gpa, gpa + len); any thread. Takes effect at the next trace boundary, by trace_forget_pending(). */
+void trace_forget(struct bt_cpu *cpu, u64 gpa, u64 len);
+void trace_forget_pending(struct bt_cpu *cpu);
 
 #endif
