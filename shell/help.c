@@ -63,7 +63,8 @@ static void command_print(const struct command *c)
 	free(usage);
 	for (unsigned k = 0; k < n; k++)
 		argument_print(&args[k]);
-	printf("  %s\n", role_sentences[c->row->role]);
+	if (*c->row->name || c->row->role != ROLE_ANYONE)
+		printf("  %s\n", role_sentences[c->row->role]);
 }
 
 static json_t *command_json(const struct command *c)
@@ -73,6 +74,28 @@ static json_t *command_json(const struct command *c)
 			      c->row->help);
 	free(usage);
 	return o;
+}
+
+static bool same_family(const char *a, const char *b)
+{
+	size_t len = strcspn(a, " ");
+	return len == strcspn(b, " ") && !memcmp(a, b, len);
+}
+
+/* One line each; those with the same first word together, our own too. */
+static void list_print(int n, char *const words[])
+{
+	for (unsigned k = 0; k < command_count(); k++) {
+		const char *family = command_at(k).row->words;
+		unsigned first = 0;
+		while (!same_family(command_at(first).row->words, family))
+			first++;
+		for (unsigned i = k; first == k && i < command_count(); i++) {
+			struct command c = command_at(i);
+			if (same_family(c.row->words, family) && begins(c.row->words, n, words))
+				printf("%-16s %s\n", c.row->words, c.row->help);
+		}
+	}
 }
 
 unsigned output_help(const struct shell *sh, int n, char *const words[])
@@ -92,11 +115,8 @@ unsigned output_help(const struct shell *sh, int n, char *const words[])
 		output_json(all);
 	else if (matches == 1)
 		command_print(&only);
-	for (unsigned k = 0; matches > 1 && !sh->json && k < command_count(); k++) {
-		struct command c = command_at(k);
-		if (begins(c.row->words, n, words))
-			printf("%-16s %s\n", c.row->words, c.row->help);
-	}
+	if (matches > 1 && !sh->json)
+		list_print(n, words);
 	json_decref(all);
 	return matches;
 }

@@ -2,6 +2,7 @@
 /* line.c - see shell.h: the interactive shell, readline's side of it */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -34,12 +35,19 @@ static void on_interrupt(int number)
 		shutdown(busy_fd, SHUT_RDWR);
 }
 
-/* Called by readline when a signal came: Ctrl-C drops the line. */
-static int line_drop(void)
+/* Ctrl-C drops the line: readline is told of an Enter, and what it returns is thrown away. */
+static int key_read(FILE *stream)
 {
-	if (interrupted)
-		rl_done = 1;
-	return 0;
+	struct pollfd p = {.fd = fileno(stream), .events = POLLIN};
+	for (;;) {
+		if (interrupted) {
+			write_full(STDOUT_FILENO, "^C", 2);
+			return '\n';
+		}
+		if (poll(&p, 1, -1) > 0)
+			return rl_getc(stream);
+		rl_check_signals(); /* a new window size */
+	}
 }
 
 static char *next_candidate(const char *text, int state)
@@ -165,7 +173,7 @@ static void readline_prepare(void)
 {
 	rl_readline_name = "vmksh";
 	rl_catch_signals = 0; /* ours: on_interrupt() */
-	rl_signal_event_hook = line_drop;
+	rl_getc_function = key_read;
 	rl_attempted_completion_function = attempt;
 	rl_basic_word_break_characters = " \t;=";
 	rl_completer_word_break_characters = (char *)" \t;=";
@@ -202,12 +210,10 @@ int shell_interact(struct shell *sh)
 		interrupted = 0;
 		char *line = readline(prompt);
 		free(prompt);
-		if (interrupted) {
-			puts("^C");
-		} else if (!line) {
+		if (!line) {
 			puts("exit");
 			sh->leave = true;
-		} else {
+		} else if (!interrupted) {
 			history_note(line);
 			line_run(sh, line);
 		}

@@ -49,7 +49,8 @@ static void object_line(const struct shell *sh, const char *heading, int width, 
 	for (size_t k = 0; k < n; k++) {
 		char *text = value_text(json_is_array(value) ? json_array_get(value, k) : value, true);
 		char *label = xasprintf("%s%s", k ? "" : heading, k ? "" : ":");
-		printf("%s%-*s%s %s\n", sh->color ? BOLD : "", width + 1, label, sh->color ? PLAIN : "", text);
+		printf("%s%-*s%s%s%s\n", sh->color ? BOLD : "", *text ? width + 1 : 0, label, sh->color ? PLAIN : "",
+		       *text ? " " : "", text);
 		free(label);
 		free(text);
 	}
@@ -76,11 +77,16 @@ static const char *value_color(const struct shell *sh, const char *field, const 
 	return !strcmp(text, "stuck") ? "\033[31m" : "";
 }
 
-static void print_cell(const char *color, const char *text, int width, bool right, bool last)
+/* *pending: blanks owed before the next text, so that no line ends in some. */
+static void print_cell(const char *color, const char *text, int width, bool right, int *pending)
 {
 	int blanks = width - text_width(text);
-	printf("%*s%s%s%s%*s", right ? blanks : 0, "", color, text, *color ? PLAIN : "", right || last ? 0 : blanks, "");
-	fputs(last ? "\n" : "  ", stdout);
+	*pending += right ? blanks : 0;
+	if (*text) {
+		printf("%*s%s%s%s", *pending, "", color, text, *color ? PLAIN : "");
+		*pending = 0;
+	}
+	*pending += (right ? 0 : blanks) + 2;
 }
 
 static void print_table(const struct shell *sh, const struct api_method *row, json_t *result)
@@ -99,14 +105,18 @@ static void print_table(const struct shell *sh, const struct api_method *row, js
 			widths[k] = MAX(widths[k], text_width(text));
 		}
 	}
+	int pending = 0;
 	for (unsigned k = 0; k < n; k++)
-		print_cell(sh->color ? BOLD : "", columns[k].heading, widths[k], columns[k].right, k == n - 1);
+		print_cell(sh->color ? BOLD : "", columns[k].heading, widths[k], columns[k].right, &pending);
+	putchar('\n');
 	for (size_t r = 0; r < rows; r++) {
+		pending = 0;
 		for (unsigned k = 0; k < n; k++) {
 			char *text = texts[r * n + k];
-			print_cell(value_color(sh, columns[k].field, text), text, widths[k], columns[k].right, k == n - 1);
+			print_cell(value_color(sh, columns[k].field, text), text, widths[k], columns[k].right, &pending);
 			free(text);
 		}
+		putchar('\n');
 	}
 	free(texts);
 }
