@@ -112,8 +112,6 @@ EXEC_V(exec_XCHG_Ev_Gv, XCHG_mr, XCHG_rr);
 	static HANDLER(XCHG_za_##bits)                                                                                 \
 	{                                                                                                              \
 		u##bits value = reg##bits(cpu, X86_RAX);                                                               \
-		if (i->reg == X86_RAX) /* NOP: does not even clear the upper half */                                   \
-			NEXT;                                                                                          \
 		set_reg##bits(cpu, X86_RAX, reg##bits(cpu, i->reg));                                                   \
 		set_reg##bits(cpu, i->reg, value);                                                                     \
 		NEXT;                                                                                                  \
@@ -274,6 +272,7 @@ static HANDLER(CLFLUSH)
 	mem_probe_read(cpu, i, i->seg, insn_ea(cpu, i), 1);
 	NEXT;
 }
+EXEC_ONE(exec_NOP, NOP);
 EXEC_ONE(exec_NOP_Ev, NOP);
 EXEC_ONE(exec_PAUSE, NOP);
 EXEC_ONE(exec_LFENCE, NOP);
