@@ -325,12 +325,21 @@ static void linear_draw(struct vga *v, struct screen_page *page, const struct vg
 
 /* ---- refresh ---- */
 
-/* Registers changed in a way that may change any pixel? The text cursor's place is looked at by vga_text.c. */
+/*
+ * Registers changed in a way that may change any pixel? How the window behaves is left out, since planar programs switch that
+ * all the time, and so is the text cursor's place, which vga_text.c looks at.
+ */
 static bool registers_changed(struct vga *v)
 {
 	struct vga_registers now = v->r;
 
+	now.misc = 0;
+	now.sr[0] = now.sr[SR_MAP_MASK] = now.sr[SR_MEMORY_MODE] = 0;
+	memset(now.gr, 0, sizeof(now.gr));
+	now.gr[GR_MODE] = v->r.gr[GR_MODE] & 0x60;
+	now.gr[GR_MISC] = v->r.gr[GR_MISC] & 1;
 	now.cr[CR_CURSOR_HIGH] = now.cr[CR_CURSOR_LOW] = 0;
+	now.vbe[VBE_BANK * 2] = now.vbe[VBE_BANK * 2 + 1] = 0;
 	if (memcmp(&now, &v->shown, sizeof(now)) == 0)
 		return false;
 	v->shown = now;

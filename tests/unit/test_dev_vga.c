@@ -603,6 +603,12 @@ Test(vga, linear_modes)
 	refresh(&r);
 	cr_assert_eq(pixel(&r, 384, 409), dac_colour(33));
 	cr_assert_eq(fake_load(r.m, LFB + 0x40000, 1), 33);
+	before = p->sequence;
+	fake_store(r.m, 0xa0000, 1, 34);
+	vbe(&r, 5, 0);
+	refresh(&r);
+	cr_assert_eq(pixel(&r, 384, 409), dac_colour(34), "written before the bank changed");
+	cr_assert_eq(tiles_since(&r, before), 1);
 	vbe_mode(&r, 800, 600, 4);
 	fake_store(r.m, 0xa0000 + 100 * 599 + 99, 1, 1);
 	vbe(&r, 4, 0);
