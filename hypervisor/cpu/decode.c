@@ -9,8 +9,7 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "cpu/insn.h"
-#include "cpu/cpu.h"
+#include "cpu/bt.h"
 
 #define MAX_LEN 15
 
@@ -545,6 +544,12 @@ static void decode_address_size(struct decoder *d)
 		d->i->flags |= (d->mode == MODE_16) == d->addrsize ? INSN_ADDR32 : INSN_ADDR16;
 }
 
+/* What has no handler, and what is no instruction. */
+static HANDLER(exec_undefined)
+{
+	raise_fault(cpu, i, EXC_UD);
+}
+
 static bool decode_body(struct decoder *d)
 {
 	struct insn *i = d->i;
@@ -604,7 +609,7 @@ enum decode_result insn_decode(const u8 *bytes, size_t avail, enum insn_mode mod
 	used = d.p - buffer;
 	i->len = MIN(used, limit);
 	if (!valid || !i->handler)
-		i->handler = exec_UD2.handler[0][SIZE_32];
+		i->handler = exec_undefined;
 	if (used > limit)
 		return limit == MAX_LEN ? DECODE_TOO_LONG : DECODE_SHORT;
 	if (!valid)
