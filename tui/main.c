@@ -1,0 +1,307 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* main.c - vmkstatus: options, the terminal, and the loop that waits for keys, the host and an attached machine */
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <langinfo.h>
+#include <locale.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "tui/ui.h"
+
+static const char usage[] =
+	"usage: vmkstatus [options]\n"
+	"  --attach NAME     show this machine's screen at once\n"
+	"  --console [TTY]   as init starts it: no rights without a log-in, no way out\n"
+	"  --dump VIEW       print a view (machines, log, help, attach) as text and leave\n"
+	"  --width W --height H   its size (80 x 25)\n"
+	"  --ascii           nothing but ASCII\n"
+	"  --root DIR        the host under DIR (also: VMK_ROOT)\n"
+	"  --help, --version\n";
+
+static volatile sig_atomic_t ended;
+static int wake_fd;
+
+static void on_signal(int number)
+{
+	if (number != SIGWINCH)
+		ended = 1;
+}
+
+static void on_crash(int number)
+{
+	/* Not a function for signal handlers, but the terminal is lost without it. */
+	term_end();
+	signal(number, SIG_DFL);
+	raise(number);
+}
+
+static void signals_set(void)
+{
+	static const int leave[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT}, crash[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+	struct sigaction action = {.sa_handler = on_signal}, crashed = {.sa_handler = on_crash};
+	for (size_t k = 0; k < ARRAY_SIZE(leave); k++)
+		sigaction(leave[k], &action, NULL);
+	for (size_t k = 0; k < ARRAY_SIZE(crash); k++)
+		sigaction(crash[k], &crashed, NULL);
+	sigaction(SIGWINCH, &action, NULL);
+	signal(SIGPIPE, SIG_IGN);
+	signal(SIGTSTP, SIG_IGN);
+}
+
+static void key_queue(void *arg, const struct viewer_press *p)
+{
+	struct ui *ui = arg;
+	if (ui->n_keys < KEY_QUEUE)
+		ui->keys[(ui->first_key + ui->n_keys++) % KEY_QUEUE] = *p;
+}
+
+static void keys_read(struct ui *ui)
+{
+	u8 bytes[128];
+	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
+	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
+		ended = 1; /* the terminal is gone */
+	if (n > 0)
+		viewer_decode(&ui->input, bytes, (size_t)n, key_queue, ui);
+	explicit_bzero(bytes, sizeof(bytes));
+}
+
+static void attached_read(struct ui *ui)
+{
+	struct attached *a = &ui->attached;
+	unsigned events = viewer_receive(a->viewer, NULL, NULL);
+	if (events & VIEWER_CHANGED) {
+		viewer_snapshot(a->viewer, a->screen, true);
+		viewer_ready(a->viewer);
+	}
+	if (events & VIEWER_ENDED)
+		act_detach(ui, viewer_farewell(a->viewer));
+}
+
+static void draw(struct ui *ui)
+{
+	unsigned columns, rows;
+	term_resize(&columns, &rows);
+	canvas_clear(&ui->canvas, columns, rows);
+	ui_draw(ui);
+	term_show(&ui->canvas);
+}
+
+static void wait_and_read(struct ui *ui)
+{
+	struct pollfd p[3] = {
+		{.fd = STDIN_FILENO, .events = POLLIN},
+		{.fd = wake_fd, .events = POLLIN},
+		{.fd = ui->attached.viewer ? viewer_fd(ui->attached.viewer) : -1, .events = POLLIN},
+	};
+	int n = poll(p, 3, viewer_decode_pending(&ui->input) ? VIEWER_ESCAPE_MS : 1000);
+	if (n == 0)
+		viewer_decode(&ui->input, NULL, 0, key_queue, ui);
+	if (n <= 0)
+		return;
+	if (p[0].revents)
+		keys_read(ui);
+	if (p[2].revents)
+		attached_read(ui);
+	if (p[1].revents) {
+		static struct model model;
+		if (worker_model(&model))
+			ui_model(ui, &model);
+		act_done(ui);
+	}
+}
+
+void main_turn(struct ui *ui)
+{
+	if (ended)
+		ui->quit = true;
+	/* A session on a console does not outlive its use; looking at a machine is use. */
+	if (ui->logout_at && !ui->attached.viewer && !ui->busy && now_monotonic() > ui->logout_at)
+		act_logout(ui, "Logged out: nothing was done for a minute.");
+	if (ui->n_keys) {
+		struct viewer_press *slot = &ui->keys[ui->first_key], p = *slot;
+		/* It may be a letter of a password. */
+		explicit_bzero(slot, sizeof(*slot));
+		ui->first_key = (ui->first_key + 1) % KEY_QUEUE;
+		ui->n_keys--;
+		ui_key(ui, &p);
+		explicit_bzero(&p, sizeof(p));
+		return;
+	}
+	draw(ui);
+	wait_and_read(ui);
+}
+
+struct options {
+	const char *attach, *dump, *tty;
+	u64 width, height;
+	bool console, ascii;
+};
+
+static bool dump_attach(struct ui *ui, const char *name, struct error *err)
+{
+	struct job job = {.what = ACTION_ATTACH, .door = -1};
+	int ret = -EINVAL, fd;
+	struct vmk_client *client;
+	if (!name)
+		return fail(err, ret, "--dump attach needs --attach NAME") == 0;
+	if (vmk_connect(&client, err))
+		return false;
+	ret = vmk_call(client, "vm.attach", json_pack("{s:s, s:b}", "vm", name, "view_only", 1), NULL, &fd, err);
+	vmk_disconnect(client);
+	if (ret || viewer_open(fd, &job.viewer, err))
+		return false;
+	ui->attached.viewer = job.viewer;
+	ui->attached.screen = xcalloc(1, sizeof(*ui->attached.screen));
+	str_copy(ui->attached.name, sizeof(ui->attached.name), name);
+	struct pollfd p = {.fd = viewer_fd(job.viewer), .events = POLLIN};
+	viewer_refresh(job.viewer);
+	poll(&p, 1, 2000);
+	viewer_snapshot(job.viewer, ui->attached.screen, true);
+	return true;
+}
+
+static int dump(struct ui *ui, const struct options *o)
+{
+	struct error err;
+	struct vmk_client *client = NULL;
+	unsigned view = 0;
+	bool attach = !strcmp(o->dump, "attach");
+	while (view < VIEW_COUNT && strcmp(views[view].name, o->dump))
+		view++;
+	if (view == VIEW_COUNT && !attach) {
+		fprintf(stderr, "vmkstatus: no view is named %s: machines, log, help or attach\n", o->dump);
+		return 2;
+	}
+	ui->view = attach ? VIEW_machines : (enum view_id)view;
+	int ret = vmk_connect(&client, &err);
+	if (ret)
+		str_copy(ui->model.trouble, sizeof(ui->model.trouble), err.text);
+	else
+		ret = model_poll(&ui->model, client);
+	vmk_disconnect(client);
+	ui_model(ui, &ui->model);
+	if (attach && !dump_attach(ui, o->attach, &err)) {
+		fprintf(stderr, "vmkstatus: %s\n", err.text);
+		return 1;
+	}
+	ui->message[0] = 0;
+	canvas_clear(&ui->canvas, (unsigned)o->width, (unsigned)o->height);
+	ui_draw(ui);
+	char *text = canvas_dump(&ui->canvas);
+	fputs(text, stdout);
+	free(text);
+	return ret ? 1 : 0;
+}
+
+/* The terminal init names, as this process's own. */
+static void tty_open(const char *name)
+{
+	char *path = name[0] == '/' ? xstrdup(name) : xasprintf("/dev/%s", name);
+	setsid();
+	int fd = open(path, O_RDWR);
+	if (fd < 0)
+		fatal("cannot open %s: %m", path);
+	ioctl(fd, TIOCSCTTY, 1);
+	for (int k = 0; k < 3; k++)
+		dup2(fd, k);
+	if (fd > 2)
+		close(fd);
+	if (!getenv("TERM"))
+		setenv("TERM", "linux", 1);
+	free(path);
+}
+
+static const struct option long_options[] = {
+	{"attach", required_argument, NULL, 'a'}, {"console", no_argument, NULL, 'c'}, {"dump", required_argument, NULL, 'd'},
+	{"width", required_argument, NULL, 'w'},  {"height", required_argument, NULL, 'H'}, {"ascii", no_argument, NULL, 'A'},
+	{"root", required_argument, NULL, 'r'},	  {"help", no_argument, NULL, 'h'},	 {"version", no_argument, NULL, 'v'},
+	{NULL, 0, NULL, 0},
+};
+
+static int options_read(struct options *o, int argc, char **argv)
+{
+	int option;
+	bool good = true;
+	while ((option = getopt_long(argc, argv, "h", long_options, NULL)) >= 0) {
+		switch (option) {
+		case 'a':
+			o->attach = optarg;
+			break;
+		case 'c':
+			o->console = true;
+			break;
+		case 'd':
+			o->dump = optarg;
+			break;
+		case 'w':
+			good &= parse_u64(optarg, 1, 1000, &o->width);
+			break;
+		case 'H':
+			good &= parse_u64(optarg, 1, 500, &o->height);
+			break;
+		case 'A':
+			o->ascii = true;
+			break;
+		case 'r':
+			set_root(optarg);
+			break;
+		case 'v':
+			puts("vmkstatus " VMK_VERSION);
+			return 0;
+		case 'h':
+			fputs(usage, stdout);
+			return 0;
+		default:
+			good = false;
+		}
+	}
+	if (o->console && optind < argc)
+		o->tty = argv[optind++];
+	if (good && optind == argc)
+		return -1;
+	fputs(usage, stderr);
+	return 2;
+}
+
+int main(int argc, char **argv)
+{
+	static struct ui ui = {.door = -1};
+	struct options o = {.width = 80, .height = 25};
+	struct error err;
+	setlocale(LC_ALL, "");
+	int status = options_read(&o, argc, argv);
+	if (status >= 0)
+		return status;
+	ui.ascii = o.ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
+	ui.console = o.console;
+	if (o.dump)
+		return dump(&ui, &o);
+	if (o.tty)
+		tty_open(o.tty);
+	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
+		fatal("needs a terminal; --dump prints a view as text");
+	if (session_start(o.console, &err))
+		fatal("%s", err.text);
+	signals_set();
+	if (term_begin(&err))
+		fatal("%s", err.text);
+	wake_fd = worker_start();
+	if (o.attach)
+		act_attach(&ui, o.attach);
+	while (!ui.quit)
+		main_turn(&ui);
+	term_end();
+	if (ui.attached.viewer)
+		act_detach(&ui, "");
+	act_logout(&ui, "");
+	return 0;
+}

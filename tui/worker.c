@@ -1,0 +1,167 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* worker.c - see ui.h: the threads that wait for the host, so that the screen does not */
+#include <errno.h>
+#include <poll.h>
+#include <pthread.h>
+#include <signal.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "tui/ui.h"
+
+#define POLL_MS 1000
+
+static int wake_fd = -1, poke_fd = -1;
+static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
+/* Behind the lock. */
+static struct model latest;
+static bool latest_new, job_done;
+static struct job the_job;
+
+static void wake(int fd)
+{
+	u64 one = 1;
+	/* The counter cannot overflow before somebody reads it. */
+	if (write(fd, &one, sizeof(one)) < 0)
+		return;
+}
+
+static void *poller(void *arg)
+{
+	static struct model model;
+	struct vmk_client *client = NULL;
+	(void)arg;
+	for (;;) {
+		struct error err;
+		u64 count;
+		struct pollfd p = {.fd = poke_fd, .events = POLLIN};
+		int ret = client ? 0 : session_connect(&client, &err);
+		if (ret) {
+			model.connected = false;
+			model.n_machines = 0;
+			str_copy(model.trouble, sizeof(model.trouble), err.text);
+		} else if (model_poll(&model, client)) {
+			/* Made anew next time: the daemon may have been restarted. */
+			vmk_disconnect(client);
+			client = NULL;
+		}
+		pthread_mutex_lock(&lock);
+		model_copy(&latest, &model);
+		latest_new = true;
+		pthread_mutex_unlock(&lock);
+		wake(wake_fd);
+		if (poll(&p, 1, POLL_MS) > 0 && read(poke_fd, &count, sizeof(count)) < 0)
+			return NULL;
+	}
+}
+
+static int job_attach(struct vmk_client *client, struct job *job)
+{
+	int fd, ret = vmk_call(client, "vm.attach", json_pack("{s:s}", "vm", job->machine), NULL, &fd, &job->err);
+	if (!ret && fd < 0)
+		ret = fail(&job->err, -EPROTO, "the host gave no connection to machine %s", job->machine);
+	return ret ? ret : viewer_open(fd, &job->viewer, &job->err);
+}
+
+static int job_call(struct vmk_client *client, struct job *job)
+{
+	static const char *const methods[] = {"vm.start", "vm.stop", "vm.stop", "vm.reset"};
+	json_t *params = json_pack("{s:s}", "vm", job->machine), *result;
+	if (job->what == ACTION_STOP_HARD)
+		json_object_set_new(params, "mode", json_string("hard"));
+	int ret = vmk_call(client, methods[job->what], params, &result, NULL, &job->err);
+	if (ret)
+		return ret;
+	const char *message = json_string_value(json_object_get(result, "message"));
+	str_copy(job->message, sizeof(job->message), message ? message : "");
+	json_decref(result);
+	return 0;
+}
+
+static void *worker(void *arg)
+{
+	struct vmk_client *client = NULL;
+	(void)arg;
+	pthread_mutex_lock(&lock);
+	struct job job = the_job;
+	pthread_mutex_unlock(&lock);
+	job.ret = 0;
+	if (job.door >= 0)
+		client = vmk_client_from_fd(dup(job.door));
+	else
+		job.ret = vmk_connect(&client, &job.err);
+	if (!job.ret)
+		job.ret = job.what == ACTION_ATTACH ? job_attach(client, &job) : job_call(client, &job);
+	vmk_disconnect(client);
+	pthread_mutex_lock(&lock);
+	the_job = job;
+	job_done = true;
+	pthread_mutex_unlock(&lock);
+	wake(poke_fd);
+	wake(wake_fd);
+	return NULL;
+}
+
+static void thread_start(void *(*run)(void *))
+{
+	pthread_t thread;
+	sigset_t all, before;
+	/* Signals are the main thread's: they have to end its poll(). */
+	sigfillset(&all);
+	pthread_sigmask(SIG_SETMASK, &all, &before);
+	if (pthread_create(&thread, NULL, run, NULL))
+		fatal("cannot start a thread");
+	pthread_detach(thread);
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+int worker_start(void)
+{
+	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0 || poke_fd < 0)
+		fatal("cannot make an eventfd: %m");
+	thread_start(poller);
+	return wake_fd;
+}
+
+void worker_poll_now(void)
+{
+	wake(poke_fd);
+}
+
+bool worker_model(struct model *m)
+{
+	u64 count;
+	if (read(wake_fd, &count, sizeof(count)) < 0 && errno != EAGAIN)
+		return false;
+	pthread_mutex_lock(&lock);
+	bool is_new = latest_new;
+	if (is_new)
+		model_copy(m, &latest);
+	latest_new = false;
+	pthread_mutex_unlock(&lock);
+	return is_new;
+}
+
+void worker_run(const struct job *job)
+{
+	pthread_mutex_lock(&lock);
+	the_job = *job;
+	job_done = false;
+	pthread_mutex_unlock(&lock);
+	thread_start(worker);
+}
+
+bool worker_finished(struct job *job)
+{
+	pthread_mutex_lock(&lock);
+	bool done = job_done;
+	if (done)
+		*job = the_job;
+	job_done = false;
+	pthread_mutex_unlock(&lock);
+	return done;
+}
