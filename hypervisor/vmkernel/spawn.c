@@ -230,7 +230,7 @@ NORETURN static void execute(struct launch *l, int log_fd, int report)
 int spawn_run(void *arg, int report, json_t **result, struct error *err)
 {
 	struct launch l = {.s = arg};
-	int log_fd;
+	int log_fd = -1;
 	(void)result;
 	setsid(); /* a signal from the daemon's terminal is not for the machine */
 	add_word(&l, xasprintf("vmk-vmx [%s]", l.s->name));
