@@ -1,0 +1,1206 @@
+// uses: api pam lib -ljansson -lcrypt -lpam
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * The real daemon on a private root, called through libvmk, with a stand-in for vmk-vmx: this program itself, which acts as one
+ * when it is executed under that name. What the stand-in does depends on the machine's name (see stand_in()).
+ * As root there are two users and the matrix of rights; every other test runs as whoever runs the tests.
+ */
+#include <criterion/criterion.h>
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/api.h"
+#include "api/client.h"
+#include "lib/sock.h"
+#include "lib/util.h"
+
+/* ---- the stand-in for vmk-vmx ---- */
+
+static const char *option(char **argv, const char *name)
+{
+	for (char **a = argv; *a; a++)
+		if (strcmp(*a, name) == 0 && a[1])
+			return a[1];
+	return "-1";
+}
+
+static void say(int fd, const char *text, int passed)
+{
+	(void)sock_send(fd, text, strlen(text), &passed, passed >= 0);
+}
+
+/* One packet; false when the machine is to end. */
+static bool stand_in_answer(int client, const char *name, const char *packet, int *answered)
+{
+	char text[400];
+	bool hang = strstr(name, "hang") && *answered;
+	++*answered;
+	if (strstr(name, "mute") || hang)
+		return true;
+	if (strstr(packet, "\"status\"")) {
+		snprintf(text, sizeof(text),
+			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"mks_pid\":0,\"uptime_ns\":5000000000}");
+		say(client, text, -1);
+	} else if (strstr(packet, "\"stop\"")) {
+		if (strstr(name, "stubborn")) {
+			say(client, "{\"ok\":false,\"errno\":95,\"error\":\"the guest does not listen\"}", -1);
+			return true;
+		}
+		say(client, "{\"ok\":true}", -1);
+		say(client, "{\"event\":\"poweroff\",\"text\":\"bye\"}", -1);
+		return false;
+	} else if (strstr(packet, "\"reset\"")) {
+		say(client, "{\"event\":\"reset\",\"text\":\"\"}", -1);
+		say(client, "{\"ok\":true}", -1);
+	} else if (strstr(packet, "\"attach\"")) {
+		int fd = memfd_create("screen", MFD_CLOEXEC);
+		dprintf(fd, "%s", strstr(packet, "true") ? "look" : "touch");
+		say(client, "{\"ok\":true}", fd);
+		close(fd);
+	} else {
+		say(client, "nonsense", -1);
+	}
+	return true;
+}
+
+NORETURN static void stand_in(char **argv)
+{
+	int log = atoi(option(argv, "--log-fd")), control = atoi(option(argv, "--control-fd")), answered = 0;
+	const char *name = option(argv, "--name");
+	char config[4096] = "";
+	if (argv[1] && strcmp(argv[1], "--engines") == 0) {
+		puts("{\"engine\":\"fake\",\"passed_over\":[\"kvm: no such thing\"]}");
+		exit(0);
+	}
+	if (pread(atoi(option(argv, "--config-fd")), config, sizeof(config) - 1, 0) < 0)
+		_exit(9);
+	dprintf(log, "uid %d gid %d groups %d\n", (int)getuid(), (int)getgid(), getgroups(0, NULL));
+	for (char **a = argv; *a; a++)
+		dprintf(log, "%s ", *a);
+	for (char **a = argv; *a; a++) {
+		char link[40], path[400] = "";
+		if (strcmp(*a, "--file") != 0)
+			continue;
+		int fd = atoi(strchr(a[1], '=') + 1);
+		snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+		if (readlink(link, path, sizeof(path) - 1) > 0)
+			dprintf(log, "\nfile %s -> %s %s", a[1], path, (fcntl(fd, F_GETFL) & O_ACCMODE) == O_RDONLY ? "ro" : "rw");
+	}
+	dprintf(log, "\n");
+	if (strstr(name, "burn")) {
+		dprintf(log, "x vmk-vmx error: the disk is on fire\n");
+		_exit(3);
+	}
+	struct pollfd p[17] = {{.fd = control, .events = POLLIN}};
+	nfds_t n = 1;
+	for (;;) {
+		poll(p, n, -1);
+		if (p[0].revents && n < ARRAY_SIZE(p))
+			p[n++] = (struct pollfd){.fd = accept(control, NULL, NULL), .events = POLLIN};
+		for (nfds_t k = 1; k < n; k++) {
+			char packet[1000];
+			if (!p[k].revents)
+				continue;
+			ssize_t len = recv(p[k].fd, packet, sizeof(packet) - 1, 0);
+			if (len <= 0) {
+				close(p[k].fd);
+				p[k--] = p[--n];
+				continue;
+			}
+			packet[len] = 0;
+			if (!stand_in_answer(p[k].fd, name, packet, &answered))
+				_exit(0);
+		}
+	}
+}
+
+__attribute__((constructor)) static void maybe_stand_in(int argc, char **argv)
+{
+	(void)argc;
+	if (strncmp(argv[0], "vmk-vmx", 7) == 0)
+		stand_in(argv);
+}
+
+/* ---- the host under test ---- */
+
+static char base[64]; /* holds bin/ and root/ */
+static pid_t daemon_pid;
+static struct vmk_client *client;
+static struct error err;
+
+static void copy_file(const char *from, const char *to)
+{
+	char buf[65536];
+	int in = open(from, O_RDONLY), out = open(to, O_WRONLY | O_CREAT | O_EXCL, 0755);
+	cr_assert(in >= 0 && out >= 0, "%s -> %s: %s", from, to, strerror(errno));
+	for (ssize_t n; (n = read(in, buf, sizeof(buf))) > 0;)
+		cr_assert_eq(write_full(out, buf, (size_t)n), 0);
+	close(in);
+	close(out);
+}
+
+static char *here(const char *name)
+{
+	static char path[8][200];
+	static unsigned k;
+	char *p = path[k++ % 8];
+	snprintf(p, sizeof(path[0]), "%s/%s", base, name);
+	return p;
+}
+
+static bool machine_processes(int sig)
+{
+	bool any = false;
+	char folder[200];
+	struct dirent *e;
+	snprintf(folder, sizeof(folder), "%s/root/run/vmk/worlds", base);
+	DIR *d = opendir(folder);
+	while (d && (e = readdir(d))) {
+		json_t *o = strstr(e->d_name, ".json") ? json_load_file(here(xasprintf("root/run/vmk/worlds/%s", e->d_name)), 0, NULL)
+						       : NULL;
+		pid_t pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
+		json_decref(o);
+		any |= pid > 1 && kill(pid, sig) == 0;
+	}
+	if (d)
+		closedir(d);
+	return any;
+}
+
+/* Starts the daemon as `uid` and waits until it answers. Returns its exit status when it ends first, else 0. */
+static int daemon_start(uid_t uid)
+{
+	int ready[2];
+	char byte;
+	cr_assert_eq(pipe2(ready, O_CLOEXEC), 0);
+	daemon_pid = fork();
+	if (daemon_pid == 0) {
+		prctl(PR_SET_PDEATHSIG, SIGKILL);
+		if (uid != geteuid() && (setgroups(0, NULL) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid)))
+			_exit(99);
+		dup2(ready[1], 9);
+		int out = open(here("output"), O_WRONLY | O_CREAT | O_APPEND, 0644);
+		if (out >= 0)
+			dup2(out, 2);
+		execl(here("bin/vmkernel"), "vmkernel", "--root", here("root"), "--ready-fd", "9", (char *)NULL);
+		_exit(98);
+	}
+	close(ready[1]);
+	struct pollfd p = {.fd = ready[0], .events = POLLIN};
+	cr_assert_eq(poll(&p, 1, 20000), 1, "the daemon does not start");
+	ssize_t n = read(ready[0], &byte, 1);
+	close(ready[0]);
+	if (n == 1)
+		return 0;
+	int status;
+	cr_assert_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+	daemon_pid = 0;
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+static void daemon_end(int sig)
+{
+	int status;
+	if (!daemon_pid)
+		return;
+	kill(daemon_pid, sig);
+	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+	if (sig == SIGTERM)
+		cr_expect_eq(status, 0, "the daemon ends with %x", status);
+	daemon_pid = 0;
+}
+
+static void host_make(uid_t uid)
+{
+	char self[400], text[200];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	cr_assert_gt(n, 0);
+	self[n] = 0;
+	strcpy(base, "/tmp/vmk-kernel-XXXXXX");
+	cr_assert(mkdtemp(base));
+	cr_assert_eq(chmod(base, 0755), 0);
+	cr_assert_eq(mkdir(here("bin"), 0755), 0);
+	cr_assert_eq(mkdir(here("root"), 0755), 0);
+	copy_file(self, here("bin/vmk-vmx"));
+	*strrchr(self, '/') = 0;
+	char *vmkernel = xasprintf("%s/../bin/vmkernel", self);
+	copy_file(vmkernel, here("bin/vmkernel"));
+	free(vmkernel);
+	cr_assert_eq(make_dirs(here("root/etc/vmk"), 0755, &err), 0);
+	/* Away from the consoles of hosts in earnest, and from other tests. */
+	int port = 20000 + getpid() % 400 * 100;
+	snprintf(text, sizeof(text), "console.firstPort = \"%d\"\nconsole.lastPort = \"%d\"\n", port, port + 99);
+	cr_assert_eq(replace_file(here("root/etc/vmk/vmkernel.conf"), text, strlen(text), 0644, &err), 0);
+	char *command = xasprintf("chown -R %d:%d %s", (int)uid, (int)uid, base);
+	if (uid != geteuid())
+		cr_assert_eq(system(command), 0);
+	free(command);
+	set_root(here("root"));
+	cr_assert_eq(daemon_start(uid), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+}
+
+static void host_up(void)
+{
+	host_make(geteuid());
+}
+
+static void host_down(void)
+{
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	machine_processes(SIGKILL);
+	char *command = xasprintf("chmod -R u+rwX %s; rm -rf %s", base, base);
+	cr_expect_eq(system(command), 0);
+	free(command);
+}
+
+TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 60);
+
+static json_t *call(const char *method, json_t *params)
+{
+	json_t *result = NULL;
+	int ret = vmk_call(client, method, params, &result, NULL, &err);
+	cr_assert_eq(ret, 0, "%s: %s", method, err.text);
+	return result;
+}
+
+static void call_drop(const char *method, json_t *params)
+{
+	json_decref(call(method, params));
+}
+
+/* The call must fail with this number and these words. */
+static void call_fails(const char *method, json_t *params, int code, const char *words)
+{
+	json_t *result = NULL;
+	int ret = vmk_call(client, method, params, &result, NULL, &err);
+	cr_expect_eq(ret, code, "%s: %d %s", method, ret, ret ? err.text : "worked");
+	if (ret)
+		cr_expect_not_null(strstr(err.text, words), "%s: %s", method, err.text);
+	json_decref(result);
+}
+
+#define P(...) json_pack("{" __VA_ARGS__)
+#define VM(name) json_pack("{s:s}", "vm", name)
+
+static void create(const char *name)
+{
+	call_drop("vm.create", json_pack("{s:s}", "name", name));
+}
+
+/* A field of vm.show; caller owns it. */
+static json_t *show(const char *name, const char *field)
+{
+	json_t *o = call("vm.show", VM(name)), *value = json_incref(json_object_get(o, field));
+	json_decref(o);
+	return value;
+}
+
+static bool state_is(const char *name, const char *state)
+{
+	json_t *s = show(name, "state");
+	bool same = strcmp(json_string_value(s), state) == 0;
+	json_decref(s);
+	return same;
+}
+
+/* Waits up to `seconds` for a state; the daemon learns of deaths a moment later. */
+static void wait_state(const char *name, const char *state, int seconds)
+{
+	for (int k = 0; k < seconds * 50 && !state_is(name, state); k++)
+		usleep(20000);
+	cr_assert(state_is(name, state), "%s does not become %s", name, state);
+}
+
+static char *machine_path(const char *name, const char *file)
+{
+	json_t *path = show(name, "path");
+	char *copy = xstrdup(json_string_value(path));
+	*strrchr(copy, '/') = 0;
+	char *result = xasprintf("%s/%s", copy, file);
+	free(copy);
+	json_decref(path);
+	return result;
+}
+
+static char *file_text(const char *path)
+{
+	char *text;
+	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
+	return text;
+}
+
+static void set(const char *name, const char *key, const char *value)
+{
+	call_drop("vm.set", json_pack("{s:s, s:s, s:s}", "vm", name, "key", key, "value", value));
+}
+
+static bool log_has(const char *words)
+{
+	bool found = false;
+	size_t k;
+	json_t *e, *log = call("log.show", json_pack("{s:i}", "lines", 500));
+	json_array_foreach(log, k, e)
+		found |= strstr(json_string_value(json_object_get(e, "text")), words) != NULL;
+	json_decref(log);
+	return found;
+}
+
+/* ---- tests ---- */
+
+Test(vmkernel, life_of_a_machine)
+{
+	create("web");
+	call_fails("vm.create", json_pack("{s:s}", "name", "web"), -EEXIST, "a virtual machine named web exists already");
+	json_t *list = call("vm.list", NULL), *vm = json_array_get(list, 0);
+	cr_assert_eq(json_array_size(list), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(vm, "name")), "web");
+	cr_expect_str_eq(json_string_value(json_object_get(vm, "state")), "off");
+	cr_expect(json_is_null(json_object_get(vm, "world")));
+	json_decref(list);
+
+	call_fails("vm.stop", VM("web"), -EALREADY, "web is powered off already");
+	call_fails("vm.reset", VM("web"), -ENOTCONN, "web is powered off");
+	json_t *started = call("vm.start", VM("web"));
+	cr_expect_eq(json_integer_value(json_object_get(started, "world")), 100);
+	json_decref(started);
+	call_fails("vm.start", VM("web"), -EALREADY, "web is powered on already");
+	call_fails("vm.delete", VM("web"), -EBUSY, "web is powered on");
+	call_fails("vm.unregister", VM("web"), -EBUSY, "web is powered on");
+	vm = call("vm.show", VM("web"));
+	cr_expect_str_eq(json_string_value(json_object_get(vm, "engine")), "fake");
+	cr_expect_eq(json_integer_value(json_object_get(vm, "viewers")), 3);
+	cr_expect_geq(json_integer_value(json_object_get(vm, "uptime")), 5);
+	cr_expect(str_starts(json_string_value(json_object_get(vm, "console")), "127.0.0.1:"));
+	json_decref(vm);
+	call_drop("vm.reset", VM("web"));
+	cr_expect(log_has("web: reset"));
+
+	int fd;
+	char text[16] = "";
+	cr_assert_eq(vmk_call(client, "vm.attach", VM("web"), NULL, &fd, &err), 0, "%s", err.text);
+	cr_assert_geq(fd, 0);
+	cr_expect_eq(pread(fd, text, sizeof(text) - 1, 0), 5);
+	cr_expect_str_eq(text, "touch");
+	close(fd);
+
+	json_t *worlds = call("world.list", NULL);
+	cr_assert_eq(json_array_size(worlds), 2);
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(worlds, 1), "command")), "vmk-vmx [web]");
+	json_decref(worlds);
+
+	call_drop("vm.stop", VM("web"));
+	cr_expect(state_is("web", "off"));
+	/* A world's number is not given again. */
+	started = call("vm.start", VM("web"));
+	cr_expect_eq(json_integer_value(json_object_get(started, "world")), 101);
+	json_decref(started);
+	call_drop("vm.stop", json_pack("{s:s, s:s}", "vm", "web", "mode", "hard"));
+
+	char *path = machine_path("web", "web.vmx");
+	call_drop("vm.delete", VM("web"));
+	cr_expect_neq(access(path, F_OK), 0);
+	*strrchr(path, '/') = 0;
+	cr_expect_neq(access(path, F_OK), 0);
+	free(path);
+	call_fails("vm.show", VM("web"), -ENOENT, "no virtual machine named web");
+}
+
+Test(vmkernel, files_are_opened_and_passed)
+{
+	call_drop("vm.create", json_pack("{s:s, s:s}", "name", "web", "size", "2M"));
+	char *disk = machine_path("web", "web.img"), *vmx_log = machine_path("web", "vmx.log"), *serial = machine_path("web", "com2");
+	struct stat st;
+	cr_assert_eq(stat(disk, &st), 0);
+	cr_expect_eq(st.st_size, 2 << 20);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+	set("web", "serial1.present", "TRUE");
+	set("web", "serial1.fileType", "file");
+	set("web", "serial1.fileName", "com2");
+	set("web", "floppy0.fileName", "/does/not/exist"); /* not present: nobody looks */
+	call_drop("vm.start", VM("web"));
+	char *text = file_text(vmx_log);
+	cr_expect_not_null(strstr(text, "vmk-vmx [web] --name web --world 100 --config-fd "), "%s", text);
+	cr_expect_not_null(strstr(text, "file bios.fileName="), "%s", text);
+	cr_expect_not_null(strstr(text, "file vgabios.fileName="));
+	char *line = strstr(text, "file ide0:0.fileName=");
+	cr_assert_not_null(line, "%s", text);
+	cr_expect_not_null(strstr(line, "web.img rw"), "%s", text);
+	cr_expect_null(strstr(text, "ide0:1"));
+	cr_expect_null(strstr(text, "floppy0"));
+	cr_expect_eq(access(serial, F_OK), 0);
+	char ids[80];
+	snprintf(ids, sizeof(ids), "uid %d gid", (int)geteuid());
+	cr_expect(str_starts(text, ids), "%s", text);
+	free(text);
+	call_drop("vm.stop", VM("web"));
+
+	/* The old log is kept once. */
+	set("web", "ide0:0.mode", "independent-nonpersistent");
+	call_drop("vm.start", VM("web"));
+	text = file_text(vmx_log);
+	cr_expect_not_null(strstr(text, "web.img ro"), "%s", text);
+	free(text);
+	char *old = machine_path("web", "vmx-0.log");
+	cr_expect_eq(access(old, F_OK), 0);
+	call_drop("vm.stop", VM("web"));
+
+	/* A disk that is a link to elsewhere, a folder, or missing. */
+	set("web", "ide0:0.mode", "persistent");
+	cr_assert_eq(unlink(disk), 0);
+	call_fails("vm.start", VM("web"), -ENOENT, "ide0:0.fileName: cannot open web.img: No such file");
+	cr_assert_eq(symlink(vmx_log, disk), 0);
+	call_fails("vm.start", VM("web"), -ELOOP, "ide0:0.fileName: cannot open web.img");
+	cr_assert_eq(unlink(disk), 0);
+	cr_assert_eq(mkfifo(disk, 0600), 0);
+	call_fails("vm.start", VM("web"), -EINVAL, "web.img is not a regular file");
+	cr_expect(state_is("web", "off"));
+	cr_expect(log_has("web cannot be powered on: ide0:0.fileName"));
+	free(disk);
+	free(vmx_log);
+	free(serial);
+	free(old);
+}
+
+Test(vmkernel, configuration)
+{
+	create("web");
+	set("web", "memsize", "64");
+	json_t *value = show("web", "memory_mb");
+	cr_expect_eq(json_integer_value(value), 64);
+	json_decref(value);
+	call_fails("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "web", "key", "memsize", "value", "3"), -EINVAL, "multiple of 4");
+	call_fails("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "web", "key", "no.such", "value", "3"), -EINVAL, "unknown key no.such");
+	call_fails("vm.get", json_pack("{s:s,s:s}", "vm", "web", "key", "no.such"), -ENOENT, "unknown key no.such");
+	json_t *rows = call("vm.get", json_pack("{s:s,s:s}", "vm", "web", "key", "numvcpus"));
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(rows, 0), "value")), "1"); /* the default */
+	json_decref(rows);
+
+	/* Renaming, and its limits. */
+	create("db");
+	call_fails("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "db", "key", "displayName", "value", "web"), -EEXIST, "exists already");
+	call_fails("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "db", "key", "displayName", "value", "a/b"), -EINVAL, "not a valid");
+	set("db", "displayName", "my database");
+	cr_expect(state_is("my database", "off"));
+	call_fails("vm.show", VM("db"), -ENOENT, "no virtual machine named db");
+
+	/* Changed by hand: seen at once. A broken file is a sentence naming file and line. */
+	char *path = machine_path("web", "web.vmx");
+	struct stat before, after;
+	cr_assert_eq(stat(path, &before), 0);
+	set("web", "annotation", "x");
+	cr_assert_eq(stat(path, &after), 0);
+	cr_expect_eq(before.st_mode, after.st_mode);
+	cr_expect_eq(before.st_gid, after.st_gid);
+	const char *text = "displayName = \"hand\"\nmemsize = \"7\"\n";
+	cr_assert_eq(replace_file(path, text, strlen(text), 0750, &err), 0);
+	cr_expect(state_is("hand", "off"));
+	call_fails("vm.start", VM("hand"), -EINVAL, "web.vmx:2: memsize = \"7\"");
+	cr_assert_eq(replace_file(path, "garbage\n", 8, 0750, &err), 0);
+	call_fails("vm.start", VM("web"), -EINVAL, "web.vmx:1");
+	cr_assert_eq(unlink(path), 0);
+	call_fails("vm.start", VM("web"), -ENOENT, "cannot be read");
+	call_drop("vm.unregister", VM("web"));
+	free(path);
+
+	static const char *const bad[] = {"", ".x", "-x", " x", "x ", "a/b", "a\"b", "a\nb", "a#b"};
+	for (unsigned k = 0; k < ARRAY_SIZE(bad); k++)
+		call_fails("vm.create", json_pack("{s:s}", "name", bad[k]), -EINVAL, "a machine's name");
+	call_fails("vm.create", json_pack("{s:s,s:s}", "name", "x", "size", "0"), -EINVAL, "size 0: must be");
+	call_fails("vm.create", json_pack("{s:s,s:s}", "name", "x", "size", "9999999999G"), -EINVAL, "must be like 512M");
+	call_fails("vm.create", json_pack("{s:s,s:i}", "name", "x", "memory", 1), -EINVAL, "memsize");
+	call_fails("vm.create", json_pack("{s:s,s:s}", "name", "x", "path", "/nowhere/x.txt"), -EINVAL, ".vmx");
+}
+
+Test(vmkernel, register_and_unregister)
+{
+	char *file = here("root/my.vmx"), *list = here("root/etc/vmk/vm-list");
+	cr_assert_eq(replace_file(file, "displayName = \"mine\"\n", 21, 0700, &err), 0);
+	call_drop("vm.register", P("s:s}", "path", file));
+	call_fails("vm.register", P("s:s}", "path", file), -EEXIST, "registered already");
+	call_fails("vm.register", P("s:s}", "path", here("root/none.vmx")), -ENOENT, "cannot open");
+	call_fails("vm.register", P("s:s}", "path", here("root")), -EINVAL, "not a regular file");
+	/* By another way to the same file; and another file with the same name. */
+	cr_assert_eq(symlink(file, here("root/link.vmx")), 0);
+	call_fails("vm.register", P("s:s}", "path", here("root/link.vmx")), -EEXIST, "registered already");
+	cr_assert_eq(replace_file(here("root/other.vmx"), "displayName = \"mine\"\n", 21, 0700, &err), 0);
+	call_fails("vm.register", P("s:s}", "path", here("root/other.vmx")), -EEXIST, "a virtual machine named mine exists");
+	char *text = file_text(list);
+	cr_expect_not_null(strstr(text, "config \""));
+	cr_expect_not_null(strstr(text, "root/my.vmx\"\n"));
+	cr_expect_null(strstr(text, "other"));
+	free(text);
+	call_drop("vm.unregister", VM("mine"));
+	cr_expect_eq(access(file, F_OK), 0);
+	text = file_text(list);
+	cr_expect_str_eq(text, "");
+	free(text);
+	call_drop("vm.register", P("s:s}", "path", file));
+	cr_expect(state_is("mine", "off"));
+}
+
+Test(vmkernel, a_full_list_disk_loses_nothing)
+{
+	create("one");
+	char *list = here("root/etc/vmk/vm-list"), *before = file_text(list);
+	/* No new file can be made beside vm-list: as with a full disk, the old one stays. */
+	if (geteuid() == 0) {
+		char *command = xasprintf("mount -t tmpfs -o size=4k,nr_inodes=3 none %s 2>/dev/null && echo x > %s/filler && cp /dev/null %s/f2",
+					  here("root/etc/vmk"), here("root/etc/vmk"), here("root/etc/vmk"));
+		bool mounted = system(command) == 0;
+		free(command);
+		if (!mounted)
+			goto out;
+	} else {
+		cr_assert_eq(chmod(here("root/etc/vmk"), 0555), 0);
+	}
+	json_t *result = NULL;
+	int ret = vmk_call(client, "vm.create", json_pack("{s:s}", "name", "two"), &result, NULL, &err);
+	cr_expect_lt(ret, 0);
+	cr_expect_not_null(strstr(err.text, "could not be registered"), "%s", err.text);
+	json_decref(result);
+	if (geteuid() == 0) {
+		char *command = xasprintf("umount %s", here("root/etc/vmk"));
+		cr_expect_eq(system(command), 0);
+		free(command);
+	} else {
+		cr_assert_eq(chmod(here("root/etc/vmk"), 0755), 0);
+	}
+	char *after = file_text(list);
+	cr_expect_str_eq(before, after);
+	free(after);
+	cr_expect(state_is("one", "off"));
+	call_fails("vm.show", VM("two"), -ENOENT, "no virtual machine");
+out:
+	free(before);
+}
+
+Test(vmkernel, a_machine_outlives_the_daemon)
+{
+	create("web");
+	create("gone");
+	call_drop("vm.start", VM("web"));
+	call_drop("vm.start", VM("gone"));
+	json_t *pid = show("web", "pid"), *gone = show("gone", "pid"), *port = show("web", "vnc_port");
+	vmk_disconnect(client);
+	client = NULL;
+	daemon_end(SIGTERM);
+	cr_assert_eq(kill((pid_t)json_integer_value(pid), 0), 0);
+	cr_assert_eq(kill((pid_t)json_integer_value(gone), SIGKILL), 0);
+	usleep(50000);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	cr_expect(state_is("web", "on"));
+	cr_expect(state_is("gone", "off"));
+	/* The second when nobody has collected the dead process yet. */
+	cr_expect(log_has("gone has ended while the VMkernel was away") || log_has("gone: its process has failed"));
+	json_t *now = show("web", "pid"), *port_now = show("web", "vnc_port");
+	cr_expect(json_equal(pid, now));
+	cr_expect(json_equal(port, port_now));
+	call_fails("vm.start", VM("web"), -EALREADY, "powered on already");
+	call_drop("vm.reset", VM("web"));
+
+	/* Once more after a crash of the daemon; its end is still seen. */
+	vmk_disconnect(client);
+	client = NULL;
+	daemon_end(SIGKILL);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	cr_expect(state_is("web", "on"));
+	call_drop("vm.stop", VM("web"));
+	cr_expect(state_is("web", "off"));
+	call_drop("vm.start", VM("gone"));
+	json_t *world = show("gone", "world");
+	cr_expect_eq(json_integer_value(world), 102);
+	json_decref(pid);
+	json_decref(gone);
+	json_decref(now);
+	json_decref(port);
+	json_decref(port_now);
+	json_decref(world);
+}
+
+Test(vmkernel, crashes_are_events)
+{
+	create("web");
+	create("burn");
+	call_drop("vm.start", VM("web"));
+	json_t *pid = show("web", "pid");
+	cr_assert_eq(kill((pid_t)json_integer_value(pid), SIGSEGV), 0);
+	wait_state("web", "off", 5);
+	for (int k = 0; k < 100 && !log_has("web: its process has failed"); k++)
+		usleep(20000);
+	cr_expect(log_has("web: its process has failed: ended by signal 11"));
+	call_drop("vm.start", VM("web"));
+	cr_expect(state_is("web", "on"));
+	call_fails("vm.start", VM("burn"), -EIO, "burn could not be powered on: the disk is on fire");
+	cr_expect(state_is("burn", "off"));
+	cr_expect(log_has("burn: its process has failed: ended with status 3: the disk is on fire"));
+	json_decref(pid);
+}
+
+/* Calls in a child of its own and expects `code`; the child's pid is to be waited for. */
+static pid_t call_apart(const char *method, const char *vm, const char *mode, int code)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct vmk_client *c;
+		json_t *p = VM(vm);
+		if (mode)
+			json_object_set_new(p, "mode", json_string(mode));
+		if (vmk_connect(&c, &err))
+			_exit(2);
+		int ret = vmk_call(c, method, p, NULL, NULL, &err);
+		if (ret != code)
+			fprintf(stderr, "%s %s: %d %s\n", method, vm, ret, ret ? err.text : "");
+		_exit(ret == code ? 0 : 1);
+	}
+	return pid;
+}
+
+static void expect_ok(pid_t pid)
+{
+	int status;
+	cr_expect_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
+}
+
+Test(vmkernel, a_hung_machine_hangs_nobody)
+{
+	create("hang");
+	create("stubborn");
+	create("web");
+	call_drop("vm.start", VM("hang")); /* answers once, then never */
+	call_drop("vm.start", VM("stubborn"));
+	pid_t reset = call_apart("vm.reset", "hang", NULL, -ETIMEDOUT);
+	u64 before = now_monotonic();
+	for (int k = 0; k < 20; k++)
+		call_drop("vm.list", NULL);
+	call_drop("vm.start", VM("web"));
+	call_drop("vm.stop", VM("web"));
+	cr_expect_lt(now_monotonic() - before, 5 * NSEC_PER_SEC);
+	call_fails("vm.stop", json_pack("{s:s,s:s}", "vm", "stubborn", "mode", "soft"), -EOPNOTSUPP, "the guest does not listen");
+	cr_expect(state_is("stubborn", "on"));
+	call_drop("vm.stop", json_pack("{s:s,s:s}", "vm", "stubborn", "mode", "hard"));
+	cr_expect(state_is("stubborn", "off"));
+	wait_state("hang", "stuck", 20);
+	expect_ok(reset);
+	call_drop("vm.stop", json_pack("{s:s,s:s}", "vm", "hang", "mode", "hard"));
+	cr_expect(state_is("hang", "off"));
+	cr_expect(log_has("hang is stuck"));
+}
+
+Test(vmkernel, one_daemon_a_root)
+{
+	pid_t first = daemon_pid;
+	cr_expect_eq(daemon_start(geteuid()), 1);
+	daemon_pid = first;
+	char *text = file_text(here("output")), *expected = xasprintf("a vmkernel (process %d) serves %s already", (int)first, here("root"));
+	cr_expect_not_null(strstr(text, expected), "%s", text);
+	free(text);
+	free(expected);
+	call_drop("vm.list", NULL);
+}
+
+Test(vmkernel, host_and_its_end)
+{
+	for (int k = 0; k < 100 && !log_has("CPU engine: fake"); k++)
+		usleep(20000);
+	json_t *host = call("host.show", NULL);
+	cr_expect_str_eq(json_string_value(json_object_get(host, "engine")), "fake");
+	cr_expect_str_eq(json_string_value(json_object_get(host, "passed")), "kvm: no such thing");
+	cr_expect_eq(json_integer_value(json_object_get(host, "pid")), daemon_pid);
+	cr_expect_gt(json_integer_value(json_object_get(host, "memory_total_mb")), 0);
+	/* Every column of the row is in the answer. */
+	static const char *const objects[] = {"host.show", "session.whoami"};
+	for (unsigned k = 0; k < ARRAY_SIZE(objects); k++) {
+		struct api_column c[API_MAX_COLUMNS];
+		unsigned n = api_columns(api_find(objects[k]), c);
+		json_t *o = call(objects[k], NULL);
+		for (unsigned j = 0; j < n; j++)
+			cr_expect_not_null(json_object_get(o, c[j].field), "%s: %s", objects[k], c[j].field);
+		json_decref(o);
+	}
+	json_decref(host);
+	json_t *methods = call("api.describe", NULL);
+	cr_expect_eq(json_array_size(methods), api_method_count);
+	json_decref(methods);
+
+	create("web");
+	set("web", "autostart", "true");
+	call_drop("vm.start", VM("web"));
+	json_t *pid = show("web", "pid");
+	int status;
+	call_drop("host.stop", P("s:s}", "machines", "keep"));
+	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+	cr_expect_eq(status, 0);
+	cr_expect_eq(kill((pid_t)json_integer_value(pid), 0), 0);
+	vmk_disconnect(client);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	cr_expect(state_is("web", "on"));
+	call_drop("host.stop", P("s:s}", "machines", "stop"));
+	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+	cr_expect_eq(status, 0);
+	vmk_disconnect(client);
+	/* The host comes up anew: what is to start with it, does. */
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	wait_state("web", "on", 5);
+	call_drop("vm.stop", VM("web"));
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	cr_expect(state_is("web", "off")); /* but not because the daemon does */
+	json_decref(pid);
+}
+
+Test(vmkernel, users)
+{
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
+	call_fails("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "x"), -EEXIST, "there is a user named demo already");
+	call_fails("user.add", json_pack("{s:s,s:s}", "name", "D", "password", "x"), -EINVAL, "a user's name");
+	call_fails("user.add", json_pack("{s:s,s:s}", "name", "d", "password", ""), -EINVAL, "the password is empty");
+	call_drop("user.passwd", json_pack("{s:s,s:s}", "user", "demo", "password", "ganz anders"));
+	call_fails("user.passwd", json_pack("{s:s,s:s}", "user", "nobody-there", "password", "x"), -ENOENT, "no user named nobody-there");
+	json_t *list = call("user.list", NULL);
+	cr_expect_eq(json_array_size(list), 1);
+	cr_expect_eq(json_integer_value(json_object_get(json_array_get(list, 0), "uid")), 10000);
+	json_decref(list);
+	char *log = file_text(here("root/var/log/vmk/vmkernel.log"));
+	cr_expect_null(strstr(log, "ganz"));
+	cr_expect_not_null(strstr(log, "user demo: added"));
+	free(log);
+	if (geteuid() == 0) {
+		call_drop("vm.create", json_pack("{s:s,s:s}", "name", "hers", "owner", "demo"));
+		call_fails("user.delete", P("s:s}", "user", "demo"), -EBUSY, "user demo owns the virtual machine hers");
+		call_drop("vm.delete", VM("hers"));
+	}
+	call_drop("user.delete", P("s:s}", "user", "demo"));
+	call_fails("user.delete", P("s:s}", "user", "demo"), -ENOENT, "no user named demo");
+}
+
+/* ---- hostile clients ---- */
+
+static int raw_connect(void)
+{
+	char *path = root_path("run/vmk/door.sock");
+	int fd = sock_connect(path, SOCK_STREAM, &err);
+	cr_assert_geq(fd, 0, "%s", err.text);
+	free(path);
+	struct timeval limit = {.tv_sec = 10};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+/* Sends bytes, reads one line back, checks the error code in it. */
+static void raw_expect(int fd, const char *bytes, size_t len, int code)
+{
+	char line[1000], expected[40];
+	size_t n = 0;
+	cr_assert_eq(write_full(fd, bytes, len), 0);
+	while (n < sizeof(line) - 1 && recv(fd, line + n, 1, 0) == 1 && line[n] != '\n')
+		n++;
+	line[n] = 0;
+	snprintf(expected, sizeof(expected), "\"code\":%d", code);
+	cr_expect_not_null(strstr(line, expected), "%.60s -> %s", bytes, line);
+}
+
+Test(vmkernel, hostile_lines)
+{
+	static const struct {
+		const char *line;
+		int code;
+	} cases[] = {
+		{"nonsense\n", RPC_PARSE_ERROR},
+		{"\xff\xfe\n", RPC_PARSE_ERROR},
+		{"[]\n", RPC_INVALID_REQUEST},
+		{"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.list\"}]\n", RPC_INVALID_REQUEST},
+		{"{}\n", RPC_INVALID_REQUEST},
+		{"{\"jsonrpc\":\"2.0\",\"method\":\"vm.list\"}\n", RPC_INVALID_REQUEST},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.explode\"}\n", RPC_METHOD_NOT_FOUND},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.list\",\"params\":[1]}\n", RPC_INVALID_PARAMS},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.start\",\"params\":{\"vm\":[]}}\n", RPC_INVALID_PARAMS},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.start\",\"params\":{\"vm\":\"../../x\"}}\n", RPC_FAILED},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.start\",\"params\":{\"vm\":\"%s%n\"}}\n", RPC_FAILED},
+	};
+	int fd = raw_connect();
+	for (unsigned k = 0; k < ARRAY_SIZE(cases); k++)
+		raw_expect(fd, cases[k].line, strlen(cases[k].line), cases[k].code);
+	raw_expect(fd, "{\"a\":\"\0\"}\n", 10, RPC_PARSE_ERROR);
+	char deep[5001];
+	memset(deep, '[', 5000);
+	deep[5000] = '\n';
+	raw_expect(fd, deep, 5001, RPC_PARSE_ERROR);
+
+	/* 10 MB without an end; afterwards the connection still works. */
+	char *big = malloc(10 << 20);
+	memset(big, 'x', 10 << 20);
+	cr_assert_eq(write_full(fd, big, 10 << 20), 0);
+	raw_expect(fd, "\n", 1, RPC_PARSE_ERROR);
+	raw_expect(fd, "{}\n", 3, RPC_INVALID_REQUEST);
+	/* Several requests in one write are answered in order. */
+	const char *three = "{}\n\n[]\nx\n";
+	raw_expect(fd, three, strlen(three), RPC_INVALID_REQUEST);
+	raw_expect(fd, "", 0, RPC_INVALID_REQUEST);
+	raw_expect(fd, "", 0, RPC_PARSE_ERROR);
+	close(fd);
+	free(big);
+	call_drop("vm.list", NULL);
+}
+
+static u64 daemon_kb(void)
+{
+	char path[40], line[200];
+	unsigned long long kb = 0;
+	snprintf(path, sizeof(path), "/proc/%d/status", (int)daemon_pid);
+	FILE *f = fopen(path, "r");
+	cr_assert(f);
+	while (fgets(line, sizeof(line), f))
+		if (sscanf(line, "VmRSS: %llu", &kb) == 1)
+			break;
+	fclose(f);
+	return kb;
+}
+
+Test(vmkernel, silent_and_deaf_clients)
+{
+	enum { SILENT = 200, DEAF = 20 };
+	int silent[SILENT], deaf[DEAF];
+	create("web");
+	for (int k = 0; k < SILENT; k++) {
+		silent[k] = raw_connect();
+		if (k % 2)
+			cr_assert_eq(write_full(silent[k], "{\"json", 6), 0);
+	}
+	u64 before = daemon_kb();
+	for (int k = 0; k < DEAF; k++) {
+		const char *request = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"api.describe\"}\n";
+		deaf[k] = raw_connect();
+		fcntl(deaf[k], F_SETFL, O_NONBLOCK);
+		/* Asks until nothing more goes in, and never reads. */
+		for (int n = 0; n < 20000 && write_full(deaf[k], request, strlen(request)) == 0; n++)
+			;
+	}
+	u64 start = now_monotonic();
+	for (int k = 0; k < 20; k++)
+		call_drop("vm.list", NULL);
+	cr_expect_lt(now_monotonic() - start, 5 * NSEC_PER_SEC);
+	cr_expect_lt(daemon_kb() - before, 60000, "%llu kB more", (unsigned long long)(daemon_kb() - before));
+	for (int k = 0; k < SILENT; k++)
+		close(silent[k]);
+	for (int k = 0; k < DEAF; k++)
+		close(deaf[k]);
+	call_drop("vm.start", VM("web"));
+	/* A caller who leaves while his request is in work. */
+	int fd = raw_connect();
+	const char *stop = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.stop\",\"params\":{\"vm\":\"web\"}}\n";
+	cr_assert_eq(write_full(fd, stop, strlen(stop)), 0);
+	close(fd);
+	wait_state("web", "off", 10);
+}
+
+Test(vmkernel, restricted_session)
+{
+	create("web");
+	call_drop("session.restrict", NULL);
+	call_fails("vm.start", VM("web"), -EPERM, "this connection may only look");
+	call_fails("vm.create", P("s:s}", "name", "x"), -EPERM, "this connection may only look");
+	call_fails("vm.attach", json_pack("{s:s,s:b}", "vm", "web", "view_only", 1), -EPERM, "log in");
+	call_fails("host.stop", NULL, -EPERM, "only look");
+	call_fails("user.passwd", P("s:s}", "password", "x"), -EPERM, "only look");
+	json_t *list = call("vm.list", NULL);
+	cr_expect_eq(json_array_size(list), 1);
+	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(list, 0), "rights")), "r--");
+	json_decref(list);
+	cr_expect(log_has("web is created"));
+	json_t *me = call("session.whoami", NULL);
+	cr_expect(json_is_true(json_object_get(me, "restricted")));
+	cr_expect(json_is_false(json_object_get(me, "admin")));
+	json_decref(me);
+	/* Other connections keep what they have. */
+	struct vmk_client *other;
+	cr_assert_eq(vmk_connect(&other, &err), 0);
+	cr_expect_eq(vmk_call(other, "vm.start", VM("web"), NULL, NULL, &err), 0, "%s", err.text);
+	vmk_disconnect(other);
+}
+
+/* ---- users and rights; needs root ---- */
+
+enum { ALICE = 10000, BOB = 10001, TEAM = 4711 };
+
+/* Runs fn as another user with his own connection. */
+static void as_user(uid_t uid, gid_t extra, void (*fn)(void))
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (setgroups(extra ? 1 : 0, &extra) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
+			_exit(3);
+		if (vmk_connect(&client, &err))
+			_exit(4);
+		fn();
+		_exit(0);
+	}
+	int status;
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0, "as user %d: status %x", (int)uid, status);
+}
+
+#define CHECK(cond)                                                               \
+	do {                                                                      \
+		if (!(cond)) {                                                    \
+			fprintf(stderr, "line %d: %s: %s\n", __LINE__, #cond, err.text); \
+			_exit(1);                                                 \
+		}                                                                 \
+	} while (0)
+
+static int try(const char *method, json_t *params)
+{
+	err.text[0] = 0;
+	return vmk_call(client, method, params, NULL, NULL, &err);
+}
+
+static unsigned listed(void)
+{
+	json_t *list = NULL;
+	CHECK(vmk_call(client, "vm.list", NULL, &list, NULL, &err) == 0);
+	unsigned n = (unsigned)json_array_size(list);
+	json_decref(list);
+	return n;
+}
+
+static void alice_creates(void)
+{
+	CHECK(try("vm.create", P("s:s}", "name", "alices")) == 0);
+	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "x", "owner", "bob")) == -EPERM);
+	CHECK(try("vm.start", VM("alices")) == 0);
+	CHECK(try("vm.start", VM("roots")) == -ENOENT);
+	CHECK(try("host.stop", NULL) == -EPERM);
+	CHECK(try("user.add", json_pack("{s:s,s:s}", "name", "eve", "password", "x")) == -EPERM);
+	CHECK(try("user.passwd", json_pack("{s:s,s:s}", "user", "bob", "password", "x")) == -EPERM);
+	CHECK(try("user.passwd", json_pack("{s:s}", "password", "mine")) == 0);
+	CHECK(listed() == 1);
+}
+
+static void bob_has_nothing(void)
+{
+	CHECK(listed() == 0);
+	CHECK(try("vm.show", VM("alices")) == -ENOENT);
+	CHECK(strcmp(err.text, "no virtual machine named alices") == 0);
+	json_t *log = NULL;
+	CHECK(vmk_call(client, "log.show", json_pack("{s:i}", "lines", 500), &log, NULL, &err) == 0);
+	char *text = json_dumps(log, 0);
+	CHECK(!strstr(text, "alices"));
+	CHECK(!strstr(text, "user bob"));
+	CHECK(strstr(text, "VMkernel"));
+	/* Giving up rights gives none. */
+	CHECK(try("session.restrict", NULL) == 0);
+	CHECK(listed() == 0);
+	CHECK(try("vm.show", VM("alices")) == -ENOENT);
+}
+
+static void bob_views(void)
+{
+	CHECK(listed() == 1);
+	CHECK(try("vm.show", VM("alices")) == 0);
+	CHECK(try("vm.attach", json_pack("{s:s,s:b}", "vm", "alices", "view_only", 1)) == 0);
+	CHECK(try("vm.attach", VM("alices")) == -EPERM);
+	CHECK(try("vm.stop", VM("alices")) == -EPERM);
+	CHECK(strstr(err.text, "you may not operate alices"));
+	CHECK(try("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "alices", "key", "memsize", "value", "64")) == -EPERM);
+	CHECK(try("vm.unregister", VM("alices")) == -EPERM);
+	CHECK(try("vm.delete", VM("alices")) == -EPERM);
+}
+
+static void bob_operates(void)
+{
+	CHECK(try("vm.reset", VM("alices")) == 0);
+	CHECK(try("vm.attach", VM("alices")) == 0);
+	CHECK(try("vm.stop", VM("alices")) == 0);
+	CHECK(try("vm.start", VM("alices")) == 0);
+	CHECK(try("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "alices", "key", "memsize", "value", "64")) == -EPERM);
+	CHECK(try("vm.delete", VM("alices")) == -EPERM);
+}
+
+static void bob_configures(void)
+{
+	CHECK(try("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "alices", "key", "memsize", "value", "64")) == 0);
+	CHECK(try("vm.stop", VM("alices")) == -EPERM);
+	CHECK(try("vm.unregister", VM("alices")) == -EPERM);
+}
+
+static void bob_deletes(void)
+{
+	CHECK(try("vm.stop", VM("alices")) == 0);
+	/* Rights on the .vmx file are not rights on its folder. */
+	CHECK(try("vm.delete", VM("alices")) == -EACCES);
+	CHECK(try("vm.unregister", VM("alices")) == 0);
+}
+
+static void bob_cannot_register(void)
+{
+	char *path = root_path("vmfs/volumes/local/alice/alices/alices.vmx");
+	CHECK(try("vm.register", P("s:s}", "path", path)) == -EACCES);
+	/* A path through another's folder is walked as the caller. */
+	CHECK(try("vm.create", P("s:s, s:s}", "name", "bobs", "path", path)) == -EACCES ||
+	      err.code == -EEXIST);
+	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "bobs", "path", "/etc/bobs/bobs.vmx")) == -EACCES);
+}
+
+Test(vmkernel, rights_are_the_mode_of_the_file)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "alice", "password", "a"));
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "bob", "password", "b"));
+	create("roots");
+	as_user(ALICE, 0, alice_creates);
+	char *path = machine_path("alices", "alices.vmx"), *log = machine_path("alices", "vmx.log"), *text = file_text(log);
+	cr_expect(str_starts(text, "uid 10000 gid 10000 groups 0\n"), "%s", text);
+	free(text);
+	struct stat st;
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_uid, ALICE);
+	cr_expect_eq(st.st_mode & 0777, 0750);
+
+	as_user(BOB, 0, bob_has_nothing);
+	cr_assert_eq(chmod(path, 0751), 0); /* x without r */
+	as_user(BOB, 0, bob_has_nothing);
+	cr_assert_eq(chmod(path, 0754), 0);
+	as_user(BOB, 0, bob_views);
+	cr_assert_eq(chmod(path, 0755), 0);
+	as_user(BOB, 0, bob_operates);
+	cr_assert_eq(chmod(path, 0756), 0);
+	as_user(BOB, 0, bob_configures);
+	cr_assert_eq(stat(path, &st), 0); /* configured by bob, still alice's */
+	cr_expect_eq(st.st_uid, ALICE);
+	cr_expect_eq(st.st_mode & 0777, 0756);
+
+	/* By group, also a supplementary one; and the group's class hides that of the others. */
+	cr_assert_eq(chown(path, ALICE, TEAM), 0);
+	cr_assert_eq(chmod(path, 0707), 0);
+	as_user(BOB, TEAM, bob_has_nothing);
+	cr_assert_eq(chmod(path, 0740), 0);
+	as_user(BOB, TEAM, bob_views);
+	as_user(BOB, 0, bob_has_nothing);
+	cr_assert_eq(chmod(path, 0750), 0);
+	as_user(BOB, TEAM, bob_operates);
+	set("alices", "memsize", "32");
+	cr_assert_eq(stat(path, &st), 0); /* the file is new, and alice is not in the team: it gets no rights it did not have */
+	cr_expect(st.st_gid == TEAM || (st.st_mode & 070) == 0, "gid %d mode %o", (int)st.st_gid, st.st_mode);
+	cr_assert_eq(chmod(path, 0757), 0);
+	as_user(BOB, 0, bob_deletes);
+	as_user(BOB, 0, bob_cannot_register);
+	free(path);
+	free(log);
+}
+
+static void alice_starts(void)
+{
+	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "deep", "size", "1M")) == 0);
+	CHECK(try("vm.start", VM("deep")) == 0);
+	CHECK(try("vm.stop", VM("deep")) == 0);
+	CHECK(try("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "deep", "key", "ide0:0.fileName", "value", "/etc/shadow")) == 0);
+	CHECK(try("vm.start", VM("deep")) == -EACCES);
+	CHECK(strstr(err.text, "/etc/shadow"));
+	CHECK(try("vm.delete", VM("deep")) == 0);
+	CHECK(access("/etc/shadow", F_OK) == 0);
+}
+
+static void alice_waits_and_starts(void)
+{
+	/* Connected before the root was closed to her. */
+	usleep(300000);
+	alice_starts();
+}
+
+/* A root below a folder that owners cannot enter, as in root's home. */
+Test(vmkernel, a_root_in_a_closed_home)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "alice", "password", "a"));
+	pid_t pid = fork();
+	if (pid == 0) {
+		gid_t none;
+		CHECK(vmk_connect(&client, &err) == 0); /* as root: a log-in hands over a socket connected as the user */
+		(void)none;
+		_exit(0);
+	}
+	expect_ok(pid);
+	/* The client's socket is made while the way is open. */
+	int go[2];
+	char byte = 0;
+	cr_assert_eq(pipe(go), 0);
+	pid = fork();
+	if (pid == 0) {
+		if (setgroups(0, NULL) || setresgid(ALICE, ALICE, ALICE) || setresuid(ALICE, ALICE, ALICE) || vmk_connect(&client, &err))
+			_exit(3);
+		if (write(go[1], "x", 1) != 1)
+			_exit(4);
+		alice_waits_and_starts();
+		_exit(0);
+	}
+	cr_assert_eq(read(go[0], &byte, 1), 1);
+	cr_assert_eq(chmod(base, 0700), 0);
+	expect_ok(pid);
+	close(go[0]);
+	close(go[1]);
+}
+
+/* The same daemon without any privilege. */
+Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 60)
+{
+	if (geteuid() != 0)
+		cr_skip_test("every other test is unprivileged already");
+	host_make(65534);
+	create("web");
+	call_fails("vm.create", json_pack("{s:s}", "name", "web"), -EEXIST, "exists already");
+	host_down();
+}
+
+static void nobody_lives(void)
+{
+	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "web", "size", "1M")) == 0);
+	CHECK(try("vm.start", VM("web")) == 0);
+	CHECK(try("vm.attach", VM("web")) == 0);
+	CHECK(try("vm.stop", VM("web")) == 0);
+	CHECK(try("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "x")) == 0);
+	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "demos", "owner", "demo")) == 0);
+	CHECK(try("vm.start", VM("demos")) == 0);
+	CHECK(try("vm.stop", VM("demos")) == 0);
+	CHECK(try("vm.delete", VM("demos")) == 0);
+}
+
+static void alice_is_a_stranger(void)
+{
+	CHECK(listed() == 0);
+	CHECK(try("vm.create", P("s:s}", "name", "x")) == -EPERM);
+	CHECK(strstr(err.text, "cannot act as"));
+}
+
+Test(vmkernel_unprivileged, serves_its_own_user_and_refuses_others, .timeout = 60)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	host_make(65534);
+	as_user(65534, 0, nobody_lives);
+	as_user(ALICE, 0, alice_is_a_stranger);
+	host_down();
+}
