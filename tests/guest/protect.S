@@ -278,7 +278,7 @@ main:
 	GATE(gdt + GATE32, NP_CODE, gate_target, 0x8c, 0)
 	TRY(1f)
 	jmp GATE32:0
-1:	EXPECT_FAULT(11, NP_CODE)
+1:	STRICT_FAULT(11, NP_CODE)
 	GATE(gdt + GATE32, DPL3_CODE, gate_target, 0xec, 0)
 	TRY(1f)
 	call GATE32:0
@@ -400,6 +400,7 @@ main:
 	EXPECT16(W(scratch), offset gdt_end - gdt - 1)
 	sidt [scratch]
 	EXPECT(D(scratch + 2), offset idt)
+#ifndef GUEST_LENIENT
 	mov eax, cr0
 	or eax, 0x20000000	/* NW without CD */
 	and eax, 0xbfffffff
@@ -410,6 +411,11 @@ main:
 	TRY(1f)
 	mov cr0, eax
 1:	EXPECT_FAULT(13, 0)
+	mov ecx, 0x12345
+	TRY(1f)
+	rdmsr
+1:	EXPECT_FAULT(13, 0)
+#endif
 	mov eax, cr4
 	or eax, 0x80000000
 	TRY(1f)
@@ -430,10 +436,6 @@ main:
 	smsw ax
 	and ax, 1
 	EXPECT16(ax, 1)
-	mov ecx, 0x12345
-	TRY(1f)
-	rdmsr
-1:	EXPECT_FAULT(13, 0)
 	mov ecx, 0x174
 	mov eax, 0x1234
 	xor edx, edx
