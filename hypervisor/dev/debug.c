@@ -5,6 +5,7 @@
  * 402, E9 and F4 exist only where the configuration asks for them.
  */
 #include "dev/isa.h"
+#include "lib/log.h"
 
 #define TEXT_PORTS 2
 #define LINE_BYTES 200
@@ -19,10 +20,11 @@ struct debug {
 	} text[TEXT_PORTS]; /* 402, E9 */
 };
 
-static void text_flush(struct debug *g, struct text *t)
+static void text_flush(struct text *t)
 {
+	/* Not rate-limited: whoever switched this on wants every line. */
 	if (t->length)
-		dev_log(&g->dev, "%.*s", (int)t->length, t->line);
+		log_info("%.*s", (int)t->length, t->line);
 	t->length = 0;
 }
 
@@ -38,14 +40,14 @@ static void text_write8(struct device *d, u16 port, u8 value)
 	struct text *t = &g->text[port == 0xe9];
 
 	if (value == '\n') {
-		text_flush(g, t);
+		text_flush(t);
 		return;
 	}
 	if (value == '\r')
 		return;
 	t->line[t->length++] = (char)value;
 	if (t->length == LINE_BYTES)
-		text_flush(g, t);
+		text_flush(t);
 }
 
 static u32 text_read(struct device *d, u16 port, unsigned size)
@@ -105,7 +107,7 @@ static void debug_reset(struct device *d)
 	struct debug *g = (struct debug *)d;
 
 	for (unsigned i = 0; i < TEXT_PORTS; i++)
-		text_flush(g, &g->text[i]);
+		text_flush(&g->text[i]);
 	g->post = 0;
 }
 
