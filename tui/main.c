@@ -115,6 +115,9 @@ static void wait_and_read(struct ui *ui)
 		static struct model model;
 		if (worker_model(&model))
 			ui_model(ui, &model);
+		/* A log-in ends with the daemon that knew its connection. */
+		if (!ui->model.connected && ui->door >= 0 && !ui->busy)
+			act_logout(ui, "Logged out: the host is gone.");
 		act_done(ui);
 	}
 }

@@ -40,9 +40,9 @@ unsigned view_host(struct ui *ui)
 	char cpu[96];
 	draw_title(ui);
 	if (!m->connected) {
-		canvas_printf(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK, "No connection to the host: %s",
-			      m->trouble[0] ? m->trouble : "connecting...");
-		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, "Trying again every second.");
+		canvas_text(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK,
+			    m->trouble[0] ? "No connection to the host. Trying again every second." : "Connecting...");
+		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, m->trouble);
 		return 4;
 	}
 	snprintf(cpu, sizeof(cpu), "%.40s of %d CPU%s", m->cpu, m->cpus, m->cpus == 1 ? "" : "s");

@@ -289,17 +289,16 @@ static unsigned csi_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_
 
 static unsigned utf8_parse(const u8 *b, unsigned n, struct viewer_press *p)
 {
-	unsigned len = b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : b[0] >= 0xc0 ? 2 : 1;
-	if (n < len)
-		return 0;
-	u32 c = len == 1 ? b[0] : b[0] & (0x7f >> len);
-	for (unsigned k = 1; k < len; k++) {
+	unsigned len = b[0] >= 0xf8 || b[0] < 0xc2 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : 2;
+	u32 c = b[0] & (0x7f >> len);
+	for (unsigned k = 1; k < len && k < n; k++) {
 		if ((b[k] & 0xc0) != 0x80)
 			return k; /* not UTF-8: no key */
 		c = c << 6 | (b[k] & 0x3f);
 	}
-	if (len > 1)
-		p->character = c;
+	if (n < len)
+		return 0;
+	p->character = len > 1 ? c : 0;
 	return len;
 }
 
