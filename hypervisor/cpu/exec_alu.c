@@ -638,36 +638,33 @@ EXEC_ONE(exec_CMPXCHG8B_Mq, CMPXCHG8B);
 
 /* ---- decimal arithmetic: 64-bit mode has none, so these are written out (SDM 2A, DAA ff.) ---- */
 
-/* SF ZF PF of an 8-bit result, with the AF and CF given; OF is what the host's last addition made it. */
-static void decimal_flags(struct bt_cpu *cpu, u8 result, bool af, bool cf)
+/*
+ * DAA and DAS leave the flags of one 8-bit, AAA and AAS those of one 16-bit addition or subtraction of all they adjust by,
+ * but for AF and CF (AMD; the manual has OF, and for AAA and AAS also SF ZF PF, undefined).
+ */
+static void decimal_carry(struct bt_cpu *cpu, bool af, bool cf)
 {
-	alu_TEST_8(cpu, result, result);
 	cpu->flags = (u16)((cpu->flags & ~(FLAGS_AF | FLAGS_CF)) | (af ? FLAGS_AF : 0) | (cf ? FLAGS_CF : 0));
 }
 
 static HANDLER(DAA)
 {
-	u8 al = reg8(cpu, 0), old = al;
-	bool cf = cpu->flags & FLAGS_CF, af = (al & 15) > 9 || cpu->flags & FLAGS_AF;
-	bool high = old > 0x99 || cf;
+	u8 al = reg8(cpu, 0);
+	bool af = (al & 15) > 9 || cpu->flags & FLAGS_AF, high = al > 0x99 || cpu->flags & FLAGS_CF;
 
-	al = (u8)(al + (af ? 6 : 0) + (high ? 0x60 : 0));
-	decimal_flags(cpu, al, af, high);
-	set_reg8(cpu, 0, al);
+	set_reg8(cpu, 0, alu_ADD_8(cpu, al, (u8)((af ? 6 : 0) + (high ? 0x60 : 0))));
+	decimal_carry(cpu, af, high);
 	NEXT;
 }
 EXEC_ONE(exec_DAA, DAA);
 
 static HANDLER(DAS)
 {
-	u8 al = reg8(cpu, 0), old = al;
-	bool cf = cpu->flags & FLAGS_CF, af = (al & 15) > 9 || cpu->flags & FLAGS_AF;
-	bool high = old > 0x99 || cf;
-	bool borrow = af && old < 6;
+	u8 al = reg8(cpu, 0);
+	bool af = (al & 15) > 9 || cpu->flags & FLAGS_AF, high = al > 0x99 || cpu->flags & FLAGS_CF;
 
-	al = (u8)(al - (af ? 6 : 0) - (high ? 0x60 : 0));
-	decimal_flags(cpu, al, af, high || borrow);
-	set_reg8(cpu, 0, al);
+	set_reg8(cpu, 0, alu_SUB_8(cpu, al, (u8)((af ? 6 : 0) + (high ? 0x60 : 0))));
+	decimal_carry(cpu, af, high || (af && al < 6));
 	NEXT;
 }
 EXEC_ONE(exec_DAS, DAS);
@@ -677,10 +674,8 @@ static HANDLER(AAA)
 	u16 ax = reg16(cpu, X86_RAX);
 	bool adjust = (ax & 15) > 9 || cpu->flags & FLAGS_AF;
 
-	if (adjust)
-		ax = (u16)(ax + 0x106);
-	decimal_flags(cpu, (u8)ax, adjust, adjust);
-	set_reg16(cpu, X86_RAX, ax & 0xff0f);
+	set_reg16(cpu, X86_RAX, alu_ADD_16(cpu, ax, adjust ? 0x106 : 0) & 0xff0f);
+	decimal_carry(cpu, adjust, adjust);
 	NEXT;
 }
 EXEC_ONE(exec_AAA, AAA);
@@ -690,10 +685,8 @@ static HANDLER(AAS)
 	u16 ax = reg16(cpu, X86_RAX);
 	bool adjust = (ax & 15) > 9 || cpu->flags & FLAGS_AF;
 
-	if (adjust)
-		ax = (u16)(ax - 0x106);
-	decimal_flags(cpu, (u8)ax, adjust, adjust);
-	set_reg16(cpu, X86_RAX, ax & 0xff0f);
+	set_reg16(cpu, X86_RAX, alu_SUB_16(cpu, ax, adjust ? 0x106 : 0) & 0xff0f);
+	decimal_carry(cpu, adjust, adjust);
 	NEXT;
 }
 EXEC_ONE(exec_AAS, AAS);
@@ -705,7 +698,7 @@ static HANDLER(AAM)
 	if (!base)
 		raise_fault(cpu, i, EXC_DE);
 	set_reg16(cpu, X86_RAX, (u16)(al / base << 8 | al % base));
-	decimal_flags(cpu, al % base, false, false);
+	alu_ADD_8(cpu, al % base, 0);
 	NEXT;
 }
 EXEC_ONE(exec_AAM_Ib, AAM);

@@ -17,6 +17,15 @@ static inline void target_check(struct bt_cpu *cpu, const struct insn *i, u64 ta
 		raise_fault_code(cpu, i, EXC_GP, 0);
 }
 
+/* For calls: the push is tried first, as hardware does. */
+static inline void call_check(struct bt_cpu *cpu, const struct insn *i, u64 target, unsigned bytes)
+{
+	if (unlikely(target > cpu->seg[X86_CS].limit) && cpu->mode != MODE_64) {
+		mem_probe_write(cpu, i, X86_SS, (cpu->gpr[X86_RSP] - bytes) & stack_mask(cpu), bytes);
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	}
+}
+
 /* ---- Jcc JMP ---- */
 
 #define JCC(bits, cc)                                                                                                  \
@@ -65,7 +74,7 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 	static __attribute__((noinline)) HANDLER(CALL_rel_##bits##_slow)                                               \
 	{                                                                                                              \
 		u##bits target = TARGET(bits);                                                                         \
-		target_check(cpu, i, target);                                                                          \
+		call_check(cpu, i, target, (bits) / 8);                                                                \
 		push##bits(cpu, i, (u##bits)bt_next_ip(cpu, i));                                                       \
 		return trace_branch(cpu, i, target);                                                                   \
 	}                                                                                                              \
@@ -83,14 +92,14 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 	static HANDLER(CALL_r_##bits)                                                                                  \
 	{                                                                                                              \
 		u##bits target = reg##bits(cpu, i->rm);                                                                \
-		target_check(cpu, i, target);                                                                          \
+		call_check(cpu, i, target, (bits) / 8);                                                                \
 		push##bits(cpu, i, (u##bits)bt_next_ip(cpu, i));                                                       \
 		return trace_jump(cpu, i, target);                                                                     \
 	}                                                                                                              \
 	static HANDLER(CALL_m_##bits)                                                                                  \
 	{                                                                                                              \
 		u##bits target = SLOW_READ(bits);                                                                      \
-		target_check(cpu, i, target);                                                                          \
+		call_check(cpu, i, target, (bits) / 8);                                                                \
 		push##bits(cpu, i, (u##bits)bt_next_ip(cpu, i));                                                       \
 		return trace_jump(cpu, i, target);                                                                     \
 	}                                                                                                              \

@@ -182,13 +182,11 @@ static HANDLER(arpl)
 	u16 rpl = cpu->gpr[i->reg] & 3;
 	u16 selector = operand16(cpu, i);
 	bool raised = (selector & 3) < rpl;
-	u64 ea = insn_ea(cpu, i);
-	if (i->flags & INSN_MEM)
-		mem_probe_write(cpu, i, i->seg, ea, 2);
+	/* a selector that is right already may be in read-only memory */
 	if (raised) {
 		selector = (u16)((selector & ~3u) | rpl);
 		if (i->flags & INSN_MEM)
-			mem_write16(cpu, i, i->seg, ea, selector);
+			mem_write16(cpu, i, i->seg, insn_ea(cpu, i), selector);
 		else
 			gpr_write(cpu, i->rm, SIZE_16, selector);
 	}

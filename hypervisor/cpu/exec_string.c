@@ -216,13 +216,13 @@ FOR_BITS(COMPARE, )
 	{                                                                                                              \
 		u64 mask = address_mask(i), di = cpu->gpr[X86_RDI] & mask;                                             \
 		u16 port = reg16(cpu, X86_RDX);                                                                        \
-		io_check(cpu, i, port, (bits) / 8);                                                                    \
 		mem_probe_write(cpu, i, X86_ES, di, (bits) / 8);                                                       \
 		mem_write##bits(cpu, i, X86_ES, di, (u##bits)io_read(cpu, port, (bits) / 8));                          \
 		advance(cpu, X86_RDI, mask, step(cpu, (bits) / 8));                                                    \
 	}                                                                                                              \
 	static HANDLER(INS_##bits)                                                                                     \
 	{                                                                                                              \
+		io_check(cpu, i, reg16(cpu, X86_RDX), (bits) / 8); /* even when RCX is 0 */                            \
 		REPEAT(0, ins_one_##bits(cpu, i));                                                                     \
 		bt_advance(cpu, i);                                                                                    \
 		END_TRACE;                                                                                             \
@@ -231,12 +231,12 @@ FOR_BITS(COMPARE, )
 	{                                                                                                              \
 		u64 mask = address_mask(i);                                                                            \
 		u16 port = reg16(cpu, X86_RDX);                                                                        \
-		io_check(cpu, i, port, (bits) / 8);                                                                    \
 		io_write(cpu, port, (bits) / 8, mem_read##bits(cpu, i, i->seg, cpu->gpr[X86_RSI] & mask));             \
 		advance(cpu, X86_RSI, mask, step(cpu, (bits) / 8));                                                    \
 	}                                                                                                              \
 	static HANDLER(OUTS_##bits)                                                                                    \
 	{                                                                                                              \
+		io_check(cpu, i, reg16(cpu, X86_RDX), (bits) / 8);                                                     \
 		REPEAT(0, outs_one_##bits(cpu, i));                                                                    \
 		bt_advance(cpu, i);                                                                                    \
 		END_TRACE;                                                                                             \

@@ -1,0 +1,803 @@
+// uses: cpu lib
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * Single instructions: random ones run by the engine, and natively on the host CPU in a 32-bit code segment or in 16-bit
+ * ones of the LDT. Registers, flags (undefined ones too), memory, x87 state and faults must be the same.
+ *
+ * VMK_ORACLE_CASES sets how many (the long test: 1000000), VMK_ORACLE_SEED where they start.
+ */
+#include <criterion/criterion.h>
+#include <stdio.h>
+
+#include "cpu/cpu.h"
+#include "cpu/insn.h"
+#include "tests/unit/native.h"
+
+#define CASES 20000u
+#define MISMATCHES_SHOWN 12u
+
+/* Both worlds have these pages at these linear addresses, and nothing around them. */
+#define PAGE 4096u
+#define CODE 0x10000000u  /* one page, executable; the instruction ends where it ends */
+#define DATA 0x20000000u  /* four pages, one hole, one read-only page */
+#define STACK 0x30000000u /* two pages */
+#define DATA_PAGES 6u
+#define DATA_HOLE 4u
+#define DATA_READONLY 5u
+#define STACK_PAGES 2u
+
+/* The local descriptor table. */
+enum { LDT_CODE16, LDT_DATA16, LDT_STACK16, LDT_DOWN, LDT_ABSENT, LDT_READONLY, LDT_COUNT };
+#define LDT_SELECTOR(n) ((n) << 3 | 7)
+#define DATA16_LIMIT 0x5fffu
+#define DOWN_LIMIT 0x1fffu
+
+/* ---- the engine's side: guest-physical memory ---- */
+
+#define RAM_BYTES (1024u * 1024)
+#define KERNEL 0xffc00000u /* where physical 0 appears, for CPL 0 only */
+enum { P_GDT = 0x0000, P_IDT = 0x1000, P_TSS = 0x2000, P_STACK_TOP = 0x4000, P_HANDLERS = 0x4000, P_LDT = 0x5000, P_PD = 0x6000,
+       P_PT_CODE = 0x7000, P_PT_DATA = 0x8000, P_PT_STACK = 0x9000, P_PT_KERNEL = 0xa000, P_CODE = 0x10000, P_DATA = 0x20000,
+       P_STACK = 0x30000 };
+
+static u8 *ram;
+static u8 *native_code; /* another, writable view of the host's page at CODE */
+static struct cpu *cpu;
+
+static u64 descriptor(u32 base, u32 limit, u8 access, u8 flags)
+{
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 |
+	       (u64)(base >> 24) << 56;
+}
+
+static void put64(u32 physical, u64 value)
+{
+	memcpy(ram + physical, &value, 8);
+}
+
+static void put32(u32 physical, u32 value)
+{
+	memcpy(ram + physical, &value, 4);
+}
+
+static u32 get32(u32 physical)
+{
+	u32 value;
+
+	memcpy(&value, ram + physical, 4);
+	return value;
+}
+
+static void guest_tables(void)
+{
+	put64(P_GDT + 0x10, descriptor(0, 0xfffff, 0x9b, 0xc));
+	put64(P_GDT + 0x18, descriptor(0, 0xfffff, 0x93, 0xc));
+	put64(P_GDT + 0x20, descriptor(0, 0xfffff, 0xfb, 0xc));
+	put64(P_GDT + 0x28, descriptor(0, 0xfffff, 0xf3, 0xc));
+	put64(P_LDT + 8 * LDT_CODE16, descriptor(CODE, 0xffff, 0xfb, 1));
+	put64(P_LDT + 8 * LDT_DATA16, descriptor(DATA, DATA16_LIMIT, 0xf3, 1));
+	put64(P_LDT + 8 * LDT_STACK16, descriptor(STACK, 0xffff, 0xf3, 1));
+	put64(P_LDT + 8 * LDT_DOWN, descriptor(DATA, DOWN_LIMIT, 0xf7, 1));
+	put64(P_LDT + 8 * LDT_ABSENT, descriptor(DATA, 0xffff, 0x73, 1));
+	put64(P_LDT + 8 * LDT_READONLY, descriptor(DATA, 0xffff, 0xf1, 1));
+	for (unsigned v = 0; v < 32; v++) {
+		u32 handler = KERNEL + P_HANDLERS + 16 * v;
+		u16 access = v == 3 || v == 4 ? 0xee00 : 0x8e00;
+
+		put64(P_IDT + 8 * v, (handler & 0xffff) | 0x10 << 16 | (u64)access << 32 | (u64)(handler >> 16) << 48);
+	}
+	memset(ram + P_HANDLERS, 0xf4, PAGE);
+	put32(P_TSS + 4, KERNEL + P_STACK_TOP);
+	put32(P_TSS + 8, 0x18);
+	put32(P_TSS + 0x64, 0x68u << 16);
+}
+
+static void guest_pages(void)
+{
+	put32(P_PD + 4 * (CODE >> 22), P_PT_CODE | 7);
+	put32(P_PD + 4 * (DATA >> 22), P_PT_DATA | 7);
+	put32(P_PD + 4 * (STACK >> 22), P_PT_STACK | 7);
+	put32(P_PD + 4 * (KERNEL >> 22), P_PT_KERNEL | 7);
+	put32(P_PT_CODE, P_CODE | 5);
+	for (unsigned n = 0; n < DATA_PAGES; n++)
+		put32(P_PT_DATA + 4 * n, n == DATA_HOLE ? 0 : (P_DATA + n * PAGE) | (n == DATA_READONLY ? 5 : 7));
+	for (unsigned n = 0; n < STACK_PAGES; n++)
+		put32(P_PT_STACK + 4 * n, (P_STACK + n * PAGE) | 7);
+	for (unsigned n = 0; n < 16; n++)
+		put32(P_PT_KERNEL + 4 * n, n * PAGE | 3);
+}
+
+static u32 no_pio_read(void *opaque, u16 port, unsigned size)
+{
+	(void)opaque, (void)port, (void)size;
+	return 0xffffffff;
+}
+
+static void no_pio_write(void *opaque, u16 port, unsigned size, u32 value)
+{
+	(void)opaque, (void)port, (void)size, (void)value;
+}
+
+static u64 no_mmio_read(void *opaque, u64 gpa, unsigned size)
+{
+	(void)opaque, (void)gpa, (void)size;
+	return ~0ull;
+}
+
+static void no_mmio_write(void *opaque, u64 gpa, unsigned size, u64 value)
+{
+	(void)opaque, (void)gpa, (void)size, (void)value;
+}
+
+static int no_intack(void *opaque)
+{
+	(void)opaque;
+	return -1;
+}
+
+static void guest_setup(void)
+{
+	static const struct cpu_host host = { NULL, no_pio_read, no_pio_write, no_mmio_read, no_mmio_write, no_intack, NULL };
+	struct cpu_config config = { .host = &host, .ram_bytes = RAM_BYTES };
+	struct cpu_slot slot = { .size = RAM_BYTES };
+	struct error err;
+
+	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	cr_assert_neq(ram, MAP_FAILED);
+	slot.host = ram;
+	guest_tables();
+	guest_pages();
+	cr_assert_eq(cpu_bt.create(&config, &cpu, &err), 0, "%s", err.text);
+	cr_assert_eq(cpu_bt.map(cpu, &slot, 1, &err), 0, "%s", err.text);
+}
+
+static struct x86_segment guest_segment(u16 selector)
+{
+	struct x86_segment s = { .selector = selector, .attr = X86_SEG_UNUSABLE };
+	u32 at = (selector & 4 ? P_LDT : P_GDT) + (selector & ~7u);
+	u64 raw;
+
+	if (!(selector & ~3))
+		return s;
+	memcpy(&raw, ram + at, 8);
+	s.attr = raw >> 40 & 0xf0ff;
+	s.base = (raw >> 16 & 0xffffff) | (raw >> 56) << 24;
+	s.limit = (raw & 0xffff) | (raw >> 32 & 0xf0000);
+	if (s.attr & 0x8000)
+		s.limit = s.limit << 12 | 0xfff;
+	return s;
+}
+
+static void guest_state(const struct native *n, bool single, struct x86_state *s)
+{
+	x86_reset(s);
+	for (unsigned r = 0; r < 8; r++)
+		s->gpr[r] = n->gpr[r];
+	s->rip = n->eip;
+	s->rflags = (n->eflags & ~0x100u) | 0x202 | (single ? 0x100 : 0);
+	s->seg[X86_CS] = guest_segment(n->cs);
+	s->seg[X86_SS] = guest_segment(n->ss);
+	s->seg[X86_DS] = guest_segment(n->ds);
+	s->seg[X86_ES] = guest_segment(n->es);
+	s->seg[X86_GS] = guest_segment(n->gs);
+	s->seg[X86_FS] = guest_segment(0);
+	s->cr0 = 0x80050033; /* PG AM WP NE ET MP PE */
+	s->cr3 = P_PD;
+	s->cr4 = 0x200;
+	s->gdtr = (struct x86_table){ KERNEL + P_GDT, 0x7f };
+	s->idtr = (struct x86_table){ KERNEL + P_IDT, 32 * 8 - 1 };
+	s->ldtr = (struct x86_segment){ .selector = 0x48, .attr = 0x82, .limit = 8 * LDT_COUNT - 1, .base = KERNEL + P_LDT };
+	s->tr = (struct x86_segment){ .selector = 0x40, .attr = 0x8b, .limit = 0x67, .base = KERNEL + P_TSS };
+	memcpy(s->fxsave, n->fxsave, 512);
+}
+
+/* Runs one instruction like native_run(). Not `single`: without TF, the fetch fault of the next one ends it. */
+static void guest_run(struct native *n, bool single)
+{
+	static struct x86_state s;
+	struct error err;
+	u32 frame, before = get32(P_TSS + 4);
+	enum cpu_exit why;
+
+	guest_state(n, single, &s);
+	cr_assert_eq(cpu_bt.set(cpu, &s, &err), 0, "%s", err.text);
+	cpu_bt.forget(cpu, P_CODE, PAGE);
+	why = cpu_bt.run(cpu);
+	cr_assert_eq(why, CPU_EXIT_HALT, "run() ended with %d", why);
+	cr_assert_eq(before, get32(P_TSS + 4));
+	cpu_bt.get(cpu, &s);
+	n->vector = (u32)(s.rip - 1 - KERNEL - P_HANDLERS) / 16;
+	frame = (u32)s.gpr[X86_RSP] - KERNEL;
+	cr_assert(frame >= P_STACK_TOP - 64 && frame < P_STACK_TOP, "exception stack at %x", frame);
+	n->code = 0;
+	if (n->vector == 8 || (n->vector >= 10 && n->vector <= 14) || n->vector == 17) {
+		n->code = get32(frame);
+		frame += 4;
+	}
+	for (unsigned r = 0; r < 8; r++)
+		n->gpr[r] = (u32)s.gpr[r];
+	n->eip = get32(frame);
+	n->cs = (u16)get32(frame + 4);
+	n->eflags = get32(frame + 8);
+	n->gpr[X86_RSP] = get32(frame + 12);
+	n->ss = (u16)get32(frame + 16);
+	n->ds = s.seg[X86_DS].selector;
+	n->es = s.seg[X86_ES].selector;
+	n->gs = s.seg[X86_GS].selector;
+	n->cr2 = s.cr2;
+	memcpy(n->fxsave, s.fxsave, 512);
+}
+
+/* ---- random numbers ---- */
+
+static u64 random_state;
+
+static u32 rnd(void)
+{
+	random_state ^= random_state << 13;
+	random_state ^= random_state >> 7;
+	random_state ^= random_state << 17;
+	return (u32)(random_state >> 16);
+}
+
+static bool percent(unsigned n)
+{
+	return rnd() % 100 < n;
+}
+
+static u32 interesting(void)
+{
+	static const u32 values[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe,
+				      0xffffffff, 0x0f, 0x99, 0x9a };
+
+	switch (rnd() % 4) {
+	case 0: return values[rnd() % ARRAY_SIZE(values)];
+	case 1: return rnd() % 64;
+	default: return rnd();
+	}
+}
+
+/* ---- cases ---- */
+
+struct test_case {
+	u8 bytes[16];
+	enum insn_mode mode;
+	struct insn insn;
+	const struct insn_row *row;
+	unsigned modrm_at;
+	bool single; /* TF set in the guest too */
+	struct native start;
+};
+
+/* Not the host's to show: other values there, or other faults, than on the CPU we are. */
+static bool is_excluded(const struct insn_row *row)
+{
+	static const char *const names[] = { "CPUID", "RDTSC", "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET", "SWAPGS", "INT", "IRET",
+					     "RETF", "SLDT", "STR", "SGDT", "SIDT", "SMSW", "LAR", "LSL", "VERR", "VERW", "FNSTENV",
+					     "FNSAVE", "FXSAVE", "FXRSTOR", "MOVSXD", "LSS", "LFS", "INT1" };
+
+	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
+		if (!strcmp(row->name, names[n]))
+			return true;
+	if (!strcmp(row->operands, "Ap") || !strcmp(row->operands, "Mp"))
+		return true;
+	return !strcmp(row->name, "POP") && (!strcmp(row->operands, "SS") || !strcmp(row->operands, "FS"));
+}
+
+/* A random encoding of the row; false when this try was none. */
+static bool make_encoding(struct test_case *c)
+{
+	static const u8 segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x65 };
+	u8 prefix[6];
+	unsigned count = 0, n = 0;
+
+	if (percent(25))
+		prefix[count++] = 0x66;
+	if (percent(15))
+		prefix[count++] = 0x67;
+	if (percent(20))
+		prefix[count++] = segments[rnd() % ARRAY_SIZE(segments)];
+	if (c->row->attr & ATTR_LOCK && percent(15))
+		prefix[count++] = 0xf0;
+	/* a repeat prefix changes the sense of LOOPE and LOOPNE on some CPUs */
+	if (c->row->attr & ATTR_STRING ? percent(60) : !c->row->map && percent(2) && strncmp(c->row->name, "LOOP", 4))
+		prefix[count++] = 0xf2 | (rnd() & 1);
+	for (; count; count--) {
+		unsigned pick = rnd() % count;
+
+		c->bytes[n++] = prefix[pick];
+		prefix[pick] = prefix[count - 1];
+	}
+	if (c->row->map)
+		c->bytes[n++] = 0x0f;
+	c->bytes[n++] = c->row->opcode | (percent(50) ? rnd() & 7 : 0);
+	c->modrm_at = n;
+	while (n < 15)
+		c->bytes[n++] = rnd();
+	if (insn_decode(c->bytes, 15, c->mode, &c->insn) != DECODE_OK || &insn_rows[c->insn.op] != c->row)
+		return false;
+	/* loads of CS, SS, FS are not for this test */
+	return strcmp(c->row->operands, "Sw_Ew") || (c->insn.reg != X86_SS && c->insn.reg != X86_FS);
+}
+
+static u16 selector_of(const struct test_case *c, unsigned seg)
+{
+	const u16 by_number[] = { c->start.es, c->start.cs, c->start.ss, c->start.ds, 0, c->start.gs };
+
+	return by_number[seg];
+}
+
+static u32 segment_base(const struct test_case *c, unsigned seg)
+{
+	return (u32)guest_segment(selector_of(c, seg)).base;
+}
+
+/* An offset in the segment whose access is worth trying. */
+static u32 pick_offset(const struct test_case *c, unsigned seg)
+{
+	u32 base = segment_base(c, seg), linear;
+	unsigned choice = rnd() % 100;
+
+	if (choice < 65)
+		linear = DATA + rnd() % (4 * PAGE - 256) + 128;
+	else if (choice < 77)
+		linear = DATA + PAGE * (1 + rnd() % 3) - rnd() % 12;
+	else if (choice < 84)
+		linear = DATA + DATA_HOLE * PAGE - rnd() % 16;
+	else if (choice < 87)
+		linear = DATA - rnd() % 10;
+	else if (choice < 91)
+		linear = DATA + DATA_READONLY * PAGE + rnd() % (PAGE + 8) - 4;
+	else if (choice < 94)
+		linear = CODE + rnd() % PAGE;
+	else if (choice < 97)
+		linear = STACK + rnd() % (STACK_PAGES * PAGE);
+	else
+		linear = rnd();
+	if (base == STACK)
+		linear = STACK + (choice < 90 ? rnd() % (STACK_PAGES * PAGE) : rnd() % 0x10000);
+	if (selector_of(c, seg) == LDT_SELECTOR(LDT_DATA16) && percent(5))
+		return DATA16_LIMIT - rnd() % 12;
+	if (selector_of(c, seg) == LDT_SELECTOR(LDT_DOWN) && percent(20))
+		return DOWN_LIMIT + 4 - rnd() % 12;
+	return linear - base;
+}
+
+static void set_register(struct test_case *c, unsigned reg, u32 value)
+{
+	if (c->insn.flags & INSN_ADDR16)
+		value = (c->start.gpr[reg] & 0xffff0000) | (value & 0xffff);
+	c->start.gpr[reg] = value;
+}
+
+/* Makes the ModRM operand (or moffs) lie at a place that is worth it. */
+static void aim(struct test_case *c)
+{
+	struct insn *i = &c->insn;
+	bool direct = c->row->operands[0] == 'O' || strstr(c->row->operands, "_O");
+	u32 offset, rest;
+
+	if (!(i->flags & INSN_MEM) && !direct)
+		return;
+	offset = pick_offset(c, i->seg);
+	rest = offset - (u32)i->disp;
+	if (direct || (i->base == INSN_NO_REG && i->index == INSN_NO_REG)) {
+		unsigned at = c->modrm_at + (direct ? 0 : 1 + (!(i->flags & INSN_ADDR16) && (i->modrm & 7) == 4));
+
+		memcpy(c->bytes + at, &offset, i->flags & INSN_ADDR16 ? 2 : 4);
+		insn_decode(c->bytes, 15, c->mode, i);
+	} else if (i->base == INSN_NO_REG) {
+		set_register(c, i->index, rest >> i->scale);
+	} else if (i->base == i->index) {
+		set_register(c, i->base, rest / (1 + (1u << i->scale)));
+	} else {
+		set_register(c, i->base, i->index == INSN_NO_REG ? rest : rest - (c->start.gpr[i->index] << i->scale));
+	}
+}
+
+/* Both memories at a linear address. */
+static u8 *guest_memory(u32 linear)
+{
+	if (linear >= DATA && linear < DATA + 4 * PAGE)
+		return ram + P_DATA + (linear - DATA);
+	if (linear >= STACK && linear < STACK + STACK_PAGES * PAGE)
+		return ram + P_STACK + (linear - STACK);
+	return NULL;
+}
+
+static void poke(u32 linear, const void *bytes, unsigned count)
+{
+	if (!guest_memory(linear) || !guest_memory(linear + count - 1))
+		return;
+	memcpy(guest_memory(linear), bytes, count);
+	memcpy((void *)(uintptr_t)linear, bytes, count);
+}
+
+static u32 operand_linear(const struct test_case *c)
+{
+	const struct insn *i = &c->insn;
+	u32 ea = (u32)i->disp;
+
+	if (i->base < 8)
+		ea += c->start.gpr[i->base];
+	if (i->index < 8)
+		ea += c->start.gpr[i->index] << i->scale;
+	if (i->flags & INSN_ADDR16)
+		ea &= 0xffff;
+	return segment_base(c, i->seg) + ea;
+}
+
+static u16 random_selector(void)
+{
+	static const u16 values[] = { 0, 3, 0x2b, 0x2b, 0x28, 0x23, 0x10, 0x18, 0x1b, LDT_SELECTOR(LDT_CODE16), LDT_SELECTOR(LDT_DATA16),
+				      LDT_SELECTOR(LDT_STACK16), LDT_SELECTOR(LDT_DOWN), LDT_SELECTOR(LDT_ABSENT), LDT_SELECTOR(LDT_READONLY),
+				      LDT_SELECTOR(LDT_COUNT), LDT_SELECTOR(LDT_DATA16) - 2, 0xfff8 };
+
+	return values[rnd() % ARRAY_SIZE(values)];
+}
+
+static void make_real(u8 out[10])
+{
+	static const u16 exponents[] = { 0, 0x7fff, 0x3fff, 0x3ffe, 0x4000, 1, 0x7ffe, 0x3f81, 0x3c01, 0x407f, 0x403e };
+	static const u64 fractions[] = { 0, 1, 1ull << 63, 3ull << 62, 0xffffffffffffffff, 1ull << 62 };
+	u16 exponent = exponents[rnd() % ARRAY_SIZE(exponents)];
+	u64 fraction = fractions[rnd() % ARRAY_SIZE(fractions)];
+
+	if (percent(60)) {
+		exponent = 0x3fff + rnd() % 80 - 30;
+		fraction = 1ull << 63 | (u64)rnd() << 32 | rnd();
+	}
+	exponent |= percent(50) ? 0x8000 : 0;
+	memcpy(out, &fraction, 8);
+	memcpy(out + 8, &exponent, 2);
+}
+
+static void make_x87(struct test_case *c)
+{
+	u8 *f = c->start.fxsave;
+	u16 fcw = percent(75) ? 0x37f : 0x40 | (rnd() & 0xf3f), fsw = (rnd() & 0x7f00) | (percent(30) ? rnd() & 0x3f & fcw : 0);
+	u8 value[32];
+
+	memset(f, 0, 512);
+	if (percent(50))
+		fcw = (fcw & 0x3f) | 0x40 | (rnd() & 0xf00);
+	if (percent(3))
+		fsw |= rnd() & 0x3f; /* pending errors */
+	memcpy(f, &fcw, 2);
+	memcpy(f + 2, &fsw, 2);
+	f[4] = percent(50) ? 0xff : rnd();
+	f[24] = 0x80;
+	f[25] = 0x1f;
+	for (unsigned n = 0; n < 8; n++)
+		make_real(f + 32 + 16 * n);
+	if (!(c->row->attr & ATTR_X87) || !(c->insn.flags & INSN_MEM))
+		return;
+	make_real(value);
+	if (percent(50)) {
+		float single = (float)(s32)rnd() / 1024;
+		double wide = (double)(s32)rnd() / 65536;
+
+		if (strstr(c->row->operands, "Mq"))
+			memcpy(value, &wide, 8);
+		else if (strstr(c->row->operands, "Md"))
+			memcpy(value, &single, 4);
+	}
+	if (percent(70))
+		poke(operand_linear(c), value, 10);
+}
+
+static void make_registers(struct test_case *c)
+{
+	struct native *n = &c->start;
+
+	for (unsigned r = 0; r < 8; r++)
+		n->gpr[r] = interesting();
+	n->eflags = 0x202 | (rnd() & 0xcd5);
+	if (c->mode == MODE_32) {
+		n->cs = NATIVE_CS32;
+		n->ds = n->es = n->ss = n->gs = NATIVE_DS32;
+		n->gpr[X86_RSP] = STACK + 16 + rnd() % (STACK_PAGES * PAGE - 32);
+		if (percent(15))
+			n->gpr[X86_RSP] = percent(50) ? STACK + rnd() % 40 : STACK + STACK_PAGES * PAGE - rnd() % 40;
+		if (percent(60))
+			n->gpr[X86_RBP] = STACK + rnd() % (STACK_PAGES * PAGE);
+	} else {
+		n->cs = LDT_SELECTOR(LDT_CODE16);
+		n->ds = n->es = LDT_SELECTOR(LDT_DATA16);
+		n->ss = LDT_SELECTOR(LDT_STACK16);
+		n->gpr[X86_RSP] = (NATIVE_FRAME & 0xffff0000) | (percent(90) ? rnd() % 0x2000 : rnd() % 24 - 8) % 0x10000;
+		if (percent(70))
+			n->gpr[X86_RBP] = (n->gpr[X86_RBP] & 0xffff0000) | rnd() % 0x2000;
+	}
+	if (percent(30))
+		n->gs = LDT_SELECTOR(LDT_DOWN);
+}
+
+static bool name_is(const struct test_case *c, const char *name)
+{
+	return !strcmp(c->row->name, name);
+}
+
+/* Gives the instruction operands it can work with. */
+static void make_operands(struct test_case *c)
+{
+	struct native *n = &c->start;
+	struct insn *i = &c->insn;
+	u16 selector = random_selector();
+
+	if (c->row->attr & ATTR_STRING) {
+		set_register(c, X86_RSI, pick_offset(c, i->seg));
+		set_register(c, X86_RDI, pick_offset(c, X86_ES));
+		if (i->flags & (INSN_REP | INSN_REPNE))
+			set_register(c, X86_RCX, rnd() % 7);
+	}
+	if (name_is(c, "XLAT"))
+		set_register(c, X86_RBX, pick_offset(c, i->seg));
+	if ((name_is(c, "DIV") || name_is(c, "IDIV")) && percent(70))
+		n->gpr[X86_RDX] = percent(50) ? 0 : rnd() % 1000;
+	if (!strcmp(c->row->operands, "Ev_Gv") && !strncmp(c->row->name, "BT", 2) && percent(90))
+		n->gpr[i->reg] = rnd() % 8192 - 4096;
+	aim(c);
+	if (name_is(c, "ENTER") && percent(90))
+		c->bytes[c->modrm_at + 1] = 0; /* a frame that fits the stack */
+	if (!strcmp(c->row->operands, "Sw_Ew")) {
+		if (i->flags & INSN_MEM)
+			poke(operand_linear(c), &selector, 2);
+		else
+			n->gpr[i->rm] = selector | (rnd() & 0xffff0000);
+	}
+	if (!strcmp(c->row->operands, "Gv_Mp"))
+		poke(operand_linear(c) + (i->size == SIZE_16 ? 2 : 4), &selector, 2);
+	if (name_is(c, "BOUND") && percent(70)) {
+		u32 bounds[2] = { (u32)-1000, i->size == SIZE_16 ? 0 : 1000 };
+
+		if (i->size == SIZE_16)
+			bounds[0] = 1000u << 16 | (u16)-1000;
+		poke(operand_linear(c), bounds, 8);
+		n->gpr[i->reg] = rnd() % 2200 - 1100;
+	}
+	if (name_is(c, "POP") && i->reg < X86_SREGS && c->row->operands[1] == 'S' && c->row->operands[0] != 'E')
+		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? n->gpr[X86_RSP] & 0xffff : n->gpr[X86_RSP]), &selector, 2);
+	if (name_is(c, "POP") && !strcmp(c->row->operands, "ES"))
+		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? n->gpr[X86_RSP] & 0xffff : n->gpr[X86_RSP]), &selector, 2);
+}
+
+static void make_case(struct test_case *c)
+{
+	memset(c, 0, sizeof(*c));
+	do {
+		c->mode = percent(35) ? MODE_16 : MODE_32;
+		c->row = &insn_rows[rnd() % insn_row_count];
+		if (is_excluded(c->row))
+			continue;
+		for (unsigned attempt = 0; attempt < 3000; attempt++)
+			if (make_encoding(c))
+				goto made;
+	} while (true);
+made:
+	make_registers(c);
+	make_operands(c);
+	insn_decode(c->bytes, 15, c->mode, &c->insn);
+	if (c->mode == MODE_16)
+		c->start.gpr[X86_RSP] = (NATIVE_FRAME & 0xffff0000) | (c->start.gpr[X86_RSP] & 0xffff);
+	make_x87(c);
+	c->start.eip = (c->mode == MODE_32 ? CODE : 0) + PAGE - c->insn.len;
+	c->single = c->row->attr & (ATTR_END | ATTR_IOPL) || percent(40);
+	memset(ram + P_CODE, 0xf4, PAGE);
+	memcpy(ram + P_CODE + PAGE - c->insn.len, c->bytes, c->insn.len);
+	memcpy(native_code, ram + P_CODE, PAGE);
+}
+
+/* ---- running and comparing ---- */
+
+/* A repeated string instruction traps after each iteration: go on until it is done. */
+static void run_natively(const struct test_case *c, struct native *n)
+{
+	for (unsigned steps = 0; steps < 100; steps++) {
+		native_run(n);
+		if (c->single || n->vector != 1 || n->eip != c->start.eip)
+			return;
+		n->eflags &= ~0x10000u;
+	}
+}
+
+static bool memory_differs(u32 *where)
+{
+	static const struct {
+		u32 linear, physical, bytes;
+	} areas[] = { { DATA, P_DATA, 4 * PAGE }, { STACK, P_STACK, STACK_PAGES * PAGE } };
+
+	for (unsigned a = 0; a < ARRAY_SIZE(areas); a++) {
+		u8 *native = (u8 *)(uintptr_t)areas[a].linear, *guest = ram + areas[a].physical;
+
+		if (!memcmp(native, guest, areas[a].bytes))
+			continue;
+		for (*where = areas[a].linear; *native == *guest; native++, guest++)
+			++*where;
+		memcpy(ram + areas[a].physical, (u8 *)(uintptr_t)areas[a].linear, areas[a].bytes);
+		return true;
+	}
+	return false;
+}
+
+static char report[4096];
+static size_t report_len;
+
+static void PRINTF_LIKE(1, 2) differ(const char *fmt, ...)
+{
+	va_list ap;
+
+	va_start(ap, fmt);
+	report_len += (size_t)vsnprintf(report + report_len, sizeof(report) - report_len, fmt, ap);
+	report_len = MIN(report_len, sizeof(report) - 1);
+	va_end(ap);
+}
+
+/*
+ * Instructions of several accesses: hardware makes them in an order of its own, so which of two bad places it complains
+ * about differs, and what it has loaded or stored before it does (all of them can be restarted).
+ */
+static bool has_many_accesses(const struct test_case *c)
+{
+	static const char *const names[] = { "CMPS", "FLDENV", "FRSTOR", "PUSHA", "POPA", "ENTER", "BOUND", "LDS", "LES", "LGS" };
+
+	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
+		if (name_is(c, names[n]))
+			return true;
+	return !strcmp(c->row->operands, "Mt");
+}
+
+static bool is_memory_fault(const struct native *n)
+{
+	return n->vector >= 12 && n->vector <= 14;
+}
+
+static void compare_fault(const struct native *host, const struct native *guest)
+{
+	if (host->vector == 14) {
+		if ((u32)host->cr2 != (u32)guest->cr2)
+			differ("  CR2: host %x, engine %x\n", (u32)host->cr2, (u32)guest->cr2);
+		if ((host->code ^ guest->code) & 2)
+			differ("  #PF code: host %x, engine %x\n", host->code, guest->code);
+	} else if (host->code != guest->code && host->vector >= 10 && host->vector <= 13) {
+		differ("  error code: host %x, engine %x\n", host->code, guest->code);
+	}
+}
+
+static void compare_x87(const struct native *host, const struct native *guest)
+{
+	static const struct {
+		const char *name;
+		unsigned at, bytes;
+	} fields[] = { { "FCW", 0, 2 }, { "FSW", 2, 2 }, { "FTW", 4, 1 }, { "ST0", 32, 10 }, { "ST1", 48, 10 }, { "ST2", 64, 10 },
+		       { "ST3", 80, 10 }, { "ST4", 96, 10 }, { "ST5", 112, 10 }, { "ST6", 128, 10 }, { "ST7", 144, 10 } };
+
+	for (unsigned f = 0; f < ARRAY_SIZE(fields); f++) {
+		u64 h = 0, g = 0;
+
+		if (!memcmp(host->fxsave + fields[f].at, guest->fxsave + fields[f].at, fields[f].bytes))
+			continue;
+		memcpy(&h, host->fxsave + fields[f].at, MIN(8u, fields[f].bytes));
+		memcpy(&g, guest->fxsave + fields[f].at, MIN(8u, fields[f].bytes));
+		differ("  %s: host %llx, engine %llx\n", fields[f].name, (unsigned long long)h, (unsigned long long)g);
+	}
+}
+
+/* Null selectors lose their RPL when the host's kernel returns to user mode. */
+static bool selector_same(u16 host, u16 guest)
+{
+	return host == guest || (host <= 3 && guest <= 3);
+}
+
+/* Writes what differs into `report`; false when nothing does. */
+static bool compare(const struct test_case *c, const struct native *host, struct native *guest)
+{
+	static const char *const names[] = { "EAX", "ECX", "EDX", "EBX", "ESP", "EBP", "ESI", "EDI" };
+	const u32 flags = 0x247ed5; /* all but TF and RF */
+	u32 end = (c->mode == MODE_32 ? CODE : 0) + PAGE, where;
+
+	report_len = 0;
+	report[0] = 0;
+	if (!c->single && guest->vector == 14 && guest->cr2 == CODE + PAGE && guest->eip == end)
+		guest->vector = 1;
+	if (host->vector != guest->vector && !(has_many_accesses(c) && is_memory_fault(host) && is_memory_fault(guest)))
+		differ("  exception: host %u (code %x, CR2 %x), engine %u (code %x, CR2 %x)\n", host->vector, host->code, (u32)host->cr2,
+		       guest->vector, guest->code, (u32)guest->cr2);
+	else if (!has_many_accesses(c))
+		compare_fault(host, guest);
+	if (host->eip != guest->eip)
+		differ("  EIP: host %x, engine %x\n", host->eip, guest->eip);
+	for (unsigned r = 0; r < 8; r++)
+		if (host->gpr[r] != guest->gpr[r] && (host->vector == 1 || !name_is(c, "POPA")))
+			differ("  %s: host %x, engine %x\n", names[r], host->gpr[r], guest->gpr[r]);
+	if ((host->eflags ^ guest->eflags) & flags)
+		differ("  EFLAGS: host %x, engine %x\n", host->eflags & flags, guest->eflags & flags);
+	if (!selector_same(host->ds, guest->ds) || !selector_same(host->es, guest->es) || !selector_same(host->gs, guest->gs) ||
+	    host->cs != guest->cs || host->ss != guest->ss)
+		differ("  CS SS DS ES GS: host %x %x %x %x %x, engine %x %x %x %x %x\n", host->cs, host->ss, host->ds, host->es, host->gs,
+		       guest->cs, guest->ss, guest->ds, guest->es, guest->gs);
+	/* loading it recomputes bits of the status word, which the engine does only when it must */
+	if (c->row->attr & ATTR_X87 || name_is(c, "FWAIT"))
+		compare_x87(host, guest);
+	if (memory_differs(&where) && (host->vector == 1 || !has_many_accesses(c)))
+		differ("  memory at %x\n", where);
+	return report_len;
+}
+
+static void show(const struct test_case *c, u64 number)
+{
+	const struct native *n = &c->start;
+	char text[96], hex[64] = "";
+
+	insn_format(&c->insn, c->mode, n->eip, text, sizeof(text));
+	for (unsigned b = 0; b < c->insn.len; b++)
+		sprintf(hex + 3 * b, "%02x ", c->bytes[b]);
+	cr_log_error("case %llu, %u-bit%s: %s %s\n  before: EAX %x ECX %x EDX %x EBX %x ESP %x EBP %x ESI %x EDI %x EFLAGS %x FCW %x FSW %x FTW %x\n%s",
+		     (unsigned long long)number, c->mode == MODE_16 ? 16 : 32, c->single ? ", TF" : "", hex, text, n->gpr[0], n->gpr[1], n->gpr[2],
+		     n->gpr[3], n->gpr[4], n->gpr[5], n->gpr[6], n->gpr[7], n->eflags, n->fxsave[0] | n->fxsave[1] << 8,
+		     n->fxsave[2] | n->fxsave[3] << 8, n->fxsave[4], report);
+}
+
+static bool native_memory(void)
+{
+	int fd = memfd_create("code", MFD_CLOEXEC);
+	void *at = (void *)(uintptr_t)CODE;
+
+	if (fd < 0 || ftruncate(fd, PAGE) || mmap(at, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) != at)
+		return false;
+	native_code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	u8 *data = native_map(DATA, DATA_PAGES * PAGE, PROT_READ | PROT_WRITE);
+	u8 *stack = native_map(STACK, STACK_PAGES * PAGE, PROT_READ | PROT_WRITE);
+
+	if (native_code == MAP_FAILED || data == MAP_FAILED || stack == MAP_FAILED)
+		return false;
+	for (unsigned n = 0; n < DATA_PAGES * PAGE; n++)
+		ram[P_DATA + n] = data[n] = rnd();
+	for (unsigned n = 0; n < STACK_PAGES * PAGE; n++)
+		ram[P_STACK + n] = stack[n] = rnd();
+	return !mprotect(data + DATA_HOLE * PAGE, PAGE, PROT_NONE) && !mprotect(data + DATA_READONLY * PAGE, PAGE, PROT_READ);
+}
+
+static bool native_segments(void)
+{
+	struct user_desc absent = { .entry_number = LDT_ABSENT, .base_addr = DATA, .limit = 0xffff, .seg_not_present = 1, .useable = 1 };
+	struct user_desc readonly = { .entry_number = LDT_READONLY, .base_addr = DATA, .limit = 0xffff, .read_exec_only = 1, .useable = 1 };
+
+	return !native_ldt(LDT_CODE16, CODE, 0xffff, 2, false) && !native_ldt(LDT_DATA16, DATA, DATA16_LIMIT, 0, false) &&
+	       !native_ldt(LDT_STACK16, STACK, 0xffff, 0, false) && !native_ldt(LDT_DOWN, DATA, DOWN_LIMIT, 1, false) &&
+	       !syscall(SYS_modify_ldt, 0x11, &absent, sizeof(absent)) && !syscall(SYS_modify_ldt, 0x11, &readonly, sizeof(readonly));
+}
+
+static u64 setting(const char *name, u64 otherwise)
+{
+	const char *value = getenv(name);
+
+	return value && *value ? strtoull(value, NULL, 0) : otherwise;
+}
+
+Test(oracle, random_instructions, .timeout = 3600)
+{
+	u64 cases = setting("VMK_ORACLE_CASES", CASES), seed = setting("VMK_ORACLE_SEED", 1);
+	unsigned mismatches = 0;
+	struct test_case c;
+	struct native host, guest;
+
+	random_state = seed * 0x9e3779b97f4a7c15;
+	guest_setup();
+	if (!native_setup() || !native_memory() || !native_segments())
+		cr_skip_test("this host does not allow 32- and 16-bit code segments");
+	for (u64 n = 0; n < cases; n++) {
+		make_case(&c);
+		host = guest = c.start;
+		run_natively(&c, &host);
+
+		guest_run(&guest, c.single);
+		if (!compare(&c, &host, &guest))
+			continue;
+		show(&c, n);
+		cr_assert(++mismatches < MISMATCHES_SHOWN, "too many mismatches, seed %llu", (unsigned long long)seed);
+	}
+	cr_assert_eq(mismatches, 0, "seed %llu", (unsigned long long)seed);
+	cr_log_info("%llu cases from seed %llu agree", (unsigned long long)cases, (unsigned long long)seed);
+}
