@@ -509,6 +509,7 @@ static int vga_init(struct device *d, struct error *err)
 	pci_bar_memory(&v->pci, 0, round_up_power(v->vram_bytes), lfb_map);
 	pci_bar_memory(&v->pci, 2, MMIO_BYTES, mmio_map);
 	pci_rom(&v->pci, v->rom, v->rom_bytes);
+	v->pci.writable[0x04] |= 1; /* I/O space: the legacy ports; firmware looks whether it is switched on */
 	dev_map_pio(d, 0x3b0, 12, &vga_port_ops); /* 3BC is the parallel port's */
 	dev_map_pio(d, 0x3c0, 32, &vga_port_ops);
 	dev_map_pio(d, 0x1ce, 3, &vbe_port_ops);

@@ -518,6 +518,8 @@ Test(vga, pci_identity_and_rom)
 
 	cr_assert_eq(pci_read(&r, 0), 0x11111234);
 	cr_assert_eq(pci_read(&r, 8) >> 8, 0x030000);
+	pci_write(&r, 0x04, 3);
+	cr_assert_eq(pci_read(&r, 0x04) & 3, 3, "firmware takes it for the VGA only with I/O on");
 	pci_write(&r, 0x10, 0xffffffff);
 	cr_assert_eq(pci_read(&r, 0x10) & ~15u, 0xffc00000);
 	pci_write(&r, 0x30, 0xf0000001);
