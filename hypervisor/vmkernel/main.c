@@ -12,7 +12,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <systemd/sd-daemon.h>
@@ -57,14 +56,15 @@ static void open_root(const char *root)
 	free(worlds);
 }
 
-/* One daemon a root. The lock goes with the process, whatever ends it. */
+/* One daemon a root. A POSIX lock: it goes with the process whatever ends it, and no child of the daemon shares it. */
 static void take_lock(void)
 {
 	char *path = root_path("run/vmk/lock"), text[32] = "";
 	host.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (host.lock_fd < 0)
 		fatal("cannot open %s: %m", path);
-	if (flock(host.lock_fd, LOCK_EX | LOCK_NB)) {
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	if (fcntl(host.lock_fd, F_SETLK, &lock)) {
 		ssize_t n = pread(host.lock_fd, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = 0;
 		text[strcspn(text, "\n")] = 0;

@@ -7,6 +7,7 @@
 #include <arpa/inet.h>
 #include <dirent.h>
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -539,8 +540,10 @@ static int adopt_process(struct vm *vm, struct error *err)
 {
 	u64 start;
 	vm->pidfd = pidfd_open(vm->pid, 0);
-	/* The number alone may be somebody else's by now; together with the start time it is not. */
-	if (vm->pidfd < 0 || !process_times(vm->pid, NULL, &start) || start != vm->pid_start)
+	struct pollfd p = {.fd = vm->pidfd, .events = POLLIN};
+	/* The number alone may be somebody else's by now; together with the start time it is not. A pidfd can be read when
+	 * the process is dead, collected or not. */
+	if (vm->pidfd < 0 || !process_times(vm->pid, NULL, &start) || start != vm->pid_start || poll(&p, 1, 0) != 0)
 		return fail(err, -ESRCH, "%s has ended while the VMkernel was away", vm->name);
 	int ret = sd_event_add_io(host.event, &vm->exit_source, vm->pidfd, EPOLLIN, on_adopted_exit, vm);
 	if (ret < 0)
