@@ -37,7 +37,7 @@
 
 #define ST0_SEEK_END BIT(5)
 #define ST0_CHECK BIT(4) /* equipment check: track 0 not found */
-#define ST0_HEAD 2
+#define ST0_HEAD BIT(2)
 #define ST0_ABNORMAL 0x40
 #define ST0_INVALID 0x80
 #define ST0_POLLING 0xc0
@@ -233,7 +233,7 @@ static bool by_dma(const struct fdc *f)
 /* ST0-2, the ID that would have come next, and the interrupt (data sheet, table 6-2 and 5.1.8). */
 static void transfer_end(struct fdc *f)
 {
-	f->result[0] = (u8)(f->st0 | (f->h & 1) << ST0_HEAD | (f->command[1] & 3));
+	f->result[0] = f->st0 | (f->command[1] & 3);
 	f->result[1] = f->st1;
 	f->result[2] = f->st2;
 	f->result[3] = f->c;
@@ -282,6 +282,7 @@ static bool find_sector(struct fdc *f)
 	const struct drive *d = command_drive(f);
 	unsigned head = f->h & 1;
 
+	f->st0 = (u8)((f->st0 & ~ST0_HEAD) | (head ? ST0_HEAD : 0));
 	if (!track_readable(f, d, head)) {
 		transfer_fail(f, ST1_MISSING_MARK, 0);
 		return false;
@@ -512,7 +513,7 @@ static void seek_end(struct fdc *f, u8 st0)
 {
 	unsigned n = f->command[1] & 3;
 
-	f->interrupt_st0[n] = (u8)(st0 | selected_head(f) << ST0_HEAD | n);
+	f->interrupt_st0[n] = (u8)(st0 | (f->command[1] & ST0_HEAD) | n);
 	f->interrupt_drives |= BIT(n);
 	command_phase(f);
 	irq_set(f, true);
@@ -637,7 +638,8 @@ static void transfer_start(struct fdc *f)
 	} else if (opcode(f) == CMD_VERIFY) {
 		f->sectors_left = f->command[8];
 	}
-	f->st0 = f->st1 = f->st2 = 0;
+	f->st0 = f->command[1] & ST0_HEAD;
+	f->st1 = f->st2 = 0;
 	if (d && f->config & CONFIG_EIS && opcode(f) != CMD_FORMAT && opcode(f) != CMD_READ_ID) {
 		head_move(d, f->c - d->pcn);
 		d->pcn = f->c;
@@ -1121,6 +1123,8 @@ static bool state_valid(const struct fdc *f)
 		return false;
 	if (f->phase == PHASE_RESULT && f->result_at >= f->result_length)
 		return false;
+	if (f->buffer_at > f->buffer_length)
+		return false;
 	if (f->phase == PHASE_PIO && (f->buffer_at >= f->buffer_length || (opcode(f) == CMD_FORMAT && !f->sectors_left)))
 		return false;
 	return true;
@@ -1164,8 +1168,10 @@ static int fdc_load(struct device *d, struct state_reader *r, struct error *err)
 	f->st1 = get_u8(r);
 	f->st2 = get_u8(r);
 	f->sectors_left = get_u16(r);
-	f->buffer_at = (u16)MIN(get_u16(r), SECTOR);
-	f->buffer_length = (u16)MIN(get_u16(r), SECTOR);
+	f->buffer_at = get_u16(r);
+	f->buffer_length = get_u16(r);
+	if (f->buffer_length > SECTOR)
+		return fail(err, -EBADMSG, "saved state of fdc is damaged");
 	get_bytes(r, f->buffer, f->buffer_length);
 	rc = isa_load_end(d, r, err);
 	if (rc)

@@ -72,20 +72,27 @@ static u64 ticks_now(struct piix4pm *p)
 	return isa_ticks(dev_now(&p->dev), TIMER_DIVISOR);
 }
 
-/* Brings TMR_STS and the interrupt up to date; a timer runs only if the guest wants one from TMR_STS. */
+/* The SCI, and a timer for TMR_STS, which runs only if the guest wants an interrupt from it. */
+static void pm_outputs(struct piix4pm *p)
+{
+	bool enabled = p->pmcntrl & SCI_EN;
+	bool wanted = p->pmsts & p->pmen || p->gpe0[0] & p->gpe0[2] || p->gpe0[1] & p->gpe0[3];
+	bool timer = enabled && p->pmen & TMR_STS && !(p->pmsts & TMR_STS);
+
+	dev_irq(&p->dev, SCI_IRQ, enabled && wanted);
+	dev_timer_set(&p->timer, timer ? isa_ticks_time(p->overflow, TIMER_DIVISOR) : 0);
+}
+
+/* Brings TMR_STS up to date, then the outputs. */
 static void pm_update(struct piix4pm *p)
 {
 	u64 now = ticks_now(p);
-	bool sci;
 
 	if (now >= p->overflow) {
 		p->pmsts |= TMR_STS;
 		p->overflow = (now | (TIMER_HALF - 1)) + 1;
 	}
-	sci = p->pmcntrl & SCI_EN && (p->pmsts & p->pmen || p->gpe0[0] & p->gpe0[2] || p->gpe0[1] & p->gpe0[3]);
-	dev_irq(&p->dev, SCI_IRQ, sci);
-	dev_timer_set(&p->timer, p->pmen & TMR_STS && p->pmcntrl & SCI_EN && !(p->pmsts & TMR_STS) ?
-				 isa_ticks_time(p->overflow, TIMER_DIVISOR) : 0);
+	pm_outputs(p);
 }
 
 static void pm_timer(struct device *d)
@@ -378,7 +385,7 @@ static int piix4pm_load(struct device *d, struct state_reader *r, struct error *
 	if (rc)
 		return rc;
 	ranges_update(p);
-	pm_update(p);
+	pm_outputs(p);
 	return 0;
 }
 

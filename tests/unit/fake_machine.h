@@ -39,6 +39,8 @@ struct machine {
 	struct device *controller;
 	bool intr;
 	unsigned nmis, logs, requests;
+	bool a20;
+	enum shadow_mode shadow[16]; /* 16 KiB each from 0xC0000 */
 	int request_status;
 	char log[256];
 	unsigned leds;
@@ -292,10 +294,12 @@ u64 dev_ram_bytes(struct device *d)
 	return FAKE_RAM;
 }
 
+static bool fake_read_only; /* files that are opened from now on */
+
 int dev_open_file(struct device *d, const char *key, struct error *err)
 {
 	const char *path = config_string(d->machine->config, key);
-	int fd = open(path, O_RDWR | O_CLOEXEC);
+	int fd = fake_read_only ? -1 : open(path, O_RDWR | O_CLOEXEC);
 
 	if (fd < 0)
 		fd = open(path, O_RDONLY | O_CLOEXEC);
@@ -386,12 +390,13 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len)
 
 void dev_shadow(struct device *d, u32 gpa, u32 size, enum shadow_mode mode)
 {
-	(void)d, (void)gpa, (void)size, (void)mode;
+	for (u32 at = gpa; at < gpa + size; at += 16 * KIB)
+		d->machine->shadow[(at - 0xc0000) / (16 * KIB) % 16] = mode;
 }
 
 void dev_a20(struct device *d, bool enabled)
 {
-	(void)d, (void)enabled;
+	d->machine->a20 = enabled;
 }
 
 void dev_irq(struct device *d, unsigned line, bool level)
