@@ -386,26 +386,30 @@ const struct insn_exec exec_POPA = { { { 0, POPA_16, POPA_32, 0 } } };
 
 /* ---- ENTER LEAVE ---- */
 
-/* SDM 2A, ENTER: the outer frames' pointers are read first, then all pushes and the frame's end are probed. */
+/*
+ * SDM 2A, ENTER: everything is read and probed for its faults first. Then the outer frames' pointers are copied one by one,
+ * because a copy may overlap those still to be read.
+ */
 #define ENTER_LEAVE(bits, unused)                                                                                      \
 	static HANDLER(ENTER_##bits)                                                                                   \
 	{                                                                                                              \
 		u64 mask = stack_mask(cpu), sp = cpu->gpr[X86_RSP], bp = cpu->gpr[X86_RBP];                            \
 		u64 frame = (sp - (bits) / 8) & mask;                                                                  \
-		unsigned level = (i->imm >> 32) % 32, count = 0;                                                       \
-		u##bits value[33];                                                                                     \
-		value[count++] = (u##bits)bp;                                                                          \
+		unsigned level = (i->imm >> 32) % 32, count = level ? level + 1 : 1;                                   \
 		for (unsigned n = 1; n < level; n++)                                                                   \
-			value[count++] = mem_read##bits(cpu, i, X86_SS, (bp - n * ((bits) / 8)) & mask);               \
-		if (level)                                                                                             \
-			value[count++] = (u##bits)((sp & ~mask) | frame);                                              \
+			mem_read##bits(cpu, i, X86_SS, (bp - n * ((bits) / 8)) & mask);                                \
 		for (unsigned n = 0; n < count; n++)                                                                   \
 			mem_probe_write(cpu, i, X86_SS, (frame - n * ((bits) / 8)) & mask, (bits) / 8);                \
 		sp = frame - (count - 1) * ((bits) / 8) - (i->imm & 0xffff);                                           \
-		mem_probe_write(cpu, i, X86_SS, sp & mask, 1);                                                        \
-		for (unsigned n = 0; n < count; n++)                                                                   \
-			mem_write##bits(cpu, i, X86_SS, (frame - n * ((bits) / 8)) & mask, value[n]);                  \
-		set_reg##bits(cpu, X86_RBP, (u##bits)((cpu->gpr[X86_RSP] & ~mask) | frame));                           \
+		mem_probe_write(cpu, i, X86_SS, sp & mask, 1);                                                         \
+		mem_write##bits(cpu, i, X86_SS, frame, (u##bits)bp);                                                   \
+		for (unsigned n = 1; n < level; n++)                                                                   \
+			mem_write##bits(cpu, i, X86_SS, (frame - n * ((bits) / 8)) & mask,                             \
+					mem_read##bits(cpu, i, X86_SS, (bp - n * ((bits) / 8)) & mask));               \
+		bp = (cpu->gpr[X86_RSP] & ~mask) | frame;                                                              \
+		if (level)                                                                                             \
+			mem_write##bits(cpu, i, X86_SS, (frame - level * ((bits) / 8)) & mask, (u##bits)bp);           \
+		set_reg##bits(cpu, X86_RBP, (u##bits)bp);                                                              \
 		stack_set(cpu, mask, sp);                                                                              \
 		NEXT;                                                                                                  \
 	}                                                                                                              \
