@@ -187,7 +187,9 @@ static bool rate_matches(const struct fdc *f, const struct geometry *g)
 /* Whether the track under the head has any address marks for this rate. */
 static bool track_readable(const struct fdc *f, const struct drive *d, unsigned head)
 {
-	return f->command[0] & CMD_MFM && d && d->disk && d->track < d->geometry->tracks && head < d->geometry->heads && rate_matches(f, d->geometry);
+	if (!d || !d->disk || !(f->command[0] & CMD_MFM))
+		return false;
+	return d->track < d->geometry->tracks && head < d->geometry->heads && rate_matches(f, d->geometry);
 }
 
 static u64 sector_offset(const struct drive *d, unsigned head, unsigned sector)

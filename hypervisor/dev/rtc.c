@@ -98,9 +98,9 @@ static bool halted(const struct rtc *r)
 
 static u64 clock_now(struct rtc *r)
 {
-	s64 t = (s64)dev_wall_clock(&r->dev) + r->offset;
+	__int128 t = (__int128)dev_wall_clock(&r->dev) + r->offset;
 
-	return t < 0 ? 0 : (u64)t;
+	return t < 0 ? 0 : (u64)MIN(t, INT64_MAX);
 }
 
 static u8 encode(const struct rtc *r, unsigned n)
@@ -153,12 +153,12 @@ static void clock_from_registers(struct rtc *r, u64 fraction)
 {
 	const u8 *c = r->cmos;
 	unsigned year = clamp(decode(r, c[CMOS_CENTURY]), 19, 99) * 100 + clamp(decode(r, c[REG_YEAR]), 0, 99);
-	s64 days = days_from_date(MAX(year, 1970u), clamp(decode(r, c[REG_MONTH]), 1, 12), clamp(decode(r, c[REG_DATE]), 1, 31));
+	/* Nanoseconds in 63 bits end in 2262. */
+	s64 days = days_from_date(clamp(year, 1970, 2260), clamp(decode(r, c[REG_MONTH]), 1, 12),
+				   clamp(decode(r, c[REG_DATE]), 1, 31));
 	s64 seconds = days * DAY + clamp(decode_hour(r, c[REG_HOURS]), 0, 23) * 3600 +
 		      clamp(decode(r, c[REG_MINUTES]), 0, 59) * 60 + clamp(decode(r, c[REG_SECONDS]), 0, 59);
 
-	/* Nanoseconds in 63 bits end in 2262. */
-	seconds = MIN(seconds, INT64_MAX / (s64)NSEC_PER_SEC - 1);
 	r->offset = seconds * (s64)NSEC_PER_SEC + (s64)fraction - (s64)dev_wall_clock(&r->dev);
 	r->checked = clock_now(r);
 }

@@ -715,7 +715,7 @@ struct card {
 	struct device dev;
 	struct pci_function pci;
 	u32 at[7];
-	u8 rom[4096] __attribute__((aligned(4096)));
+	u8 *rom;
 };
 
 static void card_map(struct device *d, unsigned bar, u32 at)
@@ -731,14 +731,20 @@ static int card_init(struct device *d, struct error *err)
 	pci_add(d, &c->pci, 3, 0, 0x1234, 0x5678, 0x020000, 7, 1);
 	pci_bar_io(&c->pci, 0, 32, card_map);
 	pci_bar_memory(&c->pci, 1, 0x20000, card_map);
-	memset(c->rom, 0x55, sizeof(c->rom));
-	pci_rom(&c->pci, c->rom, sizeof(c->rom));
+	c->rom = aligned_alloc(4096, 4096);
+	memset(c->rom, 0x55, 4096);
+	pci_rom(&c->pci, c->rom, 4096);
 	return 0;
 }
 
 static void card_reset(struct device *d)
 {
 	pci_reset(&((struct card *)d)->pci);
+}
+
+static void card_stop(struct device *d)
+{
+	free(((struct card *)d)->rom);
 }
 
 static void card_save(struct device *d, struct state_writer *w)
@@ -757,6 +763,7 @@ static const struct device_ops dev_card = {
 	.version = 1,
 	.init = card_init,
 	.reset = card_reset,
+	.stop = card_stop,
 	.save = card_save,
 	.load = card_load,
 };
