@@ -14,7 +14,7 @@ make_machine disk memory 64 disk "$VMK_ROOT/grub-rescue-usb.img"
 for machine in cd floppy disk; do
 	say "GRUB from $machine"
 	vmk vm start $machine || die "vm start $machine"
-	wait_screen $machine 60 'grub>'
+	grub_prompt $machine
 	type_line $machine "echo vmk-\$grub_platform"
 	wait_screen $machine 20 '^vmk-pc'
 	type_line $machine ls
@@ -30,7 +30,7 @@ type_line cd clear
 sleep 1
 type_line cd reboot
 wait_screen cd 60 'SeaBIOS|Booting|Welcome|GNU GRUB'
-wait_screen cd 60 'grub>'
+grub_prompt cd
 [ "$(state_of cd)" = on ] || die "the machine is off after a reboot"
 
 say "an idle prompt and a stop"

@@ -31,7 +31,7 @@ vmk vm unregister bad || die "vm unregister"
 
 say "starting twice"
 vmk vm start web || die "vm start"
-wait_screen web 60 'grub>'
+grub_prompt web
 expect_failure 'already on|is on' vmk vm start web
 ps -ef | grep -q 'vmk-vmx \[web\]' || die "ps does not show the machine"
 
@@ -71,7 +71,7 @@ wait_state web off 10
 vmk log | grep -Eq 'web.*(crash|died|killed|signal)' || { vmk log; die "no event"; }
 vmk vm start web || die "vm start after a crash"
 [ "$(world_of web)" -gt "$world" ] || die "a world number was used twice"
-wait_screen web 60 'grub>'
+grub_prompt web
 vmk vm stop web hard || die "vm stop"
 wait_state web off 10
 

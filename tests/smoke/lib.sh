@@ -100,6 +100,13 @@ type_line() {
 	vmk vm key "$1" enter >/dev/null || die "vm key"
 }
 
+# grub_prompt NAME: from GRUB's menu, if it shows one, to its prompt
+grub_prompt() {
+	wait_screen "$1" 60 'grub>|e to edit the commands|`e. to edit'
+	screen_of "$1" | grep -q 'grub>' || vmk vm key "$1" c >/dev/null
+	wait_screen "$1" 20 'grub>'
+}
+
 state_of() {
 	vmk --json vm show "$1" | sed -n 's/.*"state": *"\([a-z]*\)".*/\1/p'
 }

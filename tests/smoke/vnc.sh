@@ -7,7 +7,7 @@
 start_host
 make_machine web memory 64 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso
 vmk vm start web || die "vm start"
-wait_screen web 60 'grub>'
+grub_prompt web
 console=$(vmk --json vm show web | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')
 case $console in
 127.0.0.1:*) ;;
