@@ -114,7 +114,8 @@ static int on_control(sd_event_source *s, int socket, uint32_t events, void *arg
 	ssize_t n = sock_recv(socket, buf, sizeof(buf), &fd, &n_fds);
 	if (!n_fds)
 		fd = -1;
-	if (n == -EAGAIN)
+	/* A process that ended with commands unread resets the connection; told once, before its last packets are given. */
+	if (n == -EAGAIN || n == -ECONNRESET)
 		return 0;
 	c->busy = true;
 	if (n <= 0) {

@@ -154,7 +154,8 @@ static int on_report(sd_event_source *s, int fd, uint32_t events, void *arg)
 	struct error err = {0};
 	char *buf = xcalloc(1, PACKET_MAX);
 	ssize_t n = sock_recv(fd, buf, PACKET_MAX - 1, NULL, NULL);
-	if (n == -EAGAIN) {
+	/* A child that ended without reading its "go" resets the connection, which is told before its last packet is given. */
+	if (n == -EAGAIN || n == -ECONNRESET) {
 		free(buf);
 		return 0;
 	}
