@@ -221,6 +221,8 @@ static int add_boot_order(struct fwcfg *f, struct error *err)
 		add_boot_devices(config, at, len, text, sizeof(text));
 		at += len + strspn(at + len, ", ");
 	}
+	if (*text)
+		text[strlen(text) - 1] = 0; /* the list separates, it does not end lines */
 	item_file(f, "bootorder", text, strlen(text) + 1);
 	return 0;
 }
