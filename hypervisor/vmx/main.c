@@ -36,7 +36,8 @@ struct options {
 
 static const char usage_text[] =
 	"usage: vmk-vmx --standalone FILE.vmx [--serial N] [--vnc PORT] [--screen-socket PATH] [--engine NAME] [--no-sandbox]\n"
-	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--file KEY=F]...\n";
+	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--file KEY=F]...\n"
+	"       vmk-vmx --engines\n";
 
 NORETURN static void usage(void)
 {
@@ -80,7 +81,7 @@ static void file_option(struct files *files, char *text)
 }
 
 enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
-	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE };
+	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE, OPT_ENGINES };
 
 static const struct option long_options[] = {
 	{"standalone", required_argument, NULL, OPT_STANDALONE},
@@ -97,6 +98,7 @@ static const struct option long_options[] = {
 	{"mks-fd", required_argument, NULL, OPT_MKS_FD},
 	{"vnc-fd", required_argument, NULL, OPT_VNC_FD},
 	{"file", required_argument, NULL, OPT_FILE},
+	{"engines", no_argument, NULL, OPT_ENGINES},
 	{NULL, 0, NULL, 0},
 };
 
@@ -145,6 +147,8 @@ static void take_option(struct options *o, int option)
 	case OPT_FILE:
 		file_option(&o->files, optarg);
 		break;
+	case OPT_ENGINES:
+		exit(vmx_print_engines());
 	default:
 		usage();
 	}

@@ -91,6 +91,9 @@ void terminal_free(struct vmx *x);
 bool terminal_out(struct vmx *x, unsigned line);
 void terminal_serial_room(struct vmx *x);
 
+/* One JSON line for the VMkernel, {"engine":"bt","passed_over":["kvm: sentence"]}; returns the exit status. */
+int vmx_print_engines(void);
+
 /* After all files are open and all threads started. 0, or -errno with a sentence: then the process is as it was. */
 int sandbox_enter(struct error *err);
 
