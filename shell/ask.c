@@ -2,6 +2,7 @@
 /* ask.c - see shell.h: questions, with secrets that do not show */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
@@ -18,12 +19,18 @@ static void catch_signal(int number)
 	caught = number;
 }
 
-/* A line from fd without its newline; -ENODATA at the end, -EINTR after a signal. */
-static int line_read(int fd, char *buf, size_t size)
+/*
+ * A line from fd without its newline; -ENODATA at the end, -EINTR after a signal. With `waiting`, signals are let in
+ * only while nothing is there to read, so that none comes between the look at `caught` and the wait.
+ */
+static int line_read(int fd, char *buf, size_t size, const sigset_t *waiting)
 {
 	size_t len = 0;
+	struct pollfd p = {.fd = fd, .events = POLLIN};
 	for (;;) {
 		char c;
+		if (waiting && (caught || ppoll(&p, 1, NULL, waiting) < 0))
+			return -EINTR;
 		/* Byte by byte: what follows the line belongs to whoever reads next. */
 		ssize_t n = read(fd, &c, 1);
 		if (n < 0)
@@ -45,7 +52,12 @@ static int terminal_ask(int tty, const char *prompt, bool echo, char *buf, size_
 	static const int signals[] = {SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP};
 	struct sigaction catcher = {.sa_handler = catch_signal}, old[ARRAY_SIZE(signals)];
 	struct termios before, quiet;
+	sigset_t blocked, unblocked;
 	caught = 0;
+	sigemptyset(&blocked);
+	for (size_t k = 0; k < ARRAY_SIZE(signals); k++)
+		sigaddset(&blocked, signals[k]);
+	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
 	for (size_t k = 0; k < ARRAY_SIZE(signals); k++)
 		sigaction(signals[k], &catcher, &old[k]);
 	bool terminal = tcgetattr(tty, &before) == 0;
@@ -57,13 +69,14 @@ static int terminal_ask(int tty, const char *prompt, bool echo, char *buf, size_
 		tcsetattr(tty, TCSAFLUSH, &quiet);
 	fflush(stdout);
 	write_full(tty, prompt, strlen(prompt));
-	int ret = line_read(tty, buf, size);
+	int ret = line_read(tty, buf, size, &unblocked);
 	if (terminal)
 		tcsetattr(tty, TCSAFLUSH, &before);
 	if (!echo || ret)
 		write_full(tty, "\n", 1);
 	for (size_t k = 0; k < ARRAY_SIZE(signals); k++)
 		sigaction(signals[k], &old[k], NULL);
+	sigprocmask(SIG_SETMASK, &unblocked, NULL);
 	/* Ctrl-C gives the question up, at a prompt and in a command alike; what ends the program still does. */
 	if (caught && caught != SIGINT)
 		raise(caught);
@@ -81,7 +94,7 @@ int shell_ask(void *arg, const char *prompt, bool echo, char *buf, size_t size)
 		return terminal_ask(STDIN_FILENO, prompt, echo, buf, size);
 	/* The script is on stdin: a password must not be taken from its next line by mistake. */
 	if (!sh->script_on_stdin)
-		return line_read(STDIN_FILENO, buf, size);
+		return line_read(STDIN_FILENO, buf, size, NULL);
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0) {
 		shell_error(sh, 0, "a password is asked for, and there is no terminal: use -c, with the password on standard input");

@@ -220,8 +220,8 @@ static void loop(struct console *c)
 	while (!c->leave && !paint_ended()) {
 		struct pollfd p[2] = {{.fd = viewer_fd(c->v), .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
 		draw(c);
-		int n = poll(p, 2, viewer_decode_pending(&c->input) ? VIEWER_ESCAPE_MS : -1);
-		if (n == 0)
+		int n = poll(p, 2, viewer_decode_pending(&c->input) ? VIEWER_ESCAPE_MS : 1000);
+		if (n == 0 && viewer_decode_pending(&c->input))
 			viewer_decode(&c->input, NULL, 0, press, c);
 		if (n > 0 && p[1].revents)
 			keys_read(c);

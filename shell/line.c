@@ -39,15 +39,21 @@ static void on_interrupt(int number)
 static int key_read(FILE *stream)
 {
 	struct pollfd p = {.fd = fileno(stream), .events = POLLIN};
-	for (;;) {
-		if (interrupted) {
-			write_full(STDOUT_FILENO, "^C", 2);
-			return '\n';
-		}
-		if (poll(&p, 1, -1) > 0)
-			return rl_getc(stream);
+	sigset_t blocked, unblocked;
+	/* Let in only while it waits: otherwise one could come between the look at `interrupted` and the wait. */
+	sigemptyset(&blocked);
+	sigaddset(&blocked, SIGINT);
+	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
+	int ready = 0;
+	while (!interrupted && ready <= 0) {
+		ready = ppoll(&p, 1, NULL, &unblocked);
 		rl_check_signals(); /* a new window size */
 	}
+	sigprocmask(SIG_SETMASK, &unblocked, NULL);
+	if (!interrupted)
+		return rl_getc(stream);
+	write_full(STDOUT_FILENO, "^C", 2);
+	return '\n';
 }
 
 static char *next_candidate(const char *text, int state)
@@ -166,7 +172,7 @@ static void history_note(const char *line)
 static char *prompt_text(const struct shell *sh)
 {
 	const char *on = sh->color ? "\001\033[1m\002" : "", *off = sh->color ? "\001\033[0m\002" : "";
-	return xasprintf("%svmk%s%s%s%s ", on, *sh->user ? ":" : "", sh->user, sh->admin ? "#" : ">", off);
+	return xasprintf("%svmk%s%s%s %s", on, *sh->user ? ":" : "", sh->user, sh->admin ? "#" : ">", off);
 }
 
 static void readline_prepare(void)
