@@ -111,7 +111,12 @@ static bool run_single(struct bt_cpu *cpu)
 	run_traces(cpu);
 	/* Only the first of two instructions of a kind holds interrupts off (SDM 3A 6.8.3). */
 	cpu->shadow &= (u8)~shadow;
-	return !(armed || cpu->debug_pending) || debug_after(cpu);
+	if (!armed && !cpu->debug_pending)
+		return true;
+	/* A trap ends a HLT. */
+	if (cpu->stepping || cpu->debug_pending)
+		cpu->halted = false;
+	return debug_after(cpu);
 }
 
 static enum cpu_exit run_until_exit(struct bt_cpu *cpu)
@@ -119,7 +124,12 @@ static enum cpu_exit run_until_exit(struct bt_cpu *cpu)
 	enum cpu_exit why = CPU_EXIT_SHUTDOWN;
 	bool single;
 
-	while (take_events(cpu, &why) == NEXT_RUN) {
+	for (;;) {
+		/* A task switch to a TSS with the T bit, before interrupts and the task's first instruction. */
+		if (unlikely(cpu->debug_pending) && !cpu->shadow && !debug_after(cpu))
+			return CPU_EXIT_SHUTDOWN;
+		if (take_events(cpu, &why) != NEXT_RUN)
+			return why;
 		single = cpu->shadow || debug_armed(cpu);
 		trace_set_key(cpu, single);
 		if (likely(!single))
@@ -127,7 +137,6 @@ static enum cpu_exit run_until_exit(struct bt_cpu *cpu)
 		else if (!run_single(cpu))
 			return CPU_EXIT_SHUTDOWN;
 	}
-	return why;
 }
 
 static enum cpu_exit bt_run(struct cpu *object)
@@ -247,7 +256,7 @@ static int bt_set(struct cpu *object, const struct x86_state *state, struct erro
 void x86_reset(struct x86_state *state)
 {
 	memset(state, 0, sizeof(*state));
-	state->gpr[X86_RDX] = 0x6b0; /* family, model, stepping */
+	state->gpr[X86_RDX] = CPU_SIGNATURE;
 	state->rip = 0xfff0;
 	state->rflags = 2;
 	for (unsigned n = 0; n < X86_SREGS; n++)
