@@ -285,6 +285,7 @@ void mmu_update(struct bt_cpu *cpu);
 /* PAE: reads the four PDPTEs `cr3` points to; false when reserved bits are set in a present one (#GP), then
  * nothing changes. To be called when CR3 is loaded, or PG/PAE/PSE/PGE change, with PAE paging on (SDM 3A 4.4.1). */
 bool mmu_load_pdptes(struct bt_cpu *cpu, u64 cr3);
+#define CPU_SIGNATURE 0x652 /* family 6, model 5, stepping 2: CPUID leaf 1, and EDX after reset */
 #define PHYS_BITS 40 /* MAXPHYADDR, as CPUID must tell */
 
 /* Guest-physical memory; size 1, 2, 4, 8, not crossing a page. No A20, no faults. */

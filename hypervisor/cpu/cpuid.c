@@ -6,7 +6,6 @@
 
 #include "cpu/priv.h"
 
-#define SIGNATURE 0x00000652u /* family 6, model 5, stepping 2 */
 #define CLFLUSH_LINE (64u / 8 << 8)
 
 /* Leaf 1, EDX. Not here: VME, MMX, SSE, APIC. */
@@ -52,7 +51,7 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 out[4])
 		memcpy(&out[2], "ntel", 4);
 		break;
 	case 1:
-		out[0] = SIGNATURE;
+		out[0] = CPU_SIGNATURE;
 		out[1] = CLFLUSH_LINE | cpu->index << 24;
 		out[2] = HYPERVISOR;
 		out[3] = FEATURES;

@@ -276,6 +276,8 @@ bool deliver(struct bt_cpu *cpu, unsigned vector, enum event_kind kind, bool has
 	jmp_buf *outer = cpu->fault_jump;
 	struct event e = { .vector = vector, .kind = kind, .has_code = has_code, .code = code };
 	bool running = true;
+	if (kind == EVENT_KIND_FAULT)
+		cpu->debug_pending = 0; /* of an instruction that did not complete */
 	cpu->external = kind != EVENT_KIND_INTN;
 	do
 		e.return_ip = cpu->rip;

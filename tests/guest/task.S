@@ -237,6 +237,17 @@ main:
 	mov dword ptr [tss_bad + 0x64], 0x680001
 	xor eax, eax
 	mov dr6, eax
+	TRY(1f)
+	call TASK_BAD:0
+1:	EXPECT_FAULT(1, 0)
+	EXPECT(D(ev_eip), offset task_bad)
+	TSS_RESET(TASK_BAD, tss_bad)
+	TSS_RESET(MAIN_TSS, tss)
+	mov ax, MAIN_TSS
+	ltr ax
+	mov dword ptr [tss_bad + 0x20], offset task_bad
+	xor eax, eax
+	mov dr6, eax
 	mov eax, 0x1
 	mov dr7, eax
 	TRY(1f)
