@@ -269,7 +269,7 @@ static void on_control_event(void *arg, const char *event, const char *text)
 	if (strcmp(event, "poweroff") == 0) {
 		vm->poweroff_told = true;
 	} else if (strcmp(event, "reset") == 0) {
-		event_vm(LOG_LEVEL_INFO, vm, "%s: reset%s%.200s", vm->name, *text ? ": " : "", text);
+		event_vm(LOG_LEVEL_INFO, vm, "%s: %.200s", vm->name, *text ? text : "reset");
 	} else {
 		/* Its process is as trusted as its owner: it may not fill the log. */
 		static struct log_limit limit;

@@ -153,8 +153,8 @@ static int need_on(const struct vm *vm, struct error *err)
 		return fail(err, -ENOTCONN, "%s is powered off", vm->name);
 	if (vm->state == VM_STARTING)
 		return fail(err, -EBUSY, "%s is being powered on", vm->name);
-	if (!vm->control)
-		return fail(err, -EBUSY, "%s does not answer", vm->name);
+	if (!vm->control || vm->state == VM_STUCK)
+		return fail(err, -EBUSY, "%s is stuck: its process does not answer", vm->name);
 	return 0;
 }
 
