@@ -6,7 +6,7 @@
  *	viewer SOCKET|fd:N ACTION...
  *
  *	text              print the text screen
- *	key NAME...       press and release keys ("enter", "ctrl-alt-del"); all words up to the next action's "--"
+ *	key NAME          press and release keys: "enter", "f2", "ctrl-alt-del"
  *	type TEXT         type characters of a US keyboard; \n is Enter
  *	wait SECONDS TEXT succeed when the text is on the screen, fail (exit 1, screen on stderr) when it is not in time
  *	gone SECONDS TEXT the opposite: wait until it is no longer there
@@ -243,12 +243,8 @@ static int act(int n, char **word)
 		free(text);
 		return 1;
 	}
-	if (n >= 2 && !strcmp(a, "key")) {
-		int i = 1;
-		for (; i < n && strcmp(word[i], "--"); i++)
-			press_named(word[i]);
-		return i < n ? i + 1 : i;
-	}
+	if (n >= 2 && !strcmp(a, "key"))
+		return press_named(word[1]), 2;
 	if (n >= 2 && !strcmp(a, "type"))
 		return type_text(word[1]), 2;
 	if (n >= 3 && (!strcmp(a, "wait") || !strcmp(a, "gone")))
