@@ -143,6 +143,7 @@ struct bt_cpu {
 	u8 cpl;
 	u8 mode;	 /* enum insn_mode of CS */
 	bool v86, protected_mode;
+	bool align_check; /* CR0.AM, EFLAGS.AC and CPL 3 (mode_update): read_end and write_end are 0 then */
 	u8 shadow;	 /* SHADOW_*: interrupts held off for one instruction */
 	bool nmi_blocked;
 	bool halted;

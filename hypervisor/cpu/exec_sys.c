@@ -141,6 +141,7 @@ static HANDLER(popf)
 		mask |= FLAG_AC | FLAG_ID;
 	stack_pointer_set(cpu, &stack.seg, stack.sp + (1u << i->size));
 	eflags_write(cpu, value, mask);
+	mode_update(cpu); /* AC */
 	bt_advance(cpu, i);
 	END_TRACE;
 }

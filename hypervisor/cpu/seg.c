@@ -51,7 +51,6 @@ u64 descriptor_accessed(struct bt_cpu *cpu, const struct insn *i, u16 selector, 
 
 void segment_set(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 base, u32 limit, u32 attr)
 {
-	(void)cpu;
 	seg->selector = selector;
 	seg->base = base;
 	seg->limit = limit;
@@ -59,7 +58,7 @@ void segment_set(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 b
 	seg->read_end = seg->write_end = 0;
 	bool usable = (attr & (X86_SEG_UNUSABLE | SEG_P | SEG_S)) == (SEG_P | SEG_S);
 	bool expand_down = (attr & (8 | 4)) == 4;
-	if (!usable || expand_down)
+	if (!usable || expand_down || cpu->align_check)
 		return;
 	if (attr_readable(attr))
 		seg->read_end = (u64)limit + 1;
@@ -169,6 +168,14 @@ void mode_update(struct bt_cpu *cpu)
 		cpu->cpl = 0;
 	else if (cpu->v86)
 		cpu->cpl = 3;
+	bool align_check = (cpu->cr0 & CR0_AM) && (cpu->eflags & FLAG_AC) && cpu->cpl == 3;
+	if (align_check != cpu->align_check) {
+		cpu->align_check = align_check;
+		for (unsigned n = 0; n < X86_SREGS; n++) {
+			struct bt_segment *s = &cpu->seg[n];
+			segment_set(cpu, s, s->selector, s->base, s->limit, s->attr);
+		}
+	}
 	cpu->mode = cpu->seg[X86_CS].attr & SEG_DB ? MODE_32 : MODE_16;
 	cpu->linear_mask = 0xffffffff;
 	mmu_update(cpu);
@@ -184,12 +191,22 @@ bool segment_covers(const struct bt_segment *seg, u64 offset, unsigned size)
 	return last <= seg->limit;
 }
 
+/* SDM 3A table 6-7; sizes that are no operand of their own (x87 images, descriptor tables) are not checked. */
+static void alignment_check(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size)
+{
+	static const u8 masks[] = { [2] = 1, [4] = 3, [8] = 7, [10] = 7 };
+	if (size < ARRAY_SIZE(masks) && (linear & masks[size]))
+		raise_fault_code(cpu, i, EXC_AC, 0);
+}
+
 u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, bool write)
 {
 	const struct bt_segment *s = &cpu->seg[seg];
 	bool usable = (s->attr & (X86_SEG_UNUSABLE | SEG_P)) == SEG_P;
 	if (!usable || !(write ? attr_writable(s->attr) : attr_readable(s->attr)) || !segment_covers(s, offset, size))
 		raise_fault_code(cpu, i, seg == X86_SS ? EXC_SS : EXC_GP, 0);
+	if (unlikely(cpu->align_check))
+		alignment_check(cpu, i, s->base + offset, size);
 	return (u32)(s->base + offset);
 }
 
@@ -228,6 +245,8 @@ static u64 stack_linear(struct bt_cpu *cpu, const struct insn *i, const struct s
 	if ((s->seg.attr & (X86_SEG_UNUSABLE | SEG_P)) != SEG_P || !attr_writable(s->seg.attr) ||
 	    !segment_covers(&s->seg, offset, size))
 		raise_fault_code(cpu, i, EXC_SS, s->code);
+	if (unlikely(cpu->align_check) && s->user)
+		alignment_check(cpu, i, s->seg.base + offset, size);
 	return (u32)(s->seg.base + offset);
 }
 

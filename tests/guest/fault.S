@@ -116,6 +116,38 @@ main:
 	fninit
 	mov esp, REAL_STACK
 
+	/* #AC: CR0.AM, EFLAGS.AC and CPL 3 */
+#define USER_AC(...)                                             \
+	jmp 2f;                                                  \
+1:	__VA_ARGS__;                                             \
+	int 0x80;                                                \
+2:	TRY(3f);                                                 \
+	GO(1b, USER_CODE, USER_DATA, USER_STACK, 0x40002);       \
+3:	EXPECT(D(ev_code), 0)
+	USER_AC(mov eax, cs:[0x501])
+	EXPECT(D(ev_vector), 0x80)
+	mov eax, cr0
+	or eax, 0x40000
+	mov cr0, eax
+	USER_AC(mov eax, cs:[0x501])
+	EXPECT(D(ev_vector), 17)
+	EXPECT(D(ev_eip), offset 1b)
+	USER_AC(mov ax, cs:[0x501])
+	EXPECT(D(ev_vector), 17)
+	USER_AC(mov al, cs:[0x501]; mov ax, cs:[0x502]; mov eax, cs:[0x504])
+	EXPECT(D(ev_vector), 0x80)
+	USER_AC(lea esp, [esp - 2]; push eax)
+	EXPECT(D(ev_vector), 17)
+	USER_AC(pushfd; and dword ptr [esp], 0xfffbffff; popfd; mov eax, cs:[0x501])
+	EXPECT(D(ev_vector), 0x80)
+	pushfd
+	or dword ptr [esp], 0x40000
+	popfd
+	mov eax, [0x501]
+	pushfd
+	and dword ptr [esp], 0xfffbffff
+	popfd
+
 	/* ---- faults while delivering ---- */
 	mov GATE_RIGHTS(0x30), 0x0e
 	TRY(1f)
