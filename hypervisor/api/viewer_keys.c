@@ -416,6 +416,13 @@ static enum viewer_verdict menu_key(const struct viewer_press *p, enum viewer_co
 	return VIEWER_COMMAND;
 }
 
+/* Keys that type nothing (arrows in a boot menu) do not begin a line. */
+static void line_follow(struct viewer_escape *e, const struct viewer_press *p)
+{
+	if (p->character == '\r' || p->character >= ' ')
+		e->inside_line = p->character != '\r';
+}
+
 enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_press *p, enum viewer_command *command)
 {
 	bool line_start = !e->inside_line;
@@ -427,7 +434,7 @@ enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_p
 	}
 	if (e->tilde) {
 		e->tilde = false;
-		e->inside_line = p->character != '\r';
+		line_follow(e, p);
 		if (p->character == '~')
 			return VIEWER_PASS;
 		if (p->character == '.') {
@@ -441,6 +448,6 @@ enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_p
 	e->tilde = line_start && p->character == '~';
 	if (e->menu || e->tilde)
 		return VIEWER_HELD;
-	e->inside_line = p->character != '\r';
+	line_follow(e, p);
 	return VIEWER_PASS;
 }

@@ -35,13 +35,6 @@ grub_prompt web
 expect_failure 'already on|is on' vmk vm start web
 ps -ef | grep -q 'vmk-vmx \[web\]' || die "ps does not show the machine"
 
-pid_of() {
-	vmk --json vm show "$1" | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p'
-}
-world_of() {
-	vmk --json vm show "$1" | sed -n 's/.*"world": *\([0-9]*\).*/\1/p'
-}
-
 say "a killed vmk-mks comes back, the machine does not notice"
 pid=$(pid_of web)
 pkill -KILL -P "$pid" vmk-mks || die "vmk-mks is not a child of vmk-vmx"

@@ -14,8 +14,15 @@ second=$(screen_of game)
 ship() {
 	screen_of game | tail -n 1
 }
-say "the ship obeys"
+say "the ship obeys a key that is held"
 before=$(ship)
-for _ in 1 2 3 4 5 6; do vmk vm key game left; done
-sleep 1
+"$SMOKE/vncshot" "$(console_of game)" hold ff51 700 || die "vncshot"
 [ "$before" != "$(ship)" ] || { screen_of game; die "the ship did not move"; }
+say "and shoots"
+"$SMOKE/vncshot" "$(console_of game)" hold 20 1500 &
+for _ in $(seq 20); do
+	screen_of game | sed '1,12d;$d' | grep -q '[^ ]' && shot=yes && break
+	sleep 0.1
+done
+wait
+[ "${shot:-no}" = yes ] || { screen_of game; die "no shot flies"; }

@@ -96,7 +96,8 @@ wait_screen() {
 
 # type_line NAME TEXT: types it and Enter
 type_line() {
-	vmk vm type "$1" "\"$2\"" >/dev/null || die "vm type"
+	local text=${2//\\/\\\\}
+	vmk vm type "$1" "\"${text//\"/\\\"}\"" >/dev/null || die "vm type"
 	vmk vm key "$1" enter >/dev/null || die "vm key"
 }
 
@@ -109,6 +110,18 @@ grub_prompt() {
 
 state_of() {
 	vmk --json vm show "$1" | sed -n 's/.*"state": *"\([a-z]*\)".*/\1/p'
+}
+
+console_of() { # 127.0.0.1:PORT
+	vmk --json vm show "$1" | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p'
+}
+
+pid_of() {
+	vmk --json vm show "$1" | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p'
+}
+
+world_of() {
+	vmk --json vm show "$1" | sed -n 's/.*"world": *\([0-9]*\).*/\1/p'
 }
 
 wait_state() { # NAME STATE SECONDS

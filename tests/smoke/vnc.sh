@@ -8,7 +8,7 @@ start_host
 make_machine web memory 64 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso
 vmk vm start web || die "vm start"
 grub_prompt web
-console=$(vmk --json vm show web | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')
+console=$(console_of web)
 case $console in
 127.0.0.1:*) ;;
 *) die "the console is at '$console'" ;;
@@ -19,12 +19,12 @@ shot() {
 }
 
 say "typing by keysyms arrives"
-shot type 'echo "Vnc_{Keys}|~ ok"' key ff0d stable 500 png "$VMK_ROOT/typed.png"
+shot type 'echo "Vnc_{Keys}|~ ok"' key ff0d wait 500 png "$VMK_ROOT/typed.png"
 wait_screen web 20 '^Vnc_\{Keys\}\|~ ok'
 
 say "the picture is the machine's own, pixel by pixel"
 vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
-shot stable 500 png "$VMK_ROOT/vnc.png" size
+shot wait 800 png "$VMK_ROOT/vnc.png" size
 # The blinking cursor is the only difference allowed: one cell of 9x16 pixels.
 "$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/vnc.png" 144 || die "pictures differ"
 
@@ -38,7 +38,7 @@ for _ in $(seq $((20 * SLOW))); do
 	[ "$(shot size)" = 800x600 ] && break
 done
 [ "$(shot size)" = 800x600 ] || die "the screen is $(shot size), not 800x600"
-shot type 'echo graphics' key ff0d stable 700 png "$VMK_ROOT/graphics.png"
+shot type 'echo graphics' key ff0d wait 700 png "$VMK_ROOT/graphics.png"
 vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
 "$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/graphics.png" 300 || die "pictures differ"
 

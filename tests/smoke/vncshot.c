@@ -5,6 +5,7 @@
  *
  *	type TEXT	types characters as keysyms, as viewers without scancodes do
  *	key KEYSYM	presses and releases one key (hexadecimal X keysym)
+ *	hold KEYSYM MS	holds it down for so long
  *	move X Y	moves the pointer there
  *	wait MS		goes on receiving for so long
  *	png FILE	writes what has been received
@@ -110,7 +111,13 @@ static int act(rfbClient *client, int left, char **words)
 		stable(client, atof(words[1]) / 1000);
 	else if (!strcmp(what, "png"))
 		write_png(client, words[1]);
-	else if (!strcmp(what, "move") && left >= 3) {
+	else if (!strcmp(what, "hold") && left >= 3) {
+		unsigned keysym = (unsigned)strtoul(words[1], NULL, 16);
+		SendKeyEvent(client, keysym, TRUE);
+		receive(client, atof(words[2]) / 1000);
+		SendKeyEvent(client, keysym, FALSE);
+		return 3;
+	} else if (!strcmp(what, "move") && left >= 3) {
 		SendPointerEvent(client, atoi(words[1]), atoi(words[2]), 0);
 		return 3;
 	} else

@@ -113,11 +113,16 @@ static inline void native_run(struct native *n)
 	native_now = NULL;
 }
 
+static inline int native_ldt_entry(struct user_desc *d)
+{
+	return (int)syscall(SYS_modify_ldt, 0x11, d, sizeof(*d));
+}
+
 static inline int native_ldt(unsigned entry, u32 base, u32 limit, unsigned contents, bool is32)
 {
 	struct user_desc d = { .entry_number = entry, .base_addr = base, .limit = limit, .contents = contents, .seg_32bit = is32, .useable = 1 };
 
-	return (int)syscall(SYS_modify_ldt, 0x11, &d, sizeof(d));
+	return native_ldt_entry(&d);
 }
 
 static inline void *native_map(u32 address, size_t size, int protection)
@@ -130,9 +135,9 @@ static inline bool native_setup(void)
 {
 	static const int signals[] = { SIGTRAP, SIGSEGV, SIGFPE, SIGILL, SIGBUS };
 	struct sigaction action = { .sa_sigaction = native_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
-	stack_t stack = { .ss_size = 1 << 16 };
+	static u8 memory[1 << 16];
+	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) };
 
-	stack.ss_sp = malloc(stack.ss_size);
 	if (sigaltstack(&stack, NULL))
 		return false;
 	for (unsigned s = 0; s < ARRAY_SIZE(signals); s++)

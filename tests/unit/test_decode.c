@@ -157,7 +157,9 @@ static void compare_opcodes(const u8 *prefixes, unsigned count, enum insn_mode m
 				continue;
 			head[n] = modrm;
 			fill(bytes, head, n + 1);
-			compare(bytes, mode, &i);
+			/* no ModRM byte: its other values are the same instruction */
+			if (compare(bytes, mode, &i) && modrm > 8 && !i.modrm)
+				break;
 		}
 	}
 }

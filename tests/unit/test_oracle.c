@@ -27,9 +27,18 @@
 #define STACK_PAGES 2u
 
 /* The local descriptor table. */
-enum { LDT_CODE16, LDT_DATA16, LDT_STACK16, LDT_DOWN, LDT_ABSENT, LDT_READONLY, LDT_COUNT };
+enum { LDT_CODE16, LDT_DATA16, LDT_STACK16, LDT_DOWN, LDT_ABSENT, LDT_READONLY, LDT_CODE32, LDT_DATA32, LDT_COUNT };
 #define LDT_SELECTOR(n) ((n) << 3 | 7)
 #define DATA16_LIMIT 0x5fffu
+/* 32-bit code runs in flat segments. The sanitizer has memory of its own above this page: there in shorter ones. */
+#define LOW_PAGES 0x7ffe0u
+#ifdef __SANITIZE_ADDRESS__
+#define CODE32 LDT_SELECTOR(LDT_CODE32)
+#define DATA32 LDT_SELECTOR(LDT_DATA32)
+#else
+#define CODE32 NATIVE_CS32
+#define DATA32 NATIVE_DS32
+#endif
 #define DOWN_LIMIT 0x1fffu
 
 /* ---- the engine's side: guest-physical memory ---- */
@@ -80,6 +89,8 @@ static void guest_tables(void)
 	put64(P_LDT + 8 * LDT_DOWN, descriptor(DATA, DOWN_LIMIT, 0xf7, 1));
 	put64(P_LDT + 8 * LDT_ABSENT, descriptor(DATA, 0xffff, 0x73, 1));
 	put64(P_LDT + 8 * LDT_READONLY, descriptor(DATA, 0xffff, 0xf1, 1));
+	put64(P_LDT + 8 * LDT_CODE32, descriptor(0, LOW_PAGES - 1, 0xfb, 0xd));
+	put64(P_LDT + 8 * LDT_DATA32, descriptor(0, LOW_PAGES - 1, 0xf3, 0xd));
 	for (unsigned v = 0; v < 32; v++) {
 		u32 handler = KERNEL + P_HANDLERS + 16 * v;
 		u16 access = v == 3 || v == 4 ? 0xee00 : 0x8e00;
@@ -494,8 +505,8 @@ static void make_registers(struct test_case *c)
 		n->gpr[r] = interesting();
 	n->eflags = 0x202 | (rnd() & 0xcd5);
 	if (c->mode == MODE_32) {
-		n->cs = NATIVE_CS32;
-		n->ds = n->es = n->ss = n->gs = NATIVE_DS32;
+		n->cs = CODE32;
+		n->ds = n->es = n->ss = n->gs = DATA32;
 		n->gpr[X86_RSP] = STACK + 16 + rnd() % (STACK_PAGES * PAGE - 32);
 		if (percent(15))
 			n->gpr[X86_RSP] = percent(50) ? STACK + rnd() % 40 : STACK + STACK_PAGES * PAGE - rnd() % 40;
@@ -763,10 +774,12 @@ static bool native_segments(void)
 {
 	struct user_desc absent = { .entry_number = LDT_ABSENT, .base_addr = DATA, .limit = 0xffff, .seg_not_present = 1, .useable = 1 };
 	struct user_desc readonly = { .entry_number = LDT_READONLY, .base_addr = DATA, .limit = 0xffff, .read_exec_only = 1, .useable = 1 };
+	struct user_desc code32 = { .entry_number = LDT_CODE32, .limit = LOW_PAGES - 1, .limit_in_pages = 1, .contents = 2, .seg_32bit = 1, .useable = 1 };
+	struct user_desc data32 = { .entry_number = LDT_DATA32, .limit = LOW_PAGES - 1, .limit_in_pages = 1, .seg_32bit = 1, .useable = 1 };
 
 	return !native_ldt(LDT_CODE16, CODE, 0xffff, 2, false) && !native_ldt(LDT_DATA16, DATA, DATA16_LIMIT, 0, false) &&
 	       !native_ldt(LDT_STACK16, STACK, 0xffff, 0, false) && !native_ldt(LDT_DOWN, DATA, DOWN_LIMIT, 1, false) &&
-	       !syscall(SYS_modify_ldt, 0x11, &absent, sizeof(absent)) && !syscall(SYS_modify_ldt, 0x11, &readonly, sizeof(readonly));
+	       !native_ldt_entry(&absent) && !native_ldt_entry(&readonly) && !native_ldt_entry(&code32) && !native_ldt_entry(&data32);
 }
 
 static u64 setting(const char *name, u64 otherwise)

@@ -352,7 +352,7 @@ Test(keys, the_way_back)
 	static const char *const cases[][2] = {
 		{"~.", "hC0"}, {"a~.", "ppp"}, {"a\r~.", "pphC0"}, {"~~.", "hpp"}, {"~a", "ht"}, {"~?q", "hhC0"}, {"ab\x1b[24~q", "pphC0"},
 		{"\x1b[24~c", "hC1"}, {"\x1b[24~\x1b[24~", "hp"}, {"\x1b[24~x~", "hhh"}, {"\x1b[24~s\r~.", "hC2phC0"},
-		{"\x1b[24~\x1b[A\x1b[Bz", "hC3C4h"}, {"~\r~.", "hthC0"},
+		{"\x1b[24~\x1b[A\x1b[Bz", "hC3C4h"}, {"~\r~.", "hthC0"}, {"\x1b[A\x1b[B~.", "pphC0"}, {"a\x1b[A~.", "pppp"},
 	};
 	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
 		struct escape_log log = {0};

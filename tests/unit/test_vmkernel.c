@@ -170,8 +170,9 @@ static bool machine_processes(int sig)
 	snprintf(folder, sizeof(folder), "%s/root/run/vmk/worlds", base);
 	DIR *d = opendir(folder);
 	while (d && (e = readdir(d))) {
-		json_t *o = strstr(e->d_name, ".json") ? json_load_file(here(xasprintf("root/run/vmk/worlds/%s", e->d_name)), 0, NULL)
-						       : NULL;
+		char *file = xasprintf("%s/%s", folder, e->d_name);
+		json_t *o = strstr(e->d_name, ".json") ? json_load_file(file, 0, NULL) : NULL;
+		free(file);
 		pid_t pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
 		json_decref(o);
 		any |= pid > 1 && kill(pid, sig) == 0;
@@ -640,11 +641,11 @@ Test(vmkernel, crashes_are_events)
 	create("burn");
 	call_drop("vm.start", VM("web"));
 	json_t *pid = show("web", "pid");
-	cr_assert_eq(kill((pid_t)json_integer_value(pid), SIGSEGV), 0);
+	cr_assert_eq(kill((pid_t)json_integer_value(pid), SIGKILL), 0);
 	wait_state("web", "off", 5);
 	for (int k = 0; k < 100 && !log_has("web: its process has failed"); k++)
 		usleep(20000);
-	cr_expect(log_has("web: its process has failed: ended by signal 11"));
+	cr_expect(log_has("web: its process has failed: ended by signal 9"));
 	call_drop("vm.start", VM("web"));
 	cr_expect(state_is("web", "on"));
 	call_fails("vm.start", VM("burn"), -EIO, "burn could not be powered on: the disk is on fire");
@@ -901,7 +902,11 @@ Test(vmkernel, silent_and_deaf_clients)
 	for (int k = 0; k < 20; k++)
 		call_drop("vm.list", NULL);
 	cr_expect_lt(now_monotonic() - start, 5 * NSEC_PER_SEC);
-	cr_expect_lt(daemon_kb() - before, 60000, "%llu kB more", (unsigned long long)(daemon_kb() - before));
+#ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
+	cr_expect_lt(daemon_kb(), before + 30000, "%llu kB, before %llu", (unsigned long long)daemon_kb(), (unsigned long long)before);
+#else
+	(void)before;
+#endif
 	for (int k = 0; k < SILENT; k++)
 		close(silent[k]);
 	for (int k = 0; k < DEAF; k++)
