@@ -20,9 +20,10 @@ before=$(ship)
 [ "$before" != "$(ship)" ] || { screen_of game; die "the ship did not move"; }
 say "and shoots"
 "$SMOKE/vncshot" "$(console_of game)" hold 20 1500 &
+shooter=$!
 for _ in $(seq 20); do
 	screen_of game | sed '1,12d;$d' | grep -q '[^ ]' && shot=yes && break
 	sleep 0.1
 done
-wait
+wait $shooter
 [ "${shot:-no}" = yes ] || { screen_of game; die "no shot flies"; }
