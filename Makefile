@@ -97,7 +97,7 @@ $(B)/obj/%.o: %.S
 $(B)/lib/pam_vmk.so: pam/pam_vmk.c pam/users.c $(DIR_lib)/util.c $(DIR_lib)/error.c
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
-	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,-z,relro,-z,now $(LDFLAGS_$(MODE)) -o $@ $(filter %.c,$^) -lpam -lcrypt
+	$(Q)$(CC) $(CPPFLAGS) $(filter-out -fPIE,$(CFLAGS)) -fPIC -shared -Wl,-z,relro,-z,now,-z,nodelete $(LDFLAGS_$(MODE)) -o $@ $(filter %.c,$^) -lpam -lcrypt
 
 # Unit tests: tests/unit/test_<what>.c is one Criterion program; its first line "// uses: cpu lib -lZydis" names the
 # parts and libraries it links.
