@@ -46,15 +46,20 @@ int handle_host_show(struct request *r, json_t **result, struct error *err)
 
 /* ---- host.stop ---- */
 
+/* More than vm_stop() takes to kill; beyond it a process hangs in the kernel. */
+#define STOP_SECONDS 75
+static u64 stop_deadline;
+
 static int on_stop_check(sd_event_source *s, uint64_t usec, void *arg)
 {
+	unsigned on = 0;
 	(void)usec, (void)arg;
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		if (vm_running(vm)) {
-			sd_event_source_set_time_relative(s, 100000);
-			sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-			return 0;
-		}
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		on += vm_running(vm);
+	if (on && now_monotonic() < stop_deadline) {
+		sd_event_source_set_time_relative(s, 100000);
+		sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+		return 0;
 	}
 	/* Powered off on purpose: the next start of the host is a new one, with autostart. */
 	char *marker = root_path("run/vmk/booted");
@@ -63,7 +68,8 @@ static int on_stop_check(sd_event_source *s, uint64_t usec, void *arg)
 	struct request *r = host.stopper;
 	host.stopper = NULL;
 	sd_event_source_unref(s);
-	request_finish(r, 0, message_result("the VMkernel has ended; all machines are powered off"), NULL);
+	request_finish(r, 0, on ? message_result("the VMkernel has ended; %u machines could not be powered off", on)
+				: message_result("the VMkernel has ended; all machines are powered off"), NULL);
 	return sd_event_exit(host.event, 0);
 }
 
@@ -83,6 +89,7 @@ int handle_host_stop(struct request *r, json_t **result, struct error *err)
 	if (ret < 0)
 		return fail(err, ret, "cannot wait for the machines: %s", strerror(-ret));
 	host.stopper = r;
+	stop_deadline = now_monotonic() + STOP_SECONDS * NSEC_PER_SEC;
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		struct error why;
 		if (vm_running(vm) && vm_stop(vm, "trysoft", NULL, &why) != PENDING)

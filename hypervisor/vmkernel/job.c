@@ -18,6 +18,7 @@
 #include "vmkernel/job.h"
 
 #define MAX_JOBS 64
+#define MAX_JOBS_USER 16 /* of one user: files that never open are his own trouble */
 #define PACKET_MAX 65536
 
 struct job {
@@ -195,7 +196,10 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 		users_name_of(geteuid(), self);
 		return fail(err, -EPERM, "this host runs as %s and cannot act as %s", self, owner);
 	}
-	if (host.n_jobs >= MAX_JOBS)
+	unsigned own = 0;
+	for (const struct job *j = host.jobs; j; j = j->next)
+		own += j->spec.who.uid == spec->who.uid;
+	if (host.n_jobs >= MAX_JOBS || (own >= MAX_JOBS_USER && spec->who.uid != geteuid()))
 		return fail(err, -EBUSY, "the host is doing too much at once: try again");
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return fail(err, -errno, "cannot start a helper process: %m");

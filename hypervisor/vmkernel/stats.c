@@ -106,6 +106,13 @@ static u64 meminfo(const char *name)
 	return kb;
 }
 
+void uptime_text(u64 seconds, char *text, size_t size)
+{
+	int n = seconds >= 86400 ? snprintf(text, size, "%" PRIu64 " d ", seconds / 86400) : 0;
+	snprintf(text + n, size - (size_t)n, "%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, seconds / 3600 % 24, seconds / 60 % 60,
+		 seconds % 60);
+}
+
 void stats_host(json_t *into)
 {
 	u64 total = meminfo("MemTotal") / 1024, available = meminfo("MemAvailable") / 1024;
@@ -120,10 +127,6 @@ void stats_host(json_t *into)
 	snprintf(text, sizeof(text), "%" PRIu64 " of %" PRIu64 " MB used", used, total);
 	json_object_set_new(into, "memory", json_string(text));
 	json_object_set_new(into, "uptime_s", json_integer((json_int_t)up));
-	if (up >= 86400)
-		snprintf(text, sizeof(text), "%" PRIu64 " d %02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, up / 86400,
-			 up / 3600 % 24, up / 60 % 60, up % 60);
-	else
-		snprintf(text, sizeof(text), "%02" PRIu64 ":%02" PRIu64 ":%02" PRIu64, up / 3600, up / 60 % 60, up % 60);
+	uptime_text(up, text, sizeof(text));
 	json_object_set_new(into, "uptime", json_string(text));
 }

@@ -165,13 +165,14 @@ static void vm_down(struct vm *vm)
 	if (vm->pidfd >= 0)
 		close(vm->pidfd);
 	vm->pidfd = -1;
+	if (vm->state == VM_STARTING) /* else somebody changes or deletes it */
+		vm->busy = NULL;
 	vm->state = VM_OFF;
 	vm->world = vm->vnc_port = vm->viewers = 0;
 	vm->pid = vm->mks_pid = 0;
 	vm->asked_ns = vm->resident_kb = 0;
 	vm->cpu = (struct cpu_use){0};
 	vm->engine[0] = 0;
-	vm->busy = NULL;
 	vm->poweroff_told = vm->killed = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
@@ -266,16 +267,16 @@ static void exit_source_last(struct vm *vm)
 static void on_control_event(void *arg, const char *event, const char *text)
 {
 	struct vm *vm = arg;
-	if (strcmp(event, "poweroff") == 0) {
+	/* Its process is as trusted as its owner: it may not fill the log. */
+	static struct log_limit limit;
+	if (strcmp(event, "poweroff") == 0)
 		vm->poweroff_told = true;
-	} else if (strcmp(event, "reset") == 0) {
+	else if (!log_allow(&limit, LOG_LEVEL_WARNING))
+		return;
+	else if (strcmp(event, "reset") == 0)
 		event_vm(LOG_LEVEL_INFO, vm, "%s: %.200s", vm->name, *text ? text : "reset");
-	} else {
-		/* Its process is as trusted as its owner: it may not fill the log. */
-		static struct log_limit limit;
-		if (log_allow(&limit, LOG_LEVEL_WARNING))
-			event_vm(LOG_LEVEL_WARNING, vm, "%s: %.40s%s%.300s", vm->name, event, *text ? ": " : "", text);
-	}
+	else
+		event_vm(LOG_LEVEL_WARNING, vm, "%s: %.40s%s%.300s", vm->name, event, *text ? ": " : "", text);
 }
 
 static void on_control_lost(void *arg)
@@ -430,6 +431,8 @@ static int vm_spawn(struct vm *vm, int control_fd, int vnc_fd, struct error *err
 
 static int vm_can_start(struct vm *vm, struct error *err)
 {
+	if (host.stopper)
+		return fail(err, -EBUSY, "%s cannot be powered on: the host is being stopped", vm->name);
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
 	if (vm->world)

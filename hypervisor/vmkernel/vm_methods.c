@@ -46,6 +46,8 @@ static json_t *vm_describe(const struct caller *c, struct vm *vm)
 	json_object_set_new(o, "vnc_port", on && vm->vnc_port ? json_integer(vm->vnc_port) : json_null());
 	u64 up = on ? (now_monotonic() - vm->started_ns) / NSEC_PER_SEC : 0;
 	json_object_set_new(o, "uptime", on ? json_integer((json_int_t)up) : json_null());
+	uptime_text(up, text, sizeof(text));
+	json_object_set_new(o, "up", on ? json_string(text) : json_null());
 	json_object_set_new(o, "engine", on ? json_string(vm->engine) : json_null());
 	json_object_set_new(o, "pid", on ? json_integer(vm->pid) : json_null());
 	json_object_set_new(o, "viewers", on ? json_integer(vm->viewers) : json_null());

@@ -400,6 +400,14 @@ Test(vmkernel, life_of_a_machine)
 	cr_expect_str_eq(text, "touch");
 	close(fd);
 
+	/* Every column of a row is in its answer. */
+	struct api_column c[API_MAX_COLUMNS];
+	unsigned n = api_columns(api_find("vm.show"), c);
+	vm = call("vm.show", VM("web"));
+	for (unsigned k = 0; k < n; k++)
+		cr_expect_not_null(json_object_get(vm, c[k].field), "vm.show: %s", c[k].field);
+	json_decref(vm);
+
 	json_t *worlds = call("world.list", NULL);
 	cr_assert_eq(json_array_size(worlds), 2);
 	cr_expect_str_eq(json_string_value(json_object_get(json_array_get(worlds, 1), "command")), "vmk-vmx [web]");
