@@ -90,14 +90,24 @@ static int open_config(const char *path, struct stat *st, int *out_fd, struct co
 	return ret;
 }
 
+static void keep_warning(void *arg, const char *text)
+{
+	json_t *sentence = json_string(text);
+	if (sentence) /* else not UTF-8 */
+		json_array_append_new(arg, sentence);
+}
+
 int vm_files_inspect(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct vm_files *f = arg;
 	struct stat st;
 	struct config *config = NULL;
+	json_t *warnings = json_array();
 	int fd;
 	(void)report;
 	int ret = open_config(f->path, &st, &fd, &config, err);
+	if (!ret)
+		ret = config_check(config, keep_warning, warnings, err);
 	if (ret)
 		return ret;
 	char link[40], real[4096], name[VM_NAME_MAX + 1];
@@ -107,8 +117,8 @@ int vm_files_inspect(void *arg, int report, json_t **result, struct error *err)
 		return fail(err, -ENAMETOOLONG, "%s cannot be resolved", f->path);
 	real[n] = 0;
 	vm_config_name(config, real, name);
-	*result = json_pack("{s:s, s:s, s:I, s:I, s:i}", "path", real, "name", name, "uid", (json_int_t)st.st_uid, "gid",
-			    (json_int_t)st.st_gid, "mode", (int)st.st_mode);
+	*result = json_pack("{s:s, s:s, s:I, s:I, s:i, s:o}", "path", real, "name", name, "uid", (json_int_t)st.st_uid,
+			    "gid", (json_int_t)st.st_gid, "mode", (int)st.st_mode, "warnings", warnings);
 	return *result ? 0 : fail(err, -EILSEQ, "%s is not UTF-8", f->path);
 }
 

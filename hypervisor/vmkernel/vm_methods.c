@@ -451,10 +451,7 @@ static void on_inspected(void *arg, int ret, json_t *file, const struct error *e
 	json_t *result = message_result("%s is registered", vm->name);
 	set_string(result, "name", vm->name);
 	set_string(result, "path", vm->path);
-	if (vm->problem[0]) {
-		json_t *text = json_string(vm->problem);
-		json_object_set_new(result, "warnings", json_pack("[o]", text ? text : json_string("?")));
-	}
+	json_object_set(result, "warnings", json_object_get(file, "warnings"));
 	work_finish(w, 0, result, NULL);
 }
 
