@@ -5,6 +5,7 @@
  * Register names are those of the Intel 8259A data sheet (231468) and of the 82371SB (PIIX3) data sheet, 2.5.
  */
 #include "dev/isa.h"
+#include "dev/pic.h"
 
 #define CASCADE 2 /* the slave's INT output is the master's IR2 */
 
@@ -105,6 +106,16 @@ static void pic_line(struct device *d, unsigned line, bool level)
 		return; /* IRQ 2 has no pin on a PC */
 	chip_line(&p->chip[line >> 3], line & 7, level);
 	pic_update(p);
+}
+
+enum pic_request pic_request(struct device *pic, unsigned line)
+{
+	const struct chip *c = &((struct pic *)pic)->chip[line >> 3 & 1];
+	u8 bit = (u8)BIT(line & 7);
+
+	if (c->step != READY || c->imr & bit)
+		return PIC_REQUEST_MASKED;
+	return c->irr & bit ? PIC_REQUEST_WAITING : PIC_REQUEST_NONE;
 }
 
 static void chip_eoi(struct chip *c, int ir, bool rotate)

@@ -7,6 +7,7 @@
  * numbers are those of the Intel 8254 data sheet (231164).
  */
 #include "dev/isa.h"
+#include "dev/pic.h"
 
 #define CLOCK_DIVISOR 12
 #define TICKS_PER_SECOND (ISA_CRYSTAL_HZ / CLOCK_DIVISOR)
@@ -44,7 +45,7 @@ struct pit {
 	struct dev_timer timer;
 	u8 port61;	/* bits 0-3 as written */
 	u64 next_tick;	/* channel 0: tick of the next rising edge of OUT; 0 = none to come */
-	u32 backlog;	/* periodic interrupts that are overdue because the host was late */
+	u32 backlog;	/* periodic interrupts the guest could not take in time */
 };
 
 static u64 pit_now(struct pit *p)
@@ -158,9 +159,9 @@ static void pit_schedule(struct pit *p)
 		return;
 	}
 	when = isa_ticks_time(p->next_tick, CLOCK_DIVISOR);
-	/* Overdue interrupts follow at twice the rate, so that a guest that counts ticks keeps the time. */
+	/* Overdue interrupts follow at four times the rate, so that a guest that counts ticks keeps the time. */
 	if (p->backlog)
-		when = MIN(when, dev_now(&p->dev) + isa_ticks_time(c->count, CLOCK_DIVISOR) / 2);
+		when = MIN(when, dev_now(&p->dev) + isa_ticks_time(c->count, CLOCK_DIVISOR) / 4);
 	dev_timer_set(&p->timer, MAX(when, soonest));
 }
 
@@ -176,8 +177,23 @@ static void irq0_restart(struct pit *p)
 	pit_schedule(p);
 }
 
-static void irq0_pulse(struct pit *p)
+/*
+ * One interrupt. A real CPU would have taken the one before long ago; where the host has not let this one run,
+ * it is owed. Nothing is owed to a guest that has masked the line.
+ */
+static void irq0_tick(struct pit *p, u64 owed)
 {
+	struct device *pic = dev_find(&p->dev, "pic");
+	enum pic_request before = pic ? pic_request(pic, 0) : PIC_REQUEST_MASKED;
+	u64 limit = MIN(TICKS_PER_SECOND / p->channel[0].count, MAX_BACKLOG);
+
+	if (before == PIC_REQUEST_MASKED || !periodic(&p->channel[0]))
+		owed = 0;
+	else if (before == PIC_REQUEST_WAITING)
+		owed++;
+	p->backlog = (u32)MIN(owed, limit);
+	if (p->backlog && before == PIC_REQUEST_WAITING)
+		return;
 	dev_irq(&p->dev, 0, false);
 	dev_irq(&p->dev, 0, true);
 }
@@ -186,19 +202,17 @@ static void pit_timer(struct device *d)
 {
 	struct pit *p = (struct pit *)d;
 	struct channel *c = &p->channel[0];
-	u64 now = pit_now(p), missed;
+	u64 now = pit_now(p), missed = 0;
 
 	if (p->next_tick && now >= p->next_tick) {
-		irq0_pulse(p);
 		if (periodic(c)) {
 			channel_sync(c, p->next_tick);
-			missed = p->backlog + (now - p->next_tick) / c->count;
-			p->backlog = (u32)MIN(missed, MIN(TICKS_PER_SECOND / c->count, MAX_BACKLOG));
+			missed = (now - p->next_tick) / c->count;
 		}
+		irq0_tick(p, p->backlog + missed);
 		p->next_tick = next_rise(c, now);
 	} else if (p->backlog) {
-		p->backlog--;
-		irq0_pulse(p);
+		irq0_tick(p, p->backlog - 1);
 	}
 	pit_schedule(p);
 }

@@ -318,6 +318,20 @@ Test(pit, late_host_catches_up_within_limits)
 	cr_assert_leq(ticks_delivered(10 * NSEC_PER_SEC, MS / 10), 12100, "an hour is not made up for");
 }
 
+Test(pit, interrupts_the_guest_could_not_take_are_owed)
+{
+	pic_setup(0x01);
+	pit_program(0, 2, 1193); /* 1 kHz */
+	pass(50 * MS + MS / 2); /* the CPU does not run, the timer does */
+	unsigned n = ticks_delivered(50 * MS, MS / 10);
+	cr_assert(n >= 99 && n <= 101, "%u", n);
+	out8(0x21, 0x01);
+	pass(50 * MS);
+	out8(0x21, 0x00);
+	n = ticks_delivered(50 * MS, MS / 10);
+	cr_assert(n >= 50 && n <= 52, "%u: nothing is owed for the time it was masked", n);
+}
+
 Test(pit, count_is_read_at_access_time)
 {
 	u16 a, b;
