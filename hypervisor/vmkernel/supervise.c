@@ -276,7 +276,7 @@ static void on_control_event(void *arg, const char *event, const char *text)
 	else if (strcmp(event, "reset") == 0)
 		event_vm(LOG_LEVEL_INFO, vm, "%s: %.200s", vm->name, *text ? text : "reset");
 	else
-		event_vm(LOG_LEVEL_WARNING, vm, "%s: %.40s%s%.300s", vm->name, event, *text ? ": " : "", text);
+		event_vm(LOG_LEVEL_WARNING, vm, "%s: %.300s", vm->name, *text ? text : event);
 }
 
 static void on_control_lost(void *arg)
@@ -449,11 +449,11 @@ int vm_start(struct vm *vm, struct request *r, struct error *err)
 	int ret = vm_can_start(vm, err);
 	if (ret)
 		return ret;
-	ret = world_take(&vm->world, err);
-	if (ret) {
-		vm->world = 0;
-		return ret;
-	}
+	unsigned world;
+	ret = world_take(&world, err);
+	if (ret)
+		return fail_prefix(err, "%s cannot be powered on", vm->name);
+	vm->world = world;
 	char *path = world_path(vm->world, "sock");
 	int vnc_fd = -1, control_fd = sock_listen(path, SOCK_SEQPACKET, 0600, err);
 	free(path);

@@ -139,9 +139,9 @@ int vm_files_set(void *arg, int report, json_t **result, struct error *err)
 		return fail(err, -EFBIG, "%s would become too large", f->path);
 	const char *path = job_path(f->path);
 	/* Nobody but the owner gets in before the group is right again: it is what the group's rights mean. */
-	ret = replace_file(path, text, len, st.st_mode & 0707, err);
+	ret = replace_file(path, text, len, st.st_mode & 0707, NULL);
 	if (ret)
-		return ret;
+		return fail(err, ret, "cannot write %s: %s", f->path, strerror(-ret));
 	bool kept = lchown(path, (uid_t)-1, st.st_gid) == 0;
 	if (kept)
 		(void)!chmod(path, st.st_mode & 0777);
