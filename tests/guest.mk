@@ -19,3 +19,6 @@ guest-floppies: $(patsubst %,build/guest/floppy/%.img,$(GUEST_PROGRAMS))
 
 # The harness lists them by wildcard at run time.
 $(foreach m,release debug asan ubsan tsan,build/$(m)/tests/test_guest): | $(GUEST_IMAGES)
+
+# Booted by tests/smoke/guests.sh.
+smoke-tools: guest-floppies
