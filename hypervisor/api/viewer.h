@@ -59,7 +59,7 @@ struct viewer_screen {
 int viewer_snapshot(struct viewer *v, struct viewer_screen *s, bool pixels);
 void viewer_screen_free(struct viewer_screen *s);
 
-/* The text screen as lines of UTF-8 (or ASCII) without trailing blanks; graphics as half-blocks, `columns` wide. Caller frees. */
+/* The text screen as lines of UTF-8 (or ASCII) without trailing blanks; graphics as shades, `columns` wide. Caller frees. */
 char *viewer_text(const struct viewer_screen *s, bool ascii, unsigned columns);
 
 /* One character cell of the terminal that shows the machine. */

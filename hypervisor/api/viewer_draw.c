@@ -270,8 +270,8 @@ char *viewer_text(const struct viewer_screen *s, bool ascii, unsigned columns)
 	struct viewer_area area = {.ascii = ascii, .columns = columns};
 	if (s->mode == SCREEN_TEXT)
 		area = (struct viewer_area){.ascii = ascii, .columns = s->columns, .rows = s->rows};
-	else if (s->mode == SCREEN_GRAPHICS)
-		area.rows = MAX(1u, (unsigned)((u64)columns * s->height / s->width / 2));
+	else if (s->mode == SCREEN_GRAPHICS && s->width) /* without colours half-blocks say nothing: shades */
+		area.ascii = true, area.rows = MAX(1u, (unsigned)((u64)columns * s->height / s->width / 2));
 	size_t count = (size_t)area.columns * area.rows;
 	struct viewer_cell *cells = xcalloc(count, sizeof(*cells));
 	char *text = xcalloc(count * 4 + area.rows + 1, 1), *to = text;
