@@ -184,7 +184,7 @@ static void vm_down(struct vm *vm)
 struct epitaph {
 	char *path; /* of the .vmx file: the machine may be gone by then */
 	char how[96];
-	struct request *starter;
+	struct request *starter; /* or NULL */
 };
 
 static void on_last_words(void *arg, int ret, json_t *result, const struct error *err)
@@ -193,9 +193,8 @@ static void on_last_words(void *arg, int ret, json_t *result, const struct error
 	struct error why;
 	struct vm *vm = registry_find(e->path);
 	const char *text = ret ? err->text : json_string_value(json_object_get(result, "text"));
-	if (vm)
-		event_vm(LOG_LEVEL_ERROR, vm, "%s: its process has failed: %s%s%s", vm->name, e->how, text ? ": " : "",
-			 text ? text : "");
+	if (vm && text)
+		event_vm(LOG_LEVEL_ERROR, vm, "%s: the last words of its process: %s", vm->name, text);
 	fail(&why, -EIO, "%s could not be powered on: %s%s%s", vm ? vm->name : e->path, text ? text : e->how,
 	     text ? "" : "; see vmx.log beside ", text ? "" : e->path);
 	request_finish(e->starter, why.code, NULL, &why);
@@ -207,6 +206,7 @@ static void tell_failure(struct vm *vm, const char *how, struct request *starter
 {
 	struct epitaph *e = xcalloc(1, sizeof(*e));
 	struct error err;
+	event_vm(LOG_LEVEL_ERROR, vm, "%s: its process has failed: %s", vm->name, how);
 	e->path = xstrdup(vm->path);
 	e->starter = starter;
 	str_copy(e->how, sizeof(e->how), how);
