@@ -203,6 +203,11 @@ enum bt_shadow { SHADOW_STI = BIT(0), SHADOW_MOV_SS = BIT(1) };
 #else
 #define NEXT return i + 1
 #endif
+/*
+ * For handlers in which the compiler cannot make that tail call, because the address of a local variable escapes:
+ * goes on through run()'s loop, lest the stack grow by a frame each time. tests/tailcalls.sh finds those that need it.
+ */
+#define NEXT_BY_LOOP return i + 1
 /* Ends the trace. Either cpu->rip has been set (branches) or bt_advance(cpu, i) has made it that of i's successor. */
 #define END_TRACE return NULL
 

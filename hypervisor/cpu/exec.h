@@ -180,7 +180,7 @@ FOR_V(STACK_ACCESS, )
 		}                                                                                                      \
 		if (!direct)                                                                                           \
 			mem_write##bits(cpu, i, i->seg, ea, copy);                                                     \
-		NEXT;                                                                                                  \
+		NEXT_BY_LOOP;                                                                                          \
 	}                                                                                                              \
 	static HANDLER(name)                                                                                           \
 	{                                                                                                              \

@@ -122,7 +122,7 @@ static HANDLER(pushf)
 	u32 value = eflags_read(cpu) & ~(FLAG_VM | FLAG_RF);
 	stack_push(cpu, i, &stack, 1u << i->size, &value, 1);
 	stack_pointer_set(cpu, &stack.seg, stack.sp);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(popf)
@@ -407,7 +407,7 @@ static HANDLER(ltr)
 	if (descriptor_locate(cpu, selector, &linear))
 		sys_set_bits(cpu, i, (u32)(linear + 5), SYS_BUSY);
 	segment_set_raw(cpu, &cpu->tr, selector, raw | (u64)SYS_BUSY << 40);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 /* ---- caches, TLB ---- */
@@ -436,7 +436,7 @@ static HANDLER(rdmsr)
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	cpu->gpr[X86_RAX] = (u32)value;
 	cpu->gpr[X86_RDX] = value >> 32;
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(wrmsr)
@@ -473,7 +473,7 @@ static HANDLER(cpuid)
 	cpu->gpr[X86_RBX] = out[1];
 	cpu->gpr[X86_RCX] = out[2];
 	cpu->gpr[X86_RDX] = out[3];
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 const struct insn_exec exec_IN_AL_Ib = EXEC_ALL(in_ib);

@@ -200,7 +200,7 @@ static HANDLER(x87_register)
 		END_TRACE;
 	note_instruction(cpu, i);
 	register_stub(i)(NULL);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 /* FCMOVcc reads EFLAGS, FCOMI and its kin write them. */
@@ -223,7 +223,7 @@ static HANDLER(x87_flags)
 			 : "r"(register_stub(i))
 			 : "cc", "memory");
 	cpu->flags = ax;
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 struct x87_operand {
@@ -285,7 +285,7 @@ static inline __attribute__((always_inline)) const struct insn *load(struct bt_c
 	fpu_need(cpu, i);
 	note_operand(cpu, i, ea);
 	memory_stub(i)(&operand);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static inline __attribute__((always_inline)) const struct insn *store(struct bt_cpu *cpu, const struct insn *i, unsigned size)
@@ -304,7 +304,7 @@ static inline __attribute__((always_inline)) const struct insn *store(struct bt_
 	note_operand(cpu, i, ea);
 	memory_stub(i)(&operand);
 	operand_write(cpu, i, ea, size, &operand);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 #define LOAD_STORE(bits)                               \
@@ -327,7 +327,7 @@ LOAD_STORE(80)
 static HANDLER(x87_ignored)
 {
 	fpu_need(cpu, i);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static void clear_pointers(struct bt_cpu *cpu)
@@ -344,14 +344,14 @@ static HANDLER(x87_fninit)
 	__asm__ volatile("fninit");
 	fcw_note(cpu);
 	clear_pointers(cpu);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fnclex)
 {
 	fpu_need(cpu, i);
 	__asm__ volatile("fnclex");
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fldcw)
@@ -364,28 +364,28 @@ static HANDLER(x87_fldcw)
 	fpu_need(cpu, i);
 	__asm__ volatile("fldcw %0" : : "m"(fcw));
 	fcw_note(cpu);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fnstcw)
 {
 	fpu_need(cpu, i);
 	mem_write16(cpu, i, i->seg, insn_ea(cpu, i), image(cpu)->fcw);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fnstsw)
 {
 	fpu_need(cpu, i);
 	mem_write16(cpu, i, i->seg, insn_ea(cpu, i), host_fsw());
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fnstsw_ax)
 {
 	fpu_need(cpu, i);
 	gpr_write(cpu, X86_RAX, SIZE_16, host_fsw());
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 /* ---- environments, SDM 1 figures 8-9 to 8-12 ---- */
@@ -492,7 +492,7 @@ static HANDLER(x87_fnstenv)
 	fcw_note(cpu);
 	environment_pack(cpu, i, &env, packed);
 	mem_write_bytes(cpu, i, i->seg, ea, packed, environment_bytes(i));
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fldenv)
@@ -507,7 +507,7 @@ static HANDLER(x87_fldenv)
 	environment_unpack(cpu, i, packed, &env);
 	__asm__ volatile("fldenv %0" : : "m"(env));
 	fcw_note(cpu);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_fnsave)
@@ -525,7 +525,7 @@ static HANDLER(x87_fnsave)
 	clear_pointers(cpu);
 	memcpy(packed + head, save.st, sizeof(save.st));
 	mem_write_bytes(cpu, i, i->seg, ea, packed, head + sizeof(save.st));
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(x87_frstor)
@@ -542,7 +542,7 @@ static HANDLER(x87_frstor)
 	memcpy(save.st, packed + head, sizeof(save.st));
 	__asm__ volatile("frstor %0" : : "m"(save));
 	fcw_note(cpu);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 /* ---- rows of another shape ---- */
@@ -555,7 +555,7 @@ static HANDLER(fwait)
 		fpu_enter(cpu);
 	if (host_fsw() & ~image(cpu)->fcw & FCW_MASKS && !fpu_error(cpu, i))
 		END_TRACE;
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static unsigned fxsave_bytes(const struct bt_cpu *cpu)
@@ -583,7 +583,7 @@ static HANDLER(fxsave)
 	image(cpu)->reserved = 0;
 	image(cpu)->mxcsr_mask = MXCSR_MASK;
 	mem_write_bytes(cpu, i, i->seg, ea, cpu->fxsave, fxsave_bytes(cpu));
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 static HANDLER(fxrstor)
@@ -603,7 +603,7 @@ static HANDLER(fxrstor)
 	}
 	fpu_leave(cpu);
 	memcpy(cpu->fxsave, from, bytes);
-	NEXT;
+	NEXT_BY_LOOP;
 }
 
 const struct insn_exec exec_FWAIT = EXEC_ALL(fwait);
