@@ -420,11 +420,10 @@ static void lfb_map(struct device *d, unsigned bar, u32 at)
 	struct vga *v = vga_of(d);
 
 	(void)bar;
-	if (v->lfb_at) {
-		vga_collect_dirty(v);
+	if (v->lfb_at)
 		dev_unmap(d, v->lfb_at);
-	}
 	v->lfb_at = at;
+	v->redraw = true; /* the dirty log went with the mapping */
 	if (at)
 		dev_map_memory(d, at, v->vram_bytes, v->vram, CPU_SLOT_LOG_DIRTY);
 }

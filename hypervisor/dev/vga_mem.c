@@ -76,10 +76,13 @@ void vga_window_update(struct vga *v)
 
 	if (at == v->window_at)
 		return;
-	vga_collect_dirty(v);
 	dev_unmap(&v->dev, WINDOW);
-	if (v->window_at >= 0)
+	if (v->window_at >= 0) {
 		dev_unmap(&v->dev, WINDOW + DIRECT_BYTES);
+		/* Writes the CPU has not reported yet are forgotten with the mapping: count all of it as written. */
+		for (u32 i = 0; i < DIRECT_BYTES; i += VGA_PAGE)
+			vga_mark(v, (u32)v->window_at + i);
+	}
 	v->window_at = at;
 	map_window(v);
 }
