@@ -93,8 +93,8 @@ run_smoke() { # MODE
 }
 
 run_one lint 60 tests/lint.sh
-run_one tailcalls 60 tests/tailcalls.sh
 run_mode release && run_smoke release
+run_one tailcalls 60 tests/tailcalls.sh
 run_mode asan
 run_mode ubsan
 if [ "${VMK_LONG:-0}" = 1 ]; then
