@@ -96,11 +96,16 @@ int handle_user_passwd(struct request *r, json_t **result, struct error *err)
 {
 	char self[USER_NAME_SIZE];
 	const char *name = param_string(r, "user");
+	struct user u;
 	(void)result;
 	users_name_of(r->caller.uid, self);
-	if (name && strcmp(name, self) != 0 && !caller_is_admin(&r->caller))
+	if (!name)
+		name = self;
+	int ret = users_find(name, &u, err);
+	/* By number: a user of the system may have the name of another one here. */
+	if (!caller_is_admin(&r->caller) && (ret == -ENOENT || (!ret && u.uid != r->caller.uid)))
 		return fail(err, -EPERM, "only the administrator changes the passwords of others");
-	return change_start(r, name ? name : self, run_passwd, "password changed", err);
+	return ret ? ret : change_start(r, name, run_passwd, "password changed", err);
 }
 
 int handle_user_delete(struct request *r, json_t **result, struct error *err)
