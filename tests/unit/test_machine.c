@@ -1,0 +1,704 @@
+// uses: vmx dev cpu disk api lib
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_machine.c - the machine around its devices: bus, memory, interrupt lines, clock, serial lines, and the life of a
+ * vCPU's thread, with devices and a CPU engine made for the purpose.
+ */
+#include <criterion/criterion.h>
+#include <errno.h>
+#include <poll.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmx/machine.h"
+
+/* ---- devices ---- */
+
+struct toy {
+	struct device dev;
+	char log[4096]; /* what reached it */
+	struct dev_timer timer;
+	unsigned fired, resets, lines;
+	bool level;
+	size_t room; /* of its serial input */
+	char got[64];
+};
+
+static void note(struct device *d, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void note(struct device *d, const char *fmt, ...)
+{
+	struct toy *t = (struct toy *)d;
+	size_t used = strlen(t->log);
+	va_list ap;
+
+	va_start(ap, fmt);
+	vsnprintf(t->log + used, sizeof(t->log) - used, fmt, ap);
+	va_end(ap);
+}
+
+static u32 toy_in(struct device *d, u16 port, unsigned size)
+{
+	note(d, "r%x.%u ", port, size);
+	return 0xfffffff0u | d->id;
+}
+
+static void toy_out(struct device *d, u16 port, unsigned size, u32 value)
+{
+	note(d, "w%x.%u=%x ", port, size, value);
+}
+
+static u64 toy_load(struct device *d, u64 gpa, unsigned size)
+{
+	note(d, "R%llx.%u ", (unsigned long long)gpa, size);
+	return 0x1122334455667788ull;
+}
+
+static void toy_store(struct device *d, u64 gpa, unsigned size, u64 value)
+{
+	note(d, "W%llx.%u=%llx ", (unsigned long long)gpa, size, (unsigned long long)value);
+}
+
+static const struct pio_ops toy_pio = {toy_in, toy_out};
+static const struct mmio_ops toy_mmio = {toy_load, toy_store};
+
+static void toy_timer(struct device *d)
+{
+	((struct toy *)d)->fired++;
+}
+
+static void toy_reset(struct device *d)
+{
+	((struct toy *)d)->resets++;
+}
+
+static void toy_line(struct device *d, unsigned line, bool level)
+{
+	struct toy *t = (struct toy *)d;
+
+	note(d, "%c%u ", level ? '+' : '-', line);
+	dev_intr(d, level);
+	t->lines++;
+}
+
+static int toy_intack(struct device *d)
+{
+	note(d, "ack ");
+	dev_intr(d, false);
+	return 0x55;
+}
+
+static size_t toy_receive(struct device *d, unsigned line, const u8 *data, size_t len)
+{
+	struct toy *t = (struct toy *)d;
+	size_t n = MIN(len, t->room);
+
+	(void)line;
+	strncat(t->got, (const char *)data, n);
+	t->room -= n;
+	return n;
+}
+
+static int toy_init(struct device *d, struct error *err)
+{
+	(void)err;
+	dev_timer_init(d, &((struct toy *)d)->timer, toy_timer);
+	dev_map_pio(d, 0x100, 8, &toy_pio);
+	if (d->id == 0) {
+		dev_map_mmio(d, 0xa0000, 0x20000, &toy_mmio);
+		dev_irq_controller(d, toy_line, toy_intack);
+		dev_offer_serial(d, 0, toy_receive);
+	} else {
+		dev_map_pio(d, 0x108, 2, &toy_pio);
+	}
+	return 0;
+}
+
+static int absent_init(struct device *d, struct error *err)
+{
+	(void)err;
+	toy_init(d, err);
+	return DEVICE_ABSENT;
+}
+
+static int failing_init(struct device *d, struct error *err)
+{
+	toy_init(d, err);
+	return fail(err, -EIO, "the toy is broken");
+}
+
+static const struct device_ops first = {.name = "first", .size = sizeof(struct toy), .init = toy_init, .reset = toy_reset};
+static const struct device_ops absent = {.name = "absent", .size = sizeof(struct toy), .init = absent_init};
+static const struct device_ops second = {.name = "second", .size = sizeof(struct toy), .init = toy_init, .reset = toy_reset};
+static const struct device_ops broken = {.name = "broken", .size = sizeof(struct toy), .init = failing_init};
+static const struct device_ops *const toys[] = {&first, &absent, &second, NULL};
+static const struct device_ops *const broken_toys[] = {&first, &broken, NULL};
+
+/* ---- an engine that does what the test says ---- */
+
+struct cpu {
+	const struct cpu_host *host;
+	_Atomic bool kicked, pin;
+	_Atomic unsigned runs, sets, acks;
+	_Atomic int script; /* what the next run() does */
+	struct cpu_slot slots[MEMORY_MAX_SLOTS];
+	unsigned n_slots;
+	bool a20;
+};
+enum script { HALT, SPIN, TRIPLE, POKE, GIVE_UP };
+
+static struct cpu *the_cpu;
+
+static int fake_usable(struct error *err)
+{
+	(void)err;
+	return 0;
+}
+
+static int fake_create(const struct cpu_config *config, struct cpu **out, struct error *err)
+{
+	(void)err;
+	*out = the_cpu = xcalloc(1, sizeof(struct cpu));
+	the_cpu->host = config->host;
+	return 0;
+}
+
+static void fake_destroy(struct cpu *cpu)
+{
+	free(cpu);
+}
+
+static int fake_map(struct cpu *cpu, const struct cpu_slot *slots, unsigned count, struct error *err)
+{
+	(void)err;
+	memcpy(cpu->slots, slots, count * sizeof(slots[0]));
+	cpu->n_slots = count;
+	return 0;
+}
+
+static void fake_a20(struct cpu *cpu, bool enabled)
+{
+	cpu->a20 = enabled;
+}
+
+static enum cpu_exit fake_run(struct cpu *cpu)
+{
+	int script = atomic_exchange(&cpu->script, HALT);
+
+	atomic_fetch_add(&cpu->runs, 1);
+	if (atomic_load(&cpu->pin)) {
+		cpu->host->intack(cpu->host->opaque);
+		atomic_fetch_add(&cpu->acks, 1);
+	}
+	if (script == TRIPLE)
+		return CPU_EXIT_SHUTDOWN;
+	if (script == GIVE_UP)
+		return CPU_EXIT_ERROR;
+	if (script == POKE) {
+		cpu->host->pio_write(cpu->host->opaque, 0x100, 1, 0x42);
+		cpu->host->mmio_write(cpu->host->opaque, 0xa1000, 4, 0xdeadbeef);
+	}
+	while (script == SPIN && !atomic_exchange(&cpu->kicked, false))
+		;
+	return script == HALT ? CPU_EXIT_HALT : CPU_EXIT_KICKED;
+}
+
+static void fake_kick(struct cpu *cpu)
+{
+	atomic_store(&cpu->kicked, true);
+}
+
+static void fake_irq(struct cpu *cpu, bool level)
+{
+	atomic_store(&cpu->pin, level);
+}
+
+static void fake_nmi(struct cpu *cpu)
+{
+	(void)cpu;
+}
+
+static void fake_get(struct cpu *cpu, struct x86_state *state)
+{
+	(void)cpu, (void)state;
+}
+
+static int fake_set(struct cpu *cpu, const struct x86_state *state, struct error *err)
+{
+	(void)state, (void)err;
+	atomic_fetch_add(&cpu->sets, 1);
+	return 0;
+}
+
+static void fake_forget(struct cpu *cpu, u64 gpa, u64 len)
+{
+	(void)cpu, (void)gpa, (void)len;
+}
+
+static void fake_dirty(struct cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap)
+{
+	(void)cpu, (void)gpa, (void)size;
+	bitmap[0] |= 2;
+}
+
+static u64 fake_instructions(struct cpu *cpu)
+{
+	return atomic_load(&cpu->runs);
+}
+
+static const struct cpu_ops fake_engine = {
+	.name = "fake",
+	.usable = fake_usable,
+	.create = fake_create,
+	.destroy = fake_destroy,
+	.map = fake_map,
+	.a20 = fake_a20,
+	.run = fake_run,
+	.kick = fake_kick,
+	.irq = fake_irq,
+	.nmi = fake_nmi,
+	.get = fake_get,
+	.set = fake_set,
+	.forget = fake_forget,
+	.dirty = fake_dirty,
+	.instructions = fake_instructions,
+};
+
+/* ---- building machines ---- */
+
+static struct config *config;
+static struct machine *machine;
+
+static struct toy *toy(const char *name)
+{
+	return (struct toy *)dev_find(machine->devices[0], name);
+}
+
+static int try_machine(const char *text, const struct device_ops *const *devices, const struct cpu_ops *engine, struct error *err)
+{
+	cr_assert_eq(config_parse("test.vmx", text, strlen(text), &config, err), 0);
+	cr_assert_eq(config_check(config, NULL, NULL, err), 0, "%s", err->text);
+	struct machine_config mc = {.name = "test", .config = config, .devices = devices, .engine = engine, .files = {.folder = "."}};
+	return machine_new(&mc, &machine, err);
+}
+
+static void make_machine(const char *text, const struct cpu_ops *engine)
+{
+	struct error err;
+
+	cr_assert_eq(try_machine(text, toys, engine, &err), 0, "%s", err.text);
+}
+
+static void finish(void)
+{
+	machine_free(machine);
+	config_free(config);
+	machine = NULL;
+}
+
+#define expect_log(name, text)                                                       \
+	do {                                                                         \
+		cr_expect_str_eq(toy(name)->log, text, "%s saw: %s", name, toy(name)->log); \
+		toy(name)->log[0] = 0;                                               \
+	} while (0)
+
+/* ---- bus ---- */
+
+Test(bus, first_device_wins_and_absent_ones_leave_nothing)
+{
+	make_machine("memsize = \"4\"\n", NULL);
+	cr_expect_null(machine->devices[1]);
+	cr_expect_eq(bus_pio_read(machine, 0x100, 1), 0xf0);
+	expect_log("first", "r100.1 ");
+	expect_log("second", "");
+	dev_unmap_pio(&toy("first")->dev, 0x100);
+	cr_expect_eq(bus_pio_read(machine, 0x100, 2), 0xfff2);
+	expect_log("second", "r100.2 ");
+	dev_unmap_pio(&toy("second")->dev, 0x100);
+	cr_expect_eq(bus_pio_read(machine, 0x100, 4), 0xffffffff);
+	finish();
+}
+
+Test(bus, accesses_across_ranges_become_bytes)
+{
+	make_machine("memsize = \"4\"\n", NULL);
+	bus_pio_write(machine, 0x106, 4, 0x44332211);
+	expect_log("first", "w106.1=11 w107.1=22 ");
+	expect_log("second", "w108.1=33 w109.1=44 ");
+	cr_expect_eq(bus_pio_read(machine, 0xffff, 4), 0xffffffff);
+	bus_mmio_write(machine, 0xbfffe, 4, 0x44332211);
+	expect_log("first", "Wbfffe.1=11 Wbffff.1=22 ");
+	cr_expect_eq(bus_mmio_read(machine, 0xa0000, 4), 0x55667788);
+	cr_expect_eq(bus_mmio_read(machine, 0x9fffc, 8), 0x88888888ffffffffull);
+	finish();
+}
+
+Test(bus, a_range_at_the_end_of_port_space_is_cut)
+{
+	make_machine("memsize = \"4\"\n", NULL);
+	dev_map_pio(&toy("first")->dev, 0xfffe, 16, &toy_pio);
+	bus_pio_write(machine, 0xffff, 2, 0xaabb);
+	expect_log("first", "wffff.1=bb ");
+	bus_forget(machine, 0);
+	cr_expect_eq(machine->bus.port[0xffff], 0);
+	finish();
+}
+
+/* ---- memory ---- */
+
+static const struct cpu_slot *slot_at(u64 gpa)
+{
+	memory_update(machine);
+	for (unsigned i = 0; i < machine->memory.n_slots; i++)
+		if (gpa - machine->memory.slots[i].gpa < machine->memory.slots[i].size)
+			return &machine->memory.slots[i];
+	return NULL;
+}
+
+static void *host_at(u64 gpa)
+{
+	const struct cpu_slot *s = slot_at(gpa);
+
+	return s ? (u8 *)s->host + (gpa - s->gpa) : NULL;
+}
+
+Test(memory, ram_above_3_gb_stands_above_4)
+{
+	make_machine("memsize = \"4096\"\n", NULL);
+	cr_expect_eq(host_at(3 * GIB - 1), machine->memory.ram + 3 * GIB - 1);
+	cr_expect_null(host_at(3 * GIB));
+	cr_expect_eq(host_at(4 * GIB), machine->memory.ram + 3 * GIB);
+	cr_expect_null(host_at(5 * GIB));
+	cr_expect_null(host_at(0xa0000));
+	finish();
+}
+
+Test(memory, shadow_modes)
+{
+	struct device *d;
+
+	make_machine("memsize = \"4\"\n", &fake_engine);
+	d = machine->devices[0];
+	u8 *rom = machine->memory.rom + machine->memory.rom_bytes - 0x10000;
+	cr_expect_eq(host_at(0xf0000), rom);
+	cr_expect_eq(host_at(0xfffffff0), machine->memory.rom + machine->memory.rom_bytes - 16);
+	cr_expect(slot_at(0xf0000)->flags & CPU_SLOT_READONLY);
+	cr_expect_null(host_at(0xc0000), "no ROM stands there");
+	dev_shadow(d, 0xf0000, 0x10000, SHADOW_READ_ROM_WRITE_RAM);
+	cr_expect_eq(host_at(0xf0000), rom);
+	bus_mmio_write(machine, 0xf0000, 4, 0x12345678);
+	cr_expect_eq(*(u32 *)(machine->memory.ram + 0xf0000), 0x12345678);
+	dev_shadow(d, 0xf0000, 0x10000, SHADOW_READ_RAM_WRITE_ROM);
+	cr_expect_eq(host_at(0xf0000), machine->memory.ram + 0xf0000);
+	cr_expect(slot_at(0xf0000)->flags & CPU_SLOT_READONLY);
+	bus_mmio_write(machine, 0xf0000, 4, 0);
+	cr_expect_eq(*(u32 *)(machine->memory.ram + 0xf0000), 0x12345678);
+	dev_shadow(d, 0xc0000, 0x40000, SHADOW_RAM);
+	cr_expect_eq(slot_at(0xc0000)->flags, 0);
+	cr_expect_eq(slot_at(0xc0000), slot_at(0x100000), "neighbours become one slot");
+	finish();
+}
+
+Test(memory, ram_hides_a_bar_that_the_guest_moves_over_it)
+{
+	static u8 vram[4 * MIB] __attribute__((aligned(4096)));
+
+	make_machine("memsize = \"4\"\n", NULL);
+	dev_map_memory(machine->devices[0], 3 * MIB, sizeof(vram), vram, CPU_SLOT_LOG_DIRTY);
+	cr_expect_eq(host_at(3 * MIB), machine->memory.ram + 3 * MIB);
+	cr_expect_eq(host_at(4 * MIB), vram + MIB);
+	dev_map_memory(machine->devices[2], 5 * MIB, 8 * MIB, vram, 0);
+	cr_expect_eq(host_at(6 * MIB), vram + 3 * MIB, "the first device wins");
+	cr_expect_eq(host_at(7 * MIB), vram + 2 * MIB);
+	dev_unmap(machine->devices[0], 3 * MIB);
+	cr_expect_eq(host_at(6 * MIB), vram + MIB);
+	finish();
+}
+
+Test(memory, dirty_pages_reach_the_device_once)
+{
+	static u8 vram[2 * MIB] __attribute__((aligned(4096)));
+	unsigned long bits[8] = {0};
+
+	make_machine("memsize = \"4\"\n", &fake_engine);
+	dev_map_memory(machine->devices[0], 3 * MIB, sizeof(vram), vram, CPU_SLOT_LOG_DIRTY);
+	memory_update(machine);
+	memory_harvest(machine); /* the engine says: second page of each slot; the slot begins at 4 MB, page 256 */
+	dev_dirty(machine->devices[0], 3 * MIB, sizeof(vram), bits);
+	cr_expect_eq(bits[4], 2);
+	bits[4] = 0;
+	dev_dirty(machine->devices[0], 3 * MIB, sizeof(vram), bits);
+	cr_expect_eq(bits[4], 0);
+	finish();
+}
+
+Test(memory, bus_masters_reach_ram_only)
+{
+	u8 buffer[64] = "across the hole", back[64];
+	struct device *d;
+
+	make_machine("memsize = \"4096\"\n", NULL);
+	d = machine->devices[0];
+	cr_expect(dev_dma_write(d, 0x1000, buffer, sizeof(buffer)));
+	cr_expect(dev_dma_read(d, 0x1000, back, sizeof(back)));
+	cr_expect_arr_eq(buffer, back, sizeof(back));
+	cr_expect_not(dev_dma_write(d, 0xa0000 - 32, buffer, 64));
+	cr_expect_not(dev_dma_read(d, 3 * GIB - 32, back, 64));
+	cr_expect(dev_dma_write(d, 5 * GIB - 64, buffer, 64));
+	cr_expect_not(dev_dma_write(d, 5 * GIB - 63, buffer, 64));
+	cr_expect_not(dev_dma_write(d, ~0ull - 8, buffer, 64));
+	cr_expect_not(dev_dma_write(d, 0xf0000, buffer, 64), "the BIOS is not writable");
+	finish();
+}
+
+/* ---- lines and time ---- */
+
+Test(irq, lines_are_the_or_of_their_drivers)
+{
+	make_machine("memsize = \"4\"\n", NULL);
+	dev_irq(machine->devices[0], 5, true);
+	dev_irq(machine->devices[2], 5, true);
+	dev_irq(machine->devices[0], 5, false);
+	expect_log("first", "+5 ");
+	dev_irq(machine->devices[2], 5, false);
+	dev_irq(machine->devices[2], 16, true); /* there is no such line */
+	expect_log("first", "-5 ");
+	finish();
+}
+
+Test(clock, stands_until_power_on_and_runs_timers_in_order)
+{
+	make_machine("memsize = \"4\"\n", NULL);
+	struct toy *t = toy("first");
+	cr_expect_eq(dev_now(&t->dev), 0);
+	dev_timer_set(&t->timer, 1);
+	clock_run(machine);
+	cr_expect_eq(t->fired, 0);
+	machine_power_on(machine);
+	while (dev_now(&t->dev) < 1000)
+		;
+	clock_run(machine);
+	cr_expect_eq(t->fired, 1);
+	cr_expect_eq(t->timer.when, 0);
+	dev_timer_set(&t->timer, dev_now(&t->dev) + 2000000);
+	struct pollfd p = {machine->clock.fd, POLLIN, 0};
+	cr_expect_eq(poll(&p, 1, 10000), 1, "the timerfd wakes the loop");
+	clock_run(machine);
+	cr_expect_eq(t->fired, 2);
+	dev_timer_set(&t->timer, dev_now(&t->dev) + NSEC_PER_SEC);
+	dev_timer_set(&t->timer, 0);
+	clock_stop(machine);
+	u64 then = dev_now(&t->dev);
+	cr_expect_eq(dev_now(&t->dev), then);
+	finish();
+}
+
+/* ---- devices that fail ---- */
+
+Test(machine, a_failed_device_leaves_nothing)
+{
+	struct error err;
+
+	cr_expect_eq(try_machine("memsize = \"4\"\n", broken_toys, NULL, &err), -EIO);
+	cr_expect_str_eq(err.text, "the toy is broken");
+	config_free(config);
+}
+
+Test(machine, a_missing_firmware_is_a_sentence)
+{
+	struct error err;
+
+	cr_expect_lt(try_machine("memsize = \"4\"\nbios.fileName = \"/nowhere/bios\"\n", toys, &fake_engine, &err), 0);
+	cr_expect(strstr(err.text, "/nowhere/bios"), "%s", err.text);
+	config_free(config);
+}
+
+/* ---- serial ---- */
+
+Test(serial, input_waits_for_room)
+{
+	make_machine("memsize = \"4\"\n", NULL);
+	struct toy *t = toy("first");
+	static u8 big[SERIAL_IN_BYTES];
+	t->room = 3;
+	cr_expect(serial_give(machine, 0, (const u8 *)"hello", 5));
+	cr_expect_str_eq(t->got, "hel");
+	cr_expect_not(serial_give(machine, 0, big, sizeof(big)), "there are two bytes too many");
+	t->room = 10;
+	dev_serial_ready(&t->dev, 0);
+	cr_expect(machine->serial_room);
+	serial_retry(machine);
+	cr_expect_str_eq(t->got, "hello");
+	cr_expect(serial_give(machine, 3, big, sizeof(big)), "nobody at line 3 refuses");
+	finish();
+}
+
+Test(serial, output_keeps_its_order_and_stops_a_fast_guest)
+{
+	u8 chunk[1000], back[SERIAL_OUT_BYTES];
+	u8 next = 0;
+
+	make_machine("memsize = \"4\"\n", NULL);
+	machine->serial[0].reliable = true;
+	for (unsigned round = 0; round < 200; round++) {
+		for (unsigned i = 0; i < sizeof(chunk); i++)
+			chunk[i] = (u8)(round * sizeof(chunk) + i);
+		dev_serial_out(machine->devices[0], 0, chunk, sizeof(chunk));
+		cr_expect_eq(serial_congested(machine), machine->serial[0].out_count > SERIAL_OUT_BYTES / 2);
+		if (!serial_congested(machine))
+			continue;
+		size_t n = serial_take(machine, 0, back, sizeof(back));
+		for (size_t i = 0; i < n; i++)
+			cr_assert_eq(back[i], next++);
+		cr_expect_not(serial_congested(machine));
+	}
+	finish();
+}
+
+/* ---- the vCPU's thread ---- */
+
+/* Polls a condition for up to ten seconds of a busy host. */
+#define eventually(cond)                                                   \
+	do {                                                               \
+		u64 end_ = now_monotonic() + 10 * NSEC_PER_SEC;            \
+		bool met_;                                                 \
+		while (!(met_ = (cond)) && now_monotonic() < end_)         \
+			usleep(1000);                                      \
+		cr_assert(met_, "never: %s", #cond);                       \
+	} while (0)
+
+static void start(void)
+{
+	struct error err;
+
+	make_machine("memsize = \"4\"\n", &fake_engine);
+	cr_assert_eq(machine_start_threads(machine, &err), 0);
+	machine_power_on(machine);
+}
+
+static unsigned runs(void)
+{
+	return atomic_load(&the_cpu->runs);
+}
+
+Test(vcpu, halted_guest_sleeps_until_an_interrupt, .timeout = 60)
+{
+	start();
+	eventually(runs() > 0);
+	usleep(50000);
+	unsigned before = runs();
+	usleep(200000);
+	cr_expect_leq(runs(), before + 1, "a halted CPU does not spin");
+	machine_lock(machine);
+	dev_irq(machine->devices[2], 3, true);
+	machine_unlock(machine);
+	eventually(atomic_load(&the_cpu->acks) == 1);
+	finish();
+}
+
+Test(vcpu, accesses_reach_devices, .timeout = 60)
+{
+	start();
+	atomic_store(&the_cpu->script, POKE);
+	machine_lock(machine);
+	vcpus_kick(machine);
+	machine_unlock(machine);
+	eventually(runs() > 1);
+	machine_hold(machine);
+	cr_expect(strstr(toy("first")->log, "w100.1=42 Wa1000.4=deadbeef "), "%s", toy("first")->log);
+	cr_expect_gt(the_cpu->n_slots, 2);
+	cr_expect(the_cpu->a20);
+	machine_release(machine);
+	finish();
+}
+
+Test(vcpu, hold_stops_a_spinning_guest, .timeout = 60)
+{
+	start();
+	atomic_store(&the_cpu->script, SPIN);
+	machine_lock(machine);
+	vcpus_kick(machine);
+	machine_unlock(machine);
+	eventually(atomic_load(&the_cpu->script) == HALT);
+	machine_hold(machine);
+	unsigned before = runs();
+	usleep(20000);
+	cr_expect_eq(runs(), before);
+	machine_release(machine);
+	eventually(runs() > before);
+	finish();
+}
+
+Test(vcpu, triple_fault_resets, .timeout = 60)
+{
+	start();
+	machine_hold(machine);
+	unsigned resets = toy("second")->resets, sets = atomic_load(&the_cpu->sets);
+	atomic_store(&the_cpu->script, TRIPLE);
+	machine_release(machine);
+	struct pollfd p = {machine->wake_fd, POLLIN, 0};
+	cr_assert_eq(poll(&p, 1, 10000), 1);
+	cr_expect_eq(machine_attend(machine), MACHINE_RESET);
+	cr_expect_eq(toy("second")->resets, resets + 1);
+	cr_expect_eq(atomic_load(&the_cpu->sets), sets + 1);
+	cr_expect_eq(machine_attend(machine), MACHINE_NOTHING);
+	finish();
+}
+
+Test(vcpu, a_failing_engine_powers_off_with_an_error, .timeout = 60)
+{
+	start();
+	machine_hold(machine);
+	atomic_store(&the_cpu->script, GIVE_UP);
+	machine_release(machine);
+	eventually(machine_attend(machine) == MACHINE_POWERED_OFF);
+	cr_expect_eq(machine->exit_status, 1);
+	cr_expect_eq(machine->page->mode, SCREEN_OFF);
+	finish();
+}
+
+Test(vcpu, the_first_request_decides_the_exit_status, .timeout = 60)
+{
+	start();
+	machine_lock(machine);
+	dev_request(machine->devices[0], REQUEST_EXIT, 7);
+	dev_request(machine->devices[0], REQUEST_POWER_OFF, 0);
+	machine_unlock(machine);
+	cr_expect_eq(machine_attend(machine), MACHINE_POWERED_OFF);
+	cr_expect_eq(machine->exit_status, 7);
+	finish();
+}
+
+Test(vcpu, dirty_pages_are_handed_over_while_the_guest_runs, .timeout = 60)
+{
+	static u8 vram[MIB] __attribute__((aligned(4096)));
+	unsigned long bits[4] = {0};
+
+	start();
+	machine_lock(machine);
+	dev_map_memory(machine->devices[0], 16 * MIB, sizeof(vram), vram, CPU_SLOT_LOG_DIRTY);
+	machine_unlock(machine);
+	atomic_store(&the_cpu->script, SPIN);
+	machine_lock(machine);
+	vcpus_kick(machine);
+	machine_unlock(machine);
+	eventually(atomic_load(&the_cpu->script) == HALT);
+	machine_lock(machine);
+	machine->harvest = true;
+	vcpus_kick(machine);
+	machine_unlock(machine);
+	for (bool waiting = true; waiting;) {
+		machine_lock(machine);
+		waiting = machine->harvest;
+		machine_unlock(machine);
+	}
+	machine_lock(machine);
+	dev_dirty(machine->devices[0], 16 * MIB, sizeof(vram), bits);
+	machine_unlock(machine);
+	cr_expect_eq(bits[0], 2);
+	finish();
+}
