@@ -1074,12 +1074,21 @@ static void bob_cannot_register(void)
 	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "bobs", "path", "/etc/bobs/bobs.vmx")) == -EACCES);
 }
 
+static void system_nobody(void)
+{
+	/* Has the name of a private user, and is another. */
+	CHECK(try("user.passwd", json_pack("{s:s}", "password", "x")) == -EPERM);
+	CHECK(try("user.passwd", json_pack("{s:s,s:s}", "user", "nobody", "password", "x")) == -EPERM);
+}
+
 Test(vmkernel, rights_are_the_mode_of_the_file)
 {
 	if (geteuid() != 0)
 		cr_skip_test("needs root");
 	call_drop("user.add", json_pack("{s:s,s:s}", "name", "alice", "password", "a"));
 	call_drop("user.add", json_pack("{s:s,s:s}", "name", "bob", "password", "b"));
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "nobody", "password", "n"));
+	as_user(65534, 0, system_nobody);
 	create("roots");
 	as_user(ALICE, 0, alice_creates);
 	char *path = machine_path("alices", "alices.vmx"), *log = machine_path("alices", "vmx.log"), *text = file_text(log);
