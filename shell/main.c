@@ -158,6 +158,10 @@ int main(int argc, char **argv)
 	sh.color = color_wanted(o.color);
 	bool commands = o.n_commands || optind < argc;
 	sh.script_on_stdin = !commands && !o.file && !isatty(STDIN_FILENO);
+	/* Before any command: the password comes before whatever a command may ask for. */
+	struct error err;
+	if (sh.as_user && shell_connect(&sh, &err))
+		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	for (unsigned k = 0; k < o.n_commands && status == SHELL_OK && !sh.leave; k++)
 		status = shell_run(&sh, o.commands[k]);
 	if (optind < argc && status == SHELL_OK && !sh.leave)

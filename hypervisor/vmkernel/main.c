@@ -40,9 +40,12 @@ static void open_root(const char *root)
 			fatal("cannot resolve %s: %m", get_root());
 		set_root(real);
 		free(real);
+		struct stat st;
 		host.root_fd = open(get_root(), O_PATH | O_DIRECTORY | O_CLOEXEC);
 		if (host.root_fd < 0)
 			fatal("cannot open %s: %m", get_root());
+		if (geteuid() == 0 && fstat(host.root_fd, &st) == 0 && !(st.st_mode & S_IXOTH))
+			log_warning("only root can enter %s: no other user's machine will start (chmod o+x helps)", get_root());
 	}
 	for (unsigned k = 0; k < ARRAY_SIZE(folders); k++) {
 		char *path = root_path("%s", folders[k]);

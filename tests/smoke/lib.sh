@@ -13,12 +13,13 @@ BIN=$BUILD/bin
 SMOKE=$BUILD/smoke
 IMAGES=$PWD/build/images
 export LC_ALL=C.UTF-8
-VMK_ROOT=$(mktemp -d /tmp/vmk-smoke-XXXXXX)
+TOP=$(mktemp -d /tmp/vmk-smoke-XXXXXX)
+chmod 755 "$TOP"
+VMK_ROOT=$TOP
 export VMK_ROOT
-chmod 755 "$VMK_ROOT"
 # Sanitizer builds report into the root, and any report fails the test at its end.
-export ASAN_OPTIONS=log_path=$VMK_ROOT/sanitizer:detect_leaks=1 UBSAN_OPTIONS=log_path=$VMK_ROOT/sanitizer:print_stacktrace=1
-export TSAN_OPTIONS=log_path=$VMK_ROOT/sanitizer
+export ASAN_OPTIONS=log_path=$TOP/sanitizer:detect_leaks=1 UBSAN_OPTIONS=log_path=$TOP/sanitizer:print_stacktrace=1
+export TSAN_OPTIONS=log_path=$TOP/sanitizer
 # Sanitizer builds are slower; waits are generous and end as soon as what is awaited is there.
 case $BUILD in *release) SLOW=1 ;; *) SLOW=4 ;; esac
 
@@ -59,11 +60,11 @@ cleanup() {
 	if [ $status != 0 ]; then
 		tail -n 20 "$VMK_ROOT"/var/log/vmk/*.log "$VMK_ROOT"/vmfs/volumes/*/*/*/vmx.log 2>/dev/null
 	fi
-	if compgen -G "$VMK_ROOT/sanitizer*" >/dev/null; then
-		head -n 60 "$VMK_ROOT"/sanitizer*
+	if compgen -G "$TOP/sanitizer*" >/dev/null; then
+		head -n 60 "$TOP"/sanitizer*
 		status=1
 	fi
-	rm -rf "$VMK_ROOT"
+	rm -rf "$TOP"
 	exit $status
 }
 trap cleanup EXIT
@@ -145,9 +146,10 @@ expect_failure() {
 
 # ---- terminals ----
 
+terminals=0
 # in_terminal COLUMNSxROWS COMMAND: a tmux session running it
 in_terminal() {
-	TMUX_SOCKET=$VMK_ROOT/tmux
+	TMUX_SOCKET=$VMK_ROOT/tmux.$((++terminals))
 	local size=$1
 	shift
 	tmux -S "$TMUX_SOCKET" -f /dev/null new-session -d -x "${size%x*}" -y "${size#*x}" "$*" || die "tmux"

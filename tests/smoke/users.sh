@@ -1,0 +1,58 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Two users on one host: log-in by password, machines of their own, rights by the mode of the .vmx file. Needs root: an ordinary
+# user's host has one user, its administrator. The host's root lies in a folder nobody else can enter.
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
+
+# As in a home of mode 0700: nobody but root gets to the host's root by its path.
+mkdir -m 700 "$TOP/home"
+VMK_ROOT=$TOP/home/host
+start_host
+for user in susie bob; do
+	printf 'secret-%s\n' $user | vmk user add $user >/dev/null || die "user add $user"
+done
+as() { # USER COMMAND: logs in with the password and runs one command
+	local user=$1
+	shift
+	printf 'secret-%s\n' "$user" | "$BIN/vmksh" -u "$user" -c "$*"
+}
+
+say "log-in"
+as susie whoami | grep -q susie || die "susie is not susie"
+expect_failure '.' "$BIN/vmksh" -u susie -c whoami </dev/null
+wrong=$(printf 'wrong\n' | "$BIN/vmksh" -u susie -c whoami 2>&1) && die "a wrong password got in"
+unknown=$(printf 'wrong\n' | "$BIN/vmksh" -u nobody-here -c whoami 2>&1) && die "an unknown user got in"
+[ "${wrong//susie/X}" = "${unknown//nobody-here/X}" ] || die "'$wrong' and '$unknown' tell who exists"
+expect_failure 'admin|permitted|may' bash -c "printf 'secret-bob\nx\n' | '$BIN/vmksh' -u bob -c 'user add carol'"
+
+say "susie's machine runs as susie, in a folder others cannot enter"
+as susie vm create web memory 32 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso || die "vm create"
+as susie vm start web || die "vm start"
+wait_state web on 10
+uid=$(vmk --json user list | tr -d ' \n' | sed 's/.*"name":"susie"[^}]*"uid":\([0-9]*\).*/\1/;s/.*"uid":\([0-9]*\)[^}]*"name":"susie".*/\1/')
+[ "$(stat -c %u "/proc/$(pid_of web)")" = "$uid" ] || die "the machine runs as $(stat -c %u "/proc/$(pid_of web)"), not $uid"
+grub_prompt web
+
+say "modes are rights"
+vmx=$(vmk --json vm show web | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')
+chmod 700 "$vmx"
+as bob vm list | grep -q web && die "bob sees a machine of mode 700"
+chmod 704 "$vmx"
+as bob vm list | grep -q web || die "bob does not see a machine of mode 704"
+expect_failure 'operate|right|permi|may' as bob vm stop web hard
+chmod 705 "$vmx"
+expect_failure 'configure|change|right|permi|may' as bob vm set web memsize 64
+as bob vm stop web hard || die "bob may operate a machine of mode 705"
+wait_state web off 10
+chmod 706 "$vmx"
+as bob vm set web annotation hello || die "bob may change a machine of mode 706"
+expect_failure 'operate|right|permi|may' as bob vm start web
+expect_failure 'right|permi|may|rwx' as bob vm unregister web
+as susie vm delete web || die "vm delete"
+
+say "a file only root may read"
+echo secret >"$VMK_ROOT/secret.img"
+chmod 600 "$VMK_ROOT/secret.img"
+as bob vm create thief disk "$VMK_ROOT/secret.img" >/dev/null || die "vm create"
+expect_failure 'secret.img.*Permission denied' as bob vm start thief
