@@ -80,7 +80,6 @@
 
 #define CONFIG_EIS BIT(6)  /* implied seek */
 #define CONFIG_EFIFO BIT(5) /* FIFO off */
-#define CONFIG_POLL BIT(4) /* polling off */
 #define SPECIFY_NON_DMA BIT(0)
 
 enum phase { PHASE_COMMAND, PHASE_BUSY /* until the timer */, PHASE_PIO /* data through the FIFO */, PHASE_RESULT };
@@ -803,11 +802,12 @@ static void controller_reset(struct fdc *f)
 	irq_set(f, false);
 }
 
-/* Leaving reset, drive polling finds all four drives changed: four SENSE INTERRUPTs are due (data sheet 5.2.4). */
+/*
+ * Leaving reset, all four drives count as changed: four SENSE INTERRUPTs are due (data sheet 5.2.4). The interrupt comes
+ * with polling switched off too; Linux waits for it.
+ */
 static void reset_end(struct fdc *f)
 {
-	if (f->config & CONFIG_POLL)
-		return;
 	for (unsigned n = 0; n < 4; n++)
 		f->interrupt_st0[n] = (u8)(ST0_POLLING | n);
 	f->interrupt_drives = 15;

@@ -1690,7 +1690,7 @@ Test(fdc, implied_seek_lock_and_registers)
 	COMMAND(0x10);
 	cr_assert_eq(fdc_result(), 1);
 	cr_assert_eq(result[0], 0x90);
-	COMMAND(0x13, 0x00, 0x47, 0x00);
+	COMMAND(0x13, 0x00, 0x57, 0x00);
 	COMMAND(0x94);
 	cr_assert_eq(fdc_result(), 1);
 	cr_assert_eq(result[0], 0x10);
@@ -1711,7 +1711,7 @@ Test(fdc, implied_seek_lock_and_registers)
 	cr_assert_eq(result[5], 0x02);
 	cr_assert_eq(result[6], 18);
 	cr_assert_eq(result[7], 0x84);
-	cr_assert_eq(result[8], 0x47, "locked");
+	cr_assert_eq(result[8], 0x57, "locked");
 	COMMAND(0x08);
 	cr_assert_eq(fdc_result(), 1);
 	cr_assert_eq(result[0], 0x80, "no interrupt to sense");
