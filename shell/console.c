@@ -90,8 +90,8 @@ static void draw_status(struct console *c)
 {
 	char line[1024], left[256];
 	unsigned row = c->rows - 1;
-	snprintf(left, sizeof(left), " %.60s%s%s", c->o->name, c->screen->mode == SCREEN_GRAPHICS ? " (graphics)" : "",
-		 c->unread ? " [serial output: F12 s]" : "");
+	snprintf(left, sizeof(left), " %.60s%s%s%s", c->o->name, c->o->view_only ? " (view only)" : "",
+		 c->screen->mode == SCREEN_GRAPHICS ? " (graphics)" : "", c->unread ? " [serial output: F12 s]" : "");
 	const char *right = c->escape.menu ? VIEWER_MENU : VIEWER_WAY_BACK;
 	/* What leads back is shown even where the name does not fit. */
 	int room = (int)c->columns - (int)strlen(right) - 1;

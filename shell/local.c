@@ -88,15 +88,29 @@ static int run_help(struct shell *sh, int n, char *const words[])
 	return SHELL_OK;
 }
 
-/* Attaches to the machine `params` name. */
+static int attach_try(struct shell *sh, const char *vm, bool view_only, struct viewer **v, struct error *err)
+{
+	int fd, ret = shell_call(sh, "vm.attach", json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only), NULL, &fd, err);
+	if (!ret && fd < 0)
+		ret = fail(err, -EPROTO, "the host gave no connection to machine %s", vm);
+	return ret ? ret : viewer_open(fd, v, err);
+}
+
 static int machine_attach(struct shell *sh, const char *vm, bool view_only, struct viewer **v)
 {
 	struct error err;
-	int fd, ret = shell_call(sh, "vm.attach", json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only), NULL, &fd, &err);
-	if (!ret && fd < 0)
-		ret = fail(&err, -EPROTO, "the host gave no connection to machine %s", vm);
-	if (!ret)
-		ret = viewer_open(fd, v, &err);
+	return attach_try(sh, vm, view_only, v, &err) ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
+}
+
+/* Who may not operate the machine may still look at it. */
+static int machine_attach_or_look(struct shell *sh, const char *vm, bool *view_only, struct viewer **v)
+{
+	struct error err;
+	int ret = attach_try(sh, vm, *view_only, v, &err);
+	if (!*view_only && (ret == -EACCES || ret == -EPERM)) {
+		*view_only = true;
+		ret = attach_try(sh, vm, true, v, NULL);
+	}
 	return ret ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
 }
 
@@ -245,13 +259,13 @@ static int run_key(struct shell *sh, int n, char *const words[])
 	return status;
 }
 
-/* 1 when the machine's text screen shows `text`, 0 when not, -errno when it cannot be seen. */
+/* 1 when the machine's text screen shows `text`, 0 when not (yet), -errno when there is no such machine or no right. */
 static int screen_shows(struct shell *sh, const char *vm, const char *text, struct error *err)
 {
 	struct viewer *v;
-	int fd, ret = shell_call(sh, "vm.attach", json_pack("{s:s, s:b}", "vm", vm, "view_only", true), NULL, &fd, err);
-	if (ret || fd < 0 || viewer_open(fd, &v, err))
-		return ret == -ENOENT || ret == -EACCES ? ret : 0;
+	int ret = attach_try(sh, vm, true, &v, err);
+	if (ret)
+		return ret == -ENOENT || ret == -EACCES || ret == -EPERM ? ret : 0;
 	struct viewer_screen *s = xcalloc(1, sizeof(*s));
 	screen_fresh(v, s, false);
 	char *shown = s->mode == SCREEN_TEXT ? viewer_text(s, !sh->utf8, 80) : xstrdup("");
@@ -323,12 +337,13 @@ static int run_console(struct shell *sh, int n, char *const words[])
 		.serial = json_is_true(json_object_get(params, "serial")),
 		.line = (unsigned)json_integer_value(json_object_get(params, "line")),
 		.utf8 = sh->utf8,
+		.view_only = json_is_true(json_object_get(params, "view_only")),
 	};
 	int status = SHELL_USAGE;
 	if (o.line < 1 || o.line > 4)
 		shell_error(sh, status, "line is 1 to 4, for COM1 to COM4");
 	else
-		status = machine_attach(sh, o.name, json_is_true(json_object_get(params, "view_only")), &v);
+		status = machine_attach_or_look(sh, o.name, &o.view_only, &v);
 	if (status == SHELL_OK) {
 		status = console_run(v, &o);
 		viewer_close(v);

@@ -89,6 +89,7 @@ struct console_options {
 	bool serial;	/* begin with the serial line */
 	unsigned line;	/* COM1-4 */
 	bool utf8;
+	bool view_only; /* for the status line: keys are dropped by the machine */
 };
 int console_run(struct viewer *v, const struct console_options *o);
 

@@ -44,6 +44,7 @@ struct attached {
 	struct viewer_escape escape;
 	char name[128];
 	int pan;
+	bool view_only;
 };
 
 #define KEY_QUEUE 512
@@ -119,6 +120,7 @@ struct job {
 	struct error err;
 	char message[480];
 	struct viewer *viewer;
+	bool view_only;
 };
 /* Wakes become readable on the returned descriptor (also for new models). */
 int worker_start(void);

@@ -23,6 +23,6 @@ void view_attached(struct ui *ui)
 	unsigned width = MIN((unsigned)strlen(right) + 1, c->columns);
 	canvas_fill(c, 0, y, c->columns, 1, WHITE, BLUE);
 	canvas_text(c, c->columns - width, y, width, YELLOW, BLUE, right);
-	canvas_printf(c, 1, y, c->columns - width, WHITE, BLUE, "%s%s", a->name,
+	canvas_printf(c, 1, y, c->columns - width, WHITE, BLUE, "%s%s%s", a->name, a->view_only ? " (view only)" : "",
 		      a->screen->mode == SCREEN_GRAPHICS ? " (graphics)" : "");
 }

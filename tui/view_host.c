@@ -12,7 +12,7 @@ static void draw_title(struct ui *ui)
 	const struct model *m = &ui->model;
 	char right[160] = "";
 	canvas_fill(c, 0, 0, c->columns, 1, WHITE, BLUE);
-	unsigned used = canvas_printf(c, 1, 0, c->columns - 1, WHITE, BLUE, "vmk %s  %s", m->version, m->host);
+	unsigned used = canvas_printf(c, 1, 0, c->columns - 1, WHITE, BLUE, "vmk %s  %s", m->version[0] ? m->version : VMK_VERSION, m->host);
 	if (ui->user[0])
 		snprintf(right, sizeof(right), "%.64s is logged in (l: log out) ", ui->user);
 	else if (m->uptime[0] && m->connected)

@@ -10,6 +10,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <security/pam_appl.h>
+
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "pam/login.h"
@@ -61,8 +63,8 @@ static void pam_service_write(const char *extra)
 		*to++ = *p;
 	}
 	*to = 0;
-	char *text = xasprintf("auth required %s [%s] nodelay\naccount required %s [%s]\n%s", module, option, module,
-			       option, extra);
+	char *text = xasprintf("auth required %s [%s] nodelay\naccount required %s [%s]\npassword required %s [%s]\n%s",
+			       module, option, module, option, module, option, extra);
 	char *path = root_path("etc/vmk/pam.d/vmk");
 	cr_assert_eq(replace_file(path, text, strlen(text), 0644, &err), 0);
 	free(path);
@@ -155,6 +157,45 @@ Test(login, messages_of_other_modules_are_shown)
 	cr_assert_eq(login_run("susie", answer, &s, &fd, &err), 0, "%s", err.text);
 	cr_assert_eq(s.told, 1);
 	cr_assert_eq(s.asked, 1);
+}
+
+static const char *const *answers;
+
+static int converse(int n, const struct pam_message **m, struct pam_response **out, void *arg)
+{
+	(void)arg;
+	*out = xcalloc((size_t)n, sizeof(**out));
+	for (int k = 0; k < n; k++)
+		if (m[k]->msg_style == PAM_PROMPT_ECHO_OFF && *answers)
+			(*out)[k].resp = xstrdup(*answers++);
+	return PAM_SUCCESS;
+}
+
+static int password_change(const char *old, const char *new, const char *again)
+{
+	/* Root is not asked for the old one. */
+	const char *const all[] = {old, new, again, NULL};
+	const struct pam_conv conv = {.conv = converse};
+	pam_handle_t *pamh;
+	char *folder = root_path("etc/vmk/pam.d");
+	answers = geteuid() == 0 ? all + 1 : all;
+	cr_assert_eq(pam_start_confdir("vmk", "susie", &conv, folder, &pamh), PAM_SUCCESS);
+	int ret = pam_chauthtok(pamh, 0);
+	pam_end(pamh, ret);
+	free(folder);
+	return ret;
+}
+
+Test(login, password_changes_through_pam)
+{
+	pam_service_write("");
+	cr_assert_neq(password_change("open sesame", "one", "other"), PAM_SUCCESS);
+	cr_assert_eq(users_verify("susie", "open sesame", &err), 0);
+	if (geteuid() != 0)
+		cr_assert_neq(password_change("wrong", "new secret", "new secret"), PAM_SUCCESS);
+	cr_assert_eq(password_change("open sesame", "new secret", "new secret"), PAM_SUCCESS);
+	cr_assert_eq(users_verify("susie", "new secret", &err), 0);
+	cr_assert_eq(users_verify("susie", "open sesame", &err), -EACCES);
 }
 
 Test(login, no_host_no_connection)
