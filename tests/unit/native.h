@@ -91,6 +91,8 @@ static void native_signal(int sig, siginfo_t *info, void *context)
 	n->vector = (u32)g[REG_TRAPNO];
 	n->code = (u32)g[REG_ERR];
 	n->cr2 = (u64)g[REG_CR2];
+	n->cs = (u16)g[REG_CSGSFS];
+	n->ss = (u16)(g[REG_CSGSFS] >> 48);
 	__asm__("mov %%ds, %0" : "=rm"(n->ds));
 	__asm__("mov %%es, %0" : "=rm"(n->es));
 	__asm__("mov %%gs, %0" : "=rm"(n->gs));
