@@ -206,7 +206,7 @@ Test(users, parallel_changes)
 		if (pids[k] == 0) {
 			int bad = 0;
 			for (int n = 0; n < 5; n++) {
-				char name[16];
+				char name[32];
 				snprintf(name, sizeof(name), "u%d-%d", k, n);
 				bad |= users_add(name, NULL, NULL, NULL);
 			}
@@ -219,11 +219,11 @@ Test(users, parallel_changes)
 		cr_expect_eq(status, 0);
 	}
 	for (int k = 0; k < 20; k++) {
-		char name[16];
+		char name[32];
 		snprintf(name, sizeof(name), "u%d-%d", k / 5, k % 5);
 		cr_assert_eq(users_find(name, &a, &err), 0, "%s", name);
 		if (k) {
-			char other[16];
+			char other[32];
 			snprintf(other, sizeof(other), "u%d-%d", (k - 1) / 5, (k - 1) % 5);
 			cr_assert_eq(users_find(other, &b, &err), 0);
 			cr_expect_neq(a.uid, b.uid);
