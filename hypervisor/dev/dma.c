@@ -11,13 +11,13 @@
 #include "dev/isa.h"
 
 #define COMMAND_DISABLE BIT(2)
-#define MODE_TRANSFER 0x0c
+#define MODE_TRANSFER	0x0c
 #define TRANSFER_VERIFY 0x00
-#define TRANSFER_WRITE 0x04 /* to memory */
-#define TRANSFER_READ 0x08
-#define MODE_AUTOINIT BIT(4)
-#define MODE_DECREMENT BIT(5)
-#define MODE_CASCADE 0xc0
+#define TRANSFER_WRITE	0x04 /* to memory */
+#define TRANSFER_READ	0x08
+#define MODE_AUTOINIT	BIT(4)
+#define MODE_DECREMENT	BIT(5)
+#define MODE_CASCADE	0xc0
 
 struct channel {
 	u16 base_address, base_count, address, count;
@@ -219,7 +219,8 @@ static u8 dma_read8(struct device *d, u16 port)
 {
 	struct dma *m = (struct dma *)d;
 
-	return port < 0x10 ? controller_read(&m->controller[0], port) : controller_read(&m->controller[1], port >> 1 & 15);
+	return port < 0x10 ? controller_read(&m->controller[0], port)
+			   : controller_read(&m->controller[1], port >> 1 & 15);
 }
 
 static void dma_write8(struct device *d, u16 port, u8 value)
@@ -332,11 +333,11 @@ static int dma_load(struct device *d, struct state_reader *r, struct error *err)
 }
 
 const struct device_ops dev_dma = {
-	.name = "dma",
-	.size = sizeof(struct dma),
-	.version = 1,
-	.init = dma_init,
-	.reset = dma_reset,
-	.save = dma_save,
-	.load = dma_load,
+    .name = "dma",
+    .size = sizeof(struct dma),
+    .version = 1,
+    .init = dma_init,
+    .reset = dma_reset,
+    .save = dma_save,
+    .load = dma_load,
 };

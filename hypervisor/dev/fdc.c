@@ -14,72 +14,72 @@
 #include "dev/rtc.h"
 #include "disk/disk.h"
 
-#define DRIVES 2
-#define FDC_IRQ 6
-#define FDC_DMA 2
-#define MAX_TRACK 85
+#define DRIVES		  2
+#define FDC_IRQ		  6
+#define FDC_DMA		  2
+#define MAX_TRACK	  85
 #define RECALIBRATE_STEPS 79
-#define COMMAND_NS 100000
-#define STEP_NS 30000
-#define REVOLUTION_NS 200000000 /* 300 rpm */
+#define COMMAND_NS	  100000
+#define STEP_NS		  30000
+#define REVOLUTION_NS	  200000000 /* 300 rpm */
 
-#define DOR_SELECT 0x03
-#define DOR_RUN BIT(2) /* 0 = reset */
-#define DOR_DMAGATE BIT(3)
-#define MSR_CMD_BUSY BIT(4)
-#define MSR_NON_DMA BIT(5)
-#define MSR_DIO BIT(6)
-#define MSR_RQM BIT(7)
-#define DSR_RESET BIT(7)
+#define DOR_SELECT     0x03
+#define DOR_RUN	       BIT(2) /* 0 = reset */
+#define DOR_DMAGATE    BIT(3)
+#define MSR_CMD_BUSY   BIT(4)
+#define MSR_NON_DMA    BIT(5)
+#define MSR_DIO	       BIT(6)
+#define MSR_RQM	       BIT(7)
+#define DSR_RESET      BIT(7)
 #define DSR_POWER_DOWN BIT(6)
-#define DIR_CHANGE BIT(7)
-#define RATE 0x03
+#define DIR_CHANGE     BIT(7)
+#define RATE	       0x03
 
-#define ST0_SEEK_END BIT(5)
-#define ST0_CHECK BIT(4) /* equipment check: track 0 not found */
-#define ST0_HEAD BIT(2)
-#define ST0_ABNORMAL 0x40
-#define ST0_INVALID 0x80
-#define ST0_POLLING 0xc0
-#define ST1_MISSING_MARK BIT(0)
-#define ST1_NOT_WRITABLE BIT(1)
-#define ST1_NO_DATA BIT(2)
-#define ST1_DATA_ERROR BIT(5)
-#define ST1_END BIT(7) /* end of cylinder */
-#define ST2_BAD_CYLINDER BIT(1)
+#define ST0_SEEK_END	   BIT(5)
+#define ST0_CHECK	   BIT(4) /* equipment check: track 0 not found */
+#define ST0_HEAD	   BIT(2)
+#define ST0_ABNORMAL	   0x40
+#define ST0_INVALID	   0x80
+#define ST0_POLLING	   0xc0
+#define ST1_MISSING_MARK   BIT(0)
+#define ST1_NOT_WRITABLE   BIT(1)
+#define ST1_NO_DATA	   BIT(2)
+#define ST1_DATA_ERROR	   BIT(5)
+#define ST1_END		   BIT(7) /* end of cylinder */
+#define ST2_BAD_CYLINDER   BIT(1)
 #define ST2_WRONG_CYLINDER BIT(4)
-#define ST2_DATA_ERROR BIT(5)
-#define ST2_CONTROL_MARK BIT(6)
-#define ST3_TWO_SIDES 0x28 /* and ready: always read as ones */
-#define ST3_TRACK0 BIT(4)
-#define ST3_PROTECTED BIT(6)
+#define ST2_DATA_ERROR	   BIT(5)
+#define ST2_CONTROL_MARK   BIT(6)
+#define ST3_TWO_SIDES	   0x28 /* and ready: always read as ones */
+#define ST3_TRACK0	   BIT(4)
+#define ST3_PROTECTED	   BIT(6)
 
-#define CMD_MT BIT(7)
-#define CMD_MFM BIT(6)
-#define CMD_SK BIT(5)
-#define CMD_READ_TRACK 0x02
-#define CMD_SPECIFY 0x03
-#define CMD_SENSE_DRIVE 0x04
-#define CMD_WRITE 0x05
-#define CMD_READ 0x06
-#define CMD_RECALIBRATE 0x07
+#define CMD_MT		    BIT(7)
+#define CMD_MFM		    BIT(6)
+#define CMD_SK		    BIT(5)
+#define CMD_READ_TRACK	    0x02
+#define CMD_SPECIFY	    0x03
+#define CMD_SENSE_DRIVE	    0x04
+#define CMD_WRITE	    0x05
+#define CMD_READ	    0x06
+#define CMD_RECALIBRATE	    0x07
 #define CMD_SENSE_INTERRUPT 0x08
-#define CMD_WRITE_DELETED 0x09
-#define CMD_READ_ID 0x0a
-#define CMD_READ_DELETED 0x0c
-#define CMD_FORMAT 0x0d
-#define CMD_DUMPREG 0x0e
-#define CMD_SEEK 0x0f
-#define CMD_VERSION 0x10
-#define CMD_PERPENDICULAR 0x12
-#define CMD_CONFIGURE 0x13
-#define CMD_LOCK 0x14
-#define CMD_VERIFY 0x16
-#define SEEK_RELATIVE BIT(7)
-#define SEEK_UP BIT(6)
+#define CMD_WRITE_DELETED   0x09
+#define CMD_READ_ID	    0x0a
+#define CMD_READ_DELETED    0x0c
+#define CMD_FORMAT	    0x0d
+#define CMD_DUMPREG	    0x0e
+#define CMD_SEEK	    0x0f
+#define CMD_VERSION	    0x10
+#define CMD_PERPENDICULAR   0x12
+#define CMD_CONFIGURE	    0x13
+#define CMD_LOCK	    0x14
+#define CMD_VERIFY	    0x16
+#define SEEK_RELATIVE	    BIT(7)
+#define SEEK_UP		    BIT(6)
 
-#define CONFIG_EIS BIT(6)  /* implied seek */
-#define CONFIG_EFIFO BIT(5) /* FIFO off */
+#define CONFIG_EIS	BIT(6) /* implied seek */
+#define CONFIG_EFIFO	BIT(5) /* FIFO off */
 #define SPECIFY_NON_DMA BIT(0)
 
 enum phase { PHASE_COMMAND, PHASE_BUSY /* until the timer */, PHASE_PIO /* data through the FIFO */, PHASE_RESULT };
@@ -91,8 +91,8 @@ struct geometry {
 };
 
 static const struct geometry geometries[] = {
-	{40, 1, 8, 2, 1},  {40, 1, 9, 2, 1},  {40, 2, 8, 2, 1},	 {40, 2, 9, 2, 1},  {80, 2, 9, 2, 3},
-	{80, 2, 15, 0, 2}, {80, 2, 18, 0, 4}, {80, 2, 21, 0, 4}, {82, 2, 21, 0, 4}, {80, 2, 36, 3, 5},
+    {40, 1, 8, 2, 1},  {40, 1, 9, 2, 1},  {40, 2, 8, 2, 1},  {40, 2, 9, 2, 1},	{80, 2, 9, 2, 3},
+    {80, 2, 15, 0, 2}, {80, 2, 18, 0, 4}, {80, 2, 21, 0, 4}, {82, 2, 21, 0, 4}, {80, 2, 36, 3, 5},
 };
 #define GEOMETRY_DEFAULT 6 /* 1.44 MB, for a drive without a medium */
 
@@ -115,12 +115,12 @@ struct fdc {
 	u8 command_at, command_length;
 	u8 result[10];
 	u8 result_at, result_length;
-	u8 seeking;	    /* drive busy bits of MSR */
+	u8 seeking;	     /* drive busy bits of MSR */
 	u8 interrupt_drives; /* drives whose end of seek or polling wants SENSE INTERRUPT */
 	u8 interrupt_st0[4];
 	bool irq;
-	u8 srt_hut, hlt_nd;  /* SPECIFY */
-	u8 config, pretrk;   /* CONFIGURE */
+	u8 srt_hut, hlt_nd; /* SPECIFY */
+	u8 config, pretrk;  /* CONFIGURE */
 	u8 perpendicular;
 	bool lock;
 	/* The transfer going on. */
@@ -289,7 +289,8 @@ static bool find_sector(struct fdc *f)
 		return false;
 	}
 	if (f->c != d->track) {
-		transfer_fail(f, ST1_NO_DATA, f->c == 0xff ? ST2_BAD_CYLINDER | ST2_WRONG_CYLINDER : ST2_WRONG_CYLINDER);
+		transfer_fail(f, ST1_NO_DATA,
+			      f->c == 0xff ? ST2_BAD_CYLINDER | ST2_WRONG_CYLINDER : ST2_WRONG_CYLINDER);
 		return false;
 	}
 	if (f->command[5] != 2 || !f->r || f->r > d->geometry->sectors || f->h > 1) {
@@ -307,7 +308,8 @@ static bool dma_sector(struct fdc *f, bool to_memory, size_t len, bool *tc)
 
 	*tc = false;
 	if (dma && f->dor & DOR_DMAGATE)
-		n = to_memory ? dma_to_memory(dma, FDC_DMA, f->buffer, len, tc) : dma_from_memory(dma, FDC_DMA, f->buffer, len, tc);
+		n = to_memory ? dma_to_memory(dma, FDC_DMA, f->buffer, len, tc)
+			      : dma_from_memory(dma, FDC_DMA, f->buffer, len, tc);
 	if (!to_memory)
 		memset(f->buffer + n, 0, len - n); /* after TC the controller writes zeros to the end of the sector */
 	return n == len || *tc;
@@ -748,7 +750,8 @@ static void command_complete(struct fdc *f)
 		result_phase(f, 1);
 		break;
 	case CMD_PERPENDICULAR:
-		f->perpendicular = f->command[1] & BIT(7) ? f->command[1] & 0x3f : (f->perpendicular & 0x3c) | (f->command[1] & 3);
+		f->perpendicular =
+		    f->command[1] & BIT(7) ? f->command[1] & 0x3f : (f->perpendicular & 0x3c) | (f->command[1] & 3);
 		command_phase(f);
 		break;
 	case CMD_CONFIGURE:
@@ -803,8 +806,8 @@ static void controller_reset(struct fdc *f)
 }
 
 /*
- * Leaving reset, all four drives count as changed: four SENSE INTERRUPTs are due (data sheet 5.2.4). The interrupt comes
- * with polling switched off too; Linux waits for it.
+ * Leaving reset, all four drives count as changed: four SENSE INTERRUPTs are due (data sheet 5.2.4). The interrupt
+ * comes with polling switched off too; Linux waits for it.
  */
 static void reset_end(struct fdc *f)
 {
@@ -1127,7 +1130,8 @@ static bool state_valid(const struct fdc *f)
 		return false;
 	if (f->buffer_at > f->buffer_length)
 		return false;
-	if (f->phase == PHASE_PIO && (f->buffer_at >= f->buffer_length || (opcode(f) == CMD_FORMAT && !f->sectors_left)))
+	if (f->phase == PHASE_PIO &&
+	    (f->buffer_at >= f->buffer_length || (opcode(f) == CMD_FORMAT && !f->sectors_left)))
 		return false;
 	return true;
 }
@@ -1187,12 +1191,12 @@ static int fdc_load(struct device *d, struct state_reader *r, struct error *err)
 }
 
 const struct device_ops dev_fdc = {
-	.name = "fdc",
-	.size = sizeof(struct fdc),
-	.version = 1,
-	.init = fdc_init,
-	.reset = fdc_reset,
-	.stop = fdc_stop,
-	.save = fdc_save,
-	.load = fdc_load,
+    .name = "fdc",
+    .size = sizeof(struct fdc),
+    .version = 1,
+    .init = fdc_init,
+    .reset = fdc_reset,
+    .stop = fdc_stop,
+    .save = fdc_save,
+    .load = fdc_load,
 };

@@ -11,30 +11,29 @@
 #include "dev/isa.h"
 #include "dev/ps2.h"
 
-#define STATUS_OBF BIT(0)
-#define STATUS_SYS BIT(2)
-#define STATUS_COMMAND BIT(3) /* the last write went to port 64 */
+#define STATUS_OBF	BIT(0)
+#define STATUS_SYS	BIT(2)
+#define STATUS_COMMAND	BIT(3) /* the last write went to port 64 */
 #define STATUS_UNLOCKED BIT(4)
-#define STATUS_AUX BIT(5)
+#define STATUS_AUX	BIT(5)
 
 #define CCB_KBD_INT BIT(0)
 #define CCB_AUX_INT BIT(1)
-#define CCB_SYS BIT(2)
+#define CCB_SYS	    BIT(2)
 #define CCB_KBD_OFF BIT(4)
 #define CCB_AUX_OFF BIT(5)
-#define CCB_XLATE BIT(6)
+#define CCB_XLATE   BIT(6)
 
-#define OUT_RUN BIT(0) /* 0 resets the processor */
-#define OUT_A20 BIT(1)
+#define OUT_RUN	     BIT(0) /* 0 resets the processor */
+#define OUT_A20	     BIT(1)
 #define PORT92_RESET BIT(0)
-#define PORT92_A20 BIT(1)
+#define PORT92_A20   BIT(1)
 
-#define KBD_IRQ 1
-#define AUX_IRQ 12
+#define KBD_IRQ	  1
+#define AUX_IRQ	  12
 /* Eleven bits at 10-16 kHz; nothing waits for less. */
-#define BYTE_NS 700000
+#define BYTE_NS	  700000
 #define RAM_BYTES 32
-
 
 struct i8042 {
 	struct device dev;
@@ -46,10 +45,10 @@ struct i8042 {
 	u8 command;	   /* that waits for its byte at port 60, 0 = none */
 	u8 reply;	   /* controller's answer that waits for the buffer to be read */
 	bool reply_waits;
-	bool broken;	   /* translation: F0 was seen */
+	bool broken; /* translation: F0 was seen */
 	bool a20;
 	u8 port92;
-	u64 next_byte;	   /* machine time from which a device can have another byte through */
+	u64 next_byte; /* machine time from which a device can have another byte through */
 	struct dev_timer timer;
 };
 
@@ -301,7 +300,8 @@ static void i8042_write(struct device *d, u16 port, unsigned size, u32 value)
 	isa_write_bytes(d, port, size, value, i8042_write8);
 }
 
-/* System control port A (PIIX3 2.5.6.3): bit 1 is ORed with the controller's A20 on hardware; here both set one gate. */
+/* System control port A (PIIX3 2.5.6.3): bit 1 is ORed with the controller's A20 on hardware; here both set one gate.
+ */
 static u32 port92_read(struct device *d, u16 port, unsigned size)
 {
 	struct i8042 *c = (struct i8042 *)d;
@@ -423,11 +423,11 @@ static int i8042_load(struct device *d, struct state_reader *r, struct error *er
 }
 
 const struct device_ops dev_i8042 = {
-	.name = "i8042",
-	.size = sizeof(struct i8042),
-	.version = 1,
-	.init = i8042_init,
-	.reset = i8042_reset,
-	.save = i8042_save,
-	.load = i8042_load,
+    .name = "i8042",
+    .size = sizeof(struct i8042),
+    .version = 1,
+    .init = i8042_init,
+    .reset = i8042_reset,
+    .save = i8042_save,
+    .load = i8042_load,
 };

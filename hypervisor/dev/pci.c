@@ -11,29 +11,29 @@
 #include "dev/pci.h"
 #include "dev/piix3.h"
 
-#define SLOTS 32
+#define SLOTS	  32
 #define FUNCTIONS 8
-#define PINS 4
+#define PINS	  4
 
-#define PCI_COMMAND 0x04
-#define COMMAND_IO BIT(0)
-#define COMMAND_MEMORY BIT(1)
+#define PCI_COMMAND	     0x04
+#define COMMAND_IO	     BIT(0)
+#define COMMAND_MEMORY	     BIT(1)
 #define COMMAND_INTX_DISABLE BIT(10)
-#define PCI_STATUS 0x06
-#define STATUS_INTERRUPT BIT(3)
-#define PCI_BAR0 0x10
-#define PCI_ROM 0x30
-#define ROM_ENABLE BIT(0)
-#define ROM_BAR 6
-#define PCI_INTERRUPT_LINE 0x3c
-#define PCI_INTERRUPT_PIN 0x3d
-#define HEADER_BYTES 0x40
+#define PCI_STATUS	     0x06
+#define STATUS_INTERRUPT     BIT(3)
+#define PCI_BAR0	     0x10
+#define PCI_ROM		     0x30
+#define ROM_ENABLE	     BIT(0)
+#define ROM_BAR		     6
+#define PCI_INTERRUPT_LINE   0x3c
+#define PCI_INTERRUPT_PIN    0x3d
+#define HEADER_BYTES	     0x40
 
-#define PAM0 0x59
-#define PAM6 0x5f
-#define SMRAM 0x72
-#define SMRAM_D_LCK BIT(4)
-#define SMRAM_D_OPEN BIT(6)
+#define PAM0	      0x59
+#define PAM6	      0x5f
+#define SMRAM	      0x72
+#define SMRAM_D_LCK   BIT(4)
+#define SMRAM_D_OPEN  BIT(6)
 #define SMRAM_DEFAULT 0x02
 
 struct pci {
@@ -204,8 +204,8 @@ static void mappings_update(struct pci_function *f)
 
 /* ---- functions ---- */
 
-void pci_add(struct device *d, struct pci_function *f, u8 slot, u8 function, u16 vendor, u16 id, u32 class_code, u8 revision,
-	     u8 pin)
+void pci_add(struct device *d, struct pci_function *f, u8 slot, u8 function, u16 vendor, u16 id, u32 class_code,
+	     u8 revision, u8 pin)
 {
 	struct pci *p = pci_of(d);
 
@@ -432,11 +432,11 @@ static int pci_device_load(struct device *d, struct state_reader *r, struct erro
 }
 
 const struct device_ops dev_pci = {
-	.name = "pci",
-	.size = sizeof(struct pci),
-	.version = 1,
-	.init = pci_init,
-	.reset = pci_device_reset,
-	.save = pci_device_save,
-	.load = pci_device_load,
+    .name = "pci",
+    .size = sizeof(struct pci),
+    .version = 1,
+    .init = pci_init,
+    .reset = pci_device_reset,
+    .save = pci_device_save,
+    .load = pci_device_load,
 };

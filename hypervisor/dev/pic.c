@@ -11,7 +11,7 @@
 
 enum init_step { READY, WANT_ICW2, WANT_ICW3, WANT_ICW4 };
 
-#define ICW1_IC4 BIT(0)
+#define ICW1_IC4  BIT(0)
 #define ICW1_SNGL BIT(1)
 #define ICW1_ICW1 BIT(4)
 #define ICW4_AEOI BIT(1)
@@ -20,14 +20,14 @@ enum init_step { READY, WANT_ICW2, WANT_ICW3, WANT_ICW4 };
 
 struct chip {
 	u8 irr, imr, isr;
-	u8 lines;	  /* levels at the IR inputs */
-	u8 elcr;	  /* 1 = level-triggered (PIIX3 ELCR1/2; LTIM of ICW1 is ignored there) */
-	u8 base;	  /* T7-T3 of ICW2 */
-	u8 lowest;	  /* IR with the lowest priority; the next one has the highest */
+	u8 lines;  /* levels at the IR inputs */
+	u8 elcr;   /* 1 = level-triggered (PIIX3 ELCR1/2; LTIM of ICW1 is ignored there) */
+	u8 base;   /* T7-T3 of ICW2 */
+	u8 lowest; /* IR with the lowest priority; the next one has the highest */
 	u8 icw1, icw4;
-	u8 step;	  /* enum init_step */
-	bool read_isr;	  /* OCW3 RIS */
-	bool poll;	  /* OCW3 P: the next read is an acknowledge */
+	u8 step;       /* enum init_step */
+	bool read_isr; /* OCW3 RIS */
+	bool poll;     /* OCW3 P: the next read is an acknowledge */
 	bool special_mask;
 	bool rotate_aeoi;
 };
@@ -379,11 +379,11 @@ static int pic_load(struct device *d, struct state_reader *r, struct error *err)
 }
 
 const struct device_ops dev_pic = {
-	.name = "pic",
-	.size = sizeof(struct pic),
-	.version = 1,
-	.init = pic_init,
-	.reset = pic_reset,
-	.save = pic_save,
-	.load = pic_load,
+    .name = "pic",
+    .size = sizeof(struct pic),
+    .version = 1,
+    .init = pic_init,
+    .reset = pic_reset,
+    .save = pic_save,
+    .load = pic_load,
 };

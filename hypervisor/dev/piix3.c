@@ -11,10 +11,10 @@
 #include "dev/piix3.h"
 #include "dev/piix4pm.h"
 
-#define PIRQRCA 0x60 /* to 63: PIRQRC[A:D] */
-#define PIRQRC_OFF BIT(7)
+#define PIRQRCA	      0x60 /* to 63: PIRQRC[A:D] */
+#define PIRQRC_OFF    BIT(7)
 #define RC_FULL_RESET BIT(1) /* "reset CPU" mode: hard */
-#define RC_RESET_CPU BIT(2)
+#define RC_RESET_CPU  BIT(2)
 
 struct piix3 {
 	struct device dev;
@@ -100,12 +100,12 @@ static int piix3_init(struct device *d, struct error *err)
 	f->written = bridge_written;
 	f->writable[0x4c] = f->writable[0x4e] = f->writable[0x4f] = 0xff; /* IORT, XBCS */
 	memset(f->writable + PIRQRCA, 0x8f, 4);
-	f->writable[0x69] = 0xfe;				   /* TOM */
-	f->writable[0x6a] = f->writable[0x6b] = 0xff;		   /* MSTAT */
-	f->writable[0x70] = f->writable[0x71] = 0xff;		   /* MBIRQ */
-	f->writable[0x76] = f->writable[0x77] = 0x8f;		   /* MBDMA */
+	f->writable[0x69] = 0xfe;					  /* TOM */
+	f->writable[0x6a] = f->writable[0x6b] = 0xff;			  /* MSTAT */
+	f->writable[0x70] = f->writable[0x71] = 0xff;			  /* MBIRQ */
+	f->writable[0x76] = f->writable[0x77] = 0x8f;			  /* MBDMA */
 	f->writable[0x80] = f->writable[0x82] = f->writable[0xa0] = 0xff; /* APICBASE, DLC, SMICNTL */
-	memset(f->writable + 0xa2, 0xff, 0xac - 0xa2);		   /* SMIEN, SEE, FTMR, CTLTMR */
+	memset(f->writable + 0xa2, 0xff, 0xac - 0xa2);			  /* SMIEN, SEE, FTMR, CTLTMR */
 	dev_map_pio(d, 0xb2, 2, &apm_ports);
 	return 0;
 }
@@ -156,11 +156,11 @@ static int piix3_load(struct device *d, struct state_reader *r, struct error *er
 }
 
 const struct device_ops dev_piix3 = {
-	.name = "piix3",
-	.size = sizeof(struct piix3),
-	.version = 1,
-	.init = piix3_init,
-	.reset = piix3_reset,
-	.save = piix3_save,
-	.load = piix3_load,
+    .name = "piix3",
+    .size = sizeof(struct piix3),
+    .version = 1,
+    .init = piix3_init,
+    .reset = piix3_reset,
+    .save = piix3_save,
+    .load = piix3_load,
 };

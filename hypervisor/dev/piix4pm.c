@@ -2,8 +2,8 @@
 /*
  * piix4pm.c - power management of the 82371AB (PIIX4) at 1.3: ACPI registers, PM timer, SMBus host without devices.
  *
- * Register names: Intel 82371AB data sheet (290562), chapter 7, and ACPI 2.0, section 4.7. The general-purpose events are
- * where SeaBIOS's tables say they are, at AFE0. System management mode is not offered: what its handler would do
+ * Register names: Intel 82371AB data sheet (290562), chapter 7, and ACPI 2.0, section 4.7. The general-purpose events
+ * are where SeaBIOS's tables say they are, at AFE0. System management mode is not offered: what its handler would do
  * for the ACPI enable command is done here, and firmware is told that SMIs are set up already.
  */
 #include <string.h>
@@ -12,54 +12,54 @@
 #include "dev/pci.h"
 #include "dev/piix4pm.h"
 
-#define PMBA 0x40
-#define DEVACTB 0x58
-#define DEVACTB_APMC_EN 0x02 /* byte 3 of it */
-#define PMREGMISC 0x80
+#define PMBA		 0x40
+#define DEVACTB		 0x58
+#define DEVACTB_APMC_EN	 0x02 /* byte 3 of it */
+#define PMREGMISC	 0x80
 #define PMREGMISC_PMIOSE BIT(0)
-#define SMBBA 0x90
-#define SMBHSTCFG 0xd2
+#define SMBBA		 0x90
+#define SMBHSTCFG	 0xd2
 #define SMBHSTCFG_ENABLE BIT(0)
 
-#define PM_PORTS 64
-#define SMB_PORTS 16
-#define GPE0 0xafe0
+#define PM_PORTS   64
+#define SMB_PORTS  16
+#define GPE0	   0xafe0
 #define GPE0_PORTS 4
 
-#define PMSTS 0x00
-#define PMEN 0x02
-#define PMCNTRL 0x04
-#define PMTMR 0x08
-#define TMR_STS BIT(0)
-#define PWRBTN_STS BIT(8)
-#define WAK_STS BIT(15)
-#define PMSTS_BITS (TMR_STS | BIT(4) | BIT(5) | PWRBTN_STS | BIT(10) | WAK_STS)
-#define PMEN_BITS (TMR_STS | BIT(5) | PWRBTN_STS | BIT(10))
-#define SCI_EN BIT(0)
-#define SLP_TYP 10
-#define SLP_EN BIT(13)
-#define PMCNTRL_BITS (SCI_EN | BIT(1) | 7u << SLP_TYP)
+#define PMSTS	       0x00
+#define PMEN	       0x02
+#define PMCNTRL	       0x04
+#define PMTMR	       0x08
+#define TMR_STS	       BIT(0)
+#define PWRBTN_STS     BIT(8)
+#define WAK_STS	       BIT(15)
+#define PMSTS_BITS     (TMR_STS | BIT(4) | BIT(5) | PWRBTN_STS | BIT(10) | WAK_STS)
+#define PMEN_BITS      (TMR_STS | BIT(5) | PWRBTN_STS | BIT(10))
+#define SCI_EN	       BIT(0)
+#define SLP_TYP	       10
+#define SLP_EN	       BIT(13)
+#define PMCNTRL_BITS   (SCI_EN | BIT(1) | 7u << SLP_TYP)
 #define SLEEP_SOFT_OFF 0
-#define SLEEP_TO_DISK 2
+#define SLEEP_TO_DISK  2
 
-#define SMBHSTSTS 0x00
-#define SMBHSTCNT 0x02
-#define SMBHSTCNT_START BIT(6)
+#define SMBHSTSTS	  0x00
+#define SMBHSTCNT	  0x02
+#define SMBHSTCNT_START	  BIT(6)
 #define SMBHSTSTS_DEV_ERR BIT(2)
 
-#define SCI_IRQ 9
+#define SCI_IRQ	      9
 #define TIMER_DIVISOR 4
 /* TMR_STS is set when bit 23 changes. */
-#define TIMER_HALF BIT(23)
-#define ACPI_ENABLE 0xf1 /* commands of SeaBIOS's FADT */
-#define ACPI_DISABLE 0xf0
+#define TIMER_HALF    BIT(23)
+#define ACPI_ENABLE   0xf1 /* commands of SeaBIOS's FADT */
+#define ACPI_DISABLE  0xf0
 
 struct piix4pm {
 	struct device dev;
 	struct pci_function pci;
 	u16 pm_at, smb_at; /* mapped there, 0 = not */
 	u16 pmsts, pmen, pmcntrl;
-	u64 overflow; /* tick at which TMR_STS is set next */
+	u64 overflow;	     /* tick at which TMR_STS is set next */
 	u8 gpe0[GPE0_PORTS]; /* status 0-1, enable 2-3 */
 	u8 smb[SMB_PORTS];
 	struct dev_timer timer;
@@ -390,11 +390,11 @@ static int piix4pm_load(struct device *d, struct state_reader *r, struct error *
 }
 
 const struct device_ops dev_piix4pm = {
-	.name = "piix4pm",
-	.size = sizeof(struct piix4pm),
-	.version = 1,
-	.init = piix4pm_init,
-	.reset = piix4pm_reset,
-	.save = piix4pm_save,
-	.load = piix4pm_load,
+    .name = "piix4pm",
+    .size = sizeof(struct piix4pm),
+    .version = 1,
+    .init = piix4pm_init,
+    .reset = piix4pm_reset,
+    .save = piix4pm_save,
+    .load = piix4pm_load,
 };

@@ -9,30 +9,30 @@
 #include "dev/isa.h"
 #include "dev/pic.h"
 
-#define CLOCK_DIVISOR 12
+#define CLOCK_DIVISOR	 12
 #define TICKS_PER_SECOND (ISA_CRYSTAL_HZ / CLOCK_DIVISOR)
 /* A guest may ask for 600 000 interrupts a second; what no PC could take is thinned out. */
-#define MIN_TIMER_NS 10000
-#define MAX_BACKLOG 2000
+#define MIN_TIMER_NS	 10000
+#define MAX_BACKLOG	 2000
 
 #define MAX_TICK (BIT64(56) - 1) /* 1900 years: keeps a forged state from overflowing */
 
 enum access { ACCESS_LATCH, ACCESS_LSB, ACCESS_MSB, ACCESS_WORD };
 
 struct channel {
-	u8 mode;       /* 0-5 */
-	u8 access;     /* enum access, LSB-WORD */
+	u8 mode;   /* 0-5 */
+	u8 access; /* enum access, LSB-WORD */
 	bool bcd;
 	bool gate;
-	bool loaded;   /* a count was written since the control word: counting (or, in modes 1 and 5, armed) */
-	bool running;  /* `start` counts: modes 1 and 5 wait for a trigger; a low gate stops the others */
+	bool loaded;  /* a count was written since the control word: counting (or, in modes 1 and 5, armed) */
+	bool running; /* `start` counts: modes 1 and 5 wait for a trigger; a low gate stops the others */
 	bool write_msb, read_msb; /* second byte of ACCESS_WORD is next */
 	u8 write_lsb;
-	u32 count;     /* initial count, 1 - 65536 */
-	u32 next_count; /* written while counting: taken at the end of the cycle or by the next trigger; 0 = none */
-	u64 next_at;	/* modes 2, 3: tick of taking it */
-	u64 start;     /* tick of loading */
-	u32 stopped_at; /* ticks counted before a low gate stopped it, modes 0 and 4 */
+	u32 count;	  /* initial count, 1 - 65536 */
+	u32 next_count;	  /* written while counting: taken at the end of the cycle or by the next trigger; 0 = none */
+	u64 next_at;	  /* modes 2, 3: tick of taking it */
+	u64 start;	  /* tick of loading */
+	u32 stopped_at;	  /* ticks counted before a low gate stopped it, modes 0 and 4 */
 	u8 count_latched; /* bytes of latched_count still to be read */
 	u16 latched_count;
 	bool status_latched;
@@ -43,9 +43,9 @@ struct pit {
 	struct device dev;
 	struct channel channel[3];
 	struct dev_timer timer;
-	u8 port61;	/* bits 0-3 as written */
-	u64 next_tick;	/* channel 0: tick of the next rising edge of OUT; 0 = none to come */
-	u32 backlog;	/* periodic interrupts the guest could not take in time */
+	u8 port61;     /* bits 0-3 as written */
+	u64 next_tick; /* channel 0: tick of the next rising edge of OUT; 0 = none to come */
+	u32 backlog;   /* periodic interrupts the guest could not take in time */
 };
 
 static u64 pit_now(struct pit *p)
@@ -385,7 +385,8 @@ static void channel_gate(struct pit *p, struct channel *c, bool gate)
 			/* Past terminal count the position only matters modulo the counter's range. */
 			u64 e = elapsed(c, now);
 
-			c->stopped_at = (u32)(e > c->count ? c->count + 1 + (e - c->count - 1) % (c->bcd ? 10000 : 65536) : e);
+			c->stopped_at =
+			    (u32)(e > c->count ? c->count + 1 + (e - c->count - 1) % (c->bcd ? 10000 : 65536) : e);
 		}
 		c->running = gate;
 		break;
@@ -556,11 +557,11 @@ static int pit_load(struct device *d, struct state_reader *r, struct error *err)
 }
 
 const struct device_ops dev_pit = {
-	.name = "pit",
-	.size = sizeof(struct pit),
-	.version = 1,
-	.init = pit_init,
-	.reset = pit_reset,
-	.save = pit_save,
-	.load = pit_load,
+    .name = "pit",
+    .size = sizeof(struct pit),
+    .version = 1,
+    .init = pit_init,
+    .reset = pit_reset,
+    .save = pit_save,
+    .load = pit_load,
 };

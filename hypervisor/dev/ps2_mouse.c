@@ -8,32 +8,32 @@
 
 #include "dev/ps2.h"
 
-#define ACK 0xfa
-#define NAK 0xfe
-#define ERROR 0xfc
+#define ACK    0xfa
+#define NAK    0xfe
+#define ERROR  0xfc
 #define BAT_OK 0xaa
 
-#define CMD_SCALE_1 0xe6
-#define CMD_SCALE_2 0xe7
+#define CMD_SCALE_1    0xe6
+#define CMD_SCALE_2    0xe7
 #define CMD_RESOLUTION 0xe8
-#define CMD_STATUS 0xe9
-#define CMD_STREAM 0xea
-#define CMD_READ_DATA 0xeb
+#define CMD_STATUS     0xe9
+#define CMD_STREAM     0xea
+#define CMD_READ_DATA  0xeb
 #define CMD_RESET_WRAP 0xec
-#define CMD_WRAP 0xee
-#define CMD_REMOTE 0xf0
-#define CMD_IDENTIFY 0xf2
-#define CMD_RATE 0xf3
-#define CMD_ENABLE 0xf4
-#define CMD_DISABLE 0xf5
-#define CMD_DEFAULT 0xf6
-#define CMD_RESEND 0xfe
-#define CMD_RESET 0xff
+#define CMD_WRAP       0xee
+#define CMD_REMOTE     0xf0
+#define CMD_IDENTIFY   0xf2
+#define CMD_RATE       0xf3
+#define CMD_ENABLE     0xf4
+#define CMD_DISABLE    0xf5
+#define CMD_DEFAULT    0xf6
+#define CMD_RESEND     0xfe
+#define CMD_RESET      0xff
 
-#define ID_PLAIN 0
-#define ID_WHEEL 3
-#define PACKET_MAX 4
-#define STEP_MAX 255  /* nine bits with sign */
+#define ID_PLAIN    0
+#define ID_WHEEL    3
+#define PACKET_MAX  4
+#define STEP_MAX    255	 /* nine bits with sign */
 #define PENDING_MAX 2048 /* movement kept while nobody reads */
 
 static int clamp(int n, int limit)
@@ -62,7 +62,8 @@ static int scale(int n)
 static void packet(struct ps2_mouse *m, struct ps2_queue *q, bool scaled)
 {
 	int dx = clamp(m->dx, scaled ? STEP_MAX / 2 : STEP_MAX), dy = clamp(m->dy, scaled ? STEP_MAX / 2 : STEP_MAX);
-	int wheel = clamp(m->wheel, 7), x = scaled ? scale(dx) : dx, y = scaled ? -scale(dy) : -dy; /* the mouse's y is up */
+	int wheel = clamp(m->wheel, 7), x = scaled ? scale(dx) : dx,
+	    y = scaled ? -scale(dy) : -dy; /* the mouse's y is up */
 
 	m->dx -= dx;
 	m->dy -= dy;
@@ -96,7 +97,8 @@ u64 ps2_mouse_report(struct ps2_mouse *m, u64 now)
 
 void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int wheel, unsigned buttons)
 {
-	if (!m->reporting && !m->remote) { /* movement while nobody listens is lost, the buttons are seen when enabled */
+	if (!m->reporting &&
+	    !m->remote) { /* movement while nobody listens is lost, the buttons are seen when enabled */
 		m->buttons = buttons & 7;
 		return;
 	}
@@ -156,7 +158,8 @@ static void status(struct ps2_mouse *m)
 {
 	u8 b = m->buttons;
 
-	reply(m, (u8)((b & 1) << 2 | (b >> 2 & 1) << 1 | (b >> 1 & 1) | m->scaling << 4 | m->reporting << 5 | m->remote << 6));
+	reply(m, (u8)((b & 1) << 2 | (b >> 2 & 1) << 1 | (b >> 1 & 1) | m->scaling << 4 | m->reporting << 5 |
+		      m->remote << 6));
 	reply(m, m->resolution);
 	reply(m, m->rate);
 }

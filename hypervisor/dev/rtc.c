@@ -2,9 +2,9 @@
 /*
  * rtc.c - the MC146818 real-time clock and the CMOS memory behind ports 70h-73h.
  *
- * The time is the host's wall clock plus an offset the guest sets; registers are computed when they are read. A timer runs
- * only while an interrupt is enabled and its flag is not already waiting to be read. Register names are those
- * of the Motorola MC146818A data sheet. CMOS bytes are those SeaBIOS reads on an i440FX.
+ * The time is the host's wall clock plus an offset the guest sets; registers are computed when they are read. A timer
+ * runs only while an interrupt is enabled and its flag is not already waiting to be read. Register names are those of
+ * the Motorola MC146818A data sheet. CMOS bytes are those SeaBIOS reads on an i440FX.
  */
 #include <string.h>
 #include <unistd.h>
@@ -13,45 +13,58 @@
 #include "dev/rtc.h"
 #include "lib/util.h"
 
-enum { REG_SECONDS, REG_SECONDS_ALARM, REG_MINUTES, REG_MINUTES_ALARM, REG_HOURS, REG_HOURS_ALARM, REG_DAY_OF_WEEK,
-       REG_DATE, REG_MONTH, REG_YEAR, REG_A, REG_B, REG_C, REG_D };
+enum {
+	REG_SECONDS,
+	REG_SECONDS_ALARM,
+	REG_MINUTES,
+	REG_MINUTES_ALARM,
+	REG_HOURS,
+	REG_HOURS_ALARM,
+	REG_DAY_OF_WEEK,
+	REG_DATE,
+	REG_MONTH,
+	REG_YEAR,
+	REG_A,
+	REG_B,
+	REG_C,
+	REG_D
+};
 
-#define A_UIP BIT(7)
-#define A_DV 0x70
-#define A_RS 0x0f
-#define B_SET BIT(7)
-#define B_PIE BIT(6)
-#define B_AIE BIT(5)
-#define B_UIE BIT(4)
-#define B_SQWE BIT(3)
-#define B_DM BIT(2)
-#define B_24 BIT(1)
-#define C_IRQF BIT(7)
-#define C_PF BIT(6)
-#define C_AF BIT(5)
-#define C_UF BIT(4)
-#define D_VRT BIT(7)
+#define A_UIP	BIT(7)
+#define A_RS	0x0f
+#define B_SET	BIT(7)
+#define B_PIE	BIT(6)
+#define B_AIE	BIT(5)
+#define B_UIE	BIT(4)
+#define B_SQWE	BIT(3)
+#define B_DM	BIT(2)
+#define B_24	BIT(1)
+#define C_IRQF	BIT(7)
+#define C_PF	BIT(6)
+#define C_AF	BIT(5)
+#define C_UF	BIT(4)
+#define D_VRT	BIT(7)
 #define HOUR_PM 0x80
 
-#define CMOS_BYTES 256
-#define CMOS_FLOPPY 0x10
+#define CMOS_BYTES     256
+#define CMOS_FLOPPY    0x10
 #define CMOS_EQUIPMENT 0x14
-#define CMOS_CHECKSUM 0x2e
-#define CMOS_CENTURY 0x32
-#define RTC_IRQ 8
-#define DAY 86400
+#define CMOS_CHECKSUM  0x2e
+#define CMOS_CENTURY   0x32
+#define RTC_IRQ	       8
+#define DAY	       86400
 /* UIP rises 244 us before the update, which takes 1984 us with a 32.768 kHz crystal (data sheet, table 6). */
-#define UIP_NS (244000 + 1984000)
-#define SAVE_DELAY NSEC_PER_SEC
+#define UIP_NS	       (244000 + 1984000)
+#define SAVE_DELAY     NSEC_PER_SEC
 
 struct rtc {
 	struct device dev;
 	u8 cmos[CMOS_BYTES]; /* registers A-D too; time bytes only while `halted` */
 	u8 configured[CMOS_BYTES];
 	u8 is_configured[CMOS_BYTES / 8];
-	u8 index[2];	 /* ports 70, 72 */
-	s64 offset;	 /* ns of the clock's time ahead of the wall clock */
-	u64 checked;	 /* clock time up to which alarm and update flags are set */
+	u8 index[2];	    /* ports 70, 72 */
+	s64 offset;	    /* ns of the clock's time ahead of the wall clock */
+	u64 checked;	    /* clock time up to which alarm and update flags are set */
 	u64 checked_period; /* periods of the periodic interrupt passed by then */
 	struct dev_timer timer;
 	struct dev_timer save_timer;
@@ -155,7 +168,7 @@ static void clock_from_registers(struct rtc *r, u64 fraction)
 	unsigned year = clamp(decode(r, c[CMOS_CENTURY]), 19, 99) * 100 + clamp(decode(r, c[REG_YEAR]), 0, 99);
 	/* Nanoseconds in 63 bits end in 2262. */
 	s64 days = days_from_date(clamp(year, 1970, 2260), clamp(decode(r, c[REG_MONTH]), 1, 12),
-				   clamp(decode(r, c[REG_DATE]), 1, 31));
+				  clamp(decode(r, c[REG_DATE]), 1, 31));
 	s64 seconds = days * DAY + clamp(decode_hour(r, c[REG_HOURS]), 0, 23) * 3600 +
 		      clamp(decode(r, c[REG_MINUTES]), 0, 59) * 60 + clamp(decode(r, c[REG_SECONDS]), 0, 59);
 
@@ -192,7 +205,8 @@ static u64 next_alarm(const struct rtc *r, u64 after)
 	u64 t = after + 1;
 
 	for (unsigned i = 0; i < 200; i++) { /* at most 24 hours + 60 minutes + 60 seconds are passed over */
-		unsigned hour = (unsigned)(t % DAY / 3600), minute = (unsigned)(t / 60 % 60), second = (unsigned)(t % 60);
+		unsigned hour = (unsigned)(t % DAY / 3600), minute = (unsigned)(t / 60 % 60),
+			 second = (unsigned)(t % 60);
 
 		if (!alarm_matches(c[REG_HOURS_ALARM], decode_hour(r, c[REG_HOURS_ALARM]), hour))
 			t += 3600 - t % 3600;
@@ -269,8 +283,8 @@ static void rtc_timer(struct device *d)
 
 static bool is_time(u8 index)
 {
-	return index == CMOS_CENTURY ||
-	       (index <= REG_YEAR && index != REG_SECONDS_ALARM && index != REG_MINUTES_ALARM && index != REG_HOURS_ALARM);
+	return index == CMOS_CENTURY || (index <= REG_YEAR && index != REG_SECONDS_ALARM &&
+					 index != REG_MINUTES_ALARM && index != REG_HOURS_ALARM);
 }
 
 static void save_soon(struct rtc *r)
@@ -559,12 +573,12 @@ static int rtc_load(struct device *d, struct state_reader *s, struct error *err)
 }
 
 const struct device_ops dev_rtc = {
-	.name = "rtc",
-	.size = sizeof(struct rtc),
-	.version = 1,
-	.init = rtc_init,
-	.reset = rtc_reset,
-	.stop = rtc_stop,
-	.save = rtc_save,
-	.load = rtc_load,
+    .name = "rtc",
+    .size = sizeof(struct rtc),
+    .version = 1,
+    .init = rtc_init,
+    .reset = rtc_reset,
+    .stop = rtc_stop,
+    .save = rtc_save,
+    .load = rtc_load,
 };

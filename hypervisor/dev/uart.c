@@ -13,42 +13,41 @@
 #include "dev/isa.h"
 #include "lib/util.h"
 
-#define PORTS 4
+#define PORTS	   4
 #define FIFO_BYTES 16
 
-#define IER_ERBFI BIT(0) /* received data */
-#define IER_ETBEI BIT(1) /* transmitter holding register empty */
-#define IER_ELSI BIT(2)	 /* line status */
-#define IER_EDSSI BIT(3) /* modem status */
-#define IIR_NONE 1
-#define IIR_MODEM 0
-#define IIR_THRE 2
-#define IIR_DATA 4
-#define IIR_LINE 6
-#define IIR_TIMEOUT 12
-#define IIR_FIFOS 0xc0
-#define FCR_ENABLE BIT(0)
+#define IER_ERBFI    BIT(0) /* received data */
+#define IER_ETBEI    BIT(1) /* transmitter holding register empty */
+#define IER_ELSI     BIT(2) /* line status */
+#define IER_EDSSI    BIT(3) /* modem status */
+#define IIR_NONE     1
+#define IIR_MODEM    0
+#define IIR_THRE     2
+#define IIR_DATA     4
+#define IIR_LINE     6
+#define IIR_TIMEOUT  12
+#define IIR_FIFOS    0xc0
+#define FCR_ENABLE   BIT(0)
 #define FCR_CLEAR_RX BIT(1)
-#define LCR_WLS 3
-#define LCR_BREAK BIT(6)
-#define LCR_DLAB BIT(7)
-#define MCR_DTR BIT(0)
-#define MCR_RTS BIT(1)
-#define MCR_OUT1 BIT(2)
-#define MCR_OUT2 BIT(3) /* gates the interrupt on a PC */
-#define MCR_LOOP BIT(4)
-#define LSR_DR BIT(0)
-#define LSR_OE BIT(1)
-#define LSR_BI BIT(4)
-#define LSR_ERRORS 0x1e
-#define LSR_THRE BIT(5)
-#define LSR_TEMT BIT(6)
-#define MSR_DELTAS 0x0f
-#define MSR_TERI BIT(2)
-#define MSR_CTS BIT(4)
-#define MSR_DSR BIT(5)
-#define MSR_RI BIT(6)
-#define MSR_DCD BIT(7)
+#define LCR_WLS	     3
+#define LCR_BREAK    BIT(6)
+#define LCR_DLAB     BIT(7)
+#define MCR_DTR	     BIT(0)
+#define MCR_RTS	     BIT(1)
+#define MCR_OUT1     BIT(2)
+#define MCR_OUT2     BIT(3) /* gates the interrupt on a PC */
+#define MCR_LOOP     BIT(4)
+#define LSR_DR	     BIT(0)
+#define LSR_OE	     BIT(1)
+#define LSR_BI	     BIT(4)
+#define LSR_ERRORS   0x1e
+#define LSR_THRE     BIT(5)
+#define LSR_TEMT     BIT(6)
+#define MSR_DELTAS   0x0f
+#define MSR_CTS	     BIT(4)
+#define MSR_DSR	     BIT(5)
+#define MSR_RI	     BIT(6)
+#define MSR_DCD	     BIT(7)
 
 enum target { TO_CONSOLE, TO_FILE, TO_NOWHERE };
 
@@ -99,7 +98,8 @@ static u8 pending(const struct line *l)
 	return IIR_NONE;
 }
 
-/* COM1 and COM3 share a line, as do COM2 and COM4; OUT2 is the board's gate. It does not leave the chip in loop mode. */
+/* COM1 and COM3 share a line, as do COM2 and COM4; OUT2 is the board's gate. It does not leave the chip in loop mode.
+ */
 static void uart_update(struct uart *u)
 {
 	u16 high = 0;
@@ -234,12 +234,10 @@ static void transmit(struct uart *u, unsigned n, u8 byte)
 
 /* ---- modem lines ---- */
 
-static void modem_update(struct uart *u, unsigned n)
+static void modem_update(struct line *l)
 {
-	struct line *l = &u->line[n];
 	u8 now = l->target == TO_NOWHERE ? 0 : MSR_DCD | MSR_DSR | MSR_CTS, changed;
 
-	(void)u;
 	if (l->mcr & MCR_LOOP)
 		now = (u8)(!!(l->mcr & MCR_RTS) << 4 | !!(l->mcr & MCR_DTR) << 5 | !!(l->mcr & MCR_OUT1) << 6 |
 			   !!(l->mcr & MCR_OUT2) << 7);
@@ -288,7 +286,7 @@ static void write_mcr(struct uart *u, unsigned n, u8 value)
 	bool opened = l->mcr & MCR_LOOP && !(value & MCR_LOOP);
 
 	l->mcr = value & 0x1f;
-	modem_update(u, n);
+	modem_update(l);
 	if (opened)
 		dev_serial_ready(&u->dev, n);
 }
@@ -475,7 +473,7 @@ static void uart_reset(struct device *d)
 		l->thre_pending = false;
 		l->timeout_at = 0;
 		fifo_clear(l);
-		modem_update(u, i);
+		modem_update(l);
 		l->msr &= ~MSR_DELTAS;
 		if (l->present)
 			dev_serial_ready(d, i);
@@ -541,12 +539,12 @@ static int uart_load(struct device *d, struct state_reader *r, struct error *err
 }
 
 const struct device_ops dev_uart = {
-	.name = "uart",
-	.size = sizeof(struct uart),
-	.version = 1,
-	.init = uart_init,
-	.reset = uart_reset,
-	.stop = uart_stop,
-	.save = uart_save,
-	.load = uart_load,
+    .name = "uart",
+    .size = sizeof(struct uart),
+    .version = 1,
+    .init = uart_init,
+    .reset = uart_reset,
+    .stop = uart_stop,
+    .save = uart_save,
+    .load = uart_load,
 };
