@@ -179,5 +179,6 @@ static int compare(const void *a, const void *b, void *arg)
 
 void model_sort(struct model *m, enum sort by)
 {
-	qsort_r(m->machines, m->n_machines, sizeof(*m->machines), compare, &by);
+	if (m->n_machines > 1)
+		qsort_r(m->machines, m->n_machines, sizeof(*m->machines), compare, &by);
 }

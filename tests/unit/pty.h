@@ -15,6 +15,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
@@ -46,7 +47,7 @@ static inline const char *program_path(const char *name)
 static inline void root_make(void)
 {
 	static char root[] = "/tmp/vmk-test-XXXXXX";
-	cr_assert(mkdtemp(root));
+	cr_assert(mkdtemp(root) && chmod(root, 0755) == 0);
 	set_root(root);
 	setenv("VMK_ROOT", root, 1);
 	setenv("HOME", root, 1);

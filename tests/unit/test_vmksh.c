@@ -11,11 +11,10 @@ static pid_t kernel;
 static struct pty p;
 static char *const vmksh[] = {(char *)"vmksh", NULL};
 
-static void set_up(void)
+static void kernel_start(void)
 {
 	struct error err;
 	struct vmk_client *client;
-	root_make();
 	const char *path = program_path("vmkernel");
 	kernel = fork();
 	cr_assert_geq(kernel, 0);
@@ -30,6 +29,12 @@ static void set_up(void)
 		usleep(20000);
 	}
 	vmk_disconnect(client);
+}
+
+static void set_up(void)
+{
+	root_make();
+	kernel_start();
 }
 
 static void tear_down(void)
@@ -194,20 +199,7 @@ Test(vmksh, a_restarted_host_is_found_again)
 	pty_type(&p, "whoami\n");
 	pty_wait(&p, "not running");
 	pty_wait(&p, "# ");
-	const char *path = program_path("vmkernel");
-	kernel = fork();
-	if (kernel == 0) {
-		execl(path, "vmkernel", NULL);
-		_exit(127);
-	}
-	for (int k = 0; k < 200; k++) {
-		char *out;
-		int status = run(&out, "$BIN/vmksh whoami");
-		free(out);
-		if (status == 0)
-			break;
-		usleep(50000);
-	}
+	kernel_start();
 	pty_type(&p, "whoami\n");
 	pty_wait(&p, "Administrator");
 	pty_type(&p, "exit\n");
