@@ -132,6 +132,11 @@ FOR_V(STACK_ACCESS, )
 /* Names below are prefixes the size is appended to. */
 #define EXEC_V(name, memory, reg) const struct insn_exec name = { { EXEC_SIZES_V(memory), EXEC_SIZES_V(reg) } }
 #define EXEC_B(name, memory, reg) const struct insn_exec name = { { EXEC_SIZES_B(memory), EXEC_SIZES_B(reg) } }
+/* With a quicker memory form for flat segments (HANDLER_READ_FLAT and its like). */
+#define EXEC_VF(name, memory, reg) \
+	const struct insn_exec name = { { EXEC_SIZES_V(memory), EXEC_SIZES_V(reg), { 0, 0, memory##_32_flat, 0 } } }
+#define EXEC_BF(name, memory, reg) \
+	const struct insn_exec name = { { EXEC_SIZES_B(memory), EXEC_SIZES_B(reg), { memory##_8_flat, 0, 0, 0 } } }
 /* One handler whatever size and form. */
 #define EXEC_ONE(name, f) const struct insn_exec name = { { EXEC_SIZES_ALL(f), EXEC_SIZES_ALL(f) } }
 
@@ -152,6 +157,21 @@ FOR_V(STACK_ACCESS, )
 	static HANDLER(name)                                                                                           \
 	{                                                                                                              \
 		const volatile guest_u##bits *p = FAST_READ(bits);                                                     \
+		if (unlikely(!p))                                                                                      \
+			return name##_slow(cpu, i);                                                                    \
+		u##bits m = *p;                                                                                        \
+		BODY;                                                                                                  \
+		NEXT;                                                                                                  \
+	}
+/*
+ * The forms for flat segments: [base + disp], 32-bit addresses, no LOCK (insn_specialise() sees to that), operands of
+ * 8 or 32 bits.
+ */
+#define FLAT_LINEAR ((u32)cpu->gpr[i->base] + (u32)i->disp)
+#define HANDLER_READ_FLAT(name, bits, BODY)                                                                            \
+	static HANDLER(name##_flat)                                                                                    \
+	{                                                                                                              \
+		const volatile guest_u##bits *p = mem_flat_read(cpu, FLAT_LINEAR, (bits) / 8);                         \
 		if (unlikely(!p))                                                                                      \
 			return name##_slow(cpu, i);                                                                    \
 		u##bits m = *p;                                                                                        \
@@ -191,5 +211,17 @@ FOR_V(STACK_ACCESS, )
 		BODY;                                                                                                  \
 		NEXT;                                                                                                  \
 	}
+
+#define HANDLER_RMW_FLAT(name, bits, BODY)                                                                             \
+	static HANDLER(name##_flat)                                                                                    \
+	{                                                                                                              \
+		const bool lock = false;                                                                               \
+		guest_u##bits *p = mem_flat_write(cpu, FLAT_LINEAR, (bits) / 8);                                       \
+		if (unlikely(!p))                                                                                      \
+			return name##_slow(cpu, i);                                                                    \
+		BODY;                                                                                                  \
+		NEXT;                                                                                                  \
+	}
+#define FOR_FLAT(X, ...) X(8, __VA_ARGS__) X(32, __VA_ARGS__)
 
 #endif

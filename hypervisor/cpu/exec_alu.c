@@ -81,6 +81,15 @@ FOR_BITS(ALU_PLAIN, XOR, "xor")
 		     set_reg##bits(cpu, i->reg, alu_##NAME##_##bits(cpu, reg##bits(cpu, i->reg), m)))                  \
 	HANDLER_RMW(NAME##_mr_##bits, bits, ALU_CHANGE(bits, NAME, p, reg##bits(cpu, i->reg)))                         \
 	HANDLER_RMW(NAME##_mi_##bits, bits, ALU_CHANGE(bits, NAME, p, (u##bits)i->imm))
+#define ALU_FLAT(bits, NAME)                                                                                           \
+	HANDLER_READ_FLAT(NAME##_gm_##bits, bits,                                                                      \
+			  set_reg##bits(cpu, i->reg, alu_##NAME##_##bits(cpu, reg##bits(cpu, i->reg), m)))             \
+	HANDLER_RMW_FLAT(NAME##_mr_##bits, bits, ALU_CHANGE(bits, NAME, p, reg##bits(cpu, i->reg)))                    \
+	HANDLER_RMW_FLAT(NAME##_mi_##bits, bits, ALU_CHANGE(bits, NAME, p, (u##bits)i->imm))
+#define LOOK_FLAT(bits, NAME)                                                                                          \
+	HANDLER_READ_FLAT(NAME##_gm_##bits, bits, alu_##NAME##_##bits(cpu, reg##bits(cpu, i->reg), m))                 \
+	HANDLER_READ_FLAT(NAME##_mr_##bits, bits, alu_##NAME##_##bits(cpu, m, reg##bits(cpu, i->reg)))                 \
+	HANDLER_READ_FLAT(NAME##_mi_##bits, bits, alu_##NAME##_##bits(cpu, m, (u##bits)i->imm))
 #define LOOK_HANDLERS(bits, NAME)                                                                                      \
 	static HANDLER(NAME##_rr_##bits)                                                                               \
 	{                                                                                                              \
@@ -106,16 +115,16 @@ FOR_BITS(ALU_PLAIN, XOR, "xor")
 	HANDLER_READ(NAME##_mr_##bits, bits, alu_##NAME##_##bits(cpu, m, reg##bits(cpu, i->reg)))                      \
 	HANDLER_READ(NAME##_mi_##bits, bits, alu_##NAME##_##bits(cpu, m, (u##bits)i->imm))
 #define ALU_TABLES(NAME)                                                                                               \
-	EXEC_B(exec_##NAME##_Eb_Gb, NAME##_mr, NAME##_rr);                                                             \
-	EXEC_V(exec_##NAME##_Ev_Gv, NAME##_mr, NAME##_rr);                                                             \
-	EXEC_B(exec_##NAME##_Gb_Eb, NAME##_gm, NAME##_gr);                                                             \
-	EXEC_V(exec_##NAME##_Gv_Ev, NAME##_gm, NAME##_gr);                                                             \
-	EXEC_B(exec_##NAME##_Eb_Ib, NAME##_mi, NAME##_ri);                                                             \
-	EXEC_V(exec_##NAME##_Ev_Iz, NAME##_mi, NAME##_ri);                                                             \
-	EXEC_V(exec_##NAME##_Ev_Ib, NAME##_mi, NAME##_ri);                                                             \
+	EXEC_BF(exec_##NAME##_Eb_Gb, NAME##_mr, NAME##_rr);                                                             \
+	EXEC_VF(exec_##NAME##_Ev_Gv, NAME##_mr, NAME##_rr);                                                             \
+	EXEC_BF(exec_##NAME##_Gb_Eb, NAME##_gm, NAME##_gr);                                                             \
+	EXEC_VF(exec_##NAME##_Gv_Ev, NAME##_gm, NAME##_gr);                                                             \
+	EXEC_BF(exec_##NAME##_Eb_Ib, NAME##_mi, NAME##_ri);                                                             \
+	EXEC_VF(exec_##NAME##_Ev_Iz, NAME##_mi, NAME##_ri);                                                             \
+	EXEC_VF(exec_##NAME##_Ev_Ib, NAME##_mi, NAME##_ri);                                                             \
 	EXEC_B(exec_##NAME##_AL_Ib, NAME##_ai, NAME##_ai);                                                             \
 	EXEC_V(exec_##NAME##_eAX_Iz, NAME##_ai, NAME##_ai);
-#define ALU_ALL(NAME) FOR_BITS(ALU_HANDLERS, NAME) ALU_TABLES(NAME)
+#define ALU_ALL(NAME) FOR_BITS(ALU_HANDLERS, NAME) FOR_FLAT(ALU_FLAT, NAME) ALU_TABLES(NAME)
 ALU_ALL(ADD)
 ALU_ALL(OR)
 ALU_ALL(ADC)
@@ -124,6 +133,7 @@ ALU_ALL(AND)
 ALU_ALL(SUB)
 ALU_ALL(XOR)
 FOR_BITS(LOOK_HANDLERS, CMP)
+FOR_FLAT(LOOK_FLAT, CMP)
 ALU_TABLES(CMP)
 /* TEST has no form with ModRM's operands swapped. */
 #define TEST_HANDLERS(bits, unused)                                                                                    \
@@ -144,11 +154,15 @@ ALU_TABLES(CMP)
 	}                                                                                                              \
 	HANDLER_READ(TEST_mr_##bits, bits, alu_TEST_##bits(cpu, m, reg##bits(cpu, i->reg)))                            \
 	HANDLER_READ(TEST_mi_##bits, bits, alu_TEST_##bits(cpu, m, (u##bits)i->imm))
+#define TEST_FLAT(bits, unused)                                                                                        \
+	HANDLER_READ_FLAT(TEST_mr_##bits, bits, alu_TEST_##bits(cpu, m, reg##bits(cpu, i->reg)))                       \
+	HANDLER_READ_FLAT(TEST_mi_##bits, bits, alu_TEST_##bits(cpu, m, (u##bits)i->imm))
 FOR_BITS(TEST_HANDLERS, )
-EXEC_B(exec_TEST_Eb_Gb, TEST_mr, TEST_rr);
-EXEC_V(exec_TEST_Ev_Gv, TEST_mr, TEST_rr);
-EXEC_B(exec_TEST_Eb_Ib, TEST_mi, TEST_ri);
-EXEC_V(exec_TEST_Ev_Iz, TEST_mi, TEST_ri);
+FOR_FLAT(TEST_FLAT, )
+EXEC_BF(exec_TEST_Eb_Gb, TEST_mr, TEST_rr);
+EXEC_VF(exec_TEST_Ev_Gv, TEST_mr, TEST_rr);
+EXEC_BF(exec_TEST_Eb_Ib, TEST_mi, TEST_ri);
+EXEC_VF(exec_TEST_Ev_Iz, TEST_mi, TEST_ri);
 EXEC_B(exec_TEST_AL_Ib, TEST_ai, TEST_ai);
 EXEC_V(exec_TEST_eAX_Iz, TEST_ai, TEST_ai);
 
@@ -178,10 +192,14 @@ EXEC_V(exec_TEST_eAX_Iz, TEST_ai, TEST_ai);
 	}                                                                                                              \
 	HANDLER_RMW(NAME##_m_##bits, bits,                                                                             \
 		    (lock ? lock_##NAME##_##bits(cpu, p) : (void)(*p = alu_##NAME##_##bits(cpu, *p))))
+#define UNARY_FLAT(bits, NAME)                                                                                         \
+	HANDLER_RMW_FLAT(NAME##_m_##bits, bits,                                                                        \
+			 (lock ? lock_##NAME##_##bits(cpu, p) : (void)(*p = alu_##NAME##_##bits(cpu, *p))))
 #define UNARY_ALL(NAME, mnemonic)                                                                                      \
 	FOR_BITS(UNARY, NAME, mnemonic)                                                                                \
-	EXEC_B(exec_##NAME##_Eb, NAME##_m, NAME##_r);                                                                  \
-	EXEC_V(exec_##NAME##_Ev, NAME##_m, NAME##_r);
+	FOR_FLAT(UNARY_FLAT, NAME)                                                                                     \
+	EXEC_BF(exec_##NAME##_Eb, NAME##_m, NAME##_r);                                                                 \
+	EXEC_VF(exec_##NAME##_Ev, NAME##_m, NAME##_r);
 UNARY_ALL(INC, "inc")
 UNARY_ALL(DEC, "dec")
 UNARY_ALL(NEG, "neg")

@@ -128,9 +128,31 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 		return trace_jump(cpu, i, target);                                                                     \
 	}
 FOR_V(CALL_HANDLERS, )
-EXEC_V(exec_CALL_Jz, CALL_rel, CALL_rel);
+/* On a flat 32-bit stack. */
+static HANDLER(CALL_rel_32_flat)
+{
+	u32 target = TARGET(32), sp = (u32)cpu->gpr[X86_RSP] - 4;
+	volatile guest_u32 *p = mem_flat_write(cpu, sp, 4);
+
+	if (unlikely(!p) || unlikely(target > cpu->seg[X86_CS].limit))
+		return CALL_rel_32_slow(cpu, i);
+	*p = (u32)(cpu->trace_rip + i->offset + i->len);
+	cpu->gpr[X86_RSP] = sp;
+	return trace_branch(cpu, i, target);
+}
+static HANDLER(RET_32_flat)
+{
+	u32 target, sp = (u32)cpu->gpr[X86_RSP];
+	const volatile guest_u32 *p = mem_flat_read(cpu, sp, 4);
+
+	if (unlikely(!p) || unlikely((target = *p) > cpu->seg[X86_CS].limit))
+		return RET_32_slow(cpu, i);
+	cpu->gpr[X86_RSP] = (u32)(sp + 4);
+	return trace_jump(cpu, i, target);
+}
+EXEC_VF(exec_CALL_Jz, CALL_rel, CALL_rel);
 EXEC_V(exec_CALL_Ev, CALL_m, CALL_r);
-EXEC_V(exec_RET, RET, RET);
+EXEC_VF(exec_RET, RET, RET);
 EXEC_V(exec_RET_Iw, RET_imm, RET_imm);
 
 /* ---- LOOP JCXZ: the address size says which count ---- */

@@ -51,13 +51,27 @@
 	HANDLER_WRITE(MOV_mr_##bits, bits, insn_ea(cpu, i), reg##bits(cpu, i->reg))                                    \
 	HANDLER_WRITE(MOV_mi_##bits, bits, insn_ea(cpu, i), (u##bits)i->imm)                                           \
 	HANDLER_WRITE(MOV_oa_##bits, bits, i->imm, reg##bits(cpu, X86_RAX))
+#define HANDLER_WRITE_FLAT(name, bits, VALUE)                                                                          \
+	static HANDLER(name##_flat)                                                                                    \
+	{                                                                                                              \
+		volatile guest_u##bits *p = mem_flat_write(cpu, FLAT_LINEAR, (bits) / 8);                              \
+		if (unlikely(!p))                                                                                      \
+			return name##_slow(cpu, i);                                                                    \
+		*p = VALUE;                                                                                            \
+		NEXT;                                                                                                  \
+	}
+#define MOV_FLAT(bits, unused)                                                                                         \
+	HANDLER_READ_FLAT(MOV_gm_##bits, bits, set_reg##bits(cpu, i->reg, m))                                          \
+	HANDLER_WRITE_FLAT(MOV_mr_##bits, bits, reg##bits(cpu, i->reg))                                                \
+	HANDLER_WRITE_FLAT(MOV_mi_##bits, bits, (u##bits)i->imm)
 FOR_BITS(MOV_HANDLERS, )
-EXEC_B(exec_MOV_Eb_Gb, MOV_mr, MOV_rr);
-EXEC_V(exec_MOV_Ev_Gv, MOV_mr, MOV_rr);
-EXEC_B(exec_MOV_Gb_Eb, MOV_gm, MOV_gr);
-EXEC_V(exec_MOV_Gv_Ev, MOV_gm, MOV_gr);
-EXEC_B(exec_MOV_Eb_Ib, MOV_mi, MOV_ri);
-EXEC_V(exec_MOV_Ev_Iz, MOV_mi, MOV_ri);
+FOR_FLAT(MOV_FLAT, )
+EXEC_BF(exec_MOV_Eb_Gb, MOV_mr, MOV_rr);
+EXEC_VF(exec_MOV_Ev_Gv, MOV_mr, MOV_rr);
+EXEC_BF(exec_MOV_Gb_Eb, MOV_gm, MOV_gr);
+EXEC_VF(exec_MOV_Gv_Ev, MOV_gm, MOV_gr);
+EXEC_BF(exec_MOV_Eb_Ib, MOV_mi, MOV_ri);
+EXEC_VF(exec_MOV_Ev_Iz, MOV_mi, MOV_ri);
 EXEC_B(exec_MOV_Zb_Ib, MOV_zi, MOV_zi);
 EXEC_V(exec_MOV_Zv_Iv, MOV_zi, MOV_zi);
 EXEC_B(exec_MOV_AL_Ob, MOV_ao, MOV_ao);
@@ -79,10 +93,14 @@ FOR_V(EXTEND, MOVZX16, 16, u16)
 FOR_V(EXTEND, MOVSX8, 8, s8)
 FOR_V(EXTEND, MOVSX16, 16, s16)
 EXTEND(64, MOVSX32, 32, s32)
-EXEC_V(exec_MOVZX_Gv_Eb, MOVZX8_gm, MOVZX8_gr);
-EXEC_V(exec_MOVZX_Gv_Ew, MOVZX16_gm, MOVZX16_gr);
-EXEC_V(exec_MOVSX_Gv_Eb, MOVSX8_gm, MOVSX8_gr);
-EXEC_V(exec_MOVSX_Gv_Ew, MOVSX16_gm, MOVSX16_gr);
+HANDLER_READ_FLAT(MOVZX8_gm_32, 8, set_reg32(cpu, i->reg, m))
+HANDLER_READ_FLAT(MOVZX16_gm_32, 16, set_reg32(cpu, i->reg, m))
+HANDLER_READ_FLAT(MOVSX8_gm_32, 8, set_reg32(cpu, i->reg, (u32)(s8)m))
+HANDLER_READ_FLAT(MOVSX16_gm_32, 16, set_reg32(cpu, i->reg, (u32)(s16)m))
+EXEC_VF(exec_MOVZX_Gv_Eb, MOVZX8_gm, MOVZX8_gr);
+EXEC_VF(exec_MOVZX_Gv_Ew, MOVZX16_gm, MOVZX16_gr);
+EXEC_VF(exec_MOVSX_Gv_Eb, MOVSX8_gm, MOVSX8_gr);
+EXEC_VF(exec_MOVSX_Gv_Ew, MOVSX16_gm, MOVSX16_gr);
 /* Without REX.W it is a MOV; a 16-bit operand size makes the source 16-bit too. */
 const struct insn_exec exec_MOVSXD_Gv_Ez = { { { 0, MOV_gm_16, MOV_gm_32, MOVSX32_gm_64 },
 					       { 0, MOV_gr_16, MOV_gr_32, MOVSX32_gr_64 } } };
@@ -348,11 +366,36 @@ EXEC_ONE(exec_CLFLUSH_M, CLFLUSH);
 		NEXT;                                                                                                  \
 	}
 FOR_V(PUSH_POP, )
-EXEC_V(exec_PUSH_Zv, PUSH_z, PUSH_z);
+/* On a flat 32-bit stack. */
+#define PUSH_FLAT(name, VALUE)                                                                                         \
+	static HANDLER(name##_32_flat)                                                                                 \
+	{                                                                                                              \
+		u32 sp = (u32)cpu->gpr[X86_RSP] - 4;                                                                   \
+		volatile guest_u32 *p = mem_flat_write(cpu, sp, 4);                                                    \
+		if (unlikely(!p))                                                                                      \
+			return name##_32_slow(cpu, i);                                                                 \
+		*p = VALUE;                                                                                            \
+		cpu->gpr[X86_RSP] = sp;                                                                                \
+		NEXT;                                                                                                  \
+	}
+PUSH_FLAT(PUSH_z, reg32(cpu, i->reg))
+PUSH_FLAT(PUSH_i, (u32)i->imm)
+static HANDLER(POP_z_32_flat)
+{
+	u32 sp = (u32)cpu->gpr[X86_RSP];
+	const volatile guest_u32 *p = mem_flat_read(cpu, sp, 4);
+
+	if (unlikely(!p))
+		return POP_z_32_slow(cpu, i);
+	cpu->gpr[X86_RSP] = (u32)(sp + 4); /* before, for POP ESP */
+	set_reg32(cpu, i->reg, *p);
+	NEXT;
+}
+EXEC_VF(exec_PUSH_Zv, PUSH_z, PUSH_z);
 EXEC_V(exec_PUSH_Ev, PUSH_m, PUSH_r);
-EXEC_V(exec_PUSH_Iz, PUSH_i, PUSH_i);
-EXEC_V(exec_PUSH_Ib, PUSH_i, PUSH_i);
-EXEC_V(exec_POP_Zv, POP_z, POP_z);
+EXEC_VF(exec_PUSH_Iz, PUSH_i, PUSH_i);
+EXEC_VF(exec_PUSH_Ib, PUSH_i, PUSH_i);
+EXEC_VF(exec_POP_Zv, POP_z, POP_z);
 EXEC_V(exec_POP_Ev, POP_m, POP_r);
 
 /* All is probed before anything is written, all is read before a register changes. */

@@ -25,6 +25,16 @@ bool insn_is_conditional(const struct insn *i)
 
 void insn_specialise(struct insn *i, unsigned key)
 {
-	(void)i;
-	(void)key;
+	const unsigned stack = KEY_FLAT | KEY_SS32;
+	insn_handler *flat = insn_rows[i->op].exec->handler[2][i->size];
+
+	if (!flat || (key & KEY_MODE) == MODE_64)
+		return;
+	if (i->flags & INSN_MEM) {
+		if (key & KEY_FLAT && i->flags & INSN_ADDR32 && !(i->flags & INSN_LOCK) && i->index == INSN_NO_REG &&
+		    (i->seg == X86_DS || i->seg == X86_SS || i->seg == X86_ES))
+			i->handler = flat;
+	} else if (i->handler == insn_rows[i->op].exec->handler[0][i->size] && (key & stack) == stack) {
+		i->handler = flat;
+	}
 }

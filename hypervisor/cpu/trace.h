@@ -21,7 +21,7 @@ enum trace_key {
 	KEY_MODE = 3,	   /* enum insn_mode */
 	KEY_USER = BIT(2), /* CPL 3: what may be fetched */
 	KEY_SS32 = BIT(3), /* stack addresses are 32-bit */
-	KEY_FLAT = BIT(4), /* CS DS ES SS are read-write (CS: readable) from 0 to 4 GiB */
+	KEY_FLAT = BIT(4), /* DS ES SS are read-write from 0 to 4 GiB */
 	KEY_SINGLE = BIT(5), /* one instruction only: TF, breakpoints, shadows */
 	KEY_BITS = 8,
 };
