@@ -161,6 +161,7 @@ struct bt_cpu {
 
 	/* x87 (and later SSE): in this image, or live in the host's registers while fpu_live; see exec_x87.c */
 	bool fpu_live;
+	u8 x87_operand[16] __attribute__((aligned(16))); /* scratch of exec_x87.c */
 	u8 fxsave[512] __attribute__((aligned(64)));
 
 	/* debug.c */

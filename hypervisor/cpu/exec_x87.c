@@ -78,7 +78,8 @@ static void fpu_sync(struct bt_cpu *cpu)
 	memcpy(to->st, host.x87.st, sizeof(to->st));
 }
 
-static void fpu_enter(struct bt_cpu *cpu)
+/* Out of line, or its local variables would keep handlers from ending in a tail call. */
+static __attribute__((noinline)) void fpu_enter(struct bt_cpu *cpu)
 {
 	struct fxsave_x87 *x87 = image(cpu);
 
@@ -134,7 +135,7 @@ static inline void fpu_need(struct bt_cpu *cpu, const struct insn *i)
  * An unmasked exception is pending (SDM 1 8.7). Returns true when the instruction is to be executed nevertheless; false
  * when it is to be tried again after an interrupt.
  */
-static bool fpu_error(struct bt_cpu *cpu, const struct insn *i)
+static __attribute__((noinline)) bool fpu_error(struct bt_cpu *cpu, const struct insn *i)
 {
 	if (cpu->cr0 & CR0_NE || !cpu->host->ferr)
 		raise_fault(cpu, i, EXC_MF);
@@ -200,7 +201,7 @@ static HANDLER(x87_register)
 		END_TRACE;
 	note_instruction(cpu, i);
 	register_stub(i)(NULL);
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 /* FCMOVcc reads EFLAGS, FCOMI and its kin write them. */
@@ -223,14 +224,11 @@ static HANDLER(x87_flags)
 			 : "r"(register_stub(i))
 			 : "cc", "memory");
 	cpu->flags = ax;
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
-struct x87_operand {
-	u8 bytes[16];
-} __attribute__((aligned(16)));
-
-static inline __attribute__((always_inline)) void operand_read(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size, struct x87_operand *o)
+/* Operands pass through cpu->x87_operand. */
+static inline __attribute__((always_inline)) void operand_read(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size)
 {
 	u64 low = 0;
 
@@ -245,17 +243,17 @@ static inline __attribute__((always_inline)) void operand_read(struct bt_cpu *cp
 		low = mem_read64(cpu, i, i->seg, ea);
 		break;
 	default:
-		mem_read_bytes(cpu, i, i->seg, ea, o->bytes, size);
+		mem_read_bytes(cpu, i, i->seg, ea, cpu->x87_operand, size);
 		return;
 	}
-	memcpy(o->bytes, &low, 8);
+	memcpy(cpu->x87_operand, &low, 8);
 }
 
-static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size, const struct x87_operand *o)
+static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size)
 {
 	u64 low;
 
-	memcpy(&low, o->bytes, 8);
+	memcpy(&low, cpu->x87_operand, 8);
 	switch (size) {
 	case 2:
 		mem_write16(cpu, i, i->seg, ea, (u16)low);
@@ -267,7 +265,7 @@ static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *c
 		mem_write64(cpu, i, i->seg, ea, low);
 		break;
 	default:
-		mem_write_bytes(cpu, i, i->seg, ea, o->bytes, size);
+		mem_write_bytes(cpu, i, i->seg, ea, cpu->x87_operand, size);
 		break;
 	}
 }
@@ -275,22 +273,20 @@ static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *c
 /* Inlined so that the size is a constant. */
 static inline __attribute__((always_inline)) const struct insn *load(struct bt_cpu *cpu, const struct insn *i, unsigned size)
 {
-	struct x87_operand operand;
 	u64 ea = insn_ea(cpu, i);
 
 	if (unlikely(!fpu_begin(cpu, i)))
 		END_TRACE;
-	operand_read(cpu, i, ea, size, &operand);
+	operand_read(cpu, i, ea, size);
 	/* reading from a device left the FPU */
 	fpu_need(cpu, i);
 	note_operand(cpu, i, ea);
-	memory_stub(i)(&operand);
-	NEXT_BY_LOOP;
+	memory_stub(i)(cpu->x87_operand);
+	NEXT;
 }
 
 static inline __attribute__((always_inline)) const struct insn *store(struct bt_cpu *cpu, const struct insn *i, unsigned size)
 {
-	struct x87_operand operand;
 	u64 ea = insn_ea(cpu, i);
 
 	if (unlikely(!fpu_begin(cpu, i)))
@@ -298,13 +294,13 @@ static inline __attribute__((always_inline)) const struct insn *store(struct bt_
 	mem_probe_write(cpu, i, i->seg, ea, size);
 	/* an unmasked exception may keep the instruction from storing: then what was there is written back */
 	if (unlikely((image(cpu)->fcw & FCW_MASKS) != FCW_MASKS)) {
-		operand_read(cpu, i, ea, size, &operand);
+		operand_read(cpu, i, ea, size);
 		fpu_need(cpu, i);
 	}
 	note_operand(cpu, i, ea);
-	memory_stub(i)(&operand);
-	operand_write(cpu, i, ea, size, &operand);
-	NEXT_BY_LOOP;
+	memory_stub(i)(cpu->x87_operand);
+	operand_write(cpu, i, ea, size);
+	NEXT;
 }
 
 #define LOAD_STORE(bits)                               \
@@ -327,7 +323,7 @@ LOAD_STORE(80)
 static HANDLER(x87_ignored)
 {
 	fpu_need(cpu, i);
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 static void clear_pointers(struct bt_cpu *cpu)
@@ -344,14 +340,14 @@ static HANDLER(x87_fninit)
 	__asm__ volatile("fninit");
 	fcw_note(cpu);
 	clear_pointers(cpu);
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 static HANDLER(x87_fnclex)
 {
 	fpu_need(cpu, i);
 	__asm__ volatile("fnclex");
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 static HANDLER(x87_fldcw)
@@ -371,21 +367,21 @@ static HANDLER(x87_fnstcw)
 {
 	fpu_need(cpu, i);
 	mem_write16(cpu, i, i->seg, insn_ea(cpu, i), image(cpu)->fcw);
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 static HANDLER(x87_fnstsw)
 {
 	fpu_need(cpu, i);
 	mem_write16(cpu, i, i->seg, insn_ea(cpu, i), host_fsw());
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 static HANDLER(x87_fnstsw_ax)
 {
 	fpu_need(cpu, i);
 	gpr_write(cpu, X86_RAX, SIZE_16, host_fsw());
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 /* ---- environments, SDM 1 figures 8-9 to 8-12 ---- */
@@ -555,7 +551,7 @@ static HANDLER(fwait)
 		fpu_enter(cpu);
 	if (host_fsw() & ~image(cpu)->fcw & FCW_MASKS && !fpu_error(cpu, i))
 		END_TRACE;
-	NEXT_BY_LOOP;
+	NEXT;
 }
 
 static unsigned fxsave_bytes(const struct bt_cpu *cpu)
