@@ -99,6 +99,8 @@ void dev_irq(struct device *d, unsigned line, bool level);
 void dev_irq_controller(struct device *d, void (*line)(struct device *d, unsigned line, bool level), int (*intack)(struct device *d));
 void dev_intr(struct device *d, bool level);
 void dev_nmi(struct device *d);
+/* Pin FERR# of the CPU, see cpu_host.ferr in cpu/cpu.h. */
+void dev_offer_ferr(struct device *d, bool (*ferr)(struct device *d));
 
 /* ---- PCI (the bus itself is dev/pci.c) ---- see dev/pci.h */
 

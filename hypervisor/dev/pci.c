@@ -378,6 +378,7 @@ static int pci_init(struct device *d, struct error *err)
 
 	(void)err;
 	pci_add(d, f, 0, 0, 0x8086, 0x1237, 0x060000, 2, 0);
+	set_u32(f->config, 0x2c, 0x11001af4); /* the subsystem by which SeaBIOS knows a virtual machine with fw_cfg */
 	f->written = bridge_written;
 	/* PMCCFG, DETURBO, DBC, DRT, DRB0-7 and friends hold what firmware writes; the RAM needs no timing. */
 	memset(f->writable + 0x50, 0xff, 0x59 - 0x50);

@@ -41,6 +41,17 @@ void dev_nmi(struct device *d)
 	vcpus_nmi(d->machine);
 }
 
+void dev_offer_ferr(struct device *d, bool (*ferr)(struct device *d))
+{
+	d->machine->irq.coprocessor = d;
+	d->machine->irq.ferr = ferr;
+}
+
+bool irq_ferr(struct machine *m)
+{
+	return m->irq.coprocessor ? m->irq.ferr(m->irq.coprocessor) : true;
+}
+
 int irq_acknowledge(struct machine *m)
 {
 	struct irq *irq = &m->irq;
@@ -63,6 +74,8 @@ void irq_forget(struct machine *m, unsigned owner)
 
 	if (irq->controller && irq->controller->id == owner)
 		irq->controller = NULL;
+	if (irq->coprocessor && irq->coprocessor->id == owner)
+		irq->coprocessor = NULL;
 	for (unsigned line = 0; line < ARRAY_SIZE(irq->drivers); line++)
 		irq->drivers[line] &= ~BIT64(owner);
 }

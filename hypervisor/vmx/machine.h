@@ -83,6 +83,8 @@ struct irq {
 	struct device *controller;
 	void (*line)(struct device *d, unsigned line, bool level);
 	int (*intack)(struct device *d);
+	struct device *coprocessor;
+	bool (*ferr)(struct device *d);
 	bool intr;
 };
 
@@ -248,6 +250,7 @@ void bus_forget(struct machine *m, unsigned owner);
 void irq_reset(struct machine *m);
 void irq_forget(struct machine *m, unsigned owner);
 int irq_acknowledge(struct machine *m); /* vector */
+bool irq_ferr(struct machine *m);	/* as cpu_host.ferr */
 
 int clock_init(struct machine *m, struct error *err);
 void clock_destroy(struct machine *m);

@@ -87,6 +87,14 @@ static int intack(void *opaque)
 	return vector;
 }
 
+static bool ferr(void *opaque)
+{
+	bool ignored = irq_ferr(enter(opaque));
+
+	leave(opaque);
+	return ignored;
+}
+
 /* ---- the thread ---- */
 
 static bool must_stand(const struct machine *m)
@@ -256,7 +264,7 @@ int vcpus_create(struct machine *m, struct error *err)
 
 		v->machine = m;
 		v->index = i;
-		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, NULL};
+		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr};
 		v->map_seen = m->memory.generation - 1;
 		v->a20_seen = false;
 		struct cpu_config cc = {i, &v->host, top};

@@ -470,6 +470,28 @@ Test(irq, lines_are_the_or_of_their_drivers)
 	finish();
 }
 
+extern const struct device_ops dev_fpu;
+
+Test(irq, coprocessor_errors_raise_irq_13_until_port_f0)
+{
+	static const struct device_ops *const devices[] = {&first, &dev_fpu, NULL};
+	struct error err;
+	unsigned tries = 0;
+
+	cr_assert_eq(try_machine("memsize = \"4\"\n", devices, NULL, &err), 0);
+	for (unsigned i = 0; i < 5000; i++)
+		cr_assert_not(irq_ferr(machine), "the instruction waits for its handler");
+	expect_log("first", "+13 ");
+	bus_pio_write(machine, 0xf0, 1, 0);
+	expect_log("first", "-13 ");
+	while (tries < 100000 && !irq_ferr(machine))
+		tries++;
+	cr_expect(tries > 100 && tries < 100000, "a waiting instruction in the handler goes on in the end");
+	expect_log("first", "+13 -13 ");
+	cr_expect_not(irq_ferr(machine), "the next error is an error again");
+	finish();
+}
+
 Test(clock, stands_until_power_on_and_runs_timers_in_order)
 {
 	make_machine("memsize = \"4\"\n", NULL);
