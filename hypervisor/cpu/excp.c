@@ -5,7 +5,6 @@
  * Each deliver_*() function checks, reads and probes everything, then changes the CPU: a fault on the way
  * leaves the state before delivery.
  */
-#include "cpu/mmu.h"
 #include "cpu/priv.h"
 
 /* ---- raising ---- */
@@ -71,7 +70,7 @@ static void deliver_real(struct bt_cpu *cpu, const struct insn *i, const struct 
 {
 	if (e->vector * 4 + 3 > cpu->idtr.limit)
 		raise_fault_code(cpu, i, EXC_GP, IDT_CODE(e->vector));
-	u32 target = (u32)sys_read(cpu, i, (u32)(cpu->idtr.base + e->vector * 4), 4);
+	u32 target = (u32)quick_read(cpu, i, (u32)(cpu->idtr.base + e->vector * 4), 4, false);
 	if ((target & 0xffff) > cpu->seg[X86_CS].limit)
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	struct stack stack;
@@ -102,7 +101,7 @@ static u64 gate_read(struct bt_cpu *cpu, const struct insn *i, const struct even
 	u32 code = IDT_CODE(e->vector);
 	if (e->vector * 8 + 7 > cpu->idtr.limit)
 		raise_fault_code(cpu, i, EXC_GP, code);
-	u64 raw = sys_read(cpu, i, (u32)(cpu->idtr.base + e->vector * 8), 8);
+	u64 raw = quick_read(cpu, i, (u32)(cpu->idtr.base + e->vector * 8), 8, false);
 	u32 attr = descriptor_attr(raw);
 	switch (attr_system(attr)) {
 	case SYS_TASK_GATE:

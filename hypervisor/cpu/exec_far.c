@@ -4,7 +4,6 @@
  *
  * The order of checks is that of the pseudo-code in SDM volume 2.
  */
-#include "cpu/mmu.h"
 #include "cpu/priv.h"
 
 /* EFLAGS bits that IRET takes from the stack at CPL 0; without VME there is no VIF and VIP. */

@@ -4,7 +4,6 @@
  *
  * Loads of ES, SS and DS end the trace: what follows was decoded for the segments as they were.
  */
-#include "cpu/mmu.h"
 #include "cpu/priv.h"
 
 static u16 operand16(struct bt_cpu *cpu, const struct insn *i)

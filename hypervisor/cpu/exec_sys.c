@@ -3,7 +3,6 @@
  * exec_sys.c - what an operating system does: ports, the interrupt flag, control and debug registers, descriptor
  * table registers, caches, MSRs, CPUID.
  */
-#include "cpu/mmu.h"
 #include "cpu/priv.h"
 
 /* ---- ports ---- */

@@ -8,7 +8,7 @@
 #ifndef VMK_CPU_PRIV_H
 #define VMK_CPU_PRIV_H
 
-#include "cpu/bt.h"
+#include "cpu/mmu.h"
 
 #define DR6_BD BIT(13)
 #define DR6_BS BIT(14)
@@ -62,6 +62,34 @@ static inline void shadow_set(struct bt_cpu *cpu, enum bt_shadow shadow)
 {
 	cpu->shadow |= shadow;
 	atomic_fetch_or(&cpu->pending, EVENT_TRAP);
+}
+
+/* ---- linear memory, quickly when it is RAM within a page: tables with user = false ---- */
+
+static inline u64 quick_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user)
+{
+	struct tlb *tlb = user ? &cpu->tlb_user : &cpu->tlb_system;
+	const struct tlb_entry *e = tlb_at(tlb, linear);
+	if (unlikely(e->read_tag != ((linear + size - 1) & PAGE_MASK)))
+		return linear_read(cpu, i, linear, size, user);
+	const void *p = (const void *)(uintptr_t)(linear + e->addend);
+	switch (size) {
+	case 2:
+		return *(const volatile guest_u16 *)p;
+	case 4:
+		return *(const volatile guest_u32 *)p;
+	default:
+		return *(const volatile guest_u64 *)p;
+	}
+}
+/* Where a write of `size` bytes needs no slow path; else NULL. */
+static inline void *quick_write(struct bt_cpu *cpu, u64 linear, unsigned size, bool user)
+{
+	struct tlb *tlb = user ? &cpu->tlb_user : &cpu->tlb_system;
+	const struct tlb_entry *e = tlb_at(tlb, linear);
+	if (unlikely(e->write_tag != ((linear + size - 1) & PAGE_MASK)))
+		return NULL;
+	return (void *)(uintptr_t)(linear + e->addend);
 }
 
 /* ---- descriptors: seg.c ---- */

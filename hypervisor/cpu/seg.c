@@ -35,7 +35,7 @@ u64 descriptor_read(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum
 	u64 linear;
 	if (!descriptor_locate(cpu, selector, &linear))
 		raise_selector(cpu, i, vector, selector);
-	return sys_read(cpu, i, linear, 8);
+	return quick_read(cpu, i, linear, 8, false);
 }
 
 u64 descriptor_accessed(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw)
@@ -232,8 +232,8 @@ void stack_from_tss(struct bt_cpu *cpu, const struct insn *i, unsigned cpl, stru
 	u32 last = at + (wide ? 5 : 3);
 	if ((cpu->tr.attr & X86_SEG_UNUSABLE) || last > cpu->tr.limit)
 		raise_selector(cpu, i, EXC_TS, cpu->tr.selector);
-	u64 sp = sys_read(cpu, i, (u32)(cpu->tr.base + at), wide ? 4 : 2);
-	u16 ss = (u16)sys_read(cpu, i, (u32)(cpu->tr.base + at + (wide ? 4 : 2)), 2);
+	u64 sp = quick_read(cpu, i, (u32)(cpu->tr.base + at), wide ? 4 : 2, false);
+	u16 ss = (u16)quick_read(cpu, i, (u32)(cpu->tr.base + at + (wide ? 4 : 2)), 2, false);
 	segment_read_stack(cpu, i, ss, cpl, EXC_TS, &s->seg);
 	s->sp = sp;
 	s->user = cpl == 3;
@@ -250,9 +250,33 @@ static u64 stack_linear(struct bt_cpu *cpu, const struct insn *i, const struct s
 	return (u32)(s->seg.base + offset);
 }
 
+/* A frame within one page of RAM that does not wrap: one check for all. */
+static bool stack_push_quick(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u32 *values,
+			     unsigned count)
+{
+	unsigned total = size * count;
+	if (s->sp < total || cpu->align_check)
+		return false;
+	u64 linear = stack_linear(cpu, i, s, s->sp - total, total);
+	u8 *p = quick_write(cpu, linear, total, s->user);
+	if (!p)
+		return false;
+	for (unsigned n = 0; n < count; n++) {
+		void *at = p + total - (n + 1) * size;
+		if (size == 4)
+			*(volatile guest_u32 *)at = values[n];
+		else
+			*(volatile guest_u16 *)at = (u16)values[n];
+	}
+	s->sp -= total;
+	return true;
+}
+
 void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u32 *values, unsigned count)
 {
 	u64 mask = stack_mask(&s->seg);
+	if (stack_push_quick(cpu, i, s, size, values, count))
+		return;
 	for (unsigned n = 1; n <= count; n++) {
 		u64 linear = stack_linear(cpu, i, s, (s->sp - n * size) & mask, size);
 		linear_probe_write(cpu, i, linear, size, s->user);
@@ -266,7 +290,7 @@ void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsig
 u32 stack_peek(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, unsigned size, unsigned skip, unsigned n)
 {
 	u64 linear = stack_linear(cpu, i, s, (s->sp + skip + n * size) & stack_mask(&s->seg), size);
-	return (u32)linear_read(cpu, i, linear, size, s->user);
+	return (u32)quick_read(cpu, i, linear, size, s->user);
 }
 
 void stack_pointer_set(struct bt_cpu *cpu, const struct bt_segment *seg, u64 sp)

@@ -2,7 +2,6 @@
 /*
  * task.c - task switches through TSS descriptors and task gates, 16- and 32-bit (SDM 3A chapter 7).
  */
-#include "cpu/mmu.h"
 #include "cpu/priv.h"
 
 #define TSS32_LIMIT 0x67u
