@@ -5,6 +5,9 @@
  * A format is one `const struct disk_format`; disk_open() probes them in the order of disk_formats[]. All sizes are in bytes,
  * transfers are whole 512-byte sectors inside the disk (callers clamp; outside is -EINVAL). A full host disk is
  * -ENOSPC and leaves what was written before. A disk is used by one thread at a time.
+ *
+ * While it is open an image is locked (open file description locks): one writer, or any number of readers, DISK_DISCARD
+ * counting as a reader. A second machine is told -EBUSY.
  */
 #ifndef VMK_DISK_DISK_H
 #define VMK_DISK_DISK_H
