@@ -737,3 +737,34 @@ Test(interp, branch_limit)
 	cr_assert_eq(GPR(b, RSP), STACK - 16);
 	bare_free(b);
 }
+
+/* No instruction may leave something on the host's stack: a long loop of all kinds within little of it. */
+GUEST32(kinds, "fninit\n mov $100000, %ecx\n 1: lock incl 0x8000\n xchg %eax, 0x8004\n fildl 0x8000\n fstpl 0x8010\n fnstcw 0x8018\n"
+	       "fldcw 0x8018\n pushf\n addl $4, %esp\n pusha\n popa\n enter $16, $2\n leave\n lock cmpxchg8b 0x8020\n"
+	       "btsl $3, 0x8028\n bts %ecx, 0x20000\n shldl $3, %eax, 0x8030\n mov $0x8000, %esi\n mov $0x8100, %edi\n movsl\n cmpsb\n"
+	       "push %ecx\n mov $4, %ecx\n rep stosb\n pop %ecx\n push %ds\n addl $4, %esp\n mov %cr0, %eax\n str %ax\n rdtsc\n"
+	       "setz 0x8040\n cmovz 0x8044, %eax\n xlat\n lar %ax, %ebx\n mov $0x8000, %ebx\n fld1\n fstpt 0x8050\n dec %ecx\n jnz 1b\n hlt\n");
+
+static void *run_kinds(void *opaque)
+{
+	struct bare *b = opaque;
+
+	return (void *)(uintptr_t)(bare_vector(b) == -1 && GPR(b, RCX) == 0);
+}
+
+Test(interp, host_stack)
+{
+	struct bare *b = bare_new();
+	pthread_attr_t attr;
+	pthread_t thread;
+	void *result;
+
+	LOAD(b, kinds);
+	pthread_attr_init(&attr);
+	pthread_attr_setstacksize(&attr, 128 * 1024);
+	cr_assert_eq(pthread_create(&thread, &attr, run_kinds, b), 0);
+	pthread_join(thread, &result);
+	cr_assert_not_null(result);
+	pthread_attr_destroy(&attr);
+	bare_free(b);
+}
