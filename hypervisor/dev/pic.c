@@ -108,14 +108,16 @@ static void pic_line(struct device *d, unsigned line, bool level)
 	pic_update(p);
 }
 
-enum pic_request pic_request(struct device *pic, unsigned line)
+bool pic_request_waits(struct device *pic, unsigned line)
+{
+	return ((struct pic *)pic)->chip[line >> 3 & 1].irr & BIT(line & 7);
+}
+
+bool pic_line_masked(struct device *pic, unsigned line)
 {
 	const struct chip *c = &((struct pic *)pic)->chip[line >> 3 & 1];
-	u8 bit = (u8)BIT(line & 7);
 
-	if (c->step != READY || c->imr & bit)
-		return PIC_REQUEST_MASKED;
-	return c->irr & bit ? PIC_REQUEST_WAITING : PIC_REQUEST_NONE;
+	return c->step != READY || c->imr & BIT(line & 7);
 }
 
 static void chip_eoi(struct chip *c, int ir, bool rotate)

@@ -7,12 +7,8 @@
 
 #include "dev/dev.h"
 
-enum pic_request {
-	PIC_REQUEST_NONE,    /* acknowledged, or never made */
-	PIC_REQUEST_WAITING, /* the CPU has not taken it yet */
-	PIC_REQUEST_MASKED,  /* IMR keeps it back */
-};
-/* What has become of the last edge on ISA line 0-15. */
-enum pic_request pic_request(struct device *pic, unsigned line);
+/* ISA line 0-15: whether an edge on it has yet to be acknowledged, and whether IMR keeps it back. */
+bool pic_request_waits(struct device *pic, unsigned line);
+bool pic_line_masked(struct device *pic, unsigned line);
 
 #endif

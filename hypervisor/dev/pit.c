@@ -14,6 +14,7 @@
 /* A guest may ask for 600 000 interrupts a second; what no PC could take is thinned out. */
 #define MIN_TIMER_NS	 10000
 #define MAX_BACKLOG	 2000
+#define MASKED_TICKS	 10
 
 #define MAX_TICK (BIT64(56) - 1) /* 1900 years: keeps a forged state from overflowing */
 
@@ -43,9 +44,10 @@ struct pit {
 	struct device dev;
 	struct channel channel[3];
 	struct dev_timer timer;
-	u8 port61;     /* bits 0-3 as written */
-	u64 next_tick; /* channel 0: tick of the next rising edge of OUT; 0 = none to come */
-	u32 backlog;   /* periodic interrupts the guest could not take in time */
+	u8 port61;	 /* bits 0-3 as written */
+	u64 next_tick;	 /* channel 0: tick of the next rising edge of OUT; 0 = none to come */
+	u32 backlog;	 /* periodic interrupts the guest could not take in time */
+	u8 masked_ticks; /* interrupts in a row that found IRQ 0 masked */
 };
 
 static u64 pit_now(struct pit *p)
@@ -179,20 +181,21 @@ static void irq0_restart(struct pit *p)
 
 /*
  * One interrupt. A real CPU would have taken the one before long ago; where the host has not let this one run,
- * it is owed. Nothing is owed to a guest that has masked the line.
+ * it is owed. Handlers mask the line for a moment; nothing is owed to a guest that leaves it masked.
  */
 static void irq0_tick(struct pit *p, u64 owed)
 {
 	struct device *pic = dev_find(&p->dev, "pic");
-	enum pic_request before = pic ? pic_request(pic, 0) : PIC_REQUEST_MASKED;
+	bool waits = pic && pic_request_waits(pic, 0);
 	u64 limit = MIN(TICKS_PER_SECOND / p->channel[0].count, MAX_BACKLOG);
 
-	if (before == PIC_REQUEST_MASKED || !periodic(&p->channel[0]))
+	p->masked_ticks = pic && pic_line_masked(pic, 0) ? (u8)MIN(p->masked_ticks + 1, 255) : 0;
+	if (p->masked_ticks > MASKED_TICKS || !periodic(&p->channel[0]))
 		owed = 0;
-	else if (before == PIC_REQUEST_WAITING)
+	else if (waits)
 		owed++;
 	p->backlog = (u32)MIN(owed, limit);
-	if (p->backlog && before == PIC_REQUEST_WAITING)
+	if (p->backlog && waits)
 		return;
 	dev_irq(&p->dev, 0, false);
 	dev_irq(&p->dev, 0, true);
@@ -481,7 +484,7 @@ static void pit_reset(struct device *d)
 
 	for (unsigned i = 0; i < 3; i++)
 		p->channel[i] = (struct channel){.mode = 3, .access = ACCESS_WORD, .gate = i != 2, .count = 65536};
-	p->port61 = 0;
+	p->port61 = p->masked_ticks = 0;
 	irq0_restart(p);
 }
 
@@ -514,6 +517,7 @@ static void pit_save(struct device *d, struct state_writer *w)
 	put_u8(w, p->port61);
 	put_u64(w, p->next_tick);
 	put_u32(w, p->backlog);
+	put_u8(w, p->masked_ticks);
 }
 
 static int pit_load(struct device *d, struct state_reader *r, struct error *err)
@@ -548,6 +552,7 @@ static int pit_load(struct device *d, struct state_reader *r, struct error *err)
 	p->port61 = get_u8(r) & 15;
 	p->next_tick = get_u64(r) & MAX_TICK;
 	p->backlog = get_u32_max(r, MAX_BACKLOG);
+	p->masked_ticks = get_u8(r);
 	rc = isa_load_end(d, r, err);
 	if (rc)
 		return rc;
