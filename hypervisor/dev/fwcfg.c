@@ -192,9 +192,8 @@ static void add_boot_devices(const struct config *config, const char *kind, size
 {
 	size_t used = strlen(text);
 
-	/* The controller's address in the firmware's name has been written both ways. */
 	if (len == 6 && !strncasecmp(kind, "floppy", len))
-		snprintf(text + used, size - used, "/pci@i0cf8/isa@1/fdc@03f1/floppy@0\n/pci@i0cf8/isa@1/fdc@03f0/floppy@0\n");
+		snprintf(text + used, size - used, "/pci@i0cf8/isa@1/fdc@03f0/floppy@0\n");
 	for (unsigned i = 0; i < 4; i++) {
 		char key[32];
 		used = strlen(text);

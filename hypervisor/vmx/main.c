@@ -70,14 +70,15 @@ static int fd_option(const char *name, const char *text)
 	return fd;
 }
 
-static void file_option(struct files *files, char *text)
+static void file_option(struct files *files, const char *text)
 {
-	char *equals = strchr(text, '=');
+	const char *equals = strchr(text, '=');
 
 	if (!equals || files->n == FILES_MAX)
 		usage();
-	*equals = 0;
-	files->table[files->n++] = (struct file_entry){text, fd_option("file", equals + 1)};
+	char *key = xstrdup(text); /* for the life of the process; argv stays as ps shows it */
+	key[equals - text] = 0;
+	files->table[files->n++] = (struct file_entry){key, fd_option("file", equals + 1)};
 }
 
 enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
