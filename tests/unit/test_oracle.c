@@ -479,7 +479,7 @@ static void aim_far(struct test_case *c)
 
 static u16 random_selector(void)
 {
-	static const u16 values[] = { 0, 3, 0x2b, 0x2b, 0x28, 0x23, 0x10, 0x18, 0x1b, LDT_SELECTOR(LDT_CODE16), LDT_SELECTOR(LDT_DATA16),
+	static const u16 values[] = { 0, 0x2b, 0x2b, 0x28, 0x23, 0x10, 0x18, 0x1b, LDT_SELECTOR(LDT_CODE16), LDT_SELECTOR(LDT_DATA16),
 				      LDT_SELECTOR(LDT_STACK16), LDT_SELECTOR(LDT_DOWN), LDT_SELECTOR(LDT_ABSENT), LDT_SELECTOR(LDT_READONLY),
 				      LDT_SELECTOR(LDT_COUNT), LDT_SELECTOR(LDT_DATA16) - 2, 0xfff8 };
 
@@ -725,6 +725,24 @@ static void PRINTF_LIKE(1, 2) differ(const char *fmt, ...)
 	va_end(ap);
 }
 
+/*
+ * Flags the engine has to make up, because 64-bit hosts lack the instruction, and which the manual leaves undefined: they
+ * are AMD's, so other hosts are not asked.
+ */
+static u32 made_up_flags(const struct test_case *c)
+{
+	u32 eax, ebx, ecx, edx;
+
+	if (!(c->row->attr & ATTR_I64))
+		return 0;
+	__asm__("cpuid" : "=a"(eax), "=b"(ebx), "=c"(ecx), "=d"(edx) : "a"(0));
+	if (ebx == 0x68747541 /* "Auth" */)
+		return 0;
+	if (name_is(c, "DAA") || name_is(c, "DAS"))
+		return 0x800;
+	return name_is(c, "AAA") || name_is(c, "AAS") ? 0x8c4 : name_is(c, "AAM") || name_is(c, "AAD") ? 0x811 : 0;
+}
+
 static bool is_memory_fault(const struct native *n)
 {
 	return n->vector >= 12 && n->vector <= 14;
@@ -771,7 +789,7 @@ static bool selector_same(u16 host, u16 guest)
 static bool compare(const struct test_case *c, const struct native *host, struct native *guest)
 {
 	static const char *const names[] = { "EAX", "ECX", "EDX", "EBX", "ESP", "EBP", "ESI", "EDI" };
-	const u32 flags = 0x247ed5; /* all but TF and RF */
+	const u32 flags = 0x247ed5 & ~made_up_flags(c); /* all but TF and RF */
 	u32 end = (c->mode == MODE_32 ? CODE : 0) + PAGE, where;
 
 	report_len = 0;
@@ -890,7 +908,7 @@ Test(oracle, random_instructions, .timeout = 3600)
 		cr_assert(++mismatches < MISMATCHES_SHOWN, "too many mismatches, seed %llu", (unsigned long long)seed);
 	}
 	cr_assert_eq(mismatches, 0, "seed %llu", (unsigned long long)seed);
+	fprintf(stderr, "%llu cases from seed %llu, %llu of them without a fault\n", (unsigned long long)cases, (unsigned long long)seed,
+		(unsigned long long)completed);
 	cr_assert(completed > cases / 2, "only %llu of them did not fault", (unsigned long long)completed);
-	cr_log_info("%llu cases from seed %llu agree, %llu of them without a fault", (unsigned long long)cases, (unsigned long long)seed,
-		    (unsigned long long)completed);
 }
