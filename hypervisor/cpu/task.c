@@ -6,9 +6,9 @@
 
 #define TSS32_LIMIT 0x67u
 #define TSS16_LIMIT 0x2bu
-#define TSS_EFLAGS                                                                                                \
-	(FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_VIF | \
-	 FLAG_VIP | FLAG_ID)
+/* What is loaded from a TSS; without VME there is no VIF and VIP. */
+#define TSS_EFLAGS                                                                                                  \
+	(FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_RF | FLAG_VM | FLAG_AC | FLAG_ID)
 
 /* Where things are in a TSS; the general registers follow EFLAGS, the segment selectors follow those. */
 struct tss_layout {
