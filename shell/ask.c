@@ -97,7 +97,7 @@ int shell_ask(void *arg, const char *prompt, bool echo, char *buf, size_t size)
 		return line_read(STDIN_FILENO, buf, size, NULL);
 	int tty = open("/dev/tty", O_RDWR | O_CLOEXEC | O_NOCTTY);
 	if (tty < 0) {
-		shell_error(sh, 0, "a password is asked for, and there is no terminal: use -c, with the password on standard input");
+		shell_error(sh, 0, "a password is asked for and there is no terminal: use -c, and give it on standard input");
 		return -ENOTTY;
 	}
 	int ret = terminal_ask(tty, prompt, echo, buf, size);

@@ -79,7 +79,8 @@ static void put_text(struct console *c, unsigned row, unsigned column, const cha
 {
 	for (; *text && column < c->columns; text++, column++) {
 		struct viewer_cell *cell = &c->cells[row * c->columns + column];
-		*cell = (struct viewer_cell){.character = (u8)*text < ' ' || (u8)*text >= 0x7f ? '?' : (u8)*text, .ink = ink, .paper = paper};
+		bool printable = *text >= ' ' && *text < 0x7f;
+		*cell = (struct viewer_cell){.character = printable ? (u8)*text : '?', .ink = ink, .paper = paper};
 		cell->foreground = ink == 0 ? 0 : 0xaaaaaa;
 		cell->background = paper == 0 ? 0 : 0xaaaaaa;
 	}
@@ -242,7 +243,8 @@ static void pipe_loop(struct console *c)
 	c->serial = true;
 	viewer_serial_on(c->v, c->o->line - 1, true);
 	while (!c->leave) {
-		struct pollfd p[2] = {{.fd = viewer_fd(c->v), .events = POLLIN}, {.fd = input ? STDIN_FILENO : -1, .events = POLLIN}};
+		struct pollfd p[2] = {{.fd = viewer_fd(c->v), .events = POLLIN},
+				      {.fd = input ? STDIN_FILENO : -1, .events = POLLIN}};
 		u8 bytes[512];
 		if (poll(p, 2, -1) < 0)
 			continue;

@@ -17,27 +17,11 @@
 #define KEY_PAUSE_NSEC 30000000 /* a fast typist: firmware and boot loaders poll their keyboard slowly */
 #define FRESH_MS 2000		/* how long a machine may take to draw its screen */
 
-static const struct api_method row_exit = {.id = "exit", .name = "", .words = "exit", .args = "status?:number", .columns = "",
-					   .help = "Leave the shell (as Ctrl-D does)"};
-static const struct api_method row_login = {.id = "login", .name = "", .words = "login", .args = "user?:user", .columns = "",
-					    .help = "Act as another user of the host; asks for the password"};
-static const struct api_method row_help = {.id = "help", .name = "", .words = "help", .args = "", .columns = "",
-					   .help = "List the commands, or explain one: help vm, help vm stop"};
-static const struct api_method row_console = {
-	.id = "vm_console", .name = "", .words = "vm console", .role = ROLE_VIEW,
-	.args = "vm:vm serial?:bool view_only:bool=false line:number=1", .columns = "",
-	.help = "Attach this terminal to a machine's screen and keyboard (F12 s or serial: to its serial line)"};
-static const struct api_method row_screen = {
-	.id = "vm_screen", .name = "", .words = "vm screen", .role = ROLE_VIEW, .args = "vm:vm png?:path ascii?:bool", .columns = "text",
-	.help = "Print a machine's screen as text, or write it to a PNG file"};
-static const struct api_method row_type = {.id = "vm_type", .name = "", .words = "vm type", .role = ROLE_OPERATE, .args = "vm:vm text*:string",
-					   .columns = "", .help = "Type text on a machine's keyboard (US layout); vm key NAME enter ends a line"};
-static const struct api_method row_key = {.id = "vm_key", .name = "", .words = "vm key", .role = ROLE_OPERATE, .args = "vm:vm keys*:string",
-					  .columns = "", .help = "Press keys of a machine's keyboard: enter, f2, ctrl-alt-del, down down enter"};
-static const struct api_method row_wait = {
-	.id = "vm_wait", .name = "", .words = "vm wait", .role = ROLE_VIEW,
-	.args = "vm:vm state?:{on,off,suspended,stuck} text?:string timeout:number=60", .columns = "",
-	.help = "Wait until a machine is in a state, or its text screen shows a text"};
+#define LOCAL(id_, words_, role_, args_, columns_, usage_, help_)                                             \
+	static const struct api_method row_##id_ = {.id = #id_, .name = "", .words = words_, .role = ROLE_##role_, \
+						    .args = args_, .columns = columns_, .help = help_};
+#include "shell/local.def"
+#undef LOCAL
 
 static const char *param_string(json_t *params, const char *name)
 {
@@ -90,7 +74,8 @@ static int run_help(struct shell *sh, int n, char *const words[])
 
 static int attach_try(struct shell *sh, const char *vm, bool view_only, struct viewer **v, struct error *err)
 {
-	int fd, ret = shell_call(sh, "vm.attach", json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only), NULL, &fd, err);
+	json_t *params = json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only);
+	int fd, ret = shell_call(sh, "vm.attach", params, NULL, &fd, err);
 	if (!ret && fd < 0)
 		ret = fail(err, -EPROTO, "the host gave no connection to machine %s", vm);
 	return ret ? ret : viewer_open(fd, v, err);
@@ -140,8 +125,8 @@ static json_t *screen_json(const struct viewer_screen *s, const char *text)
 		json_array_append_new(lines, json_stringn(text, len));
 		text += len + 1;
 	}
-	json_t *o = json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "mode", mode_name(s->mode), "columns", (int)s->columns, "rows",
-			      (int)s->rows, "width", (int)s->width, "height", (int)s->height, "lines", lines);
+	json_t *o = json_pack("{s:s, s:i, s:i, s:i, s:i, s:o}", "mode", mode_name(s->mode), "columns", (int)s->columns,
+			      "rows", (int)s->rows, "width", (int)s->width, "height", (int)s->height, "lines", lines);
 	if (s->cursor_x < s->columns)
 		json_object_set_new(o, "cursor", json_pack("[i,i]", (int)s->cursor_x, (int)s->cursor_y));
 	return o;
@@ -170,16 +155,16 @@ static void screen_print(struct shell *sh, const struct viewer_screen *s, bool a
 	json_t *o = sh->json ? screen_json(s, text) : json_pack("{s:s}", "text", text);
 	if (!sh->json && s->mode == SCREEN_OFF)
 		fprintf(stderr, "the screen is off\n");
-	output_result(sh, &row_screen, o);
+	output_result(sh, &row_vm_screen, o);
 	json_decref(o);
 	free(text);
 }
 
-static int run_screen(struct shell *sh, int n, char *const words[])
+static int run_vm_screen(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
 	struct viewer *v;
-	json_t *params = shell_params(sh, &row_screen, n, words);
+	json_t *params = shell_params(sh, &row_vm_screen, n, words);
 	if (!params)
 		return SHELL_USAGE;
 	const char *png = param_string(params, "png");
@@ -220,9 +205,9 @@ static int chords_send(struct shell *sh, const char *vm, const struct viewer_cho
 	return status;
 }
 
-static int run_type(struct shell *sh, int n, char *const words[])
+static int run_vm_type(struct shell *sh, int n, char *const words[])
 {
-	json_t *params = shell_params(sh, &row_type, n, words);
+	json_t *params = shell_params(sh, &row_vm_type, n, words);
 	if (!params)
 		return SHELL_USAGE;
 	const char *text = param_string(params, "text");
@@ -240,10 +225,10 @@ static int run_type(struct shell *sh, int n, char *const words[])
 	return status;
 }
 
-static int run_key(struct shell *sh, int n, char *const words[])
+static int run_vm_key(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
-	json_t *params = shell_params(sh, &row_key, n, words);
+	json_t *params = shell_params(sh, &row_vm_key, n, words);
 	if (!params)
 		return SHELL_USAGE;
 	size_t count = (size_t)n - 1;
@@ -289,46 +274,48 @@ static int state_is(struct shell *sh, const char *vm, const char *state, struct 
 	return ret;
 }
 
-static int run_wait(struct shell *sh, int n, char *const words[])
+/* As state_is(): whether all that is waited for is so. */
+static int wait_over(struct shell *sh, const char *vm, const char *state, const char *text, struct error *err)
+{
+	int ret = state ? state_is(sh, vm, state, err) : 1;
+	return ret == 1 && text ? screen_shows(sh, vm, text, err) : ret;
+}
+
+static int run_vm_wait(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
-	json_t *params = shell_params(sh, &row_wait, n, words);
+	json_t *params = shell_params(sh, &row_vm_wait, n, words);
 	if (!params)
 		return SHELL_USAGE;
-	const char *vm = param_string(params, "vm"), *state = param_string(params, "state"), *text = param_string(params, "text");
-	u64 seconds = (u64)json_integer_value(json_object_get(params, "timeout"));
-	u64 deadline = now_monotonic() + MIN(seconds, 1000000ull) * NSEC_PER_SEC;
+	const char *vm = param_string(params, "vm"), *state = param_string(params, "state");
+	const char *text = param_string(params, "text");
+	unsigned seconds = (unsigned)MIN(json_integer_value(json_object_get(params, "timeout")), 1000000);
+	u64 deadline = now_monotonic() + seconds * NSEC_PER_SEC;
 	int ret, status = SHELL_OK;
 	if (!state && !text) {
 		json_decref(params);
 		return shell_error(sh, SHELL_USAGE, "say what to wait for: vm wait NAME state off, or text \"login:\"");
 	}
-	for (;;) {
-		ret = state ? state_is(sh, vm, state, &err) : 1;
-		if (ret == 1 && text)
-			ret = screen_shows(sh, vm, text, &err);
-		if (ret || now_monotonic() >= deadline)
-			break;
+	while (!(ret = wait_over(sh, vm, state, text, &err)) && now_monotonic() < deadline)
 		pause_nsec(200000000);
-	}
 	if (ret < 0)
 		status = shell_error(sh, SHELL_FAILED, "%s", err.text);
 	else if (!ret && text)
-		status = shell_error(sh, SHELL_FAILED, "machine %s did not show \"%s\" within %llu seconds", vm, text, (unsigned long long)seconds);
+		status = shell_error(sh, SHELL_FAILED, "%s did not show \"%s\" within %u seconds", vm, text, seconds);
 	else if (!ret)
-		status = shell_error(sh, SHELL_FAILED, "machine %s was not %s within %llu seconds", vm, state, (unsigned long long)seconds);
+		status = shell_error(sh, SHELL_FAILED, "%s was not %s within %u seconds", vm, state, seconds);
 	json_decref(params);
 	return status;
 }
 
-static int run_console(struct shell *sh, int n, char *const words[])
+static int run_vm_console(struct shell *sh, int n, char *const words[])
 {
 	struct viewer *v;
 	char **copy = xcalloc((size_t)n + 1, sizeof(*copy));
 	/* -s is what people type for --serial. */
 	for (int k = 0; k < n; k++)
 		copy[k] = !strcmp(words[k], "-s") ? (char *)"--serial=true" : words[k];
-	json_t *params = shell_params(sh, &row_console, n, copy);
+	json_t *params = shell_params(sh, &row_vm_console, n, copy);
 	free(copy);
 	if (!params)
 		return SHELL_USAGE;
@@ -353,13 +340,8 @@ static int run_console(struct shell *sh, int n, char *const words[])
 }
 
 const struct command local_commands[] = {
-	{&row_console, NULL, run_console},
-	{&row_screen, NULL, run_screen},
-	{&row_type, NULL, run_type},
-	{&row_key, "vm key <vm> <key>...", run_key},
-	{&row_wait, NULL, run_wait},
-	{&row_login, NULL, run_login},
-	{&row_help, "help [command]", run_help},
-	{&row_exit, NULL, run_exit},
+#define LOCAL(id_, words_, role_, args_, columns_, usage_, help_) {&row_##id_, usage_, run_##id_},
+#include "shell/local.def"
+#undef LOCAL
 };
 const unsigned local_command_count = ARRAY_SIZE(local_commands);

@@ -98,9 +98,14 @@ struct options {
 };
 
 static const struct option long_options[] = {
-	{"json", no_argument, NULL, 'j'},     {"color", required_argument, NULL, 'C'}, {"root", required_argument, NULL, 'r'},
-	{"help", no_argument, NULL, 'h'},     {"version", no_argument, NULL, 'v'},     {"no-login", no_argument, NULL, 'n'},
-	{"user", required_argument, NULL, 'u'}, {NULL, 0, NULL, 0},
+	{"json", no_argument, NULL, 'j'},
+	{"color", required_argument, NULL, 'C'},
+	{"root", required_argument, NULL, 'r'},
+	{"user", required_argument, NULL, 'u'},
+	{"no-login", no_argument, NULL, 'n'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'v'},
+	{NULL, 0, NULL, 0},
 };
 
 /* Whether to go on; otherwise *status is the program's. */

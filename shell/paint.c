@@ -76,7 +76,8 @@ bool paint_ended(void)
 
 static void signals_take(void)
 {
-	struct sigaction leave = {.sa_handler = on_leave}, crash = {.sa_handler = on_crash}, winch = {.sa_handler = on_resize};
+	struct sigaction leave = {.sa_handler = on_leave}, crash = {.sa_handler = on_crash};
+	struct sigaction winch = {.sa_handler = on_resize};
 	for (size_t k = 0; k < ARRAY_SIZE(leaving_signals); k++)
 		sigaction(leaving_signals[k], &leave, &old_leaving[k]);
 	for (size_t k = 0; k < ARRAY_SIZE(crash_signals); k++)

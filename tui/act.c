@@ -160,7 +160,8 @@ void act_on_selected(struct ui *ui, enum action what)
 static void attached_begin(struct ui *ui, const struct job *job)
 {
 	struct attached *a = &ui->attached;
-	*a = (struct attached){.viewer = job->viewer, .view_only = job->view_only, .screen = xcalloc(1, sizeof(*a->screen))};
+	*a = (struct attached){.viewer = job->viewer, .view_only = job->view_only};
+	a->screen = xcalloc(1, sizeof(*a->screen));
 	str_copy(a->name, sizeof(a->name), job->machine);
 	ui->message[0] = 0;
 	viewer_refresh(a->viewer);

@@ -8,7 +8,10 @@
 #include "api/viewer.h"
 
 /* VGA colours: a Linux console has no others. */
-enum { BLACK, BLUE, GREEN, CYAN, RED, MAGENTA, BROWN, GREY, DARK, BRIGHT_BLUE, BRIGHT_GREEN, BRIGHT_CYAN, BRIGHT_RED, BRIGHT_MAGENTA, YELLOW, WHITE };
+enum {
+	BLACK, BLUE, GREEN, CYAN, RED, MAGENTA, BROWN, GREY,
+	DARK, BRIGHT_BLUE, BRIGHT_GREEN, BRIGHT_CYAN, BRIGHT_RED, BRIGHT_MAGENTA, YELLOW, WHITE,
+};
 
 struct canvas {
 	unsigned columns, rows;

@@ -224,9 +224,15 @@ static void tty_open(const char *name)
 }
 
 static const struct option long_options[] = {
-	{"attach", required_argument, NULL, 'a'}, {"console", no_argument, NULL, 'c'}, {"dump", required_argument, NULL, 'd'},
-	{"width", required_argument, NULL, 'w'},  {"height", required_argument, NULL, 'H'}, {"ascii", no_argument, NULL, 'A'},
-	{"root", required_argument, NULL, 'r'},	  {"help", no_argument, NULL, 'h'},	 {"version", no_argument, NULL, 'v'},
+	{"attach", required_argument, NULL, 'a'},
+	{"console", no_argument, NULL, 'c'},
+	{"dump", required_argument, NULL, 'd'},
+	{"width", required_argument, NULL, 'w'},
+	{"height", required_argument, NULL, 'H'},
+	{"ascii", no_argument, NULL, 'A'},
+	{"root", required_argument, NULL, 'r'},
+	{"help", no_argument, NULL, 'h'},
+	{"version", no_argument, NULL, 'v'},
 	{NULL, 0, NULL, 0},
 };
 

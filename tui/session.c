@@ -183,7 +183,7 @@ int session_connect(struct vmk_client **out, struct error *err)
 	return 0;
 }
 
-int session_login(const char *user, int (*ask)(void *, const char *, bool, char *, size_t), void *arg, int *door_fd, struct error *err)
+int session_login(const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err)
 {
 	if (broker_fd < 0)
 		return login_run(user, ask, arg, door_fd, err);

@@ -16,7 +16,7 @@ enum { CODE_F1 = 0x3b, CODE_F2, CODE_F3, CODE_F4, CODE_F5, CODE_F6, CODE_F10 = 0
 
 const struct view views[VIEW_COUNT] = {
 #define VIEW(name_, fkey_, letter_, label_, title_) \
-	[VIEW_##name_] = {.name = #name_, .label = label_, .title = title_, .fkey = fkey_, .letter = letter_, .draw = view_##name_},
+	[VIEW_##name_] = {#name_, label_, title_, fkey_, letter_, view_##name_},
 #include "tui/views.def"
 #undef VIEW
 };
@@ -151,7 +151,8 @@ static void key_dialog(struct ui *ui, const struct viewer_press *p)
 		key_input(ui, p);
 	else if (d->kind == DIALOG_CONFIRM && p->character == 0x1b)
 		d->answer = 0x1b;
-	else if (d->kind == DIALOG_CONFIRM && p->character && p->character < 0x80 && strchr(d->keys, (int)p->character | 0x20))
+	else if (d->kind == DIALOG_CONFIRM && p->character > ' ' && p->character < 0x7f &&
+		 strchr(d->keys, (int)p->character | 0x20))
 		d->answer = (char)(p->character | 0x20);
 }
 

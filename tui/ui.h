@@ -2,8 +2,9 @@
 /*
  * ui.h - vmkstatus: the state of its screen, drawn by views onto a canvas, changed by keys and by what the host says.
  *
- *	poller thread: host -> model, each second		session.c	ui: keys -> state -> views -> canvas -> ncurses
- *	worker thread: one action at a time (start, attach...)	worker.c
+ *	main loop	keys -> state -> views -> canvas -> ncurses
+ *	poller thread	host -> model, each second (worker.c)
+ *	worker thread	one action at a time: start, attach... (worker.c)
  *
  * Threads never touch struct ui: they leave a copy behind a lock and wake the main loop.
  */
@@ -11,6 +12,7 @@
 #define VMK_TUI_UI_H
 
 #include "api/viewer.h"
+#include "pam/login.h"
 #include "tui/canvas.h"
 #include "tui/model.h"
 
@@ -109,7 +111,7 @@ int session_start(bool console, struct error *err);
 /* A new connection: as who runs this, or (on a console) one that may only look. */
 int session_connect(struct vmk_client **out, struct error *err);
 /* As login_run(). */
-int session_login(const char *user, int (*ask)(void *, const char *, bool, char *, size_t), void *arg, int *door_fd, struct error *err);
+int session_login(const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err);
 
 /* worker.c */
 struct job {

@@ -12,7 +12,8 @@ static void draw_title(struct ui *ui)
 	const struct model *m = &ui->model;
 	char right[160] = "";
 	canvas_fill(c, 0, 0, c->columns, 1, WHITE, BLUE);
-	unsigned used = canvas_printf(c, 1, 0, c->columns - 1, WHITE, BLUE, "vmk %s  %s", m->version[0] ? m->version : VMK_VERSION, m->host);
+	const char *version = m->version[0] ? m->version : VMK_VERSION;
+	unsigned used = canvas_printf(c, 1, 0, c->columns - 1, WHITE, BLUE, "vmk %s  %s", version, m->host);
 	if (ui->user[0])
 		snprintf(right, sizeof(right), "%.64s is logged in (l: log out) ", ui->user);
 	else if (m->uptime[0] && m->connected)
@@ -62,8 +63,14 @@ struct key_hint {
 	bool console;  /* also on a console */
 };
 static const struct key_hint hints[] = {
-	{"F1/h", "Help", 0, true},   {"F2/s", "On", 2, true},	  {"F3/p", "Off", 2, true},	{"F4/r", "Reset", 3, true},
-	{"F5/o", "Log", 4, true},    {"F6/t", "Sort", 5, true},	  {"Enter/a", "Attach", 1, true}, {"l", "Log in", 1, true},
+	{"F1/h", "Help", 0, true},
+	{"F2/s", "On", 2, true},
+	{"F3/p", "Off", 2, true},
+	{"F4/r", "Reset", 3, true},
+	{"F5/o", "Log", 4, true},
+	{"F6/t", "Sort", 5, true},
+	{"Enter/a", "Attach", 1, true},
+	{"l", "Log in", 1, true},
 	{"F10/q", "Quit", 0, false},
 };
 
@@ -93,7 +100,7 @@ void view_key_bar(struct ui *ui)
 		x += canvas_printf(c, x, y, c->columns - x, WHITE, BLACK, " %s", label) + 1;
 	}
 	if (ui->message[0])
-		canvas_printf(c, 0, y - 1, c->columns, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, " %s", ui->message);
+		canvas_text(c, 1, y - 1, c->columns - 1, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, ui->message);
 }
 
 void view_dialog(struct ui *ui)

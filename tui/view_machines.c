@@ -96,8 +96,8 @@ static void draw_table(struct ui *ui, unsigned y, unsigned rows)
 	for (unsigned k = 0; k < room && ui->top + k < m->n_machines; k++)
 		draw_machine(ui, &m->machines[ui->top + k], y + 1 + k, widths, ui->top + k == ui->row);
 	if (m->n_machines > room)
-		canvas_printf(&ui->canvas, ui->canvas.columns > 14 ? ui->canvas.columns - 14 : 0, y, 14, BLACK, GREY, "%6u of %u",
-			      ui->row + 1, m->n_machines);
+		canvas_printf(&ui->canvas, ui->canvas.columns - 14, y, 14, BLACK, GREY, "%6u of %u", ui->row + 1,
+			      m->n_machines);
 }
 
 void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back)
@@ -110,7 +110,8 @@ void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back)
 		u8 ink = !strcmp(e->level, "error") ? BRIGHT_RED : !strcmp(e->level, "warning") ? YELLOW : GREY;
 		/* "2026-11-22T14:28:32.249Z": the day and the second say enough. */
 		const char *time = strlen(e->time) > 19 ? e->time + 5 : e->time;
-		unsigned x = 1 + canvas_printf(c, 1, y, c->columns - 1, DARK, BLACK, "%.5s %.8s  ", time, strlen(time) > 6 ? time + 6 : "");
+		const char *clock = strlen(time) > 6 ? time + 6 : "";
+		unsigned x = 1 + canvas_printf(c, 1, y, c->columns - 1, DARK, BLACK, "%.5s %.8s  ", time, clock);
 		canvas_text(c, x, y, c->columns - x, ink, BLACK, e->text);
 	}
 }

@@ -55,11 +55,11 @@ struct viewer_screen {
 	struct screen_cell cells[SCREEN_MAX_COLUMNS * SCREEN_MAX_ROWS];
 	u32 *pixels; /* width * height, no padding */
 };
-/* -EAGAIN when vmx was drawing at every try: *s is the last try, good enough to show. Frees what *s held before: zero it first. */
+/* -EAGAIN when vmx was drawing at every try: *s is the last one, good enough to show. Zero *s before the first time. */
 int viewer_snapshot(struct viewer *v, struct viewer_screen *s, bool pixels);
 void viewer_screen_free(struct viewer_screen *s);
 
-/* The text screen as lines of UTF-8 (or ASCII) without trailing blanks; graphics as shades, `columns` wide. Caller frees. */
+/* The text screen as lines without trailing blanks; graphics as shades, `columns` wide. Caller frees. */
 char *viewer_text(const struct viewer_screen *s, bool ascii, unsigned columns);
 
 /* One character cell of the terminal that shows the machine. */
@@ -125,7 +125,8 @@ struct viewer_input {
 	u8 bytes[VIEWER_RAW_MAX];
 	unsigned count;
 };
-void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*press)(void *arg, const struct viewer_press *p), void *arg);
+typedef void viewer_pressed(void *arg, const struct viewer_press *p);
+void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, viewer_pressed *press, void *arg);
 bool viewer_decode_pending(const struct viewer_input *in);
 
 /*

@@ -336,7 +336,7 @@ static unsigned key_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_
 }
 
 /* Hands on the key made of the first `used` bytes. */
-static void press_out(struct viewer_input *in, unsigned used, struct viewer_press *p, void (*press)(void *arg, const struct viewer_press *p), void *arg)
+static void press_out(struct viewer_input *in, unsigned used, struct viewer_press *p, viewer_pressed *press, void *arg)
 {
 	memcpy(p->raw, in->bytes, used);
 	p->raw_length = (u8)used;
@@ -346,7 +346,7 @@ static void press_out(struct viewer_input *in, unsigned used, struct viewer_pres
 }
 
 /* What is left when nothing follows: Esc, Alt with [ or O, or the beginning of nothing known. */
-static void flush(struct viewer_input *in, void (*press)(void *arg, const struct viewer_press *p), void *arg)
+static void flush(struct viewer_input *in, viewer_pressed *press, void *arg)
 {
 	struct viewer_press p = {0};
 	bool esc = in->bytes[0] == 0x1b;
@@ -362,7 +362,7 @@ bool viewer_decode_pending(const struct viewer_input *in)
 	return in->count > 0;
 }
 
-void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, void (*press)(void *arg, const struct viewer_press *p), void *arg)
+void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, viewer_pressed *press, void *arg)
 {
 	if (!len && in->count)
 		flush(in, press, arg);
