@@ -165,41 +165,61 @@ void phys_write(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 value)
 	store(cpu, NULL, gpa, size, value);
 }
 
-void memory_free(struct bt_cpu *cpu)
+/* The old slot that is the same as s, or NULL. */
+static struct bt_slot *slot_same(struct bt_memory *old, const struct bt_slot *s)
 {
-	for (unsigned n = 0; cpu->memory && n < cpu->memory->count; n++) {
-		free(cpu->memory->slots[n].code);
-		free(cpu->memory->slots[n].dirty);
-	}
-	free(cpu->memory);
-	cpu->memory = NULL;
-}
-
-/* The log of a slot that stays what it was is kept; of a new one every page counts as written. */
-static int slot_init_dirty(struct bt_slot *s, struct bt_memory *old)
-{
-	size_t words = (s->size / PAGE_SIZE + LONG_BITS - 1) / LONG_BITS;
-
 	for (unsigned n = 0; old && n < old->count; n++) {
 		struct bt_slot *o = &old->slots[n];
 
-		if (o->dirty && o->gpa == s->gpa && o->size == s->size && o->host == s->host) {
-			s->dirty = o->dirty;
-			o->dirty = NULL;
-			return 0;
-		}
+		if (o->gpa == s->gpa && o->size == s->size && o->host == s->host && o->flags == s->flags)
+			return o;
 	}
-	s->dirty = malloc(words * sizeof(long));
-	if (!s->dirty)
-		return -ENOMEM;
-	memset(s->dirty, 0xff, words * sizeof(long));
-	return 0;
+	return NULL;
+}
+
+/* Tables of a new slot: no traces, and every page counts as written. */
+static int slot_init(struct bt_slot *s)
+{
+	size_t words = (s->size / PAGE_SIZE + LONG_BITS - 1) / LONG_BITS;
+
+	s->code = calloc(s->size / PAGE_SIZE, sizeof(struct code_page *));
+	if (s->flags & CPU_SLOT_LOG_DIRTY && (s->dirty = malloc(words * sizeof(long))))
+		memset(s->dirty, 0xff, words * sizeof(long));
+	return s->code && (s->dirty || !(s->flags & CPU_SLOT_LOG_DIRTY)) ? 0 : -ENOMEM;
+}
+
+static void slots_free(struct bt_memory *m)
+{
+	for (unsigned n = 0; m && n < m->count; n++) {
+		free(m->slots[n].code);
+		free(m->slots[n].dirty);
+	}
+	free(m);
+}
+
+/* Traces and log of slots that stay are kept: devices change the map often, and little of it. */
+static void slots_adopt(struct bt_cpu *cpu, struct bt_memory *m)
+{
+	struct bt_memory *old = cpu->memory;
+
+	for (unsigned n = 0; old && n < old->count; n++)
+		if (!slot_same(m, &old->slots[n]))
+			trace_drop(cpu, cpu->io_insn, old->slots[n].gpa, old->slots[n].size);
+	for (unsigned n = 0; n < m->count; n++) {
+		struct bt_slot *s = &m->slots[n], *o = slot_same(old, s);
+
+		if (!o)
+			continue;
+		s->code = o->code;
+		s->dirty = o->dirty;
+		o->code = NULL;
+		o->dirty = NULL;
+	}
 }
 
 int memory_map(struct bt_cpu *cpu, const struct cpu_slot *slots, unsigned count, struct error *err)
 {
 	struct bt_memory *m = calloc(1, sizeof(*m) + count * sizeof(m->slots[0]));
-	struct bt_memory *old = cpu->memory;
 	u64 end = 0;
 	int ret = 0;
 
@@ -220,17 +240,24 @@ int memory_map(struct bt_cpu *cpu, const struct cpu_slot *slots, unsigned count,
 		s->size = slots[n].size;
 		s->host = slots[n].host;
 		s->flags = slots[n].flags;
-		s->code = calloc(s->size / PAGE_SIZE, sizeof(struct code_page *));
-		if (!s->code)
-			ret = -ENOMEM;
-		else if (s->flags & CPU_SLOT_LOG_DIRTY)
-			ret = slot_init_dirty(s, old);
+		if (!slot_same(cpu->memory, s))
+			ret = slot_init(s);
 	}
-	trace_flush_all(cpu, cpu->io_insn);
-	memory_free(cpu);
+	if (ret) {
+		slots_free(m);
+		return fail(err, ret, "no memory for the tables of the guest's memory map");
+	}
+	slots_adopt(cpu, m);
+	slots_free(cpu->memory);
 	cpu->memory = m;
 	tlb_flush_all(cpu);
-	return ret ? fail(err, ret, "no memory for the guest's page tables") : 0;
+	return 0;
+}
+
+void memory_free(struct bt_cpu *cpu)
+{
+	slots_free(cpu->memory);
+	cpu->memory = NULL;
 }
 
 void memory_mark_dirty(struct bt_cpu *cpu, u64 gpa)

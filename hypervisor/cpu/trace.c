@@ -221,7 +221,20 @@ void trace_invalidate(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 len
 	}
 }
 
-void trace_flush_all(struct bt_cpu *cpu, const struct insn *i)
+void trace_drop(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 size)
+{
+	struct code_page *page, *next;
+
+	for (page = cpu->traces->pages; page; page = next) {
+		next = page->next;
+		if (page->gpa - gpa >= size)
+			continue;
+		page->kills = 0; /* lets the page go, too */
+		page_invalidate(cpu, i, page, 0, PAGE_SIZE - 1);
+	}
+}
+
+void trace_flush_all(struct bt_cpu *cpu)
 {
 	struct trace_cache *cache = cpu->traces;
 
@@ -232,8 +245,6 @@ void trace_flush_all(struct bt_cpu *cpu, const struct insn *i)
 		cache->jump[n] = trace_at(cpu, 0);
 	cache->reset = true;
 	trace_new_generation(cpu);
-	if (i && cpu->trace)
-		((struct insn *)(uintptr_t)i)[1].handler = trace_stop;
 }
 
 void trace_forget(struct bt_cpu *cpu, u64 gpa, u64 len)
@@ -268,7 +279,7 @@ void trace_forget_pending(struct bt_cpu *cpu)
 	pthread_mutex_unlock(&cache->forget_lock);
 	if (count > FORGET_MAX) {
 		memory_all_dirty(cpu);
-		trace_flush_all(cpu, NULL);
+		trace_flush_all(cpu);
 		return;
 	}
 	for (unsigned n = 0; n < count; n++)
@@ -315,7 +326,7 @@ static void arena_reset(struct bt_cpu *cpu)
 	struct trace_cache *cache = cpu->traces;
 
 	if (!cache->reset)
-		trace_flush_all(cpu, NULL);
+		trace_flush_all(cpu);
 	cache->reset = false;
 	cache->used = ROUND_UP(sizeof(struct trace) + sizeof(struct insn), 64);
 	cache->resets++;
@@ -582,7 +593,7 @@ int trace_create(struct bt_cpu *cpu, struct error *err)
 	pthread_mutex_init(&cache->forget_lock, NULL);
 	cpu->traces = cache;
 	cpu->jump_cache = cache->jump;
-	trace_flush_all(cpu, NULL);
+	trace_flush_all(cpu);
 	arena_reset(cpu);
 	return 0;
 }

@@ -61,8 +61,10 @@ struct trace *trace_find(struct bt_cpu *cpu);
  * being executed, it ends after instruction i.
  */
 void trace_invalidate(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 len);
-/* The mapping's code marks are gone: forgets every trace. A trace being executed ends after instruction i. */
-void trace_flush_all(struct bt_cpu *cpu, const struct insn *i);
+/* As trace_invalidate(), for any range of pages, which the memory map is about to lose. */
+void trace_drop(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 size);
+/* Forgets every trace; none is being executed. */
+void trace_flush_all(struct bt_cpu *cpu);
 
 /* ---- leaving a trace ---- */
 

@@ -195,6 +195,37 @@ Test(trace, map_from_callback)
 	bare_free(b);
 }
 
+/* A map that changes elsewhere leaves traces alone, those across its border excepted. */
+GUEST32(border, "mov $0xcfffd, %esi\n call *%esi\n mov %eax, %ebx\n out %al, $0x10\n call *%esi\n hlt\n");
+
+static void replace_second(struct bare *b, const struct note *note)
+{
+	if (note->what != 'o')
+		return;
+	const struct cpu_slot slots[] = {{.gpa = 0, .size = HOLE, .host = b->ram},
+					 {.gpa = HOLE, .size = 4096, .host = b->high + 4096}};
+
+	cr_assert_eq(cpu_bt.map(b->cpu, slots, 2, NULL), 0);
+}
+
+Test(trace, map_changes_beside_crossing_instruction)
+{
+	struct bare *b = bare_new();
+
+	LOAD(b, border);
+	const struct cpu_slot slots[] = {{.gpa = 0, .size = HOLE, .host = b->ram}, {.gpa = HOLE, .size = 4096, .host = b->high}};
+
+	cr_assert_eq(cpu_bt.map(b->cpu, slots, 2, NULL), 0);
+	memcpy(b->ram + HOLE - 3, "\xb8\x11\x22", 3);
+	memcpy(b->high, "\x33\x44\xc3", 3);
+	memcpy(b->high + 4096, "\x55\x66\xc3", 3);
+	b->hook = replace_second;
+	cr_assert_eq(bare_vector(b), -1);
+	cr_assert_eq(b->state.gpr[X86_RBX], 0x44332211);
+	cr_assert_eq(b->state.gpr[X86_RAX], 0x66552211);
+	bare_free(b);
+}
+
 /* Data beside code: the loop's counter lies right behind its own instructions. */
 GUEST32(pingpong, "mov $300000, %ecx\n 1: incl (%esi)\n addl $2, 4(%esi)\n dec %ecx\n jnz 1b\n hlt\n nop\n nop\n nop\n");
 
