@@ -79,6 +79,8 @@ static void native_signal(int sig, siginfo_t *info, void *context)
 	static const u8 order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
 
 	(void)info;
+	/* the kernel leaves AC as it was: away with it before anything unaligned is touched */
+	__asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; leaq 128(%%rsp), %%rsp" : : : "cc", "memory");
 	if ((g[REG_CSGSFS] & 0xffff) == 0x33 || !n) {
 		/* our own bug */
 		signal(sig, SIG_DFL);

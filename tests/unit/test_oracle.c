@@ -542,7 +542,7 @@ static void make_registers(struct test_case *c)
 
 	for (unsigned r = 0; r < 8; r++)
 		n->gpr[r] = interesting();
-	n->eflags = 0x202 | (rnd() & 0xcd5);
+	n->eflags = 0x202 | (rnd() & 0xcd5) | (percent(3) ? 0x40000 /* AC */ : 0);
 	if (c->mode == MODE_32) {
 		n->cs = CODE32;
 		n->ds = n->es = n->ss = n->gs = DATA32;
@@ -610,7 +610,8 @@ static void make_operands(struct test_case *c)
 
 /*
  * Instructions of several accesses: hardware makes them in an order of its own, so which of two bad places it complains
- * about differs, and what it has loaded or stored before it does (all of them can be restarted).
+ * about differs, and what it has loaded or stored before it does (all of them can be restarted). Which of them are
+ * checked for alignment differs too.
  */
 static bool has_many_accesses(const struct test_case *c)
 {
@@ -660,6 +661,8 @@ static void make_case(struct test_case *c)
 	make_operands(c);
 	insn_decode(c->bytes, 15, c->mode, &c->insn);
 	c->len = c->insn.len;
+	if (has_many_accesses(c))
+		c->start.eflags &= ~0x40000u;
 	if (c->mode == MODE_16)
 		c->start.gpr[X86_RSP] = (NATIVE_FRAME & 0xffff0000) | (c->start.gpr[X86_RSP] & 0xffff);
 	make_x87(c);
