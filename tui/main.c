@@ -113,8 +113,10 @@ static void wait_and_read(struct ui *ui)
 		attached_read(ui);
 	if (p[1].revents) {
 		static struct model model;
-		if (worker_model(&model))
+		if (worker_model(&model)) {
 			ui_model(ui, &model);
+			ui->model_at = now_monotonic();
+		}
 		/* A log-in ends with the daemon that knew its connection. */
 		if (!ui->model.connected && ui->door >= 0 && !ui->busy)
 			act_logout(ui, "Logged out: the host is gone.");

@@ -53,6 +53,7 @@ struct attached {
 struct ui {
 	struct canvas canvas;
 	struct model model;
+	u64 model_at; /* when it came; 0: the host need not answer (--dump) */
 	enum view_id view;
 	enum sort sort;
 	char selected[128]; /* name; the machine at `row` when it is gone */

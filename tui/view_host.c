@@ -6,6 +6,8 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
+#define SILENT_SECONDS 5
+
 static void draw_title(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
@@ -40,6 +42,13 @@ unsigned view_host(struct ui *ui)
 	const struct model *m = &ui->model;
 	char cpu[96];
 	draw_title(ui);
+	u64 silent = ui->model_at ? (now_monotonic() - ui->model_at) / NSEC_PER_SEC : 0;
+	if (m->connected && silent >= SILENT_SECONDS) {
+		canvas_printf(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK, "The host has not answered for %u seconds.",
+			      (unsigned)silent);
+		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, "What is shown is older than that.");
+		return 4;
+	}
 	if (!m->connected) {
 		canvas_text(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK,
 			    m->trouble[0] ? "No connection to the host. Trying again every second." : "Connecting...");
