@@ -8,6 +8,11 @@ export LC_ALL=C.UTF-8
 passed=0
 failed=0
 words=("$@")
+unit_seconds=300
+if [ "${VMK_LONG:-0}" = 1 ]; then
+	export VMK_ORACLE_CASES=1000000
+	unit_seconds=3600
+fi
 mkdir -p build/log
 
 wanted() {
@@ -43,7 +48,7 @@ run_unit() { # MODE NAME: a Criterion program; its own tests are counted
 	local name=$1/$2 log line
 	wanted "$name" || return
 	log=build/log/$1_$2.log
-	timeout -k 10 300 "build/$1/tests/$2" >"$log" 2>&1 </dev/null
+	timeout -k 10 "$unit_seconds" "build/$1/tests/$2" >"$log" 2>&1 </dev/null
 	local status=$?
 	line=$(grep 'Synthesis:' "$log" | tail -1)
 	if [[ $line =~ Tested:\ ([0-9]+)\ \|\ Passing:\ ([0-9]+)\ \|\ Failing:\ ([0-9]+)\ \|\ Crashing:\ ([0-9]+) ]] &&
