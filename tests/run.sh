@@ -10,7 +10,6 @@ failed=0
 words=("$@")
 unit_seconds=300
 if [ "${VMK_LONG:-0}" = 1 ]; then
-	export VMK_ORACLE_CASES=1000000
 	unit_seconds=3600
 fi
 mkdir -p build/log
@@ -79,6 +78,8 @@ export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
 run_mode() {
 	local mode=$1 t name
 	echo "--- $mode"
+	unset VMK_ORACLE_CASES
+	[ "${VMK_LONG:-0}$mode" != 1release ] || export VMK_ORACLE_CASES=1000000
 	build "$mode" all unit-tests fuzz-replays smoke-tools || return
 	for t in tests/unit/test_*.c; do
 		run_unit "$mode" "$(basename "$t" .c)"
