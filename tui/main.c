@@ -26,6 +26,8 @@ static const char usage[] =
 	"  --root DIR        the host under DIR (also: VMK_ROOT)\n"
 	"  --help, --version\n";
 
+#define KEY_PAUSE_MS 20
+
 static volatile sig_atomic_t ended;
 static int wake_fd;
 
@@ -97,13 +99,15 @@ static void draw(struct ui *ui)
 
 static void wait_and_read(struct ui *ui)
 {
+	/* What is pasted waits in the terminal while the queue is long. */
+	bool room = ui->n_keys < KEY_QUEUE / 2, escape = !ui->n_keys && viewer_decode_pending(&ui->input);
 	struct pollfd p[3] = {
-		{.fd = STDIN_FILENO, .events = POLLIN},
+		{.fd = room ? STDIN_FILENO : -1, .events = POLLIN},
 		{.fd = wake_fd, .events = POLLIN},
 		{.fd = ui->attached.viewer ? viewer_fd(ui->attached.viewer) : -1, .events = POLLIN},
 	};
-	int n = poll(p, 3, viewer_decode_pending(&ui->input) ? VIEWER_ESCAPE_MS : 1000);
-	if (n == 0)
+	int n = poll(p, 3, ui->n_keys ? KEY_PAUSE_MS : escape ? VIEWER_ESCAPE_MS : 1000);
+	if (n == 0 && escape)
 		viewer_decode(&ui->input, NULL, 0, key_queue, ui);
 	if (n <= 0)
 		return;
@@ -131,7 +135,7 @@ void main_turn(struct ui *ui)
 	/* A session on a console does not outlive its use; looking at a machine is use. */
 	if (ui->logout_at && !ui->attached.viewer && !ui->busy && now_monotonic() > ui->logout_at)
 		act_logout(ui, "Logged out: nothing was done for a minute.");
-	if (ui->n_keys) {
+	if (ui->n_keys && now_monotonic() >= ui->key_at) {
 		struct viewer_press *slot = &ui->keys[ui->first_key], p = *slot;
 		/* It may be a letter of a password. */
 		explicit_bzero(slot, sizeof(*slot));
@@ -139,6 +143,8 @@ void main_turn(struct ui *ui)
 		ui->n_keys--;
 		ui_key(ui, &p);
 		explicit_bzero(&p, sizeof(p));
+		/* A machine's keyboard takes pasted text no faster than a fast typist's. */
+		ui->key_at = ui->attached.viewer ? now_monotonic() + KEY_PAUSE_MS * 1000000ull : 0;
 		return;
 	}
 	draw(ui);

@@ -70,6 +70,7 @@ struct ui {
 	struct attached attached;
 	struct viewer_press keys[KEY_QUEUE];
 	unsigned first_key, n_keys;
+	u64 key_at; /* when the next one may go to an attached machine */
 	struct viewer_input input;
 };
 
