@@ -185,11 +185,11 @@ struct bt_cpu {
 	u64 mmu_seen; /* the control bits the TLBs were filled under */
 	u64 instructions;
 	struct trace_cache *traces;
-	_Atomic bool irq_pin, nmi_pin, kicked;
+	_Atomic bool irq_pin, nmi_pin;
 };
 
-enum bt_event { EVENT_KICK = BIT(0), EVENT_IRQ = BIT(1), EVENT_NMI = BIT(2), EVENT_FORGET = BIT(3), EVENT_MAP = BIT(4),
-		EVENT_TRAP = BIT(5) /* #DB or shadow state to look at after this trace */ };
+enum bt_event { EVENT_KICK = BIT(0), EVENT_IRQ = BIT(1), EVENT_NMI = BIT(2), EVENT_FORGET = BIT(3),
+		EVENT_TRAP = BIT(4) /* #DB or shadow state to look at after this trace */ };
 enum bt_shadow { SHADOW_STI = BIT(0), SHADOW_MOV_SS = BIT(1) };
 
 /* ---- handlers ---- */
