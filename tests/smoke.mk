@@ -7,6 +7,13 @@ build/images/echo.img: tests/guest/floppy/echo.S
 	$(Q)$(CC) -c -m32 -o $(@D)/echo.o $<
 	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ $(@D)/echo.o
 	$(Q)truncate -s 1474560 $@
+# The floppy of tests/guest/floppy/video.S: video modes by letters.
+smoke-tools: build/images/video.img
+build/images/video.img: tests/guest/floppy/video.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -m32 -o $(@D)/video.o $<
+	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ $(@D)/video.o
+	$(Q)truncate -s 1474560 $@
 # A CD whose GRUB starts Debian's grub-invaders (multiboot) at once.
 smoke-tools: build/images/invaders.iso
 build/images/invaders.iso: /boot/invaders.exec
