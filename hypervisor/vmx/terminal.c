@@ -131,7 +131,7 @@ static void give_input(struct terminal *t)
 
 static int on_readable(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
-	(void)fd, (void)events;
+	(void)source, (void)fd, (void)events;
 	struct terminal *t = arg;
 	u8 bytes[CHUNK / 2]; /* a held '~' may make two of one */
 	ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
@@ -139,8 +139,7 @@ static int on_readable(sd_event_source *source, int fd, uint32_t events, void *a
 	if (n < 0 && (errno == EINTR || errno == EAGAIN))
 		return 0;
 	if (n <= 0) { /* the end of a pipe is not the end of the machine */
-		sd_event_source_set_enabled(source, SD_EVENT_OFF);
-		t->in = NULL;
+		t->in = sd_event_source_disable_unref(t->in);
 		return 0;
 	}
 	for (ssize_t i = 0; i < n; i++) {
@@ -194,7 +193,6 @@ int terminal_init(struct vmx *x, unsigned line, struct error *err)
 	if (r < 0)
 		return fail(err, r, "cannot read standard input: %s", strerror(-r));
 	sd_event_source_set_enabled(t->in, SD_EVENT_ON);
-	sd_event_source_set_floating(t->in, true);
 	if (sd_event_add_io(x->loop, &t->out, STDOUT_FILENO, EPOLLOUT, on_writable, t) < 0)
 		t->out = NULL; /* a file: always writable */
 	else
@@ -215,6 +213,7 @@ void terminal_free(struct vmx *x)
 		tcsetattr(STDIN_FILENO, TCSADRAIN, &t->saved);
 		dprintf(STDERR_FILENO, "\n");
 	}
+	sd_event_source_disable_unref(t->in);
 	sd_event_source_disable_unref(t->out);
 	x->terminal = NULL;
 	free(t);
