@@ -135,7 +135,7 @@ struct serial_line {
 
 #define FILES_MAX 64
 struct file_entry {
-	const char *key;
+	char key[64];
 	int fd;
 };
 struct files {

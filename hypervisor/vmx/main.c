@@ -73,12 +73,13 @@ static int fd_option(const char *name, const char *text)
 static void file_option(struct files *files, const char *text)
 {
 	const char *equals = strchr(text, '=');
+	struct file_entry *f = &files->table[files->n];
 
-	if (!equals || files->n == FILES_MAX)
+	if (!equals || files->n == FILES_MAX || (size_t)(equals - text) >= sizeof(f->key))
 		usage();
-	char *key = xstrdup(text); /* for the life of the process; argv stays as ps shows it */
-	key[equals - text] = 0;
-	files->table[files->n++] = (struct file_entry){key, fd_option("file", equals + 1)};
+	memcpy(f->key, text, (size_t)(equals - text));
+	f->fd = fd_option("file", equals + 1);
+	files->n++;
 }
 
 enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
