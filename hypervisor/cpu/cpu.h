@@ -47,7 +47,8 @@ struct x86_state {
 	u64 star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, apic_base, pat, misc_enable;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
 	u64 tsc;	     /* value of the time stamp counter at the moment of get() */
-	u8 fxsave[512] __attribute__((aligned(16))); /* FXSAVE image (64-bit form) */
+	/* FXSAVE image; outside 64-bit mode FIP and FDP are 32-bit offsets with FCS and FDS above them */
+	u8 fxsave[512] __attribute__((aligned(16)));
 	bool sti_shadow, mov_ss_shadow, nmi_blocked, halted;
 };
 

@@ -18,29 +18,52 @@ enum { MAP_1B, MAP_0F, MAPS };
 enum prefix_rule { PREFIX_ANY, PREFIX_NP, PREFIX_P66, PREFIX_PF3, PREFIX_PF2, PREFIX_W0, PREFIX_B0 };
 
 /* What a row wants of ModRM; 0xC0 and above is exactly that byte. */
-enum modrm_rule { MODRM_NO, MODRM_ZR, MODRM_ANY, MODRM_MEM, MODRM_REG, MODRM_DIGIT = 0x10, MODRM_MEM_DIGIT = 0x20,
-		  MODRM_REG_DIGIT = 0x30 };
-#define MODRM_D(n) (MODRM_DIGIT + n)
-#define MODRM_M(n) (MODRM_MEM_DIGIT + n)
-#define MODRM_R(n) (MODRM_REG_DIGIT + n)
+enum modrm_rule {
+	MODRM_NO,
+	MODRM_ZR,
+	MODRM_ANY,
+	MODRM_MEM,
+	MODRM_REG,
+	MODRM_DIGIT = 0x10,
+	MODRM_MEM_DIGIT = 0x20,
+	MODRM_REG_DIGIT = 0x30
+};
+#define MODRM_D(n)    (MODRM_DIGIT + n)
+#define MODRM_M(n)    (MODRM_MEM_DIGIT + n)
+#define MODRM_R(n)    (MODRM_REG_DIGIT + n)
 #define MODRM_X(byte) byte
 
 /* ---- the rows ---- */
 
-#define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes) extern const struct insn_exec exec_##NAME##_##OPERANDS;
+#define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)                                                     \
+	extern const struct insn_exec exec_##NAME##_##OPERANDS;
 #define OP0(map, opcode, prefix, modrm, NAME, attributes) extern const struct insn_exec exec_##NAME;
 #include "cpu/optab.def"
 
 /* Attributes as the table writes them. */
-enum { LOCK = ATTR_LOCK, END = ATTR_END, CPL0 = ATTR_CPL0, IOPL = ATTR_IOPL, X87 = ATTR_X87, PROT = ATTR_PROT, I64 = ATTR_I64,
-       O64 = ATTR_O64, D64 = ATTR_D64, F64 = ATTR_F64, STRING = ATTR_STRING, STORE = ATTR_STORE, SIGN = ATTR_SIGN,
-       OSZ = ATTR_OSZ, MAX32 = ATTR_MAX32 };
+enum {
+	LOCK = ATTR_LOCK,
+	END = ATTR_END,
+	CPL0 = ATTR_CPL0,
+	IOPL = ATTR_IOPL,
+	X87 = ATTR_X87,
+	PROT = ATTR_PROT,
+	I64 = ATTR_I64,
+	O64 = ATTR_O64,
+	D64 = ATTR_D64,
+	F64 = ATTR_F64,
+	STRING = ATTR_STRING,
+	STORE = ATTR_STORE,
+	SIGN = ATTR_SIGN,
+	OSZ = ATTR_OSZ,
+	MAX32 = ATTR_MAX32
+};
 
 const struct insn_row insn_rows[] = {
-#define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)                                     \
-	{ #NAME, #OPERANDS, &exec_##NAME##_##OPERANDS, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm },
-#define OP0(map, opcode, prefix, modrm, NAME, attributes)                                              \
-	{ #NAME, "", &exec_##NAME, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm },
+#define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)                                                     \
+	{#NAME, #OPERANDS, &exec_##NAME##_##OPERANDS, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm},
+#define OP0(map, opcode, prefix, modrm, NAME, attributes)                                                              \
+	{#NAME, "", &exec_##NAME, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm},
 #include "cpu/optab.def"
 };
 const unsigned insn_row_count = ARRAY_SIZE(insn_rows);
@@ -49,19 +72,29 @@ const unsigned insn_row_count = ARRAY_SIZE(insn_rows);
 
 /* ---- what the operand codes of a row mean to the decoder ---- */
 
-enum reg_kind { REG_NONE, REG_MODRM, REG_MODRM_BYTE, REG_OPCODE, REG_OPCODE_BYTE, REG_SEGMENT, REG_SEGMENT_TO, REG_FIXED, REG_CONTROL,
-		REG_DEBUG };
+enum reg_kind {
+	REG_NONE,
+	REG_MODRM,
+	REG_MODRM_BYTE,
+	REG_OPCODE,
+	REG_OPCODE_BYTE,
+	REG_SEGMENT,
+	REG_SEGMENT_TO,
+	REG_FIXED,
+	REG_CONTROL,
+	REG_DEBUG
+};
 enum rm_kind { RM_PLAIN, RM_BYTE, RM_REGISTER /* ModRM.mod is ignored */ };
 enum imm_kind { IMM_NONE, IMM_BYTE, IMM_SIGNED_BYTE, IMM_WORD, IMM_SIGNED_Z, IMM_FULL, IMM_FAR, IMM_OFFSET, IMM_ENTER };
 
 struct row_facts {
 	u8 has_modrm;
-	u8 size;  /* SIZE_*, SIZE_COUNT: the effective operand size */
+	u8 size; /* SIZE_*, SIZE_COUNT: the effective operand size */
 	u8 reg, rm, imm;
 	u8 fixed; /* REG_FIXED: the register */
 };
 
-#define LIST_END 0xFFFF
+#define LIST_END    0xFFFF
 #define MODRM_FORMS (8 + 64)
 
 static struct row_facts facts[ROWS];
@@ -81,11 +114,16 @@ static bool token_is(const char *token, size_t len, const char *text)
 static u8 size_letter(char c)
 {
 	switch (c) {
-	case 'b': return SIZE_8;
-	case 'w': return SIZE_16;
-	case 'd': return SIZE_32;
-	case 'q': return SIZE_64;
-	default: return SIZE_COUNT;
+	case 'b':
+		return SIZE_8;
+	case 'w':
+		return SIZE_16;
+	case 'd':
+		return SIZE_32;
+	case 'q':
+		return SIZE_64;
+	default:
+		return SIZE_COUNT;
 	}
 }
 
@@ -95,7 +133,7 @@ static u8 size_letter(char c)
  */
 static bool operand_sets_size(const char *token, size_t len, u8 *size)
 {
-	static const char *const unsized[] = { "DX", "CL", "ST0", "STi", "ES", "CS", "SS", "DS", "FS", "GS" };
+	static const char *const unsized[] = {"DX", "CL", "ST0", "STi", "ES", "CS", "SS", "DS", "FS", "GS"};
 
 	*size = SIZE_COUNT;
 	for (unsigned n = 0; n < ARRAY_SIZE(unsized); n++)
@@ -115,10 +153,14 @@ static u8 immediate_kind(const char *token, u8 before, u32 attr)
 	bool byte = token[1] == 'b';
 
 	switch (token[0]) {
-	case 'A': return IMM_FAR;
-	case 'J': return byte ? IMM_SIGNED_BYTE : IMM_SIGNED_Z;
-	case 'O': return IMM_OFFSET;
-	default: break;
+	case 'A':
+		return IMM_FAR;
+	case 'J':
+		return byte ? IMM_SIGNED_BYTE : IMM_SIGNED_Z;
+	case 'O':
+		return IMM_OFFSET;
+	default:
+		break;
 	}
 	if (byte && before == IMM_WORD)
 		return IMM_ENTER;
@@ -160,8 +202,8 @@ static void facts_add_register(struct row_facts *f, const char *token, bool firs
 
 static void facts_add_operand(struct row_facts *f, const char *token, size_t len, u32 attr, bool first)
 {
-	static const char *const segments[] = { "ES", "CS", "SS", "DS", "FS", "GS" };
-	static const char *const named[] = { "AL", "AX", "eAX", "DX", "CL", "ST0", "STi", "1", "b", "v" };
+	static const char *const segments[] = {"ES", "CS", "SS", "DS", "FS", "GS"};
+	static const char *const named[] = {"AL", "AX", "eAX", "DX", "CL", "ST0", "STi", "1", "b", "v"};
 
 	for (unsigned s = 0; s < ARRAY_SIZE(segments); s++)
 		if (token_is(token, len, segments[s])) {
@@ -182,7 +224,7 @@ static void facts_build(const struct insn_row *row, struct row_facts *f)
 {
 	bool sized = row->attr & ATTR_OSZ;
 
-	*f = (struct row_facts){ .has_modrm = row->modrm != MODRM_NO && row->modrm != MODRM_ZR, .size = SIZE_COUNT };
+	*f = (struct row_facts){.has_modrm = row->modrm != MODRM_NO && row->modrm != MODRM_ZR, .size = SIZE_COUNT};
 	for (const char *token = row->operands; *token;) {
 		size_t len = strcspn(token, "_");
 		u8 size;
@@ -213,10 +255,14 @@ static bool modrm_matches(unsigned rule, unsigned modrm)
 	if (rule >= 0xC0)
 		return modrm == rule;
 	switch (rule & ~7u) {
-	case MODRM_DIGIT: return digit == (rule & 7);
-	case MODRM_MEM_DIGIT: return digit == (rule & 7) && !is_register;
-	case MODRM_REG_DIGIT: return digit == (rule & 7) && is_register;
-	default: break;
+	case MODRM_DIGIT:
+		return digit == (rule & 7);
+	case MODRM_MEM_DIGIT:
+		return digit == (rule & 7) && !is_register;
+	case MODRM_REG_DIGIT:
+		return digit == (rule & 7) && is_register;
+	default:
+		break;
 	}
 	if (rule == MODRM_MEM)
 		return !is_register;
@@ -284,7 +330,7 @@ struct decoder {
 	struct insn *i;
 	u8 rex; /* 0 when there is none */
 	bool opsize, addrsize, lock;
-	u8 repeat;  /* the last of F2 and F3, or 0 */
+	u8 repeat;   /* the last of F2 and F3, or 0 */
 	int segment; /* override, or -1 */
 };
 
@@ -353,13 +399,20 @@ static bool prefixes_match(const struct decoder *d, const struct insn_row *row)
 	if (row->attr & (d->mode == MODE_64 ? ATTR_I64 : ATTR_O64))
 		return false;
 	switch (row->prefix) {
-	case PREFIX_NP: return !d->opsize && !d->repeat;
-	case PREFIX_P66: return d->opsize && !d->repeat;
-	case PREFIX_PF3: return d->repeat == 0xF3;
-	case PREFIX_PF2: return d->repeat == 0xF2;
-	case PREFIX_W0: return !(d->rex & REX_W);
-	case PREFIX_B0: return !(d->rex & REX_B);
-	default: return true;
+	case PREFIX_NP:
+		return !d->opsize && !d->repeat;
+	case PREFIX_P66:
+		return d->opsize && !d->repeat;
+	case PREFIX_PF3:
+		return d->repeat == 0xF3;
+	case PREFIX_PF2:
+		return d->repeat == 0xF2;
+	case PREFIX_W0:
+		return !(d->rex & REX_W);
+	case PREFIX_B0:
+		return !(d->rex & REX_B);
+	default:
+		return true;
 	}
 }
 
@@ -393,8 +446,9 @@ static u8 byte_register(const struct decoder *d, unsigned n)
 
 static void decode_memory16(struct decoder *d, unsigned mod, unsigned rm)
 {
-	static const u8 base[] = { X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX };
-	static const u8 index[] = { X86_RSI, X86_RDI, X86_RSI, X86_RDI, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG };
+	static const u8 base[] = {X86_RBX, X86_RBX, X86_RBP, X86_RBP, X86_RSI, X86_RDI, X86_RBP, X86_RBX};
+	static const u8 index[] = {X86_RSI,	X86_RDI,     X86_RSI,	  X86_RDI,
+				   INSN_NO_REG, INSN_NO_REG, INSN_NO_REG, INSN_NO_REG};
 	struct insn *i = d->i;
 
 	if (mod == 0 && rm == 6) {
@@ -594,7 +648,7 @@ enum decode_result insn_decode(const u8 *bytes, size_t avail, enum insn_mode mod
 {
 	/* longest thing read: 15 prefixes, 2 opcode bytes, ModRM, SIB, 4 displacement, 8 immediate */
 	u8 buffer[MAX_LEN + 17];
-	struct decoder d = { .p = buffer, .mode = mode, .i = i, .segment = -1 };
+	struct decoder d = {.p = buffer, .mode = mode, .i = i, .segment = -1};
 	size_t limit = MIN(avail, (size_t)MAX_LEN), used;
 	bool valid;
 

@@ -35,7 +35,7 @@ static bool token_is(const char *token, size_t len, const char *text)
 
 static void add_register(struct text *t, unsigned n, enum insn_size size)
 {
-	static const char names[][4] = { "ax", "cx", "dx", "bx", "sp", "bp", "si", "di" };
+	static const char names[][4] = {"ax", "cx", "dx", "bx", "sp", "bp", "si", "di"};
 
 	if (n >= 8)
 		text_add(t, "r%u%s", n, size == SIZE_64 ? "" : size == SIZE_32 ? "d" : "w");
@@ -46,7 +46,7 @@ static void add_register(struct text *t, unsigned n, enum insn_size size)
 /* `offset` into the register file, as insn.reg and insn.rm of 8-bit operands. */
 static void add_byte_register(struct text *t, unsigned offset)
 {
-	static const char names[][4] = { "al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil" };
+	static const char names[][4] = {"al", "cl", "dl", "bl", "spl", "bpl", "sil", "dil"};
 	unsigned n = offset / 8;
 
 	if (offset & 1)
@@ -57,7 +57,7 @@ static void add_byte_register(struct text *t, unsigned offset)
 		text_add(t, "%s", names[n & 7]);
 }
 
-static const char *const segment_names[] = { "es", "cs", "ss", "ds", "fs", "gs", "?", "?" };
+static const char *const segment_names[] = {"es", "cs", "ss", "ds", "fs", "gs", "?", "?"};
 
 static enum insn_size address_size(const struct insn *i)
 {
@@ -105,20 +105,41 @@ static void add_memory(struct text *t, const struct insn *i, u64 ip)
 
 static void add_pointer_size(struct text *t, const struct insn *i, char letter)
 {
-	static const char *const by_size[] = { "byte ptr ", "word ptr ", "dword ptr ", "qword ptr " };
+	static const char *const by_size[] = {"byte ptr ", "word ptr ", "dword ptr ", "qword ptr "};
 
 	switch (letter) {
-	case 'b': text_add(t, "%s", by_size[SIZE_8]); break;
-	case 'w': text_add(t, "%s", by_size[SIZE_16]); break;
-	case 'd': text_add(t, "%s", by_size[SIZE_32]); break;
-	case 'q': text_add(t, "%s", by_size[SIZE_64]); break;
-	case 'v': text_add(t, "%s", by_size[i->size]); break;
-	case 'z': text_add(t, "%s", by_size[MIN(i->size, (unsigned)SIZE_32)]); break;
-	case 'a': text_add(t, "%s", by_size[MIN(i->size + 1u, (unsigned)SIZE_64)]); break;
-	case 'p': text_add(t, "%s", i->size == SIZE_16 ? "dword ptr " : i->size == SIZE_32 ? "fword ptr " : "tbyte ptr "); break;
-	case 's': text_add(t, "%s", i->size == SIZE_64 ? "tbyte ptr " : "fword ptr "); break;
-	case 't': text_add(t, "tbyte ptr "); break;
-	default: break;
+	case 'b':
+		text_add(t, "%s", by_size[SIZE_8]);
+		break;
+	case 'w':
+		text_add(t, "%s", by_size[SIZE_16]);
+		break;
+	case 'd':
+		text_add(t, "%s", by_size[SIZE_32]);
+		break;
+	case 'q':
+		text_add(t, "%s", by_size[SIZE_64]);
+		break;
+	case 'v':
+		text_add(t, "%s", by_size[i->size]);
+		break;
+	case 'z':
+		text_add(t, "%s", by_size[MIN(i->size, (unsigned)SIZE_32)]);
+		break;
+	case 'a':
+		text_add(t, "%s", by_size[MIN(i->size + 1u, (unsigned)SIZE_64)]);
+		break;
+	case 'p':
+		text_add(t, "%s", i->size == SIZE_16 ? "dword ptr " : i->size == SIZE_32 ? "fword ptr " : "tbyte ptr ");
+		break;
+	case 's':
+		text_add(t, "%s", i->size == SIZE_64 ? "tbyte ptr " : "fword ptr ");
+		break;
+	case 't':
+		text_add(t, "tbyte ptr ");
+		break;
+	default:
+		break;
 	}
 }
 
@@ -128,10 +149,14 @@ static enum insn_size register_size(const struct insn *i, char letter)
 	if (insn_rows[i->op].attr & (ATTR_OSZ | ATTR_F64))
 		return i->size;
 	switch (letter) {
-	case 'w': return SIZE_16;
-	case 'd': return SIZE_32;
-	case 'z': return MIN(i->size, (unsigned)SIZE_32);
-	default: return i->size;
+	case 'w':
+		return SIZE_16;
+	case 'd':
+		return SIZE_32;
+	case 'z':
+		return MIN(i->size, (unsigned)SIZE_32);
+	default:
+		return i->size;
 	}
 }
 
@@ -177,9 +202,9 @@ static void add_target(struct text *t, const struct insn *i, enum insn_mode mode
 
 static bool add_named(struct text *t, const struct insn *i, const char *token, size_t len)
 {
-	static const char *const lower[][2] = { { "AL", "al" }, { "AX", "ax" }, { "DX", "dx" }, { "CL", "cl" }, { "ST0", "st0" },
-						{ "1", "0x1" }, { "ES", "es" }, { "CS", "cs" }, { "SS", "ss" }, { "DS", "ds" },
-						{ "FS", "fs" }, { "GS", "gs" } };
+	static const char *const lower[][2] = {{"AL", "al"},   {"AX", "ax"}, {"DX", "dx"}, {"CL", "cl"},
+					       {"ST0", "st0"}, {"1", "0x1"}, {"ES", "es"}, {"CS", "cs"},
+					       {"SS", "ss"},   {"DS", "ds"}, {"FS", "fs"}, {"GS", "gs"}};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(lower); n++)
 		if (token_is(token, len, lower[n][0])) {
@@ -195,7 +220,8 @@ static bool add_named(struct text *t, const struct insn *i, const char *token, s
 	return true;
 }
 
-static void add_operand(struct text *t, const struct insn *i, const char *token, size_t len, enum insn_mode mode, u64 ip)
+static void add_operand(struct text *t, const struct insn *i, const char *token, size_t len, enum insn_mode mode,
+			u64 ip)
 {
 	char letter = len > 1 ? token[1] : 0;
 	bool first = token == insn_rows[i->op].operands;
@@ -245,10 +271,16 @@ static void add_operand(struct text *t, const struct insn *i, const char *token,
 static const char *sized_name(const struct insn *i, const char *name)
 {
 	static const char *const names[][4] = {
-		{ "CBW", "cbw", "cwde", "cdqe" },      { "CWD", "cwd", "cdq", "cqo" },	     { "PUSHA", "pusha", "pushad", "" },
-		{ "POPA", "popa", "popad", "" },       { "PUSHF", "pushf", "pushfd", "pushfq" }, { "POPF", "popf", "popfd", "popfq" },
-		{ "IRET", "iret", "iretd", "iretq" },  { "JCXZ", "jcxz", "jecxz", "jrcxz" },
-		{ "FXSAVE", "fxsave", "fxsave", "fxsave64" }, { "FXRSTOR", "fxrstor", "fxrstor", "fxrstor64" },
+	    {"CBW", "cbw", "cwde", "cdqe"},
+	    {"CWD", "cwd", "cdq", "cqo"},
+	    {"PUSHA", "pusha", "pushad", ""},
+	    {"POPA", "popa", "popad", ""},
+	    {"PUSHF", "pushf", "pushfd", "pushfq"},
+	    {"POPF", "popf", "popfd", "popfq"},
+	    {"IRET", "iret", "iretd", "iretq"},
+	    {"JCXZ", "jcxz", "jecxz", "jrcxz"},
+	    {"FXSAVE", "fxsave", "fxsave", "fxsave64"},
+	    {"FXRSTOR", "fxrstor", "fxrstor", "fxrstor64"},
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
@@ -281,7 +313,7 @@ static void add_name(struct text *t, const struct insn *i, const struct insn_row
 
 size_t insn_format(const struct insn *i, enum insn_mode mode, u64 ip, char *out, size_t size)
 {
-	struct text t = { .out = out, .size = size };
+	struct text t = {.out = out, .size = size};
 	const struct insn_row *row = &insn_rows[i->op < insn_row_count ? i->op : 0];
 
 	if (size)

@@ -18,10 +18,10 @@
 #include "cpu/mmu.h"
 #include "cpu/priv.h"
 
-#define FCW_MASKS 0x3fu
-#define FCW_INIT 0x37fu
+#define FCW_MASKS    0x3fu
+#define FCW_INIT     0x37fu
 #define FCW_WRITABLE 0x1f3fu
-#define FCW_FIXED 0x40u
+#define FCW_FIXED    0x40u
 
 /* x87 part of the FXSAVE format (SDM 1 table 10-2, without REX.W); the engine's copy of XMM registers follows. */
 struct fxsave_x87 {
@@ -37,9 +37,9 @@ struct fxsave_x87 {
 };
 _Static_assert(sizeof(struct fxsave_x87) == 160, "FXSAVE layout");
 #define FXSAVE_BYTES_LEGACY 288u /* with XMM0-7 */
-#define FXSAVE_BYTES_LONG 416u	 /* with XMM0-15 */
-#define MXCSR_MASK 0xffffu
-#define MXCSR_INIT 0x1f80u
+#define FXSAVE_BYTES_LONG   416u /* with XMM0-15 */
+#define MXCSR_MASK	    0xffffu
+#define MXCSR_INIT	    0x1f80u
 
 static struct fxsave_x87 *image(struct bt_cpu *cpu)
 {
@@ -228,7 +228,8 @@ static HANDLER(x87_flags)
 }
 
 /* Operands pass through cpu->x87_operand. */
-static inline __attribute__((always_inline)) void operand_read(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size)
+static inline __attribute__((always_inline)) void operand_read(struct bt_cpu *cpu, const struct insn *i, u64 ea,
+							       unsigned size)
 {
 	u64 low = 0;
 
@@ -249,7 +250,8 @@ static inline __attribute__((always_inline)) void operand_read(struct bt_cpu *cp
 	memcpy(cpu->x87_operand, &low, 8);
 }
 
-static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size)
+static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *cpu, const struct insn *i, u64 ea,
+								unsigned size)
 {
 	u64 low;
 
@@ -271,7 +273,8 @@ static inline __attribute__((always_inline)) void operand_write(struct bt_cpu *c
 }
 
 /* Inlined so that the size is a constant. */
-static inline __attribute__((always_inline)) const struct insn *load(struct bt_cpu *cpu, const struct insn *i, unsigned size)
+static inline __attribute__((always_inline)) const struct insn *load(struct bt_cpu *cpu, const struct insn *i,
+								     unsigned size)
 {
 	u64 ea = insn_ea(cpu, i);
 
@@ -285,7 +288,8 @@ static inline __attribute__((always_inline)) const struct insn *load(struct bt_c
 	NEXT;
 }
 
-static inline __attribute__((always_inline)) const struct insn *store(struct bt_cpu *cpu, const struct insn *i, unsigned size)
+static inline __attribute__((always_inline)) const struct insn *store(struct bt_cpu *cpu, const struct insn *i,
+								      unsigned size)
 {
 	u64 ea = insn_ea(cpu, i);
 
@@ -303,14 +307,14 @@ static inline __attribute__((always_inline)) const struct insn *store(struct bt_
 	NEXT;
 }
 
-#define LOAD_STORE(bits)                               \
-	static HANDLER(x87_load##bits)                 \
-	{                                              \
-		return load(cpu, i, bits / 8);         \
-	}                                              \
-	static HANDLER(x87_store##bits)                \
-	{                                              \
-		return store(cpu, i, bits / 8);        \
+#define LOAD_STORE(bits)                                                                                               \
+	static HANDLER(x87_load##bits)                                                                                 \
+	{                                                                                                              \
+		return load(cpu, i, bits / 8);                                                                         \
+	}                                                                                                              \
+	static HANDLER(x87_store##bits)                                                                                \
+	{                                                                                                              \
+		return store(cpu, i, bits / 8);                                                                        \
 	}
 LOAD_STORE(16)
 LOAD_STORE(32)
@@ -416,7 +420,7 @@ static void environment_pack(struct bt_cpu *cpu, const struct insn *i, struct x8
 {
 	const struct fxsave_x87 *x87 = image(cpu);
 	u32 fip = x87->fip + x87->fcs * 16u, fdp = x87->fdp + x87->fds * 16u; /* of real mode */
-	u16 words[7] = { env->fcw, env->fsw, env->ftw, x87->fip, x87->fcs, x87->fdp, x87->fds };
+	u16 words[7] = {env->fcw, env->fsw, env->ftw, x87->fip, x87->fcs, x87->fdp, x87->fds};
 
 	if (i->size == SIZE_16) {
 		if (environment_is_real(cpu)) {
@@ -435,8 +439,8 @@ static void environment_pack(struct bt_cpu *cpu, const struct insn *i, struct x8
 	env->fds = (env->fds & 0xffff0000) | x87->fds;
 	memcpy(to, env, sizeof(*env));
 	if (environment_is_real(cpu)) {
-		u32 real[4] = { 0xffff0000 | (u16)fip, (fip >> 4 & 0x0ffff000) | (x87->fop & 0x7ff), 0xffff0000 | (u16)fdp,
-				fdp >> 4 & 0x0ffff000 };
+		u32 real[4] = {0xffff0000 | (u16)fip, (fip >> 4 & 0x0ffff000) | (x87->fop & 0x7ff),
+			       0xffff0000 | (u16)fdp, fdp >> 4 & 0x0ffff000};
 
 		memcpy(to + 12, real, sizeof(real));
 	}
@@ -608,7 +612,7 @@ const struct insn_exec exec_FXRSTOR_M = EXEC_FORMS(fxrstor, NULL);
 
 #define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)
 #define OP0(map, opcode, prefix, modrm, NAME, attributes)
-#define FP(opcode, modrm, NAME, OPERANDS, kind, attributes) \
+#define FP(opcode, modrm, NAME, OPERANDS, kind, attributes)                                                            \
 	const struct insn_exec exec_##NAME##_##OPERANDS = EXEC_ALL(x87_##kind);
 #define FP0(opcode, modrm, NAME, kind, attributes) const struct insn_exec exec_##NAME = EXEC_ALL(x87_##kind);
 #include "cpu/optab.def"

@@ -19,8 +19,8 @@
 
 #include "lib/types.h"
 
-#define NATIVE_CS32 0x23
-#define NATIVE_DS32 0x2b
+#define NATIVE_CS32  0x23
+#define NATIVE_DS32  0x2b
 /* The stack the last IRET runs on: its upper address half stays in ESP when SS is a 16-bit segment. */
 #define NATIVE_FRAME 0x00a00000u
 
@@ -76,11 +76,14 @@ static void native_signal(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	greg_t *g = uc->uc_mcontext.gregs;
 	struct native *n = native_now;
-	static const u8 order[8] = { REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI };
+	static const u8 order[8] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI};
 
 	(void)info;
 	/* the kernel leaves AC as it was: away with it before anything unaligned is touched */
-	__asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; leaq 128(%%rsp), %%rsp" : : : "cc", "memory");
+	__asm__ volatile("leaq -128(%%rsp), %%rsp; pushfq; andl $~0x40000, (%%rsp); popfq; leaq 128(%%rsp), %%rsp"
+			 :
+			 :
+			 : "cc", "memory");
 	if ((g[REG_CSGSFS] & 0xffff) == 0x33 || !n) {
 		/* our own bug */
 		signal(sig, SIG_DFL);
@@ -124,23 +127,29 @@ static inline int native_ldt_entry(struct user_desc *d)
 
 static inline int native_ldt(unsigned entry, u32 base, u32 limit, unsigned contents, bool is32)
 {
-	struct user_desc d = { .entry_number = entry, .base_addr = base, .limit = limit, .contents = contents, .seg_32bit = is32, .useable = 1 };
+	struct user_desc d = {.entry_number = entry,
+			      .base_addr = base,
+			      .limit = limit,
+			      .contents = contents,
+			      .seg_32bit = is32,
+			      .useable = 1};
 
 	return native_ldt_entry(&d);
 }
 
 static inline void *native_map(u32 address, size_t size, int protection)
 {
-	return mmap((void *)(uintptr_t)address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1, 0);
+	return mmap((void *)(uintptr_t)address, size, protection, MAP_PRIVATE | MAP_ANONYMOUS | MAP_FIXED_NOREPLACE, -1,
+		    0);
 }
 
 /* False: this host does not let us. */
 static inline bool native_setup(void)
 {
-	static const int signals[] = { SIGTRAP, SIGSEGV, SIGFPE, SIGILL, SIGBUS };
-	struct sigaction action = { .sa_sigaction = native_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK };
+	static const int signals[] = {SIGTRAP, SIGSEGV, SIGFPE, SIGILL, SIGBUS};
+	struct sigaction action = {.sa_sigaction = native_signal, .sa_flags = SA_SIGINFO | SA_ONSTACK};
 	static u8 memory[1 << 16];
-	stack_t stack = { .ss_sp = memory, .ss_size = sizeof(memory) };
+	stack_t stack = {.ss_sp = memory, .ss_size = sizeof(memory)};
 
 	if (sigaltstack(&stack, NULL))
 		return false;

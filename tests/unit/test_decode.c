@@ -14,12 +14,12 @@
 
 #include "cpu/insn.h"
 
-#define SEED 0x5eed1234u
+#define SEED   0x5eed1234u
 #define BUFFER 24
 
 static ZydisDecoder zydis[3];
 static ZydisFormatter formatter;
-static const char *const mode_names[] = { "16-bit", "32-bit", "64-bit" };
+static const char *const mode_names[] = {"16-bit", "32-bit", "64-bit"};
 
 static u32 random_state = SEED;
 static u32 random_next(void)
@@ -32,11 +32,13 @@ static u32 random_next(void)
 
 static void setup(void)
 {
-	static const ZydisMachineMode machine[] = { ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_MACHINE_MODE_LEGACY_32, ZYDIS_MACHINE_MODE_LONG_64 };
-	static const ZydisStackWidth stack[] = { ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32, ZYDIS_STACK_WIDTH_64 };
+	static const ZydisMachineMode machine[] = {ZYDIS_MACHINE_MODE_LEGACY_16, ZYDIS_MACHINE_MODE_LEGACY_32,
+						   ZYDIS_MACHINE_MODE_LONG_64};
+	static const ZydisStackWidth stack[] = {ZYDIS_STACK_WIDTH_16, ZYDIS_STACK_WIDTH_32, ZYDIS_STACK_WIDTH_64};
 	/* extensions in the hint-NOP range, and those that give F3 a meaning older CPUs do not know */
-	static const ZydisDecoderMode off[] = { ZYDIS_DECODER_MODE_MPX, ZYDIS_DECODER_MODE_CET, ZYDIS_DECODER_MODE_LZCNT,
-						ZYDIS_DECODER_MODE_TZCNT, ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE };
+	static const ZydisDecoderMode off[] = {ZYDIS_DECODER_MODE_MPX,	    ZYDIS_DECODER_MODE_CET,
+					       ZYDIS_DECODER_MODE_LZCNT,    ZYDIS_DECODER_MODE_TZCNT,
+					       ZYDIS_DECODER_MODE_WBNOINVD, ZYDIS_DECODER_MODE_CLDEMOTE};
 
 	for (unsigned m = 0; m < 3; m++) {
 		ZydisDecoderInit(&zydis[m], machine[m], stack[m]);
@@ -79,12 +81,14 @@ static bool is_covered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_FXSAVE64:
 		return true;
 	default:
-		return z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE || z->mnemonic == ZYDIS_MNEMONIC_SFENCE;
+		return z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
+		       z->mnemonic == ZYDIS_MNEMONIC_SFENCE;
 	}
 }
 
 /* Where hardware, or what vmk shows its guests, differs from Zydis on purpose: name and reason, used in messages. */
-static const char *deliberate_difference(const ZydisDecodedInstruction *z, bool zydis_ok, const u8 *bytes, enum insn_mode mode)
+static const char *deliberate_difference(const ZydisDecodedInstruction *z, bool zydis_ok, const u8 *bytes,
+					 enum insn_mode mode)
 {
 	(void)bytes;
 	(void)mode;
@@ -93,14 +97,15 @@ static const char *deliberate_difference(const ZydisDecodedInstruction *z, bool 
 	return NULL;
 }
 
-static void explain(const u8 *bytes, enum insn_mode mode, const char *what, unsigned ours, unsigned theirs, ZyanStatus status, const ZydisDecodedInstruction *z)
+static void explain(const u8 *bytes, enum insn_mode mode, const char *what, unsigned ours, unsigned theirs,
+		    ZyanStatus status, const ZydisDecodedInstruction *z)
 {
 	char hex[3 * BUFFER + 1] = "";
 
 	for (unsigned n = 0; n < 16; n++)
 		sprintf(hex + 3 * n, "%02x ", bytes[n]);
-	cr_log_error("%s, %s: %s: ours %u, Zydis %u (status %x, %s, %s)", mode_names[mode], hex, what, ours, theirs, status,
-		     ZYAN_SUCCESS(status) ? ZydisMnemonicGetString(z->mnemonic) : "-",
+	cr_log_error("%s, %s: %s: ours %u, Zydis %u (status %x, %s, %s)", mode_names[mode], hex, what, ours, theirs,
+		     status, ZYAN_SUCCESS(status) ? ZydisMnemonicGetString(z->mnemonic) : "-",
 		     ZYAN_SUCCESS(status) ? ZydisISASetGetString(z->meta.isa_set) : "-");
 }
 
@@ -109,7 +114,7 @@ static unsigned failures;
 /* Compares one buffer; true when both say it is an instruction. */
 static bool compare(const u8 *bytes, enum insn_mode mode, struct insn *i)
 {
-	ZydisDecodedInstruction z = { 0 };
+	ZydisDecodedInstruction z = {0};
 	ZyanStatus status = ZydisDecoderDecodeInstruction(&zydis[mode], NULL, bytes, BUFFER, &z);
 	enum decode_result result = insn_decode(bytes, BUFFER, mode, i);
 	bool theirs = ZYAN_SUCCESS(status), ours = result == DECODE_OK;
@@ -129,8 +134,8 @@ static bool compare(const u8 *bytes, enum insn_mode mode, struct insn *i)
 
 static void fill(u8 *bytes, const u8 *head, unsigned head_len)
 {
-	static const u8 tail[BUFFER] = { 0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x21, 0x43, 0x65, 0x87, 0xa9, 0xcb, 0xed, 0x0f,
-					 0x31, 0x52, 0x73, 0x94, 0xb5, 0xd6, 0xf7, 0x18 };
+	static const u8 tail[BUFFER] = {0x12, 0x34, 0x56, 0x78, 0x9a, 0xbc, 0xde, 0xf0, 0x21, 0x43, 0x65, 0x87,
+					0xa9, 0xcb, 0xed, 0x0f, 0x31, 0x52, 0x73, 0x94, 0xb5, 0xd6, 0xf7, 0x18};
 
 	memcpy(bytes, head, head_len);
 	memcpy(bytes + head_len, tail, BUFFER - head_len);
@@ -151,7 +156,8 @@ static void compare_opcodes(const u8 *prefixes, unsigned count, enum insn_mode m
 		head[n++] = op;
 		for (unsigned modrm = 0; modrm < 256; modrm++) {
 			/* mod 0: rm 4, 5, 6 (SIB and direct addresses); mod 1 and 3: rm 0 */
-			bool telling = modrm < 0x40 ? (modrm & 7) >= 4 && (modrm & 7) <= 6 : !(modrm & 0x87) || modrm >= 0xC0;
+			bool telling =
+			    modrm < 0x40 ? (modrm & 7) >= 4 && (modrm & 7) <= 6 : !(modrm & 0x87) || modrm >= 0xC0;
 
 			if (!every_modrm && (!telling || (modrm >= 0xC0 && modrm & 3)))
 				continue;
@@ -166,7 +172,8 @@ static void compare_opcodes(const u8 *prefixes, unsigned count, enum insn_mode m
 
 static void compare_prefix_subsets(enum insn_mode mode)
 {
-	static const u8 prefixes[] = { 0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x2E, 0x65, 0x48, 0x41, 0x26, 0x36, 0x3E, 0x64, 0x4F };
+	static const u8 prefixes[] = {0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x2E, 0x65,
+				      0x48, 0x41, 0x26, 0x36, 0x3E, 0x64, 0x4F};
 	bool full = getenv("VMK_DECODE_FULL");
 	/* in a quick run one segment override and two REX prefixes stand for all */
 	unsigned count = full ? ARRAY_SIZE(prefixes) : mode == MODE_64 ? 9 : 7;
@@ -209,7 +216,8 @@ Test(decode, prefix_subsets_64, .init = setup)
 /* Random bytes with a taste for prefixes, so that all orders and repetitions turn up. */
 static void fill_random(u8 *bytes)
 {
-	static const u8 prefixes[] = { 0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x2E, 0x65, 0x26, 0x36, 0x3E, 0x64, 0x48, 0x41, 0x44, 0x0F };
+	static const u8 prefixes[] = {0x66, 0x67, 0xF0, 0xF2, 0xF3, 0x2E, 0x65, 0x26,
+				      0x36, 0x3E, 0x64, 0x48, 0x41, 0x44, 0x0F};
 	unsigned n = 0;
 
 	while (n < 15 && random_next() % 8 < 5)
@@ -233,7 +241,8 @@ Test(decode, random_bytes, .init = setup)
 			enum decode_result want = avail < i.len ? DECODE_SHORT : DECODE_OK;
 			struct insn again;
 
-			cr_assert_eq(insn_decode(bytes, avail, mode, &again), want, "%u of %u bytes of case %u", avail, i.len, n);
+			cr_assert_eq(insn_decode(bytes, avail, mode, &again), want, "%u of %u bytes of case %u", avail,
+				     i.len, n);
 		}
 	}
 	cr_assert_eq(failures, 0);
@@ -270,9 +279,9 @@ static void replace(char *s, const char *from, const char *to)
 static void normalise(char *s)
 {
 	static const char *const drop[][2] = {
-		{ "*1", "" },	   { "st0, ", "" },	 { ", st0", "" },     { " st0", "" },	    { "xacquire ", "" }, { "xrelease ", "" },
-		{ "ds:[", "[" },   { "ss:[", "[" },	 /* Zydis shows an override that changes nothing */
-		{ "8087_nop", "" }, { "287_nop", "" },	 { "repne ", "" },    { "repe ", "" },	    { "rep ", "" },
+	    {"*1", ""},	       {"st0, ", ""},	{", st0", ""},	{" st0", ""},  {"xacquire ", ""},
+	    {"xrelease ", ""}, {"ds:[", "["},	{"ss:[", "["}, /* Zydis shows an override that changes nothing */
+	    {"8087_nop", ""},  {"287_nop", ""}, {"repne ", ""}, {"repe ", ""}, {"rep ", ""},
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(drop); n++)
@@ -281,9 +290,9 @@ static void normalise(char *s)
 
 static void normalise_ours(char *s)
 {
-	static const char *const aliases[][2] = { { "fcom2", "fcom" }, { "fcomp3", "fcomp" }, { "fcomp5", "fcomp" }, { "fxch4", "fxch" },
-						  { "fxch7", "fxch" }, { "fstp8", "fstp" },   { "fstp9", "fstp" },   { "fneni", "feni" },
-						  { "fndisi", "fdisi" }, { "fnsetpm", "fsetpm" } };
+	static const char *const aliases[][2] = {
+	    {"fcom2", "fcom"}, {"fcomp3", "fcomp"}, {"fcomp5", "fcomp"}, {"fxch4", "fxch"},   {"fxch7", "fxch"},
+	    {"fstp8", "fstp"}, {"fstp9", "fstp"},   {"fneni", "feni"},	 {"fndisi", "fdisi"}, {"fnsetpm", "fsetpm"}};
 
 	if (!strncmp(s, "retf", 4)) {
 		char rest[64];
@@ -300,7 +309,7 @@ static void normalise_ours(char *s)
 /* Hints 0F 18-1F have names in Zydis; to these others it gives operand sizes where the manual has none, or another. */
 static bool is_named_otherwise(const char *ours)
 {
-	static const char *const names[] = { "nop ", "ud0 ", "ud1 ", "invlpg ", "clflush ", "lar ", "lsl ", "movsxd " };
+	static const char *const names[] = {"nop ", "ud0 ", "ud1 ", "invlpg ", "clflush ", "lar ", "lsl ", "movsxd "};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
 		if (!strncmp(ours, names[n], strlen(names[n])))
@@ -320,19 +329,20 @@ static void compare_text(const u8 *bytes, enum insn_mode mode)
 	    ZYAN_FAILED(ZydisDecoderDecodeFull(&zydis[mode], bytes, BUFFER, &z, operands)))
 		return;
 	insn_format(&i, mode, ip, ours, sizeof(ours));
-	ZydisFormatterFormatInstruction(&formatter, &z, operands, z.operand_count_visible, theirs, sizeof(theirs), ip, NULL);
+	ZydisFormatterFormatInstruction(&formatter, &z, operands, z.operand_count_visible, theirs, sizeof(theirs), ip,
+					NULL);
 	normalise_ours(ours);
 	normalise(theirs);
 	if (!strcmp(ours, theirs) || is_named_otherwise(ours))
 		return;
-	cr_log_error("%s %02x %02x %02x %02x %02x: ours \"%s\", Zydis \"%s\"", mode_names[mode], bytes[0], bytes[1], bytes[2], bytes[3],
-		     bytes[4], ours, theirs);
+	cr_log_error("%s %02x %02x %02x %02x %02x: ours \"%s\", Zydis \"%s\"", mode_names[mode], bytes[0], bytes[1],
+		     bytes[2], bytes[3], bytes[4], ours, theirs);
 	cr_assert(++failures < 60, "too many differences");
 }
 
 Test(disasm, every_opcode, .init = setup)
 {
-	static const u8 prefixes[] = { 0, 0x66, 0x67, 0x65, 0xF0, 0x48, 0x45 };
+	static const u8 prefixes[] = {0, 0x66, 0x67, 0x65, 0xF0, 0x48, 0x45};
 	u8 head[8], bytes[BUFFER];
 
 	for (unsigned n = 0; n < ARRAY_SIZE(prefixes) * 3 * 512 * 256; n++) {
@@ -354,7 +364,7 @@ Test(disasm, every_opcode, .init = setup)
 
 Test(disasm, small_buffers)
 {
-	static const u8 bytes[BUFFER] = { 0xC7, 0x84, 0x8B, 0x78, 0x56, 0x34, 0x12, 0xEF, 0xBE, 0xAD, 0xDE };
+	static const u8 bytes[BUFFER] = {0xC7, 0x84, 0x8B, 0x78, 0x56, 0x34, 0x12, 0xEF, 0xBE, 0xAD, 0xDE};
 	char out[64], full[64];
 	struct insn i;
 
@@ -382,24 +392,36 @@ struct field_case {
 Test(decode, fields)
 {
 	static const struct field_case cases[] = {
-		{ MODE_32, { 0x00, 0xE5 }, "ADD", "Eb_Gb", { .reg = 1, .rm = 9, .base = 16, .index = 16, .seg = 3, .size = SIZE_8, .modrm = 0xE5, .len = 2 } },
-		{ MODE_16, { 0x8B, 0x42, 0xFE }, "MOV", "Gv_Ev", { .base = 5, .index = 6, .disp = -2, .seg = 2, .size = SIZE_16, .modrm = 0x42, .len = 3 } },
-		{ MODE_32, { 0x0F, 0xB6, 0xC4 }, "MOVZX", "Gv_Eb", { .rm = 1, .size = SIZE_32, .modrm = 0xC4 } },
-		{ MODE_32, { 0xEA, 0x78, 0x56, 0x34, 0x12, 0xCD, 0xAB }, "JMP", "Ap", { .imm = 0xABCD12345678, .size = SIZE_32 } },
-		{ MODE_32, { 0xC8, 0x10, 0x20, 0x05 }, "ENTER", "Iw_Ib", { .imm = 0x500002010, .size = SIZE_32 } },
-		{ MODE_32, { 0x66, 0x83, 0xC0, 0xFE }, "ADD", "Ev_Ib", { .imm = (u64)-2, .size = SIZE_16, .modrm = 0xC0 } },
-		{ MODE_32, { 0xCD, 0x80 }, "INT", "Ib", { .imm = 0x80, .size = SIZE_32 } },
-		{ MODE_16, { 0x8C, 0xD8 }, "MOV", "Ew_Sw", { .reg = 3, .size = SIZE_16, .modrm = 0xD8 } },
-		{ MODE_32, { 0x8C, 0x18 }, "MOV", "Ew_Sw", { .reg = 3, .size = SIZE_32, .modrm = 0x18 } },
-		{ MODE_32, { 0xF2, 0xA4 }, "MOVS", "b", { .size = SIZE_8, .flags = INSN_REP } },
-		{ MODE_32, { 0xF3, 0xF2, 0xA7 }, "CMPS", "v", { .size = SIZE_32, .flags = INSN_REPNE } },
-		{ MODE_64, { 0x48, 0x6D }, "INS", "v", { .size = SIZE_32 } },
-		{ MODE_64, { 0x41, 0x50 }, "PUSH", "Zv", { .reg = 8, .size = SIZE_64 } },
-		{ MODE_64, { 0x40, 0x88, 0xE6 }, "MOV", "Eb_Gb", { .reg = 4 * 8, .rm = 6 * 8, .modrm = 0xE6 } },
-		{ MODE_32, { 0x0F, 0x22, 0x18 }, "MOV", "Cd_Rd", { .reg = 3, .rm = 0, .size = SIZE_32, .modrm = 0x18 } },
-		{ MODE_32, { 0xE6, 0x80 }, "OUT", "Ib_AL", { .imm = 0x80, .size = SIZE_8 } },
-		{ MODE_32, { 0x06 }, "PUSH", "ES", { .reg = 0, .size = SIZE_32 } },
-		{ MODE_32, { 0x0F, 0xA9 }, "POP", "GS", { .reg = 5, .size = SIZE_32 } },
+	    {MODE_32,
+	     {0x00, 0xE5},
+	     "ADD",
+	     "Eb_Gb",
+	     {.reg = 1, .rm = 9, .base = 16, .index = 16, .seg = 3, .size = SIZE_8, .modrm = 0xE5, .len = 2}},
+	    {MODE_16,
+	     {0x8B, 0x42, 0xFE},
+	     "MOV",
+	     "Gv_Ev",
+	     {.base = 5, .index = 6, .disp = -2, .seg = 2, .size = SIZE_16, .modrm = 0x42, .len = 3}},
+	    {MODE_32, {0x0F, 0xB6, 0xC4}, "MOVZX", "Gv_Eb", {.rm = 1, .size = SIZE_32, .modrm = 0xC4}},
+	    {MODE_32,
+	     {0xEA, 0x78, 0x56, 0x34, 0x12, 0xCD, 0xAB},
+	     "JMP",
+	     "Ap",
+	     {.imm = 0xABCD12345678, .size = SIZE_32}},
+	    {MODE_32, {0xC8, 0x10, 0x20, 0x05}, "ENTER", "Iw_Ib", {.imm = 0x500002010, .size = SIZE_32}},
+	    {MODE_32, {0x66, 0x83, 0xC0, 0xFE}, "ADD", "Ev_Ib", {.imm = (u64)-2, .size = SIZE_16, .modrm = 0xC0}},
+	    {MODE_32, {0xCD, 0x80}, "INT", "Ib", {.imm = 0x80, .size = SIZE_32}},
+	    {MODE_16, {0x8C, 0xD8}, "MOV", "Ew_Sw", {.reg = 3, .size = SIZE_16, .modrm = 0xD8}},
+	    {MODE_32, {0x8C, 0x18}, "MOV", "Ew_Sw", {.reg = 3, .size = SIZE_32, .modrm = 0x18}},
+	    {MODE_32, {0xF2, 0xA4}, "MOVS", "b", {.size = SIZE_8, .flags = INSN_REP}},
+	    {MODE_32, {0xF3, 0xF2, 0xA7}, "CMPS", "v", {.size = SIZE_32, .flags = INSN_REPNE}},
+	    {MODE_64, {0x48, 0x6D}, "INS", "v", {.size = SIZE_32}},
+	    {MODE_64, {0x41, 0x50}, "PUSH", "Zv", {.reg = 8, .size = SIZE_64}},
+	    {MODE_64, {0x40, 0x88, 0xE6}, "MOV", "Eb_Gb", {.reg = 4 * 8, .rm = 6 * 8, .modrm = 0xE6}},
+	    {MODE_32, {0x0F, 0x22, 0x18}, "MOV", "Cd_Rd", {.reg = 3, .rm = 0, .size = SIZE_32, .modrm = 0x18}},
+	    {MODE_32, {0xE6, 0x80}, "OUT", "Ib_AL", {.imm = 0x80, .size = SIZE_8}},
+	    {MODE_32, {0x06}, "PUSH", "ES", {.reg = 0, .size = SIZE_32}},
+	    {MODE_32, {0x0F, 0xA9}, "POP", "GS", {.reg = 5, .size = SIZE_32}},
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(cases); n++) {

@@ -1,8 +1,8 @@
 // uses: cpu lib
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Single instructions: random ones run by the engine, and natively on the host CPU in a 32-bit code segment or in 16-bit
- * ones of the LDT. Registers, flags (undefined ones too), memory, x87 state and faults must be the same.
+ * Single instructions: random ones run by the engine, and natively on the host CPU in a 32-bit code segment or in
+ * 16-bit ones of the LDT. Registers, flags (undefined ones too), memory, x87 state and faults must be the same.
  *
  * VMK_ORACLE_CASES sets how many (the long test: 1000000), VMK_ORACLE_SEED where they start.
  */
@@ -13,25 +13,25 @@
 #include "cpu/insn.h"
 #include "tests/unit/native.h"
 
-#define CASES 20000u
+#define CASES		 20000u
 #define MISMATCHES_SHOWN 12u
 
 /* Both worlds have these pages at these linear addresses, and nothing around them. */
-#define PAGE 4096u
-#define CODE 0x10000000u  /* one page, executable; the instruction ends where it ends */
-#define DATA 0x20000000u  /* four pages, one hole, one read-only page */
-#define STACK 0x30000000u /* two pages */
-#define DATA_PAGES 6u
-#define DATA_HOLE 4u
+#define PAGE	      4096u
+#define CODE	      0x10000000u /* one page, executable; the instruction ends where it ends */
+#define DATA	      0x20000000u /* four pages, one hole, one read-only page */
+#define STACK	      0x30000000u /* two pages */
+#define DATA_PAGES    6u
+#define DATA_HOLE     4u
 #define DATA_READONLY 5u
-#define STACK_PAGES 2u
+#define STACK_PAGES   2u
 
 /* The local descriptor table. */
 enum { LDT_CODE16, LDT_DATA16, LDT_STACK16, LDT_DOWN, LDT_ABSENT, LDT_READONLY, LDT_CODE32, LDT_DATA32, LDT_COUNT };
 #define LDT_SELECTOR(n) ((n) << 3 | 7)
-#define DATA16_LIMIT 0x5fffu
+#define DATA16_LIMIT	0x5fffu
 /* 32-bit code runs in flat segments. The sanitizer has memory of its own above this page: there in shorter ones. */
-#define LOW_PAGES 0x7ffe0u
+#define LOW_PAGES	0x7ffe0u
 #ifdef __SANITIZE_ADDRESS__
 #define CODE32 LDT_SELECTOR(LDT_CODE32)
 #define DATA32 LDT_SELECTOR(LDT_DATA32)
@@ -44,10 +44,23 @@ enum { LDT_CODE16, LDT_DATA16, LDT_STACK16, LDT_DOWN, LDT_ABSENT, LDT_READONLY, 
 /* ---- the engine's side: guest-physical memory ---- */
 
 #define RAM_BYTES (1024u * 1024)
-#define KERNEL 0xffc00000u /* where physical 0 appears, for CPL 0 only */
-enum { P_GDT = 0x0000, P_IDT = 0x1000, P_TSS = 0x2000, P_STACK_TOP = 0x4000, P_HANDLERS = 0x4000, P_LDT = 0x5000, P_PD = 0x6000,
-       P_PT_CODE = 0x7000, P_PT_DATA = 0x8000, P_PT_STACK = 0x9000, P_PT_KERNEL = 0xa000, P_CODE = 0x10000, P_DATA = 0x20000,
-       P_STACK = 0x30000 };
+#define KERNEL	  0xffc00000u /* where physical 0 appears, for CPL 0 only */
+enum {
+	P_GDT = 0x0000,
+	P_IDT = 0x1000,
+	P_TSS = 0x2000,
+	P_STACK_TOP = 0x4000,
+	P_HANDLERS = 0x4000,
+	P_LDT = 0x5000,
+	P_PD = 0x6000,
+	P_PT_CODE = 0x7000,
+	P_PT_DATA = 0x8000,
+	P_PT_STACK = 0x9000,
+	P_PT_KERNEL = 0xa000,
+	P_CODE = 0x10000,
+	P_DATA = 0x20000,
+	P_STACK = 0x30000
+};
 
 static u8 *ram;
 static u8 *native_code; /* another, writable view of the host's page at CODE */
@@ -55,8 +68,8 @@ static struct cpu *cpu;
 
 static u64 descriptor(u32 base, u32 limit, u8 access, u8 flags)
 {
-	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 | (u64)flags << 52 |
-	       (u64)(base >> 24) << 56;
+	return (limit & 0xffff) | (u64)(base & 0xffffff) << 16 | (u64)access << 40 | (u64)(limit >> 16 & 15) << 48 |
+	       (u64)flags << 52 | (u64)(base >> 24) << 56;
 }
 
 static void put64(u32 physical, u64 value)
@@ -148,9 +161,10 @@ static int no_intack(void *opaque)
 
 static void guest_setup(void)
 {
-	static const struct cpu_host host = { NULL, no_pio_read, no_pio_write, no_mmio_read, no_mmio_write, no_intack, NULL };
-	struct cpu_config config = { .host = &host, .ram_bytes = RAM_BYTES };
-	struct cpu_slot slot = { .size = RAM_BYTES };
+	static const struct cpu_host host = {NULL,	    no_pio_read, no_pio_write, no_mmio_read,
+					     no_mmio_write, no_intack,	 NULL};
+	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES};
+	struct cpu_slot slot = {.size = RAM_BYTES};
 	struct error err;
 
 	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -164,7 +178,7 @@ static void guest_setup(void)
 
 static struct x86_segment guest_segment(u16 selector)
 {
-	struct x86_segment s = { .selector = selector, .attr = X86_SEG_UNUSABLE };
+	struct x86_segment s = {.selector = selector, .attr = X86_SEG_UNUSABLE};
 	u32 at = (selector & 4 ? P_LDT : P_GDT) + (selector & ~7u);
 	u64 raw;
 
@@ -195,10 +209,11 @@ static void guest_state(const struct native *n, bool single, struct x86_state *s
 	s->cr0 = 0x80050033; /* PG AM WP NE ET MP PE */
 	s->cr3 = P_PD;
 	s->cr4 = 0x200;
-	s->gdtr = (struct x86_table){ KERNEL + P_GDT, 0x7f };
-	s->idtr = (struct x86_table){ KERNEL + P_IDT, 32 * 8 - 1 };
-	s->ldtr = (struct x86_segment){ .selector = 0x48, .attr = 0x82, .limit = 8 * LDT_COUNT - 1, .base = KERNEL + P_LDT };
-	s->tr = (struct x86_segment){ .selector = 0x40, .attr = 0x8b, .limit = 0x67, .base = KERNEL + P_TSS };
+	s->gdtr = (struct x86_table){KERNEL + P_GDT, 0x7f};
+	s->idtr = (struct x86_table){KERNEL + P_IDT, 32 * 8 - 1};
+	s->ldtr =
+	    (struct x86_segment){.selector = 0x48, .attr = 0x82, .limit = 8 * LDT_COUNT - 1, .base = KERNEL + P_LDT};
+	s->tr = (struct x86_segment){.selector = 0x40, .attr = 0x8b, .limit = 0x67, .base = KERNEL + P_TSS};
 	memcpy(s->fxsave, n->fxsave, 512);
 }
 
@@ -258,13 +273,17 @@ static bool percent(unsigned n)
 
 static u32 interesting(void)
 {
-	static const u32 values[] = { 0, 1, 2, 0x7f, 0x80, 0xff, 0x100, 0x7fff, 0x8000, 0xffff, 0x10000, 0x7fffffff, 0x80000000, 0xfffffffe,
-				      0xffffffff, 0x0f, 0x99, 0x9a };
+	static const u32 values[] = {0,		 1,	     2,		 0x7f,	 0x80,	  0xff,
+				     0x100,	 0x7fff,     0x8000,	 0xffff, 0x10000, 0x7fffffff,
+				     0x80000000, 0xfffffffe, 0xffffffff, 0x0f,	 0x99,	  0x9a};
 
 	switch (rnd() % 4) {
-	case 0: return values[rnd() % ARRAY_SIZE(values)];
-	case 1: return rnd() % 64;
-	default: return rnd();
+	case 0:
+		return values[rnd() % ARRAY_SIZE(values)];
+	case 1:
+		return rnd() % 64;
+	default:
+		return rnd();
 	}
 }
 
@@ -291,8 +310,10 @@ static bool name_is(const struct test_case *c, const char *name)
 /* Not the host's to show: other values there, or other faults, than on the CPU we are. */
 static bool is_excluded(const struct insn_row *row)
 {
-	static const char *const names[] = { "CPUID", "RDTSC", "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET", "SWAPGS", "INT", "SLDT", "STR", "SGDT", "SIDT", "SMSW", "LAR", "LSL", "VERR", "VERW", "FNSTENV",
-					     "FNSAVE", "FXSAVE", "FXRSTOR", "MOVSXD", "LSS", "LFS", "INT1" };
+	static const char *const names[] = {"CPUID",   "RDTSC",	 "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET",
+					    "SWAPGS",  "INT",	 "SLDT",  "STR",      "SGDT",	 "SIDT",    "SMSW",
+					    "LAR",     "LSL",	 "VERR",  "VERW",     "FNSTENV", "FNSAVE",  "FXSAVE",
+					    "FXRSTOR", "MOVSXD", "LSS",	  "LFS",      "INT1"};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
 		if (!strcmp(row->name, names[n]))
@@ -303,7 +324,7 @@ static bool is_excluded(const struct insn_row *row)
 /* A random encoding of the row; false when this try was none. */
 static bool make_encoding(struct test_case *c)
 {
-	static const u8 segments[] = { 0x26, 0x2e, 0x36, 0x3e, 0x65 };
+	static const u8 segments[] = {0x26, 0x2e, 0x36, 0x3e, 0x65};
 	u8 prefix[6];
 	unsigned count = 0, n = 0;
 
@@ -338,7 +359,7 @@ static bool make_encoding(struct test_case *c)
 
 static u16 selector_of(const struct test_case *c, unsigned seg)
 {
-	const u16 by_number[] = { c->start.es, c->start.cs, c->start.ss, c->start.ds, 0, c->start.gs };
+	const u16 by_number[] = {c->start.es, c->start.cs, c->start.ss, c->start.ds, 0, c->start.gs};
 
 	return by_number[seg];
 }
@@ -446,8 +467,22 @@ static u32 operand_linear(const struct test_case *c)
 /* Of code: what a far transfer may be tried with. */
 static u16 code_selector(void)
 {
-	static const u16 values[] = { 0, 3, 0x23, 0x23, 0x23, 0x20, 0x2b, 0x10, 0x13, LDT_SELECTOR(LDT_CODE16), LDT_SELECTOR(LDT_CODE16),
-				      LDT_SELECTOR(LDT_CODE16) - 1, LDT_SELECTOR(LDT_DATA16), LDT_SELECTOR(LDT_ABSENT), LDT_SELECTOR(LDT_COUNT), 0xfff8 };
+	static const u16 values[] = {0,
+				     3,
+				     0x23,
+				     0x23,
+				     0x23,
+				     0x20,
+				     0x2b,
+				     0x10,
+				     0x13,
+				     LDT_SELECTOR(LDT_CODE16),
+				     LDT_SELECTOR(LDT_CODE16),
+				     LDT_SELECTOR(LDT_CODE16) - 1,
+				     LDT_SELECTOR(LDT_DATA16),
+				     LDT_SELECTOR(LDT_ABSENT),
+				     LDT_SELECTOR(LDT_COUNT),
+				     0xfff8};
 
 	return values[rnd() % ARRAY_SIZE(values)];
 }
@@ -456,7 +491,8 @@ static u16 code_selector(void)
 static unsigned make_far(const struct test_case *c, u8 *out)
 {
 	unsigned word = c->insn.size == SIZE_16 ? 2 : 4;
-	u32 offset = percent(80) ? rnd() % 0x10000 : rnd(), selector = code_selector() | (rnd() & 0xffff0000), flags = rnd() & 0x44dd5;
+	u32 offset = percent(80) ? rnd() % 0x10000 : rnd(), selector = code_selector() | (rnd() & 0xffff0000),
+	    flags = rnd() & 0x44dd5;
 
 	memcpy(out, &offset, word);
 	memcpy(out + word, &selector, word);
@@ -474,22 +510,38 @@ static void aim_far(struct test_case *c)
 	else if (!strcmp(c->row->operands, "Mp"))
 		poke(operand_linear(c), words, word + 2);
 	else if (name_is(c, "RETF") || name_is(c, "IRET"))
-		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? c->start.gpr[X86_RSP] & 0xffff : c->start.gpr[X86_RSP]), words, count);
+		poke(segment_base(c, X86_SS) +
+			 (c->mode == MODE_16 ? c->start.gpr[X86_RSP] & 0xffff : c->start.gpr[X86_RSP]),
+		     words, count);
 }
 
 static u16 random_selector(void)
 {
-	static const u16 values[] = { 0, 0x2b, 0x2b, 0x28, 0x23, 0x10, 0x18, 0x1b, LDT_SELECTOR(LDT_CODE16), LDT_SELECTOR(LDT_DATA16),
-				      LDT_SELECTOR(LDT_STACK16), LDT_SELECTOR(LDT_DOWN), LDT_SELECTOR(LDT_ABSENT), LDT_SELECTOR(LDT_READONLY),
-				      LDT_SELECTOR(LDT_COUNT), LDT_SELECTOR(LDT_DATA16) - 2, 0xfff8 };
+	static const u16 values[] = {0,
+				     0x2b,
+				     0x2b,
+				     0x28,
+				     0x23,
+				     0x10,
+				     0x18,
+				     0x1b,
+				     LDT_SELECTOR(LDT_CODE16),
+				     LDT_SELECTOR(LDT_DATA16),
+				     LDT_SELECTOR(LDT_STACK16),
+				     LDT_SELECTOR(LDT_DOWN),
+				     LDT_SELECTOR(LDT_ABSENT),
+				     LDT_SELECTOR(LDT_READONLY),
+				     LDT_SELECTOR(LDT_COUNT),
+				     LDT_SELECTOR(LDT_DATA16) - 2,
+				     0xfff8};
 
 	return values[rnd() % ARRAY_SIZE(values)];
 }
 
 static void make_real(u8 out[10])
 {
-	static const u16 exponents[] = { 0, 0x7fff, 0x3fff, 0x3ffe, 0x4000, 1, 0x7ffe, 0x3f81, 0x3c01, 0x407f, 0x403e };
-	static const u64 fractions[] = { 0, 1, 1ull << 63, 3ull << 62, 0xffffffffffffffff, 1ull << 62 };
+	static const u16 exponents[] = {0, 0x7fff, 0x3fff, 0x3ffe, 0x4000, 1, 0x7ffe, 0x3f81, 0x3c01, 0x407f, 0x403e};
+	static const u64 fractions[] = {0, 1, 1ull << 63, 3ull << 62, 0xffffffffffffffff, 1ull << 62};
 	u16 exponent = exponents[rnd() % ARRAY_SIZE(exponents)];
 	u64 fraction = fractions[rnd() % ARRAY_SIZE(fractions)];
 
@@ -505,7 +557,8 @@ static void make_real(u8 out[10])
 static void make_x87(struct test_case *c)
 {
 	u8 *f = c->start.fxsave;
-	u16 fcw = percent(75) ? 0x37f : 0x40 | (rnd() & 0xf3f), fsw = (rnd() & 0x7f00) | (percent(30) ? rnd() & 0x3f & fcw : 0);
+	u16 fcw = percent(75) ? 0x37f : 0x40 | (rnd() & 0xf3f),
+	    fsw = (rnd() & 0x7f00) | (percent(30) ? rnd() & 0x3f & fcw : 0);
 	u8 value[32];
 
 	memset(f, 0, 512);
@@ -555,7 +608,8 @@ static void make_registers(struct test_case *c)
 		n->cs = LDT_SELECTOR(LDT_CODE16);
 		n->ds = n->es = LDT_SELECTOR(LDT_DATA16);
 		n->ss = LDT_SELECTOR(LDT_STACK16);
-		n->gpr[X86_RSP] = (NATIVE_FRAME & 0xffff0000) | (percent(90) ? rnd() % 0x2000 : rnd() % 24 - 8) % 0x10000;
+		n->gpr[X86_RSP] =
+		    (NATIVE_FRAME & 0xffff0000) | (percent(90) ? rnd() % 0x2000 : rnd() % 24 - 8) % 0x10000;
 		if (percent(70))
 			n->gpr[X86_RBP] = (n->gpr[X86_RBP] & 0xffff0000) | rnd() % 0x2000;
 	}
@@ -595,7 +649,7 @@ static void make_operands(struct test_case *c)
 	if (!strcmp(c->row->operands, "Gv_Mp"))
 		poke(operand_linear(c) + (i->size == SIZE_16 ? 2 : 4), &selector, 2);
 	if (name_is(c, "BOUND") && percent(70)) {
-		u32 bounds[2] = { (u32)-1000, i->size == SIZE_16 ? 0 : 1000 };
+		u32 bounds[2] = {(u32)-1000, i->size == SIZE_16 ? 0 : 1000};
 
 		if (i->size == SIZE_16)
 			bounds[0] = 1000u << 16 | (u16)-1000;
@@ -603,9 +657,11 @@ static void make_operands(struct test_case *c)
 		n->gpr[i->reg] = rnd() % 2200 - 1100;
 	}
 	if (name_is(c, "POP") && i->reg < X86_SREGS && c->row->operands[1] == 'S' && c->row->operands[0] != 'E')
-		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? n->gpr[X86_RSP] & 0xffff : n->gpr[X86_RSP]), &selector, 2);
+		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? n->gpr[X86_RSP] & 0xffff : n->gpr[X86_RSP]),
+		     &selector, 2);
 	if (name_is(c, "POP") && !strcmp(c->row->operands, "ES"))
-		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? n->gpr[X86_RSP] & 0xffff : n->gpr[X86_RSP]), &selector, 2);
+		poke(segment_base(c, X86_SS) + (c->mode == MODE_16 ? n->gpr[X86_RSP] & 0xffff : n->gpr[X86_RSP]),
+		     &selector, 2);
 }
 
 /*
@@ -615,7 +671,8 @@ static void make_operands(struct test_case *c)
  */
 static bool has_many_accesses(const struct test_case *c)
 {
-	static const char *const names[] = { "CMPS", "FLDENV", "FRSTOR", "PUSHA", "POPA", "ENTER", "BOUND", "LDS", "LES", "LGS", "RETF", "IRET" };
+	static const char *const names[] = {"CMPS",  "FLDENV", "FRSTOR", "PUSHA", "POPA", "ENTER",
+					    "BOUND", "LDS",    "LES",	 "LGS",	  "RETF", "IRET"};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
 		if (name_is(c, names[n]))
@@ -637,12 +694,13 @@ static void make_instruction(struct test_case *c)
 /* Appends instructions that need no operands made for them: most work on registers only. */
 static void make_sequence(struct test_case *c)
 {
-	struct test_case next = { .mode = c->mode };
+	struct test_case next = {.mode = c->mode};
 
 	for (unsigned count = 1 + rnd() % (SEQUENCE_MAX - 1); count;) {
 		make_instruction(&next);
-		if (has_many_accesses(&next) || next.row->attr & (ATTR_END | ATTR_IOPL | ATTR_STRING) || (next.insn.flags & INSN_MEM && percent(90)) ||
-		    strstr(next.row->operands, "Sw") || strstr(next.row->operands, "Mp") || (name_is(&next, "POP") && next.insn.size < 2))
+		if (has_many_accesses(&next) || next.row->attr & (ATTR_END | ATTR_IOPL | ATTR_STRING) ||
+		    (next.insn.flags & INSN_MEM && percent(90)) || strstr(next.row->operands, "Sw") ||
+		    strstr(next.row->operands, "Mp") || (name_is(&next, "POP") && next.insn.size < 2))
 			continue;
 		if (name_is(&next, "POP") && strchr("EDFG", next.row->operands[0]) && next.row->operands[1] == 'S')
 			continue;
@@ -700,7 +758,7 @@ static bool memory_differs(u32 *where)
 	bool differs = false;
 	static const struct {
 		u32 linear, physical, bytes;
-	} areas[] = { { DATA, P_DATA, 4 * PAGE }, { STACK, P_STACK, STACK_PAGES * PAGE } };
+	} areas[] = {{DATA, P_DATA, 4 * PAGE}, {STACK, P_STACK, STACK_PAGES * PAGE}};
 
 	for (unsigned a = 0; a < ARRAY_SIZE(areas); a++) {
 		u8 *native = (u8 *)(uintptr_t)areas[a].linear, *guest = ram + areas[a].physical;
@@ -729,8 +787,8 @@ static void PRINTF_LIKE(1, 2) differ(const char *fmt, ...)
 }
 
 /*
- * Flags the engine has to make up, because 64-bit hosts lack the instruction, and which the manual leaves undefined: they
- * are AMD's, so other hosts are not asked.
+ * Flags the engine has to make up, because 64-bit hosts lack the instruction, and which the manual leaves undefined:
+ * they are AMD's, so other hosts are not asked.
  */
 static u32 made_up_flags(const struct test_case *c)
 {
@@ -768,8 +826,9 @@ static void compare_x87(const struct native *host, const struct native *guest)
 	static const struct {
 		const char *name;
 		unsigned at, bytes;
-	} fields[] = { { "FCW", 0, 2 }, { "FSW", 2, 2 }, { "FTW", 4, 1 }, { "ST0", 32, 10 }, { "ST1", 48, 10 }, { "ST2", 64, 10 },
-		       { "ST3", 80, 10 }, { "ST4", 96, 10 }, { "ST5", 112, 10 }, { "ST6", 128, 10 }, { "ST7", 144, 10 } };
+	} fields[] = {{"FCW", 0, 2},	{"FSW", 2, 2},	  {"FTW", 4, 1},   {"ST0", 32, 10},
+		      {"ST1", 48, 10},	{"ST2", 64, 10},  {"ST3", 80, 10}, {"ST4", 96, 10},
+		      {"ST5", 112, 10}, {"ST6", 128, 10}, {"ST7", 144, 10}};
 
 	for (unsigned f = 0; f < ARRAY_SIZE(fields); f++) {
 		u64 h = 0, g = 0;
@@ -791,7 +850,7 @@ static bool selector_same(u16 host, u16 guest)
 /* Writes what differs into `report`; false when nothing does. */
 static bool compare(const struct test_case *c, const struct native *host, struct native *guest)
 {
-	static const char *const names[] = { "EAX", "ECX", "EDX", "EBX", "ESP", "EBP", "ESI", "EDI" };
+	static const char *const names[] = {"EAX", "ECX", "EDX", "EBX", "ESP", "EBP", "ESI", "EDI"};
 	const u32 flags = 0x247ed5 & ~made_up_flags(c); /* all but TF and RF */
 	u32 end = (c->mode == MODE_32 ? CODE : 0) + PAGE, where;
 
@@ -800,8 +859,8 @@ static bool compare(const struct test_case *c, const struct native *host, struct
 	if (!c->single && guest->vector == 14 && guest->cr2 == CODE + PAGE && guest->eip == end)
 		guest->vector = 1;
 	if (host->vector != guest->vector && !(has_many_accesses(c) && is_memory_fault(host) && is_memory_fault(guest)))
-		differ("  exception: host %u (code %x, CR2 %x), engine %u (code %x, CR2 %x)\n", host->vector, host->code, (u32)host->cr2,
-		       guest->vector, guest->code, (u32)guest->cr2);
+		differ("  exception: host %u (code %x, CR2 %x), engine %u (code %x, CR2 %x)\n", host->vector,
+		       host->code, (u32)host->cr2, guest->vector, guest->code, (u32)guest->cr2);
 	else if (!has_many_accesses(c))
 		compare_fault(host, guest);
 	if (host->eip != guest->eip)
@@ -811,10 +870,10 @@ static bool compare(const struct test_case *c, const struct native *host, struct
 			differ("  %s: host %x, engine %x\n", names[r], host->gpr[r], guest->gpr[r]);
 	if ((host->eflags ^ guest->eflags) & flags)
 		differ("  EFLAGS: host %x, engine %x\n", host->eflags & flags, guest->eflags & flags);
-	if (!selector_same(host->ds, guest->ds) || !selector_same(host->es, guest->es) || !selector_same(host->gs, guest->gs) ||
-	    host->cs != guest->cs || host->ss != guest->ss)
-		differ("  CS SS DS ES GS: host %x %x %x %x %x, engine %x %x %x %x %x\n", host->cs, host->ss, host->ds, host->es, host->gs,
-		       guest->cs, guest->ss, guest->ds, guest->es, guest->gs);
+	if (!selector_same(host->ds, guest->ds) || !selector_same(host->es, guest->es) ||
+	    !selector_same(host->gs, guest->gs) || host->cs != guest->cs || host->ss != guest->ss)
+		differ("  CS SS DS ES GS: host %x %x %x %x %x, engine %x %x %x %x %x\n", host->cs, host->ss, host->ds,
+		       host->es, host->gs, guest->cs, guest->ss, guest->ds, guest->es, guest->gs);
 	/* loading it recomputes bits of the status word, which the engine does only when it must */
 	if (c->row->attr & ATTR_X87 || name_is(c, "FWAIT"))
 		compare_x87(host, guest);
@@ -837,10 +896,11 @@ static void show(const struct test_case *c, u64 number)
 	}
 	for (unsigned b = 0; b < c->len; b++)
 		sprintf(hex + 3 * b, "%02x ", c->bytes[b]);
-	cr_log_error("case %llu, %u-bit%s: %s %s\n  before: EAX %x ECX %x EDX %x EBX %x ESP %x EBP %x ESI %x EDI %x EFLAGS %x FCW %x FSW %x FTW %x\n%s",
-		     (unsigned long long)number, c->mode == MODE_16 ? 16 : 32, c->single ? ", TF" : "", hex, text, n->gpr[0], n->gpr[1], n->gpr[2],
-		     n->gpr[3], n->gpr[4], n->gpr[5], n->gpr[6], n->gpr[7], n->eflags, n->fxsave[0] | n->fxsave[1] << 8,
-		     n->fxsave[2] | n->fxsave[3] << 8, n->fxsave[4], report);
+	cr_log_error("case %llu, %u-bit%s: %s %s\n  before: EAX %x ECX %x EDX %x EBX %x ESP %x EBP %x ESI %x EDI %x "
+		     "EFLAGS %x FCW %x FSW %x FTW %x\n%s",
+		     (unsigned long long)number, c->mode == MODE_16 ? 16 : 32, c->single ? ", TF" : "", hex, text,
+		     n->gpr[0], n->gpr[1], n->gpr[2], n->gpr[3], n->gpr[4], n->gpr[5], n->gpr[6], n->gpr[7], n->eflags,
+		     n->fxsave[0] | n->fxsave[1] << 8, n->fxsave[2] | n->fxsave[3] << 8, n->fxsave[4], report);
 }
 
 static bool native_memory(void)
@@ -848,7 +908,8 @@ static bool native_memory(void)
 	int fd = memfd_create("code", MFD_CLOEXEC);
 	void *at = (void *)(uintptr_t)CODE;
 
-	if (fd < 0 || ftruncate(fd, PAGE) || mmap(at, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) != at)
+	if (fd < 0 || ftruncate(fd, PAGE) ||
+	    mmap(at, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) != at)
 		return false;
 	native_code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
 	close(fd);
@@ -861,19 +922,30 @@ static bool native_memory(void)
 		ram[P_DATA + n] = data[n] = rnd();
 	for (unsigned n = 0; n < STACK_PAGES * PAGE; n++)
 		ram[P_STACK + n] = stack[n] = rnd();
-	return !mprotect(data + DATA_HOLE * PAGE, PAGE, PROT_NONE) && !mprotect(data + DATA_READONLY * PAGE, PAGE, PROT_READ);
+	return !mprotect(data + DATA_HOLE * PAGE, PAGE, PROT_NONE) &&
+	       !mprotect(data + DATA_READONLY * PAGE, PAGE, PROT_READ);
 }
 
 static bool native_segments(void)
 {
-	struct user_desc absent = { .entry_number = LDT_ABSENT, .base_addr = DATA, .limit = 0xffff, .seg_not_present = 1, .useable = 1 };
-	struct user_desc readonly = { .entry_number = LDT_READONLY, .base_addr = DATA, .limit = 0xffff, .read_exec_only = 1, .useable = 1 };
-	struct user_desc code32 = { .entry_number = LDT_CODE32, .limit = LOW_PAGES - 1, .limit_in_pages = 1, .contents = 2, .seg_32bit = 1, .useable = 1 };
-	struct user_desc data32 = { .entry_number = LDT_DATA32, .limit = LOW_PAGES - 1, .limit_in_pages = 1, .seg_32bit = 1, .useable = 1 };
+	struct user_desc absent = {
+	    .entry_number = LDT_ABSENT, .base_addr = DATA, .limit = 0xffff, .seg_not_present = 1, .useable = 1};
+	struct user_desc readonly = {
+	    .entry_number = LDT_READONLY, .base_addr = DATA, .limit = 0xffff, .read_exec_only = 1, .useable = 1};
+	struct user_desc code32 = {.entry_number = LDT_CODE32,
+				   .limit = LOW_PAGES - 1,
+				   .limit_in_pages = 1,
+				   .contents = 2,
+				   .seg_32bit = 1,
+				   .useable = 1};
+	struct user_desc data32 = {
+	    .entry_number = LDT_DATA32, .limit = LOW_PAGES - 1, .limit_in_pages = 1, .seg_32bit = 1, .useable = 1};
 
-	return !native_ldt(LDT_CODE16, CODE, 0xffff, 2, false) && !native_ldt(LDT_DATA16, DATA, DATA16_LIMIT, 0, false) &&
+	return !native_ldt(LDT_CODE16, CODE, 0xffff, 2, false) &&
+	       !native_ldt(LDT_DATA16, DATA, DATA16_LIMIT, 0, false) &&
 	       !native_ldt(LDT_STACK16, STACK, 0xffff, 0, false) && !native_ldt(LDT_DOWN, DATA, DOWN_LIMIT, 1, false) &&
-	       !native_ldt_entry(&absent) && !native_ldt_entry(&readonly) && !native_ldt_entry(&code32) && !native_ldt_entry(&data32);
+	       !native_ldt_entry(&absent) && !native_ldt_entry(&readonly) && !native_ldt_entry(&code32) &&
+	       !native_ldt_entry(&data32);
 }
 
 static u64 setting(const char *name, u64 otherwise)
@@ -911,7 +983,7 @@ Test(oracle, random_instructions, .timeout = 3600)
 		cr_assert(++mismatches < MISMATCHES_SHOWN, "too many mismatches, seed %llu", (unsigned long long)seed);
 	}
 	cr_assert_eq(mismatches, 0, "seed %llu", (unsigned long long)seed);
-	fprintf(stderr, "%llu cases from seed %llu, %llu of them without a fault\n", (unsigned long long)cases, (unsigned long long)seed,
-		(unsigned long long)completed);
+	fprintf(stderr, "%llu cases from seed %llu, %llu of them without a fault\n", (unsigned long long)cases,
+		(unsigned long long)seed, (unsigned long long)completed);
 	cr_assert(completed > cases / 2, "only %llu of them did not fault", (unsigned long long)completed);
 }

@@ -1,7 +1,8 @@
 // uses: cpu lib
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * What single x87 instructions (test_oracle) do not show: errors, environments, and that guest and host state stay apart.
+ * What single x87 instructions (test_oracle) do not show: errors, environments, and that guest and host state stay
+ * apart.
  */
 #include <criterion/criterion.h>
 #include <string.h>
@@ -10,11 +11,11 @@
 #include "cpu/cpu.h"
 
 #define RAM_BYTES (1024u * 1024)
-#define CODE 0x10000u
-#define DATA 0x20000u
-#define GDT 0x800u
-#define IDT 0x1000u
-#define HANDLERS 0x3000u /* one HLT each 16 bytes */
+#define CODE	  0x10000u
+#define DATA	  0x20000u
+#define GDT	  0x800u
+#define IDT	  0x1000u
+#define HANDLERS  0x3000u /* one HLT each 16 bytes */
 
 static u8 *ram;
 static struct cpu *cpu;
@@ -76,7 +77,7 @@ static void put(u32 at, const void *bytes, size_t count)
 
 static void put_gate(unsigned vector, u32 handler)
 {
-	u16 gate[4] = { (u16)handler, 0x08, 0x8e00, (u16)(handler >> 16) };
+	u16 gate[4] = {(u16)handler, 0x08, 0x8e00, (u16)(handler >> 16)};
 
 	put(IDT + 8 * vector, gate, sizeof(gate));
 }
@@ -84,10 +85,10 @@ static void put_gate(unsigned vector, u32 handler)
 /* 32-bit code at CPL 0 in flat segments. */
 static void setup(void)
 {
-	static const struct cpu_host host = { NULL, pio_read, pio_write, mmio_read, mmio_write, intack, ferr };
-	static const u64 gdt[] = { 0, 0x00cf9b000000ffff, 0x00cf93000000ffff };
-	struct cpu_config config = { .host = &host, .ram_bytes = RAM_BYTES };
-	struct cpu_slot slot = { .size = RAM_BYTES };
+	static const struct cpu_host host = {NULL, pio_read, pio_write, mmio_read, mmio_write, intack, ferr};
+	static const u64 gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
+	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES};
+	struct cpu_slot slot = {.size = RAM_BYTES};
 	struct error err;
 
 	ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -101,10 +102,10 @@ static void setup(void)
 		put_gate(v, HANDLERS + 16 * v);
 	x86_reset(&state);
 	for (unsigned s = 0; s < X86_SREGS; s++)
-		state.seg[s] = (struct x86_segment){ .selector = 0x10, .attr = 0xc093, .limit = 0xffffffff };
-	state.seg[X86_CS] = (struct x86_segment){ .selector = 0x08, .attr = 0xc09b, .limit = 0xffffffff };
-	state.gdtr = (struct x86_table){ GDT, 23 };
-	state.idtr = (struct x86_table){ IDT, 0x7f * 8 };
+		state.seg[s] = (struct x86_segment){.selector = 0x10, .attr = 0xc093, .limit = 0xffffffff};
+	state.seg[X86_CS] = (struct x86_segment){.selector = 0x08, .attr = 0xc09b, .limit = 0xffffffff};
+	state.gdtr = (struct x86_table){GDT, 23};
+	state.idtr = (struct x86_table){IDT, 0x7f * 8};
 	state.gpr[X86_RSP] = 0x8000;
 	state.cr0 = 0x33; /* NE ET MP PE */
 	state.rflags = 0x202;
@@ -122,8 +123,8 @@ static void teardown(void)
 static void use_real_mode(void)
 {
 	for (unsigned s = 0; s < X86_SREGS; s++)
-		state.seg[s] = (struct x86_segment){ .selector = 0x2000, .attr = 0x93, .limit = 0xffff, .base = DATA };
-	state.seg[X86_CS] = (struct x86_segment){ .selector = 0x1000, .attr = 0x9b, .limit = 0xffff, .base = CODE };
+		state.seg[s] = (struct x86_segment){.selector = 0x2000, .attr = 0x93, .limit = 0xffff, .base = DATA};
+	state.seg[X86_CS] = (struct x86_segment){.selector = 0x1000, .attr = 0x9b, .limit = 0xffff, .base = CODE};
 	state.cr0 = 0x32;
 	state.rip = 0;
 }
@@ -142,7 +143,7 @@ static int run(const u8 *code, size_t count)
 		return (int)(state.rip - 1 - HANDLERS) / 16;
 	return -1;
 }
-#define RUN(...) run((const u8[]){ __VA_ARGS__ }, sizeof((const u8[]){ __VA_ARGS__ }))
+#define RUN(...) run((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
 
 static u32 data32(u32 offset)
 {
@@ -177,12 +178,15 @@ Test(x87, arithmetic)
 
 Test(x87, survives_callbacks)
 {
-	/* fldcw [data+16] (24-bit precision, truncate); fld1; out 0x80, al; fadd st0, st0; fst qword [data]; fnstcw [data+18]; hlt */
+	/* fldcw [data+16] (24-bit precision, truncate); fld1; out 0x80, al; fadd st0, st0; fst qword [data]; fnstcw
+	 * [data+18]; hlt */
 	static const u16 fcw = 0x0c7f;
 
 	state.rip = CODE;
 	put(DATA + 16, &fcw, 2);
-	cr_assert_eq(RUN(0xd9, 0x2d, 0x10, 0, 2, 0, 0xd9, 0xe8, 0xe6, 0x80, 0xd8, 0xc0, 0xdd, 0x15, 0, 0, 2, 0, 0xd9, 0x3d, 0x12, 0, 2, 0, 0xf4), -1);
+	cr_assert_eq(RUN(0xd9, 0x2d, 0x10, 0, 2, 0, 0xd9, 0xe8, 0xe6, 0x80, 0xd8, 0xc0, 0xdd, 0x15, 0, 0, 2, 0, 0xd9,
+			 0x3d, 0x12, 0, 2, 0, 0xf4),
+		     -1);
 	cr_assert_eq(data_double(0), 2.0);
 	cr_assert_eq(data16(18), fcw);
 	cr_assert(host_busy);
@@ -193,7 +197,8 @@ Test(x87, operand_from_a_device)
 {
 	/* fld1; fadd dword [0xe0000000]; fstp dword [0xe0000000]; fld1; fst qword [data] */
 	state.rip = CODE;
-	cr_assert_eq(RUN(0xd9, 0xe8, 0xd8, 0x05, 0, 0, 0, 0xe0, 0xdd, 0x15, 0, 0, 2, 0, 0xd9, 0x1d, 0, 0, 0, 0xe0, 0xf4), -1);
+	cr_assert_eq(
+	    RUN(0xd9, 0xe8, 0xd8, 0x05, 0, 0, 0, 0xe0, 0xdd, 0x15, 0, 0, 2, 0, 0xd9, 0x1d, 0, 0, 0, 0xe0, 0xf4), -1);
 	cr_assert_eq(data_double(0), 2.0);
 }
 
@@ -204,9 +209,9 @@ Test(x87, not_available)
 		u8 code[3];
 		int vector;
 	} cases[] = {
-		{ 0x33, { 0xd9, 0xe8, 0xf4 }, -1 }, { 0x37, { 0xd9, 0xe8, 0xf4 }, 7 },	 { 0x3b, { 0xd9, 0xe8, 0xf4 }, 7 },
-		{ 0x3b, { 0x9b, 0xf4 }, 7 },	    { 0x39, { 0x9b, 0xf4 }, -1 },	 { 0x37, { 0x9b, 0xf4 }, -1 },
-		{ 0x37, { 0xdb, 0xe3, 0xf4 }, 7 },  { 0x37, { 0xdf, 0xe0, 0xf4 }, 7 },
+	    {0x33, {0xd9, 0xe8, 0xf4}, -1}, {0x37, {0xd9, 0xe8, 0xf4}, 7}, {0x3b, {0xd9, 0xe8, 0xf4}, 7},
+	    {0x3b, {0x9b, 0xf4}, 7},	    {0x39, {0x9b, 0xf4}, -1},	   {0x37, {0x9b, 0xf4}, -1},
+	    {0x37, {0xdb, 0xe3, 0xf4}, 7},  {0x37, {0xdf, 0xe0, 0xf4}, 7},
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(cases); n++) {
@@ -222,7 +227,7 @@ Test(x87, not_available)
 /* Unmask division by zero and divide; then, with the error pending, the instruction under test and HLT. */
 static int run_pending(const u8 *tail, size_t count)
 {
-	static const u8 head[] = { 0xd9, 0x2d, 0x10, 0, 2, 0, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9 };
+	static const u8 head[] = {0xd9, 0x2d, 0x10, 0, 2, 0, 0xd9, 0xe8, 0xd9, 0xee, 0xde, 0xf9};
 	static const u16 fcw = 0x037b;
 	u8 code[64];
 
@@ -235,17 +240,18 @@ static int run_pending(const u8 *tail, size_t count)
 
 Test(x87, pending_error_is_mf)
 {
-	static const u8 waiting[] = { 0xd9, 0xe8, 0xf4 };
+	static const u8 waiting[] = {0xd9, 0xe8, 0xf4};
 
 	cr_assert_eq(run_pending(waiting, sizeof(waiting)), 16);
-	cr_assert_eq(ram[0x8000 - 12] | ram[0x8000 - 11] << 8 | ram[0x8000 - 10] << 16, CODE + 12, "the waiting instruction is to blame");
+	cr_assert_eq(ram[0x8000 - 12] | ram[0x8000 - 11] << 8 | ram[0x8000 - 10] << 16, CODE + 12,
+		     "the waiting instruction is to blame");
 	cr_assert_eq(ferr_calls, 0);
 }
 
 Test(x87, control_instructions_do_not_wait)
 {
 	/* fnstsw ax; fnclex; fld1 */
-	static const u8 tail[] = { 0xdf, 0xe0, 0xdb, 0xe2, 0xd9, 0xe8, 0xf4 };
+	static const u8 tail[] = {0xdf, 0xe0, 0xdb, 0xe2, 0xd9, 0xe8, 0xf4};
 
 	cr_assert_eq(run_pending(tail, sizeof(tail)), -1);
 	cr_assert_eq(state.gpr[X86_RAX] & 0x84, 0x84);
@@ -253,9 +259,9 @@ Test(x87, control_instructions_do_not_wait)
 
 Test(x87, pending_error_is_irq13_without_ne)
 {
-	static const u8 waiting[] = { 0xd9, 0xe8, 0xf4 };
+	static const u8 waiting[] = {0xd9, 0xe8, 0xf4};
 	/* of vector 75h: inc ebx; fnclex; iretd */
-	static const u8 handler[] = { 0x43, 0xdb, 0xe2, 0xcf };
+	static const u8 handler[] = {0x43, 0xdb, 0xe2, 0xcf};
 
 	put(0x5000, handler, sizeof(handler));
 	put_gate(0x75, 0x5000);
@@ -268,7 +274,7 @@ Test(x87, pending_error_is_irq13_without_ne)
 
 Test(x87, ignored_error)
 {
-	static const u8 waiting[] = { 0xd9, 0xe8, 0xf4 };
+	static const u8 waiting[] = {0xd9, 0xe8, 0xf4};
 
 	ferr_ignored_after = 3;
 	state.cr0 &= ~0x20ull;
@@ -340,8 +346,8 @@ Test(x87, save_and_restore)
 {
 	/* fldpi; fld1; fnsave [data]; fldz; frstor [data]; faddp; fst qword [data+0x100]; fnstenv [data+0x200] */
 	state.rip = CODE;
-	cr_assert_eq(RUN(0xd9, 0xeb, 0xd9, 0xe8, 0xdd, 0x35, 0, 0, 2, 0, 0xd9, 0xee, 0xdd, 0x25, 0, 0, 2, 0, 0xde, 0xc1, 0xdd, 0x15, 0, 1, 2, 0,
-			 0xd9, 0x35, 0, 2, 2, 0, 0xf4),
+	cr_assert_eq(RUN(0xd9, 0xeb, 0xd9, 0xe8, 0xdd, 0x35, 0, 0, 2, 0, 0xd9, 0xee, 0xdd, 0x25, 0, 0, 2, 0, 0xde, 0xc1,
+			 0xdd, 0x15, 0, 1, 2, 0, 0xd9, 0x35, 0, 2, 2, 0, 0xf4),
 		     -1);
 	cr_assert_float_eq(data_double(0x100), 4.14159265358979, 1e-13);
 	cr_assert_eq(data32(12), CODE + 2, "FNSAVE shows FLD1");
@@ -354,7 +360,9 @@ Test(x87, fxsave_and_fxrstor)
 	/* fld1; fxsave [data]; fninit; fxrstor [data]; fstp qword [data+0x200] */
 	memset(ram + DATA, 0xcc, 512);
 	state.rip = CODE;
-	cr_assert_eq(RUN(0xd9, 0xe8, 0x0f, 0xae, 0x05, 0, 0, 2, 0, 0xdb, 0xe3, 0x0f, 0xae, 0x0d, 0, 0, 2, 0, 0xdd, 0x1d, 0, 2, 2, 0, 0xf4), -1);
+	cr_assert_eq(RUN(0xd9, 0xe8, 0x0f, 0xae, 0x05, 0, 0, 2, 0, 0xdb, 0xe3, 0x0f, 0xae, 0x0d, 0, 0, 2, 0, 0xdd, 0x1d,
+			 0, 2, 2, 0, 0xf4),
+		     -1);
 	cr_assert_eq(data_double(0x200), 1.0);
 	cr_assert_eq(data16(0), 0x37f);
 	cr_assert_eq(ram[DATA + 4], 0x80, "one register in use");
