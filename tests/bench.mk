@@ -10,5 +10,6 @@ endef
 $(foreach b,$(BENCHES),$(eval $(call BENCH_RULES,$(b))))
 
 .PHONY: bench
-bench: $(addprefix $(B)/bench/,$(BENCHES))
-	$(Q)set -e; for b in $^; do $$b; done
+bench: all smoke-tools $(addprefix $(B)/bench/,$(BENCHES))
+	$(Q)set -e; for b in $(addprefix $(B)/bench/,$(BENCHES)); do $$b; done
+	$(Q)set -e; for s in tests/bench/*.sh; do VMK_BUILD=$(B) $$s; done

@@ -381,7 +381,7 @@ EXEC_V(exec_IMUL_Gv_Ev_Ib, IMUL_gmi, IMUL_gri);
 /* ---- DIV IDIV ---- */
 
 /* Whether dividend high:low divided by b fits the quotient; the host must never see a division that does not. */
-#define DIVIDE_FITS(bits, wide, swide)                                                                                 \
+#define DIVIDE_FITS(bits, wide)                                                                                        \
 	static bool DIV_fits_##bits(u##bits high, u##bits low, u##bits b)                                              \
 	{                                                                                                              \
 		(void)low;                                                                                             \
@@ -398,10 +398,10 @@ EXEC_V(exec_IMUL_Gv_Ev_Ib, IMUL_gmi, IMUL_gri);
 		quotient = (minus ? (wide)-dividend : dividend) / divisor;                                             \
 		return quotient < (wide)1 << ((bits)-1) || (minus != minus_b && quotient == (wide)1 << ((bits)-1));    \
 	}
-DIVIDE_FITS(8, u16, s16)
-DIVIDE_FITS(16, u32, s32)
-DIVIDE_FITS(32, u64, s64)
-DIVIDE_FITS(64, unsigned __int128, __int128)
+DIVIDE_FITS(8, u16)
+DIVIDE_FITS(16, u32)
+DIVIDE_FITS(32, u64)
+DIVIDE_FITS(64, unsigned __int128)
 
 #define DIVIDE(bits, NAME, mnemonic)                                                                                   \
 	static inline void divide_##NAME##_##bits(struct bt_cpu *cpu, const struct insn *i, u##bits b)                 \
