@@ -89,6 +89,13 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	return 0;
 }
 
+void vmx_stop(struct vmx *x)
+{
+	machine_lock(x->machine);
+	machine_request(x->machine, REQUEST_POWER_OFF, 0);
+	machine_unlock(x->machine);
+}
+
 static int press_power_button(struct vmx *x, struct error *err)
 {
 	struct machine *m = x->machine;

@@ -231,13 +231,6 @@ static int open_vnc(struct options *o, struct error *err)
 
 /* ---- the loop ---- */
 
-void vmx_stop(struct vmx *x)
-{
-	machine_lock(x->machine);
-	machine_request(x->machine, REQUEST_POWER_OFF, 0);
-	machine_unlock(x->machine);
-}
-
 static int on_clock(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	(void)source, (void)fd, (void)events;

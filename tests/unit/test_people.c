@@ -1,0 +1,457 @@
+// uses: vmx dev cpu disk api lib -ljansson -lsystemd -lseccomp
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * test_people.c - those who talk to a machine's process: viewers of its screen and controllers, well behaved and not.
+ */
+#include "toys.h"
+
+#include <fcntl.h>
+#include <sys/mman.h>
+#include <sys/socket.h>
+
+#include "lib/sock.h"
+#include "vmx/vmx.h"
+
+static struct vmx x;
+static char keys[256];	 /* what reached the keyboard, in words */
+static unsigned drawings;
+static bool changing;
+
+static void take_key(struct device *d, u8 code, bool down)
+{
+	(void)d;
+	size_t used = strlen(keys);
+	snprintf(keys + used, sizeof(keys) - used, "%02x%c ", code, down ? '+' : '-');
+}
+
+static void take_move(struct device *d, int dx, int dy, int wheel, unsigned buttons)
+{
+	(void)d;
+	size_t used = strlen(keys);
+	snprintf(keys + used, sizeof(keys) - used, "%d,%d,%d,%x ", dx, dy, wheel, buttons);
+}
+
+static void refresh(struct device *d)
+{
+	drawings++;
+	if (changing)
+		atomic_fetch_add(&dev_screen(d)->sequence, 2);
+}
+
+static char *socket_path(void)
+{
+	return xasprintf("/tmp/vmk-test-people-%d", (int)getpid());
+}
+
+static void open_house(void)
+{
+	struct error err;
+	char *path = socket_path();
+
+	log_threshold(LOG_LEVEL_ERROR);
+	make_machine("memsize = \"4\"\n", &fake_engine);
+	x = (struct vmx){.machine = machine, .name = "test", .world = 101, .statm_fd = open("/proc/self/statm", O_RDONLY),
+			 .mks = {.image_fd = -1, .listen_fd = -1, .starter = -1, .pid_fd = -1}};
+	cr_assert_geq(sd_event_new(&x.loop), 0);
+	cr_assert_eq(screen_init(&x, &err), 0);
+	int fd = sock_listen(path, SOCK_SEQPACKET, 0600, &err);
+	cr_assert_geq(fd, 0, "%s", err.text);
+	cr_assert_eq(control_init(&x, fd, &err), 0);
+	free(path);
+	dev_offer_keyboard(machine->devices[0], take_key);
+	dev_offer_pointer(machine->devices[0], take_move);
+	dev_offer_display(machine->devices[0], refresh);
+	machine->state = MACHINE_ON;
+	keys[0] = 0;
+}
+
+static void close_house(void)
+{
+	char *path = socket_path();
+
+	screen_free(&x);
+	control_free(&x);
+	sd_event_unref(x.loop);
+	unlink(path);
+	free(path);
+	finish();
+}
+
+TestSuite(people, .init = open_house, .fini = close_house, .timeout = 60);
+
+/* Lets vmx's loop do what it has to do. */
+static void serve(unsigned ms)
+{
+	u64 end = now_monotonic() + ms * 1000000ull;
+
+	/* A busy host may let the time pass at once: some rounds at least. */
+	for (unsigned rounds = 0; rounds < 20 || now_monotonic() < end; rounds++)
+		sd_event_run(x.loop, 1000);
+}
+
+/* ---- viewers ---- */
+
+static int view(bool view_only)
+{
+	struct error err;
+	struct screen_message msg;
+	int memfd = -1, fd = screen_attach(&x, view_only, false, &err);
+	unsigned n = 1;
+
+	cr_assert_geq(fd, 0, "%s", err.text);
+	cr_assert_geq(sock_recv(fd, &msg, sizeof(msg), &memfd, &n), 4);
+	cr_assert(n == 1 && msg.type == SCREEN_HELLO);
+	close(memfd);
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static void tell(int fd, struct screen_message msg, size_t bytes)
+{
+	cr_assert_geq(sock_send(fd, &msg, 4 + bytes, NULL, 0), 0);
+}
+
+static void tell_key(int fd, u8 code, bool down)
+{
+	tell(fd, (struct screen_message){.type = SCREEN_KEY, .key = {code, down}}, 2);
+}
+
+/* The type of the next message, 0 when there is none. */
+static unsigned hear(int fd, struct screen_message *msg)
+{
+	return recv(fd, msg, sizeof(*msg), MSG_DONTWAIT) >= 4 ? msg->type : 0;
+}
+
+Test(people, the_screen_is_shared_for_reading_only)
+{
+	struct error err;
+	struct screen_message msg;
+	int memfd = -1, fd = screen_attach(&x, true, false, &err);
+	unsigned n = 1;
+
+	cr_assert_geq(sock_recv(fd, &msg, sizeof(msg), &memfd, &n), 4);
+	void *page = mmap(NULL, 4096, PROT_READ, MAP_SHARED, memfd, 0);
+	cr_assert_neq(page, MAP_FAILED);
+	cr_expect_eq(((struct screen_page *)page)->magic, SCREEN_MAGIC);
+	cr_expect_str_eq(((struct screen_page *)page)->title, "test");
+	cr_expect_eq(mmap(NULL, 4096, PROT_READ | PROT_WRITE, MAP_SHARED, memfd, 0), MAP_FAILED);
+	cr_expect_neq(ftruncate(memfd, 0), 0);
+	close(fd);
+	close(memfd);
+}
+
+Test(people, viewers_are_told_once_for_each_ready)
+{
+	struct screen_message msg;
+	int fd = view(true);
+
+	serve(100);
+	cr_expect_eq(drawings, 0, "nobody asked");
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(100);
+	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED, "the first READY is answered at once");
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(200);
+	cr_expect_eq(hear(fd, &msg), 0, "nothing has changed");
+	changing = true;
+	serve(200);
+	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED);
+	unsigned before = drawings;
+	serve(200);
+	cr_expect_eq(hear(fd, &msg), 0);
+	cr_expect_eq(drawings, before, "told, and not ready again: not drawn");
+	changing = false;
+	tell(fd, (struct screen_message){.type = SCREEN_REFRESH}, 0);
+	serve(100);
+	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED, "a refresh is answered without a change");
+	close(fd);
+}
+
+Test(people, drawing_is_limited)
+{
+	int fd = view(true);
+	struct screen_message msg;
+	u64 begun = now_monotonic(), end = begun + NSEC_PER_SEC / 2;
+
+	changing = true;
+	while (now_monotonic() < end) {
+		tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+		serve(1);
+		hear(fd, &msg);
+	}
+	u64 frames = (now_monotonic() - begun) * 60 / NSEC_PER_SEC + 2;
+	cr_expect_leq(drawings, frames, "%u drawings", drawings);
+	cr_expect_geq(drawings, 2);
+	close(fd);
+}
+
+Test(people, keys_are_released_when_a_viewer_goes)
+{
+	int fd = view(false);
+
+	tell_key(fd, 0x1d, true);
+	tell_key(fd, 0x9d, true);
+	tell_key(fd, 0x1e, true);
+	tell_key(fd, 0x1e, false);
+	tell(fd, (struct screen_message){.type = SCREEN_POINTER, .pointer = {3, -4, 1, 0xffff}}, 8);
+	serve(50);
+	cr_expect_str_eq(keys, "1d+ 9d+ 1e+ 1e- 3,-4,1,7 ");
+	keys[0] = 0;
+	close(fd);
+	serve(50);
+	cr_expect_str_eq(keys, "1d- 9d- 0,0,0,0 ");
+	cr_expect_eq(screen_viewers(&x), 0);
+}
+
+Test(people, who_may_only_look_cannot_type)
+{
+	int fd = view(true);
+
+	tell_key(fd, 0x1d, true);
+	tell(fd, (struct screen_message){.type = SCREEN_SERIAL_IN, .length = 1, .bytes = "x"}, 1);
+	serve(50);
+	cr_expect_str_eq(keys, "");
+	cr_expect_eq(machine->serial[0].in_count, 0);
+	close(fd);
+}
+
+Test(people, nonsense_is_ignored)
+{
+	static const struct {
+		u8 bytes[8];
+		size_t len;
+	} junk[] = {
+		{{0}, 1}, {{35}, 2}, {{35, 0, 0xff, 0xff, 1}, 5}, {{33, 0, 0, 0, 1}, 5}, {{34, 0, 0, 0}, 4}, {{36, 0, 0, 0, 1, 200}, 6},
+		{{0xff, 0xff, 0xff, 0xff}, 4},
+	};
+	int fd = view(false);
+
+	for (size_t i = 0; i < ARRAY_SIZE(junk); i++)
+		cr_assert_geq(send(fd, junk[i].bytes, junk[i].len, 0), 0);
+	serve(50);
+	cr_expect_eq(screen_viewers(&x), 1);
+	tell_key(fd, 0x1e, true);
+	serve(50);
+	cr_expect_str_eq(keys, "1e+ ");
+	close(fd);
+}
+
+Test(people, serial_output_reaches_the_line_that_was_asked_for)
+{
+	struct screen_message msg;
+	int fd = view(true);
+
+	screen_serial_out(&x, 1, (const u8 *)"early", 5);
+	tell(fd, (struct screen_message){.type = SCREEN_SERIAL_ON, .serial = {1, 1}}, 2);
+	serve(50);
+	screen_serial_out(&x, 0, (const u8 *)"other", 5);
+	screen_serial_out(&x, 1, (const u8 *)"mine", 4);
+	serve(50);
+	cr_expect_eq(hear(fd, &msg), SCREEN_SERIAL);
+	cr_expect(msg.length == 4 && !memcmp(msg.bytes, "mine", 4));
+	close(fd);
+}
+
+Test(people, a_viewer_that_does_not_read_loses_output_but_not_the_machine)
+{
+	static u8 flood[SERIAL_OUT_BYTES];
+	struct screen_message msg;
+	int fd = view(true);
+	size_t got = 0;
+
+	tell(fd, (struct screen_message){.type = SCREEN_SERIAL_ON, .serial = {1, 0}}, 2);
+	serve(50);
+	for (unsigned i = 0; i < 64; i++)
+		screen_serial_out(&x, 0, flood, sizeof(flood));
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(100);
+	cr_expect_eq(screen_viewers(&x), 1, "it is slow, not gone");
+	for (unsigned i = 0; i < 50; i++) {
+		while (hear(fd, &msg))
+			got += msg.type == SCREEN_SERIAL ? msg.length : 0;
+		serve(5);
+	}
+	cr_expect(got >= 64 * KIB && got < 64 * sizeof(flood), "%zu bytes", got);
+	close(fd);
+}
+
+Test(people, serial_input_waits_for_room)
+{
+	struct screen_message msg = {.type = SCREEN_SERIAL_IN, .length = 1000};
+	int fd = view(false);
+	struct toy *t = toy("first");
+
+	memset(msg.bytes, 'a', sizeof(msg.bytes));
+	for (unsigned i = 0; i < 6; i++)
+		tell(fd, msg, 1000);
+	serve(50);
+	cr_expect_eq(machine->serial[0].in_count, 4000);
+	t->room = 63;
+	serial_retry(machine);
+	cr_expect_eq(strlen(t->got), 63);
+	memset(t->got, 0, sizeof(t->got));
+	machine->serial[0].in_count = 0; /* the guest has read it all */
+	screen_serial_room(&x);
+	serve(50);
+	cr_expect_eq(machine->serial[0].in_count, 2000, "the rest follows, nothing is lost");
+	close(fd);
+}
+
+/* ---- controllers ---- */
+
+static int control(void)
+{
+	struct error err;
+	char *path = socket_path();
+	int fd = sock_connect(path, SOCK_SEQPACKET | SOCK_NONBLOCK, &err);
+
+	cr_assert_geq(fd, 0, "%s", err.text);
+	free(path);
+	serve(20);
+	return fd;
+}
+
+static json_t *ask_raw(int fd, const char *text, size_t len, int *passed)
+{
+	static char answer[16384];
+	unsigned n = 1;
+	int received = -1;
+
+	cr_assert_geq(sock_send(fd, text, len, NULL, 0), 0);
+	serve(30);
+	ssize_t got = sock_recv(fd, answer, sizeof(answer), &received, &n);
+	cr_assert_gt(got, 0, "no answer to %s", text);
+	if (passed)
+		*passed = n ? received : -1;
+	return json_loadb(answer, (size_t)got, 0, NULL);
+}
+
+static json_t *ask(int fd, const char *text)
+{
+	return ask_raw(fd, text, strlen(text), NULL);
+}
+
+Test(people, status_tells_what_is_known)
+{
+	int fd = control();
+	json_t *a = ask(fd, "{\"cmd\":\"status\"}");
+
+	cr_expect(json_is_true(json_object_get(a, "ok")));
+	cr_expect_str_eq(json_string_value(json_object_get(a, "state")), "on");
+	cr_expect_str_eq(json_string_value(json_object_get(a, "engine")), "fake");
+	cr_expect_eq(json_integer_value(json_object_get(a, "world")), 101);
+	cr_expect_eq(json_integer_value(json_object_get(a, "guest_memory_mb")), 4);
+	cr_expect_eq(json_integer_value(json_object_get(a, "pid")), getpid());
+	cr_expect_gt(json_integer_value(json_object_get(a, "memory_kb")), 100);
+	json_decref(a);
+	close(fd);
+}
+
+Test(people, bad_commands_are_answered_with_a_sentence)
+{
+	static const char *const bad[] = {"", "{", "[]", "null", "\"x\"", "{\"cmd\":1}", "{\"cmd\":\"fly\"}", "{\"cmd\":\"stop\"}",
+					  "{\"cmd\":\"stop\",\"mode\":\"gently\"}", "\xff\xfe", "{\"cmd\":\"stop\",\"mode\":\"soft\"}"};
+	int fd = control();
+
+	for (size_t i = 1; i < ARRAY_SIZE(bad); i++) {
+		json_t *a = ask(fd, bad[i]);
+		cr_expect(json_is_false(json_object_get(a, "ok")), "%s", bad[i]);
+		cr_expect_gt(json_integer_value(json_object_get(a, "errno")), 0);
+		cr_expect_gt(strlen(json_string_value(json_object_get(a, "error"))), 5);
+		json_decref(a);
+	}
+	cr_expect_not(machine->power_off_wanted);
+	close(fd);
+}
+
+Test(people, deep_and_long_packets_do_no_harm)
+{
+	static char deep[16384];
+	int fd = control();
+
+	memset(deep, '[', sizeof(deep));
+	json_t *a = ask_raw(fd, deep, sizeof(deep), NULL);
+	cr_expect(json_is_false(json_object_get(a, "ok")));
+	json_decref(a);
+	close(fd);
+}
+
+Test(people, stop_and_reset)
+{
+	int fd = control();
+
+	json_decref(ask(fd, "{\"cmd\":\"reset\"}"));
+	cr_expect(machine->reset_wanted);
+	json_decref(ask(fd, "{\"cmd\":\"stop\",\"mode\":\"hard\"}"));
+	cr_expect(machine->power_off_wanted);
+	json_t *a = ask(fd, "{\"cmd\":\"status\"}");
+	cr_expect_str_eq(json_string_value(json_object_get(a, "state")), "stopping");
+	json_decref(a);
+	close(fd);
+}
+
+static bool pressed, listens;
+
+static bool press(struct device *d)
+{
+	(void)d;
+	pressed = true;
+	return listens;
+}
+
+Test(people, soft_stop_presses_the_button)
+{
+	int fd = control();
+
+	dev_offer_power_button(machine->devices[0], press);
+	json_t *a = ask(fd, "{\"cmd\":\"stop\",\"mode\":\"soft\"}");
+	cr_expect(pressed && json_is_false(json_object_get(a, "ok")), "the guest does not listen");
+	json_decref(a);
+	listens = true;
+	a = ask(fd, "{\"cmd\":\"stop\",\"mode\":\"trysoft\"}");
+	cr_expect(json_is_true(json_object_get(a, "ok")));
+	cr_expect_not(machine->power_off_wanted, "it has time");
+	json_decref(a);
+	listens = false;
+	json_decref(ask(fd, "{\"cmd\":\"stop\",\"mode\":\"trysoft\"}"));
+	cr_expect(machine->power_off_wanted, "a deaf guest is stopped at once");
+	close(fd);
+}
+
+Test(people, attach_hands_over_a_viewer_that_only_looks_unless_said)
+{
+	struct screen_message msg;
+	static const char *const commands[] = {"{\"cmd\":\"attach\"}", "{\"cmd\":\"attach\",\"view_only\":false}"};
+	int fd = control();
+
+	for (unsigned i = 0; i < 2; i++) {
+		int viewer = -1;
+		json_decref(ask_raw(fd, commands[i], strlen(commands[i]), &viewer));
+		cr_assert_geq(viewer, 0);
+		cr_expect_eq(hear(viewer, &msg), SCREEN_HELLO);
+		tell_key(viewer, 0x1e, true);
+		serve(30);
+		cr_expect_str_eq(keys, i ? "1e+ " : "");
+		close(viewer);
+	}
+	close(fd);
+}
+
+Test(people, a_controller_that_does_not_read_is_dropped)
+{
+	int fd = control(), other = control();
+
+	for (unsigned i = 0; i < 3000 && sock_send(fd, "{\"cmd\":\"status\"}", 16, NULL, 0) >= 0; i++)
+		serve(0);
+	serve(50);
+	cr_expect_null(x.controllers[0]);
+	json_t *a = ask(other, "{\"cmd\":\"status\"}");
+	cr_expect(json_is_true(json_object_get(a, "ok")), "others are served");
+	json_decref(a);
+	control_event(&x, "reset", "the machine was reset");
+	char text[256] = "";
+	cr_expect_gt(sock_recv(other, text, sizeof(text) - 1, NULL, &(unsigned){0}), 0);
+	cr_expect(strstr(text, "\"event\":\"reset\""), "%s", text);
+	close(fd);
+	close(other);
+}
