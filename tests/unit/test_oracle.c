@@ -948,6 +948,21 @@ static bool native_segments(void)
 	       !native_ldt_entry(&data32);
 }
 
+/* Runs the case on both and compares; a case that cannot be run on the host agrees. */
+static bool agrees(const struct test_case *c, u64 *completed)
+{
+	struct native host = c->start, guest = c->start;
+	u32 where;
+
+	if (!run_natively(c, &host)) {
+		memory_differs(&where);
+		return true;
+	}
+	guest_run(&guest, c->single);
+	*completed += host.vector == 1;
+	return !compare(c, &host, &guest);
+}
+
 static u64 setting(const char *name, u64 otherwise)
 {
 	const char *value = getenv(name);
@@ -961,8 +976,6 @@ Test(oracle, random_instructions, .timeout = 3600)
 	u64 completed = 0;
 	unsigned mismatches = 0;
 	struct test_case c;
-	struct native host, guest;
-	u32 where;
 
 	random_state = seed * 0x9e3779b97f4a7c15;
 	guest_setup();
@@ -970,14 +983,11 @@ Test(oracle, random_instructions, .timeout = 3600)
 		cr_skip_test("this host does not allow 32- and 16-bit code segments");
 	for (u64 n = 0; n < cases; n++) {
 		make_case(&c);
-		host = guest = c.start;
-		if (!run_natively(&c, &host)) {
-			memory_differs(&where);
-			continue;
-		}
-		guest_run(&guest, c.single);
-		completed += host.vector == 1;
-		if (!compare(&c, &host, &guest))
+		/*
+		 * Twice: an interrupt on the host clears the RPL bits of null selectors on its way back (SDM 2A, IRET), so
+		 * a PUSH ES may rarely show it. What is wrong is wrong again.
+		 */
+		if (agrees(&c, &completed) || agrees(&c, &completed))
 			continue;
 		show(&c, n);
 		cr_assert(++mismatches < MISMATCHES_SHOWN, "too many mismatches, seed %llu", (unsigned long long)seed);
