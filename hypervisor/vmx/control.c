@@ -227,7 +227,7 @@ static int on_controller(sd_event_source *source, int fd, uint32_t events, void 
 {
 	(void)source, (void)events;
 	struct controller *c = arg;
-	static char text[PACKET_MAX]; /* the main thread's */
+	char text[PACKET_MAX];
 	ssize_t n = recv(fd, text, sizeof(text), MSG_DONTWAIT);
 
 	if (n > 0)
