@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/machine_files.h"
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "vmkernel/spawn.h"
@@ -47,15 +48,16 @@ static void add_fd(struct launch *l, const char *option, int fd)
 }
 
 /* Opens a file that the configuration names; relative ones are beside it. Only regular files: no device, no FIFO to wait on. */
-static int open_file(struct launch *l, const char *key, const char *path, int flags, struct error *err)
+static int open_file(struct launch *l, const char *key, const char *path, const struct machine_file *file, struct error *err)
 {
 	struct stat st;
+	int flags = file->flags;
 	/* What the machine writes must be the file itself: a link put there by somebody else would lead to the owner's other files. */
 	if ((flags & O_ACCMODE) != O_RDONLY)
 		flags |= O_NOFOLLOW;
-	int fd = openat(l->folder_fd, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+	int fd = openat(l->folder_fd, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, file->mode);
 	if (fd < 0 && *path == '/' && job_path(path) != path)
-		fd = openat(AT_FDCWD, job_path(path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, 0600);
+		fd = openat(AT_FDCWD, job_path(path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, file->mode);
 	if (fd < 0)
 		return fail(err, -errno, "%s: cannot open %s: %m", key, path);
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
@@ -66,59 +68,18 @@ static int open_file(struct launch *l, const char *key, const char *path, int fl
 	return fd;
 }
 
-static const char *sibling(const char *key, const char *name, char *buf, size_t size)
-{
-	const char *dot = strrchr(key, '.');
-	snprintf(buf, size, "%.*s.%s", dot ? (int)(dot - key) : 0, key, name);
-	return buf;
-}
-
-/* What the device does with its file, as open(2) flags; `readonly_too`: better read-only than not at all. */
-static int open_flags(const struct config *c, const char *key, bool *readonly_too)
-{
-	char other[64];
-	*readonly_too = false;
-	if (str_starts(key, "ide")) {
-		const char *type = config_string(c, sibling(key, "deviceType", other, sizeof(other)));
-		const char *mode = config_string(c, sibling(key, "mode", other, sizeof(other)));
-		return strcasestr(type, "cdrom") || strcasestr(mode, "nonpersistent") ? O_RDONLY : O_RDWR;
-	}
-	if (str_starts(key, "floppy")) {
-		*readonly_too = true; /* as a write-protected disk */
-		return O_RDWR;
-	}
-	if (str_starts(key, "serial"))
-		return O_WRONLY | O_CREAT | O_APPEND;
-	if (strcmp(key, "nvram") == 0)
-		return O_RDWR | O_CREAT;
-	return O_RDONLY;
-}
-
-/* Whether the device that `key` belongs to is there and uses a file. */
-static bool key_in_use(const struct config *c, const char *key)
-{
-	char other[64];
-	if (!config_string(c, key)[0])
-		return false;
-	if (config_key_find(sibling(key, "present", other, sizeof(other))) && !config_bool(c, other))
-		return false;
-	if (config_key_find(sibling(key, "fileType", other, sizeof(other))))
-		return str_ieq(config_string(c, other), "file");
-	return true;
-}
-
 static int open_key(struct launch *l, const char *key, struct error *err)
 {
-	char other[64];
-	bool readonly_too;
-	if (!key_in_use(l->config, key))
+	if (!machine_file_in_use(l->config, key))
 		return 0;
 	const char *path = config_string(l->config, key);
-	int flags = open_flags(l->config, key, &readonly_too), fd = open_file(l, key, path, flags, err);
-	if (readonly_too && (fd == -EACCES || fd == -EROFS || fd == -EPERM))
-		fd = open_file(l, key, path, O_RDONLY, err);
-	/* A medium that is not in the drive at power on may be missing. */
-	if (fd < 0 && config_key_find(sibling(key, "startConnected", other, sizeof(other))) && !config_bool(l->config, other))
+	struct machine_file file = machine_file_find(l->config, key);
+	int fd = open_file(l, key, path, &file, err);
+	if (file.or_readonly && (fd == -EACCES || fd == -EROFS || fd == -EPERM)) {
+		file.flags = O_RDONLY;
+		fd = open_file(l, key, path, &file, err);
+	}
+	if (fd < 0 && machine_file_may_miss(l->config, key))
 		return 0;
 	if (fd < 0)
 		return fd;

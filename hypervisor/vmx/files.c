@@ -8,54 +8,14 @@
  */
 #include <errno.h>
 #include <fcntl.h>
-#include <fnmatch.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/machine_files.h"
 #include "lib/util.h"
 #include "vmx/machine.h"
-
-/* How a file is opened: what a disk's owner may not write is refused, a floppy is then write-protected. */
-struct open_mode {
-	const char *pattern;
-	int flags;
-	mode_t mode;
-	bool or_readonly;
-};
-static const struct open_mode open_modes[] = {
-	{"serial?.filename", O_WRONLY | O_CREAT | O_APPEND, 0644, false},
-	{"nvram", O_RDWR | O_CREAT, 0600, false},
-	{"floppy?.filename", O_RDWR, 0, true},
-	{"ide?:?.filename", O_RDWR, 0, false},
-	{"*", O_RDONLY, 0, false},
-};
-
-/* "ide0:0.fileName" -> its medium is never written: a CD, or a disk whose writes are dropped at power off. */
-static bool ide_readonly(const struct config *config, const char *key)
-{
-	char other[64];
-
-	snprintf(other, sizeof(other), "%.6s.deviceType", key);
-	if (strstr(config_string(config, other), "cdrom"))
-		return true;
-	snprintf(other, sizeof(other), "%.6s.mode", key);
-	return strstr(config_string(config, other), "nonpersistent") != NULL;
-}
-
-static struct open_mode mode_of(const struct config *config, const char *key)
-{
-	size_t i = 0;
-
-	while (fnmatch(open_modes[i].pattern, key, FNM_CASEFOLD))
-		i++;
-	struct open_mode mode = open_modes[i];
-	if (!fnmatch("ide?:?.filename", key, FNM_CASEFOLD) && ide_readonly(config, key))
-		mode.flags = O_RDONLY;
-	return mode;
-}
 
 static int open_checked(const char *path, const char *key, int flags, mode_t mode, struct error *err)
 {
@@ -80,11 +40,11 @@ static int open_checked(const char *path, const char *key, int flags, mode_t mod
 
 static int open_path(struct machine *m, const char *key, const char *value, struct error *err)
 {
-	struct open_mode mode = mode_of(m->config, key);
+	struct machine_file file = machine_file_find(m->config, key);
 	char *path = value[0] == '/' || !m->files.folder ? xstrdup(value) : xasprintf("%s/%s", m->files.folder, value);
-	int fd = open_checked(path, key, mode.flags, mode.mode, err);
+	int fd = open_checked(path, key, file.flags, file.mode, err);
 
-	if (mode.or_readonly && (fd == -EACCES || fd == -EROFS || fd == -EPERM))
+	if (file.or_readonly && (fd == -EACCES || fd == -EROFS || fd == -EPERM))
 		fd = open_checked(path, key, O_RDONLY, 0, err);
 	free(path);
 	return fd;
