@@ -48,6 +48,10 @@
 #define FLAG_ID BIT(21)
 #define FLAGS_ARITH (FLAG_CF | FLAG_PF | FLAG_AF | FLAG_ZF | FLAG_SF | FLAG_OF)
 
+#define EFER_SCE BIT(0)
+#define EFER_LME BIT(8)
+#define EFER_LMA BIT(10)
+#define EFER_NXE BIT(11)
 #define CR0_PE BIT(0)
 #define CR0_MP BIT(1)
 #define CR0_EM BIT(2)
@@ -69,6 +73,8 @@
 #define CR4_PGE BIT(7)
 #define CR4_OSFXSR BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
+#define CR4_SMEP BIT(20)
+#define CR4_SMAP BIT(21)
 
 enum x86_exception {
 	EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6, EXC_NM = 7,
@@ -76,12 +82,20 @@ enum x86_exception {
 	EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
 };
 
+/* 48-bit linear addresses: bits 63 to 47 are the same (SDM 1 3.3.7.1). */
+static inline bool canonical(u64 linear)
+{
+	return (u64)((s64)(linear << 16) >> 16) == linear;
+}
+
 /* ---- segments as the fast path wants them ---- */
 
 struct bt_segment {
-	u64 base;
+	u64 base;	 /* what counts: 0 for ES CS SS DS in 64-bit mode */
+	u64 hidden_base; /* what was loaded, there again when 64-bit mode is left */
 	u64 read_end, write_end; /* offset + size must not exceed these; 0 sends every access to the slow path
-				  * (expand-down, unreadable, unusable), which decides by attr and limit */
+				  * (expand-down, unreadable, unusable), which decides by attr and limit; all ones
+				  * in 64-bit mode, where the TLB holds no page that is not canonical */
 	u32 limit;
 	u32 attr; /* as in struct x86_segment */
 	u16 selector;
@@ -122,18 +136,26 @@ struct bt_memory; /* mmu.c: slots, per-page code marks */
 /* ---- the CPU ---- */
 
 struct bt_cpu {
-	/* Register file: [INSN_NO_REG] is always 0. In 16/32-bit modes the upper halves are 0. */
-	u64 gpr[X86_GPRS + 2];
+	/*
+	 * Register file: [INSN_NO_REG] is always 0. In 16/32-bit modes the upper halves are 0. [INSN_RIP_REG] is the RIP
+	 * of the first instruction of the trace: the builder has made displacements relative to it.
+	 */
+	union {
+		u64 gpr[X86_GPRS + 3];
+		struct {
+			u64 registers[X86_GPRS + 1], trace_rip, page; /* [INSN_PAGE_REG]: always PAGE_SIZE */
+		};
+	};
 	u16 flags;	/* LAHF/SETO form, see above */
 	u32 eflags;	/* the others: TF IF DF IOPL NT RF VM AC VIF VIP ID; arithmetic bits are 0 here */
 	u64 rip;	/* of the next instruction; inside a trace, valid only at its start: see bt_ip() */
 	struct bt_segment seg[X86_SREGS];
-	struct tlb *tlb; /* the one of the current privilege: tlb_user or tlb_system */
+	struct tlb *tlb; /* that of the current privilege: tlb_user, tlb_system or, where EFLAGS.AC lifts SMAP, tlb_access */
 
 	u64 linear_mask; /* ANDed to linear addresses: 4 GiB, or all ones in 64-bit mode (mode_update) */
 
 	struct trace *trace; /* being executed; NULL between traces */
-	u64 trace_rip;	     /* RIP of its first instruction */
+	u64 code_last;	     /* the highest RIP that CS allows: its limit, or all ones in 64-bit mode */
 	u64 epoch;	     /* what an already validated trace must carry to be entered without a look-up; trace.c */
 	u64 generation;	     /* of the linear-to-physical mapping; part of epoch */
 	u8 *trace_arena;     /* where traces live; links between them are offsets into it */
@@ -181,7 +203,7 @@ struct bt_cpu {
 	const struct cpu_host *host;
 	unsigned index;
 	struct bt_memory *memory;
-	struct tlb tlb_user, tlb_system;
+	struct tlb tlb_user, tlb_system, tlb_access;
 	u64 mmu_seen; /* the control bits the TLBs were filled under */
 	u64 instructions;
 	struct trace_cache *traces;
@@ -255,6 +277,12 @@ void sys_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsig
 /* Sets bits in the byte at `linear` atomically (descriptor Accessed, TSS busy). */
 void sys_set_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 bits);
 void sys_clear_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 bits);
+
+/* Linear addresses of descriptor tables, TSS and stacks have 64 bits in all of long mode, compatibility mode too. */
+static inline u64 linear_wrap(const struct bt_cpu *cpu, u64 linear)
+{
+	return cpu->efer & EFER_LMA ? linear : (u32)linear;
+}
 
 /* As the CPU's own level `user` (CPL 3) or not would see it; linear address (stack switches in delivery). */
 u64 linear_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user);

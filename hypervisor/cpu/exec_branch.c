@@ -10,17 +10,22 @@
 
 #define TARGET(bits) ((u##bits)(cpu->trace_rip + i->imm))
 
+/* trace_target() where the operand size is known; 64 bits: in 64-bit mode only. */
+#define TARGET_FITS_16(target) ((target) <= cpu->code_last)
+#define TARGET_FITS_32(target) ((target) <= cpu->code_last)
+#define TARGET_FITS_64(target) canonical(target)
+
 /* #GP(0) for a target outside CS, before anything has changed (SDM 2A, CALL). */
 static inline void target_check(struct bt_cpu *cpu, const struct insn *i, u64 target)
 {
-	if (unlikely(target > cpu->seg[X86_CS].limit) && cpu->mode != MODE_64)
+	if (unlikely(!trace_target(cpu, target)))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 }
 
 /* For calls: the push is tried first, as hardware does. */
 static inline void call_check(struct bt_cpu *cpu, const struct insn *i, u64 target, unsigned bytes)
 {
-	if (unlikely(target > cpu->seg[X86_CS].limit) && cpu->mode != MODE_64) {
+	if (unlikely(!trace_target(cpu, target))) {
 		mem_probe_write(cpu, i, X86_SS, (cpu->gpr[X86_RSP] - bytes) & stack_mask(cpu), bytes);
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	}
@@ -83,7 +88,7 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 		u##bits target = TARGET(bits);                                                                         \
 		u64 mask = stack_mask(cpu), sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                              \
 		volatile guest_u##bits *p = mem_fast_write(cpu, X86_SS, sp, (bits) / 8);                               \
-		if (unlikely(!p) || unlikely(target > cpu->seg[X86_CS].limit))                                         \
+		if (unlikely(!p) || unlikely(!TARGET_FITS_##bits(target)))                                             \
 			return CALL_rel_##bits##_slow(cpu, i);                                                         \
 		*p = (u##bits)bt_next_ip(cpu, i);                                                                      \
 		stack_set(cpu, mask, sp);                                                                              \
@@ -115,7 +120,10 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 		u64 mask = stack_mask(cpu);                                                                            \
 		const volatile guest_u##bits *p = mem_fast_read(cpu, X86_SS, cpu->gpr[X86_RSP] & mask, (bits) / 8);    \
 		u##bits target;                                                                                        \
-		if (unlikely(!p) || unlikely((target = *p) > cpu->seg[X86_CS].limit))                                  \
+		if (unlikely(!p))                                                                                      \
+			return RET_##bits##_slow(cpu, i);                                                              \
+		target = *p;                                                                                           \
+		if (unlikely(!TARGET_FITS_##bits(target)))                                                             \
 			return RET_##bits##_slow(cpu, i);                                                              \
 		stack_set(cpu, mask, cpu->gpr[X86_RSP] + (bits) / 8);                                                  \
 		return trace_jump(cpu, i, target);                                                                     \
@@ -134,7 +142,7 @@ static HANDLER(CALL_rel_32_flat)
 	u32 target = TARGET(32), sp = (u32)cpu->gpr[X86_RSP] - 4;
 	volatile guest_u32 *p = mem_flat_write(cpu, sp, 4);
 
-	if (unlikely(!p) || unlikely(target > cpu->seg[X86_CS].limit))
+	if (unlikely(!p) || unlikely(!TARGET_FITS_32(target)))
 		return CALL_rel_32_slow(cpu, i);
 	*p = (u32)(cpu->trace_rip + i->offset + i->len);
 	cpu->gpr[X86_RSP] = sp;
@@ -145,7 +153,7 @@ static HANDLER(RET_32_flat)
 	u32 target, sp = (u32)cpu->gpr[X86_RSP];
 	const volatile guest_u32 *p = mem_flat_read(cpu, sp, 4);
 
-	if (unlikely(!p) || unlikely((target = *p) > cpu->seg[X86_CS].limit))
+	if (unlikely(!p) || unlikely((target = *p) > cpu->code_last))
 		return RET_32_slow(cpu, i);
 	cpu->gpr[X86_RSP] = (u32)(sp + 4);
 	return trace_jump(cpu, i, target);

@@ -41,7 +41,8 @@ struct insn_exec {
 };
 
 #define INSN_NO_REG 16	   /* base/index: none (the register file has a 17th, always-zero entry) */
-#define INSN_RIP_REG 17    /* base: RIP-relative; decoder folds it away at trace build time */
+#define INSN_RIP_REG 17    /* base: RIP-relative. disp counts from the next instruction; in a trace, from its start */
+#define INSN_PAGE_REG 18   /* index, in traces: the constant PAGE_SIZE, where disp alone cannot reach */
 
 enum insn_flags {
 	INSN_LOCK = BIT(0),

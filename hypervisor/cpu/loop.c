@@ -181,7 +181,7 @@ static void bt_forget(struct cpu *object, u64 gpa, u64 len)
 
 static void segment_get(const struct bt_segment *s, struct x86_segment *out)
 {
-	*out = (struct x86_segment){.selector = s->selector, .attr = s->attr, .limit = s->limit, .base = s->base};
+	*out = (struct x86_segment){.selector = s->selector, .attr = s->attr, .limit = s->limit, .base = s->hidden_base};
 }
 
 /* Fields that are the same in both structs, in one list for both directions. */
@@ -223,8 +223,8 @@ static int bt_set(struct cpu *object, const struct x86_state *state, struct erro
 {
 	struct bt_cpu *cpu = &object->bt;
 
-	if (state->efer & BIT(10))
-		return fail(err, -ENOTSUP, "this engine does not run 64-bit guests");
+	if (state->efer & EFER_LMA && (~state->cr0 & (CR0_PG | CR0_PE) || !(state->cr4 & CR4_PAE)))
+		return fail(err, -EINVAL, "a CPU in long mode must have paging with PAE");
 	fpu_leave(cpu);
 	memcpy(cpu->gpr, state->gpr, sizeof(state->gpr));
 #define X(f) cpu->f = state->f;
@@ -233,14 +233,16 @@ static int bt_set(struct cpu *object, const struct x86_state *state, struct erro
 #define X(f) memcpy(cpu->f, state->f, sizeof(state->f));
 	SAME_ARRAYS(X)
 #undef X
-	for (unsigned n = 0; n < X86_GPRS; n++)
+	for (unsigned n = 0; n < X86_GPRS && !(cpu->efer & EFER_LMA); n++)
 		cpu->gpr[n] = (u32)cpu->gpr[n];
-	cpu->rip = (u32)cpu->rip;
+	if (!(cpu->efer & EFER_LMA))
+		cpu->rip = (u32)cpu->rip;
 	cpu->eflags = (u32)state->rflags & ~(FLAGS_ARITH | 2);
 	cpu->flags = flags_from_eflags((u32)state->rflags);
 	cpu->cpl = 0;
 	if (cpu->cr0 & CR0_PE)
 		cpu->cpl = cpu->eflags & FLAG_VM ? 3 : SEG_DPL(state->seg[X86_SS].attr);
+	cpu->mode = MODE_16; /* until mode_update() */
 	for (unsigned n = 0; n < X86_SREGS; n++)
 		segment_put(cpu, &cpu->seg[n], &state->seg[n]);
 	segment_put(cpu, &cpu->ldtr, &state->ldtr);
@@ -303,11 +305,12 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 	cpu->index = config->index;
 	cpu->a20_mask = ~0ull;
 	cpu->generation = 1;
+	cpu->page = PAGE_SIZE;
 	cpu->tlb = &cpu->tlb_system;
 	for (unsigned n = 0; n < TLB_ENTRIES; n++) {
 		struct tlb_entry empty = {.read_tag = TLB_INVALID, .write_tag = TLB_INVALID};
 
-		cpu->tlb_user.entry[n] = cpu->tlb_system.entry[n] = empty;
+		cpu->tlb_user.entry[n] = cpu->tlb_system.entry[n] = cpu->tlb_access.entry[n] = empty;
 	}
 	ret = trace_create(cpu, err);
 	if (!ret)

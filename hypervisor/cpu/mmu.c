@@ -20,8 +20,7 @@
 #define PTE_PS BIT(7)
 #define PTE_G BIT(8)
 #define PTE_NX BIT64(63)
-#define EFER_LMA BIT(10)
-#define EFER_NXE BIT(11)
+#define RIGHT_X BIT(31) /* in struct walk: may be executed */
 
 /* Page-fault error code, SDM 3A 4.7 */
 #define PF_PRESENT BIT(0)
@@ -30,7 +29,10 @@
 #define PF_RSVD BIT(3)
 #define PF_FETCH BIT(4)
 
-enum access { ACCESS_READ = 0, ACCESS_WRITE = PF_WRITE, ACCESS_USER = PF_USER, ACCESS_FETCH = PF_FETCH };
+enum access {
+	ACCESS_READ = 0, ACCESS_WRITE = PF_WRITE, ACCESS_USER = PF_USER, ACCESS_FETCH = PF_FETCH,
+	ACCESS_SMAP = BIT(8), /* supervisor data access to which SMAP applies */
+};
 
 /* ---- guest-physical memory ---- */
 
@@ -303,6 +305,7 @@ void tlb_flush_all(struct bt_cpu *cpu)
 {
 	tlb_flush(&cpu->tlb_user, false);
 	tlb_flush(&cpu->tlb_system, false);
+	tlb_flush(&cpu->tlb_access, false);
 	trace_new_generation(cpu);
 }
 
@@ -310,12 +313,13 @@ void tlb_flush_cr3(struct bt_cpu *cpu)
 {
 	tlb_flush(&cpu->tlb_user, cpu->cr4 & CR4_PGE);
 	tlb_flush(&cpu->tlb_system, cpu->cr4 & CR4_PGE);
+	tlb_flush(&cpu->tlb_access, cpu->cr4 & CR4_PGE);
 	trace_new_generation(cpu);
 }
 
 void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
 {
-	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system};
+	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system, &cpu->tlb_access};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(tlbs); n++) {
 		struct tlb_entry *e = tlb_at(tlbs[n], linear);
@@ -332,10 +336,13 @@ void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
 
 void mmu_update(struct bt_cpu *cpu)
 {
-	u64 seen = (cpu->cr0 & (CR0_PG | CR0_WP)) | (cpu->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE)) << 32 |
+	u64 seen = (cpu->cr0 & (CR0_PG | CR0_WP)) | (cpu->cr4 & (CR4_PSE | CR4_PAE | CR4_PGE | CR4_SMEP | CR4_SMAP)) << 32 |
 		   (cpu->efer & (EFER_LMA | EFER_NXE)) << 40;
 
-	cpu->tlb = cpu->cpl == 3 ? &cpu->tlb_user : &cpu->tlb_system;
+	if (cpu->cpl == 3)
+		cpu->tlb = &cpu->tlb_user;
+	else
+		cpu->tlb = cpu->cr4 & CR4_SMAP && cpu->eflags & FLAG_AC ? &cpu->tlb_access : &cpu->tlb_system;
 	if (seen != cpu->mmu_seen) {
 		cpu->mmu_seen = seen;
 		tlb_flush_all(cpu);
@@ -344,7 +351,7 @@ void mmu_update(struct bt_cpu *cpu)
 
 void tlb_mark_code(struct bt_cpu *cpu, u64 gpa)
 {
-	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system};
+	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system, &cpu->tlb_access};
 
 	for (unsigned t = 0; t < ARRAY_SIZE(tlbs); t++)
 		for (unsigned n = 0; n < tlbs[t]->used_count; n++) {
@@ -357,7 +364,7 @@ void tlb_mark_code(struct bt_cpu *cpu, u64 gpa)
 
 void memory_dirty(struct bt_cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap)
 {
-	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system};
+	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system, &cpu->tlb_access};
 	struct bt_slot *s = memory_slot(cpu, gpa);
 
 	if (!s || !s->dirty || s->gpa != gpa)
@@ -382,7 +389,8 @@ void memory_dirty(struct bt_cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap)
 
 struct walk {
 	u64 gpa;
-	u32 rights; /* PTE_W, PTE_U: and of all levels; PTE_D, PTE_G: of the leaf */
+	u32 rights; /* PTE_W, PTE_U, RIGHT_X: and of all levels; PTE_D, PTE_G: of the leaf */
+	bool hidden; /* SMAP: readable by instruction fetches only */
 	bool large;
 	u32 fault; /* error code */
 };
@@ -421,6 +429,18 @@ static bool entry_update(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 old, u6
 	return __atomic_compare_exchange_n((u64 *)p, &old, old | bits, false, __ATOMIC_SEQ_CST, __ATOMIC_SEQ_CST);
 }
 
+/* SDM 3A 4.6.1. */
+static bool access_allowed(const struct bt_cpu *cpu, unsigned access, const struct walk *w)
+{
+	if (access & ACCESS_USER && !(w->rights & PTE_U))
+		return false;
+	if (access & ACCESS_FETCH)
+		return w->rights & RIGHT_X;
+	if (w->hidden)
+		return false;
+	return !(access & ACCESS_WRITE) || w->rights & PTE_W || !(access & ACCESS_USER || cpu->cr0 & CR0_WP);
+}
+
 enum walk_result { WALK_OK, WALK_FAULT, WALK_AGAIN /* an entry changed under our hands */ };
 
 static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, struct walk *w)
@@ -431,7 +451,7 @@ static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, st
 	u64 table = cpu->cr3 & address_mask, address[4], entry[4];
 
 	w->fault = access & (PF_WRITE | PF_USER);
-	if (pae && cpu->efer & EFER_NXE)
+	if ((pae && cpu->efer & EFER_NXE) || cpu->cr4 & CR4_SMEP)
 		w->fault |= access & PF_FETCH;
 	if (pae && !lma) {
 		table = cpu->pdpte[(linear >> 30) & 3];
@@ -439,7 +459,7 @@ static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, st
 			return WALK_FAULT;
 		table &= address_mask;
 	}
-	w->rights = PTE_W | PTE_U;
+	w->rights = PTE_W | PTE_U | RIGHT_X;
 	for (;; level--) {
 		address[level] = (table + ((linear >> (12 + bits * level)) & (BIT(bits) - 1)) * size) & cpu->a20_mask;
 		entry[level] = phys_read(cpu, address[level], size);
@@ -450,13 +470,17 @@ static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, st
 			w->fault |= PF_PRESENT | PF_RSVD;
 			return WALK_FAULT;
 		}
-		w->rights &= (u32)entry[level];
+		w->rights &= (u32)entry[level] | RIGHT_X;
+		if (pae && entry[level] & PTE_NX)
+			w->rights &= ~RIGHT_X;
 		if (leaf)
 			break;
 		table = entry[level] & address_mask;
 	}
-	if ((access & ACCESS_USER && !(w->rights & PTE_U)) ||
-	    (access & ACCESS_WRITE && !(w->rights & PTE_W) && (access & ACCESS_USER || cpu->cr0 & CR0_WP))) {
+	if (!(access & ACCESS_USER) && cpu->cr4 & CR4_SMEP && w->rights & PTE_U)
+		w->rights &= ~RIGHT_X;
+	w->hidden = access & ACCESS_SMAP && w->rights & PTE_U;
+	if (!access_allowed(cpu, access, w)) {
 		w->fault |= PF_PRESENT;
 		return WALK_FAULT;
 	}
@@ -482,12 +506,13 @@ static void tlb_fill(struct bt_cpu *cpu, struct tlb *tlb, u64 linear, const stru
 	u64 page = linear & PAGE_MASK, gpa = w->gpa & cpu->a20_mask & PAGE_MASK;
 	struct bt_slot *s = memory_slot(cpu, gpa);
 	bool writable = w->rights & PTE_D &&
-			(w->rights & PTE_W || (tlb == &cpu->tlb_system && !(cpu->cr0 & CR0_WP)));
+			(w->rights & PTE_W || (tlb != &cpu->tlb_user && !(cpu->cr0 & CR0_WP)));
 
 	if (!(e->gpa & TLB_GPA_USED))
 		tlb->used[tlb->used_count++] = (u16)(e - tlb->entry);
 	tlb->large |= w->large;
-	e->gpa = gpa | TLB_GPA_USED | (w->rights & PTE_G && cpu->cr4 & CR4_PGE ? TLB_GPA_GLOBAL : 0);
+	e->gpa = gpa | TLB_GPA_USED | (w->rights & PTE_G && cpu->cr4 & CR4_PGE ? TLB_GPA_GLOBAL : 0) |
+		 (w->rights & RIGHT_X ? TLB_GPA_EXECUTE : 0);
 	e->addend = s ? (u64)(uintptr_t)s->host + (gpa - s->gpa) - page : 0;
 	e->read_tag = page | (s ? 0 : TLB_IO);
 	e->write_tag = page | (writable ? 0 : TLB_INVALID);
@@ -497,6 +522,10 @@ static void tlb_fill(struct bt_cpu *cpu, struct tlb *tlb, u64 linear, const stru
 		e->write_tag |= TLB_CODE;
 	if (s && s->dirty && !slot_page_dirty(s, gpa))
 		e->write_tag |= TLB_CLEAN;
+	if (w->hidden) {
+		e->read_tag |= TLB_INVALID;
+		e->write_tag |= TLB_INVALID;
+	}
 	if (debug_watches(cpu, page)) {
 		e->read_tag |= TLB_WATCH;
 		e->write_tag |= TLB_WATCH;
@@ -511,10 +540,13 @@ static struct tlb_entry *tlb_look(struct bt_cpu *cpu, struct tlb *tlb, u64 linea
 	struct walk w;
 	enum walk_result result;
 
-	if (likely((tag & (PAGE_MASK | TLB_INVALID)) == (linear & PAGE_MASK)))
+	if (likely((tag & (PAGE_MASK | TLB_INVALID)) == (linear & PAGE_MASK)) &&
+	    likely(!(access & ACCESS_FETCH) || e->gpa & TLB_GPA_EXECUTE))
 		return e;
 	if (tlb == &cpu->tlb_user)
 		access |= ACCESS_USER;
+	else if (tlb == &cpu->tlb_system && cpu->cr4 & CR4_SMAP)
+		access |= ACCESS_SMAP;
 	if (cpu->cr0 & CR0_PG) {
 		do
 			result = walk(cpu, linear, access, &w);
@@ -524,7 +556,7 @@ static struct tlb_entry *tlb_look(struct bt_cpu *cpu, struct tlb *tlb, u64 linea
 			return NULL;
 		}
 	} else {
-		w = (struct walk){.gpa = linear, .rights = PTE_W | PTE_U | PTE_D};
+		w = (struct walk){.gpa = linear, .rights = PTE_W | PTE_U | PTE_D | RIGHT_X};
 	}
 	tlb_fill(cpu, tlb, linear, &w);
 	return e;
@@ -533,8 +565,12 @@ static struct tlb_entry *tlb_look(struct bt_cpu *cpu, struct tlb *tlb, u64 linea
 static struct tlb_entry *tlb_get(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned access)
 {
 	u32 fault;
-	struct tlb_entry *e = tlb_look(cpu, tlb, linear, access, &fault);
+	struct tlb_entry *e;
 
+	/* Through segments this has been found earlier; descriptor tables and stacks may be anywhere. */
+	if (unlikely(!canonical(linear)))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	e = tlb_look(cpu, tlb, linear, access, &fault);
 	if (unlikely(!e))
 		raise_page_fault(cpu, i, linear, fault);
 	return e;
@@ -543,8 +579,14 @@ static struct tlb_entry *tlb_get(struct bt_cpu *cpu, const struct insn *i, struc
 bool mmu_fetch(struct bt_cpu *cpu, u64 linear, bool probe, u64 *gpa, const u8 **host)
 {
 	u32 fault;
-	const struct tlb_entry *e = tlb_look(cpu, cpu->tlb, linear, ACCESS_FETCH, &fault);
+	const struct tlb_entry *e;
 
+	if (unlikely(!canonical(linear))) {
+		if (!probe)
+			raise_fault_code(cpu, NULL, EXC_GP, 0);
+		return false;
+	}
+	e = tlb_look(cpu, cpu->tlb, linear, ACCESS_FETCH, &fault);
 	if (!e) {
 		if (!probe)
 			raise_page_fault(cpu, NULL, linear, fault);
@@ -588,10 +630,10 @@ static u64 access_read(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb
 	unsigned part = first_part(linear, size);
 	u64 gpa, second, value = 0;
 
-	linear &= cpu->linear_mask;
+	linear = linear_wrap(cpu, linear);
 	e = tlb_get(cpu, i, tlb, linear, ACCESS_READ);
 	if (part < size) {
-		second = (linear + part) & cpu->linear_mask;
+		second = linear_wrap(cpu, linear + part);
 		e2 = tlb_get(cpu, i, tlb, second, ACCESS_READ);
 		if (unlikely((e->read_tag | e2->read_tag) & TLB_WATCH))
 			debug_data(cpu, linear, size, false);
@@ -627,10 +669,10 @@ static void access_write(struct bt_cpu *cpu, const struct insn *i, struct tlb *t
 	unsigned part = first_part(linear, size);
 	u64 gpa, second;
 
-	linear &= cpu->linear_mask;
+	linear = linear_wrap(cpu, linear);
 	e = tlb_get(cpu, i, tlb, linear, ACCESS_WRITE);
 	if (part < size) {
-		second = (linear + part) & cpu->linear_mask;
+		second = linear_wrap(cpu, linear + part);
 		e2 = tlb_get(cpu, i, tlb, second, ACCESS_WRITE);
 		if (unlikely((e->write_tag | e2->write_tag) & TLB_WATCH))
 			debug_data(cpu, linear, size, true);
@@ -651,9 +693,9 @@ static void access_probe(struct bt_cpu *cpu, const struct insn *i, struct tlb *t
 {
 	unsigned part = first_part(linear, size);
 
-	tlb_get(cpu, i, tlb, linear & cpu->linear_mask, access);
+	tlb_get(cpu, i, tlb, linear_wrap(cpu, linear), access);
 	if (part < size)
-		tlb_get(cpu, i, tlb, (linear + part) & cpu->linear_mask, access);
+		tlb_get(cpu, i, tlb, linear_wrap(cpu, linear + part), access);
 }
 
 static void sys_change_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear, u8 set, u8 clear)
@@ -663,7 +705,7 @@ static void sys_change_bits(struct bt_cpu *cpu, const struct insn *i, u64 linear
 	u64 gpa;
 	u8 *p;
 
-	linear &= cpu->linear_mask;
+	linear = linear_wrap(cpu, linear);
 	e = tlb_get(cpu, i, &cpu->tlb_system, linear, ACCESS_WRITE);
 	gpa = entry_gpa(e, linear);
 	s = memory_slot(cpu, gpa);
@@ -706,19 +748,27 @@ void sys_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsig
 	access_probe(cpu, i, &cpu->tlb_system, linear, size, ACCESS_WRITE);
 }
 
+/* As things are now, or the level that delivery is about to enter. */
+static struct tlb *tlb_of(struct bt_cpu *cpu, bool user)
+{
+	if (user)
+		return &cpu->tlb_user;
+	return cpu->cpl == 3 ? &cpu->tlb_system : cpu->tlb;
+}
+
 u64 linear_read(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user)
 {
-	return access_read(cpu, i, user ? &cpu->tlb_user : &cpu->tlb_system, linear, size);
+	return access_read(cpu, i, tlb_of(cpu, user), linear, size);
 }
 
 void linear_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, u64 value, bool user)
 {
-	access_write(cpu, i, user ? &cpu->tlb_user : &cpu->tlb_system, linear, size, value);
+	access_write(cpu, i, tlb_of(cpu, user), linear, size, value);
 }
 
 void linear_probe_write(struct bt_cpu *cpu, const struct insn *i, u64 linear, unsigned size, bool user)
 {
-	access_probe(cpu, i, user ? &cpu->tlb_user : &cpu->tlb_system, linear, size, ACCESS_WRITE);
+	access_probe(cpu, i, tlb_of(cpu, user), linear, size, ACCESS_WRITE);
 }
 
 /* ---- through segments ---- */

@@ -28,6 +28,7 @@ typedef u64 __attribute__((may_alias, aligned(1))) guest_u64;
 /* Low bits of entry.gpa. */
 #define TLB_GPA_GLOBAL BIT(0)
 #define TLB_GPA_USED BIT(1) /* is in tlb.used */
+#define TLB_GPA_EXECUTE BIT(2)
 
 /* ---- physical memory ---- */
 

@@ -21,7 +21,7 @@ bool descriptor_locate(const struct bt_cpu *cpu, u16 selector, u64 *linear)
 	}
 	if ((selector | 7u) > limit)
 		return false;
-	*linear = (u32)(base + (selector & ~7u));
+	*linear = linear_wrap(cpu, base + (selector & ~7u));
 	return true;
 }
 
@@ -43,19 +43,46 @@ u64 descriptor_accessed(struct bt_cpu *cpu, const struct insn *i, u16 selector, 
 	u64 linear;
 	if ((raw & BIT64(40)) || !descriptor_locate(cpu, selector, &linear))
 		return raw;
-	sys_set_bits(cpu, i, (u32)(linear + 5), 1);
+	sys_set_bits(cpu, i, linear_wrap(cpu, linear + 5), 1);
 	return raw | BIT64(40);
+}
+
+u64 system_base(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw)
+{
+	u64 linear;
+	if (!(cpu->efer & EFER_LMA))
+		return descriptor_base(raw);
+	/* Two entries long; where a descriptor's type would be there are zeros (SDM 3A 7.2.3). */
+	if (!descriptor_locate(cpu, (u16)(selector + 8), &linear) || (selector | 7u) > 0xfff7)
+		raise_selector(cpu, i, EXC_GP, selector);
+	u64 high = quick_read(cpu, i, linear, 8, false);
+	u64 base = descriptor_base(raw) | high << 32;
+	if ((high >> 40 & 0x1f) || !canonical(base))
+		raise_selector(cpu, i, EXC_GP, selector);
+	return base;
 }
 
 /* ---- hidden parts ---- */
 
+/* In 64-bit mode ES CS SS and DS are flat whatever was loaded; so are segments that are none of the CPU's yet. */
+static bool base_counts(const struct bt_cpu *cpu, const struct bt_segment *seg)
+{
+	return cpu->mode != MODE_64 || seg == &cpu->seg[X86_FS] || seg == &cpu->seg[X86_GS] || seg == &cpu->ldtr ||
+	       seg == &cpu->tr;
+}
+
 void segment_set(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 base, u32 limit, u32 attr)
 {
 	seg->selector = selector;
-	seg->base = base;
+	seg->base = base_counts(cpu, seg) ? base : 0;
+	seg->hidden_base = base;
 	seg->limit = limit;
 	seg->attr = attr;
 	seg->read_end = seg->write_end = 0;
+	if (cpu->mode == MODE_64 && !cpu->align_check)
+		seg->read_end = seg->write_end = ~0ull;
+	if (cpu->mode == MODE_64)
+		return;
 	bool usable = (attr & (X86_SEG_UNUSABLE | SEG_P | SEG_S)) == (SEG_P | SEG_S);
 	bool expand_down = (attr & (8 | 4)) == 4;
 	if (!usable || expand_down || cpu->align_check)
@@ -133,13 +160,17 @@ void segment_load(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u16 se
 		return;
 	}
 	struct bt_segment loaded;
-	if (seg == X86_SS)
+	if (seg == X86_SS && selector_null(selector) && stack_null_allowed(cpu->mode == MODE_64, selector, cpu->cpl))
+		segment_set_null(cpu, &loaded, selector);
+	else if (seg == X86_SS)
 		segment_read_stack(cpu, i, selector, cpu->cpl, EXC_GP, &loaded);
 	else if (selector_null(selector))
 		segment_set_null(cpu, &loaded, selector);
 	else
 		segment_read_data(cpu, i, selector, cpu->cpl, EXC_GP, &loaded);
 	cpu->seg[seg] = loaded;
+	if (seg == X86_FS || seg == X86_GS)
+		cpu->seg[seg].base = loaded.hidden_base;
 }
 
 void code_install(struct bt_cpu *cpu, u16 selector, u64 raw, unsigned cpl, u64 rip)
@@ -160,6 +191,15 @@ void segments_null_privileged(struct bt_cpu *cpu)
 	}
 }
 
+/* The mode or alignment checking has changed: what the fast paths look at. */
+static void segments_update(struct bt_cpu *cpu)
+{
+	for (unsigned n = 0; n < X86_SREGS; n++) {
+		struct bt_segment *s = &cpu->seg[n];
+		segment_set(cpu, s, s->selector, s->hidden_base, s->limit, s->attr);
+	}
+}
+
 void mode_update(struct bt_cpu *cpu)
 {
 	cpu->protected_mode = cpu->cr0 & CR0_PE;
@@ -169,15 +209,19 @@ void mode_update(struct bt_cpu *cpu)
 	else if (cpu->v86)
 		cpu->cpl = 3;
 	bool align_check = (cpu->cr0 & CR0_AM) && (cpu->eflags & FLAG_AC) && cpu->cpl == 3;
-	if (align_check != cpu->align_check) {
-		cpu->align_check = align_check;
-		for (unsigned n = 0; n < X86_SREGS; n++) {
-			struct bt_segment *s = &cpu->seg[n];
-			segment_set(cpu, s, s->selector, s->base, s->limit, s->attr);
-		}
-	}
-	cpu->mode = cpu->seg[X86_CS].attr & SEG_DB ? MODE_32 : MODE_16;
-	cpu->linear_mask = 0xffffffff;
+	u32 cs = cpu->seg[X86_CS].attr;
+	unsigned mode = cs & SEG_DB ? MODE_32 : MODE_16;
+	if (cpu->efer & EFER_LMA && cs & SEG_L)
+		mode = MODE_64;
+	bool changed = align_check != cpu->align_check || (mode == MODE_64) != (cpu->mode == MODE_64);
+	cpu->align_check = align_check;
+	cpu->mode = (u8)mode;
+	if (changed)
+		segments_update(cpu);
+	if (changed && mode != MODE_64) /* what their upper halves are now is undefined (SDM 1 3.4.1.1) */
+		for (unsigned n = 0; n < X86_GPRS / 2; n++)
+			cpu->gpr[n] = (u32)cpu->gpr[n];
+	cpu->linear_mask = mode == MODE_64 ? ~0ull : 0xffffffff;
 	mmu_update(cpu);
 }
 
@@ -199,9 +243,21 @@ static void alignment_check(struct bt_cpu *cpu, const struct insn *i, u64 linear
 		raise_fault_code(cpu, i, EXC_AC, 0);
 }
 
+/* In 64-bit mode (SDM 1 3.3.7.1): limits and rights do not count. */
+static u64 canonical_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 linear, unsigned size)
+{
+	if (!canonical(linear) || !canonical(linear + size - 1))
+		raise_fault_code(cpu, i, seg == X86_SS ? EXC_SS : EXC_GP, 0);
+	if (unlikely(cpu->align_check))
+		alignment_check(cpu, i, linear, size);
+	return linear;
+}
+
 u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, bool write)
 {
 	const struct bt_segment *s = &cpu->seg[seg];
+	if (cpu->mode == MODE_64)
+		return canonical_check(cpu, i, seg, s->base + offset, size);
 	bool usable = (s->attr & (X86_SEG_UNUSABLE | SEG_P)) == SEG_P;
 	if (!usable || !(write ? attr_writable(s->attr) : attr_readable(s->attr)) || !segment_covers(s, offset, size))
 		raise_fault_code(cpu, i, seg == X86_SS ? EXC_SS : EXC_GP, 0);
@@ -212,15 +268,18 @@ u64 segment_check(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 of
 
 /* ---- stacks ---- */
 
-static u64 stack_mask(const struct bt_segment *seg)
+static u64 stack_mask(const struct stack *s)
 {
-	return seg->attr & SEG_DB ? 0xffffffffu : 0xffffu;
+	if (s->wide)
+		return ~0ull;
+	return s->seg.attr & SEG_DB ? 0xffffffffu : 0xffffu;
 }
 
 void stack_current(const struct bt_cpu *cpu, struct stack *s)
 {
 	s->seg = cpu->seg[X86_SS];
-	s->sp = cpu->gpr[X86_RSP] & stack_mask(&s->seg);
+	s->wide = cpu->mode == MODE_64;
+	s->sp = cpu->gpr[X86_RSP] & stack_mask(s);
 	s->user = cpu->cpl == 3;
 	s->code = 0;
 }
@@ -235,23 +294,40 @@ void stack_from_tss(struct bt_cpu *cpu, const struct insn *i, unsigned cpl, stru
 	u64 sp = quick_read(cpu, i, (u32)(cpu->tr.base + at), wide ? 4 : 2, false);
 	u16 ss = (u16)quick_read(cpu, i, (u32)(cpu->tr.base + at + (wide ? 4 : 2)), 2, false);
 	segment_read_stack(cpu, i, ss, cpl, EXC_TS, &s->seg);
+	s->wide = false;
 	s->sp = sp;
 	s->user = cpl == 3;
 	s->code = ss & ~3u;
 }
 
+void stack_from_tss64(struct bt_cpu *cpu, const struct insn *i, unsigned cpl, unsigned ist, struct stack *s)
+{
+	u32 at = ist ? TSS64_IST + 8 * (ist - 1) : TSS64_RSP + 8 * cpl;
+	if ((cpu->tr.attr & X86_SEG_UNUSABLE) || at + 7 > cpu->tr.limit)
+		raise_selector(cpu, i, EXC_TS, cpu->tr.selector);
+	s->seg = cpu->seg[X86_SS];
+	if (cpl != cpu->cpl)
+		segment_set_null(cpu, &s->seg, (u16)cpl);
+	s->wide = true;
+	s->sp = quick_read(cpu, i, cpu->tr.base + at, 8, false);
+	s->user = cpl == 3;
+	s->code = 0;
+}
+
 static u64 stack_linear(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, u64 offset, unsigned size)
 {
-	if ((s->seg.attr & (X86_SEG_UNUSABLE | SEG_P)) != SEG_P || !attr_writable(s->seg.attr) ||
-	    !segment_covers(&s->seg, offset, size))
+	u64 linear = s->wide ? offset : (u32)(s->seg.base + offset);
+	if (s->wide ? !canonical(offset) || !canonical(offset + size - 1)
+		    : (s->seg.attr & (X86_SEG_UNUSABLE | SEG_P)) != SEG_P || !attr_writable(s->seg.attr) ||
+			      !segment_covers(&s->seg, offset, size))
 		raise_fault_code(cpu, i, EXC_SS, s->code);
 	if (unlikely(cpu->align_check) && s->user)
-		alignment_check(cpu, i, s->seg.base + offset, size);
-	return (u32)(s->seg.base + offset);
+		alignment_check(cpu, i, linear, size);
+	return linear;
 }
 
 /* A frame within one page of RAM that does not wrap: one check for all. */
-static bool stack_push_quick(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u32 *values,
+static bool stack_push_quick(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u64 *values,
 			     unsigned count)
 {
 	unsigned total = size * count;
@@ -263,8 +339,10 @@ static bool stack_push_quick(struct bt_cpu *cpu, const struct insn *i, struct st
 		return false;
 	for (unsigned n = 0; n < count; n++) {
 		void *at = p + total - (n + 1) * size;
-		if (size == 4)
-			*(volatile guest_u32 *)at = values[n];
+		if (size == 8)
+			*(volatile guest_u64 *)at = values[n];
+		else if (size == 4)
+			*(volatile guest_u32 *)at = (u32)values[n];
 		else
 			*(volatile guest_u16 *)at = (u16)values[n];
 	}
@@ -272,9 +350,9 @@ static bool stack_push_quick(struct bt_cpu *cpu, const struct insn *i, struct st
 	return true;
 }
 
-void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u32 *values, unsigned count)
+void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u64 *values, unsigned count)
 {
-	u64 mask = stack_mask(&s->seg);
+	u64 mask = stack_mask(s);
 	if (stack_push_quick(cpu, i, s, size, values, count))
 		return;
 	for (unsigned n = 1; n <= count; n++) {
@@ -283,24 +361,24 @@ void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsig
 	}
 	for (unsigned n = 0; n < count; n++) {
 		s->sp = (s->sp - size) & mask;
-		linear_write(cpu, i, (u32)(s->seg.base + s->sp), size, values[n], s->user);
+		linear_write(cpu, i, stack_linear(cpu, i, s, s->sp, size), size, values[n], s->user);
 	}
 }
 
-u32 stack_peek(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, unsigned size, unsigned skip, unsigned n)
+u64 stack_peek(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, unsigned size, unsigned skip, unsigned n)
 {
-	u64 linear = stack_linear(cpu, i, s, (s->sp + skip + n * size) & stack_mask(&s->seg), size);
-	return (u32)quick_read(cpu, i, linear, size, s->user);
+	u64 linear = stack_linear(cpu, i, s, (s->sp + skip + n * size) & stack_mask(s), size);
+	return quick_read(cpu, i, linear, size, s->user);
 }
 
-void stack_pointer_set(struct bt_cpu *cpu, const struct bt_segment *seg, u64 sp)
+void stack_pointer_set(struct bt_cpu *cpu, const struct stack *s)
 {
-	u64 mask = stack_mask(seg);
-	cpu->gpr[X86_RSP] = (cpu->gpr[X86_RSP] & ~mask) | (sp & mask);
+	u64 mask = stack_mask(s);
+	cpu->gpr[X86_RSP] = (cpu->gpr[X86_RSP] & ~mask) | (s->sp & mask);
 }
 
 void stack_install(struct bt_cpu *cpu, const struct stack *s)
 {
 	cpu->seg[X86_SS] = s->seg;
-	stack_pointer_set(cpu, &s->seg, s->sp);
+	stack_pointer_set(cpu, s);
 }

@@ -341,6 +341,18 @@ struct fetch {
 
 enum after { AFTER_MORE, AFTER_LOOP /* the loop must look around */, AFTER_CHAIN };
 
+/* Makes a displacement from the end of the instruction one from the start of the trace, which is at most a page before. */
+static void rebase(struct insn *i)
+{
+	s64 disp = (s64)i->disp + i->offset + i->len;
+
+	if (disp > INT32_MAX) {
+		disp -= PAGE_SIZE;
+		i->index = INSN_PAGE_REG;
+	}
+	i->disp = (s32)disp;
+}
+
 /* Decodes one instruction into *i; false when its bytes are not all there. */
 static bool build_insn(const struct bt_cpu *cpu, const struct fetch *f, unsigned offset, struct insn *i, enum after *after)
 {
@@ -372,6 +384,8 @@ static bool build_insn(const struct bt_cpu *cpu, const struct fetch *f, unsigned
 		if (insn_is_conditional(i))
 			*after = AFTER_MORE;
 	}
+	if (i->base == INSN_RIP_REG)
+		rebase(i);
 	insn_specialise(i, trace_key(cpu));
 	return true;
 }
@@ -490,7 +504,7 @@ void trace_set_key(struct bt_cpu *cpu, bool single)
 
 	if (cpu->cpl == 3)
 		key |= KEY_USER;
-	if (s[X86_SS].attr & SEG_DB)
+	if (cpu->mode != MODE_64 && s[X86_SS].attr & SEG_DB)
 		key |= KEY_SS32;
 	if (single)
 		key |= KEY_SINGLE;
@@ -498,12 +512,13 @@ void trace_set_key(struct bt_cpu *cpu, bool single)
 	    s[X86_ES].read_end >> 32 && s[X86_ES].write_end >> 32 && s[X86_SS].read_end >> 32 && s[X86_SS].write_end >> 32)
 		key |= KEY_FLAT;
 	cpu->linear_mask = cpu->mode == MODE_64 ? ~0ull : 0xffffffff;
+	cpu->code_last = cpu->mode == MODE_64 ? ~0ull : s[X86_CS].limit;
 	cpu->epoch = cpu->generation << KEY_BITS | key;
 }
 
 static bool within_limit(const struct bt_cpu *cpu, const struct trace *t)
 {
-	return cpu->mode == MODE_64 || cpu->rip + t->last <= cpu->seg[X86_CS].limit;
+	return cpu->rip + t->last <= cpu->code_last;
 }
 
 static struct trace *trace_look(struct bt_cpu *cpu, u64 linear, u64 gpa)
@@ -536,7 +551,7 @@ struct trace *trace_find(struct bt_cpu *cpu)
 
 	if (t->linear == linear && t->epoch == cpu->epoch && within_limit(cpu, t))
 		return t;
-	if (unlikely(cpu->rip > cpu->seg[X86_CS].limit && cpu->mode != MODE_64))
+	if (unlikely(cpu->rip > cpu->code_last) || unlikely(!canonical(linear)))
 		raise_fault_code(cpu, NULL, EXC_GP, 0);
 	mmu_fetch(cpu, linear, false, &gpa, &host);
 	t = host ? trace_look(cpu, linear, gpa) : NULL;
@@ -558,7 +573,7 @@ const struct insn *trace_chain_slow(struct bt_cpu *cpu, const struct insn *i, st
 	unsigned resets = cpu->traces->resets;
 	struct trace *t;
 
-	if (unlikely(cpu->rip > cpu->seg[X86_CS].limit) && cpu->mode != MODE_64)
+	if (unlikely(!trace_target(cpu, cpu->rip)))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	if (!cpu->trace->epoch) /* dead or never kept: its memory may be used again at once */
 		link = NULL;

@@ -68,6 +68,12 @@ void trace_flush_all(struct bt_cpu *cpu);
 
 /* ---- leaving a trace ---- */
 
+/* Whether a branch may go to `rip` (SDM 2A, JMP). */
+static inline bool trace_target(const struct bt_cpu *cpu, u64 rip)
+{
+	return rip <= cpu->code_last && (cpu->mode != MODE_64 || canonical(rip));
+}
+
 /* Sentinel and, put after an instruction that changed its own trace, emergency exit: RIP is that of i itself. */
 insn_handler trace_stop;
 
@@ -100,7 +106,7 @@ static inline const struct insn *trace_chain(struct bt_cpu *cpu, const struct in
 
 	cpu->instructions += (u64)(i - cpu->trace->insn) + 1;
 	if (likely(t->linear == ((cs->base + rip) & cpu->linear_mask)) && likely(t->epoch == cpu->epoch) &&
-	    likely(rip + t->last <= cs->limit) &&
+	    likely(rip + t->last <= cpu->code_last) &&
 	    likely(!atomic_load_explicit(&cpu->pending, memory_order_relaxed))) {
 		cpu->trace = t;
 		cpu->trace_rip = rip;
