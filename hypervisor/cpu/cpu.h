@@ -74,6 +74,14 @@ struct cpu_host {
 	 * returns true: IGNNE#, a PC asserts it from a write to port F0 on; the error is then masked. NULL: #MF.
 	 */
 	bool (*ferr)(void *opaque);
+	/*
+	 * The local APIC. Reads or writes one of its MSRs: APIC_BASE (1B), TSC_DEADLINE (6E0), the x2APIC's (800-8FF);
+	 * `tsc` is the guest's TSC at this moment. False: #GP(0), as where the CPU has no APIC. NULL: it has none.
+	 */
+	bool (*apic_msr)(void *opaque, u32 index, bool write, u64 *value, u64 tsc);
+	/* CR8: bits 7-4 of the APIC's TPR. NULL: the engine keeps its own. */
+	u64 (*cr8_read)(void *opaque);
+	void (*cr8_write)(void *opaque, u64 value); /* 0-15 */
 };
 
 /* Guest-physical ranges backed by host memory, sorted, not overlapping, page-aligned; the rest is MMIO. */

@@ -33,6 +33,8 @@ struct device_ops {
 	int (*init)(struct device *d, struct error *err);
 	void (*reset)(struct device *d); /* power-on state; also called once after all devices are initialised */
 	void (*stop)(struct device *d);
+	/* Before save(), CPUs held: what the guest was told is written is on the host's disk. Optional. */
+	int (*flush)(struct device *d, struct error *err);
 	/* Fields only; the machine opens and closes the section. save -> load -> save is byte-identical. */
 	void (*save)(struct device *d, struct state_writer *w);
 	int (*load)(struct device *d, struct state_reader *r, struct error *err);
@@ -99,6 +101,25 @@ void dev_irq(struct device *d, unsigned line, bool level);
 void dev_irq_controller(struct device *d, void (*line)(struct device *d, unsigned line, bool level), int (*intack)(struct device *d));
 void dev_intr(struct device *d, bool level);
 void dev_nmi(struct device *d);
+/* One more that learns each change of a line: the IOAPIC. */
+void dev_irq_listen(struct device *d, void (*line)(struct device *d, unsigned line, bool level));
+/*
+ * The local APICs of all CPUs, one device. It stands between the interrupt controller and the CPUs' pins: dev_intr() then is
+ * the level at LINT0. Without one, dev_intr() is the first CPU's pin INTR.
+ */
+struct apic_ops {
+	void (*lint0)(struct device *d, bool level);
+	int (*intack)(struct device *d, unsigned cpu); /* vector; -1: the interrupt controller answers */
+	bool (*msr)(struct device *d, unsigned cpu, u32 index, bool write, u64 *value, u64 tsc); /* cpu_host.apic_msr */
+	u8 (*tpr)(struct device *d, unsigned cpu, int value); /* sets TPR unless value < 0; returns it */
+	void (*message)(struct device *d, u64 address, u32 data);
+};
+void dev_offer_apic(struct device *d, const struct apic_ops *ops);
+void dev_cpu_intr(struct device *d, unsigned cpu, bool level); /* pin INTR of a CPU */
+/* A message-signalled interrupt: a bus master's dword write to FEExxxxx; dev_dma_write() of 4 bytes there is the same. */
+void dev_msi(struct device *d, u64 address, u32 data);
+/* The CPU whose access is being carried out: for registers that each CPU has its own of. */
+unsigned dev_accessing_cpu(struct device *d);
 /* Pin FERR# of the CPU, see cpu_host.ferr in cpu/cpu.h. */
 void dev_offer_ferr(struct device *d, bool (*ferr)(struct device *d));
 
@@ -108,6 +129,8 @@ void dev_offer_ferr(struct device *d, bool (*ferr)(struct device *d));
 
 /* Machine time in nanoseconds: starts at 0, stands still while the machine is suspended. */
 u64 dev_now(struct device *d);
+/* Nanoseconds in that many cycles of the host's, and so the guest's, time stamp counter. */
+u64 dev_tsc_ns(struct device *d, u64 cycles);
 /* Wall clock in nanoseconds since 1970, for the RTC. */
 u64 dev_wall_clock(struct device *d);
 

@@ -9,6 +9,7 @@
 #include <string.h>
 #include <sys/timerfd.h>
 #include <unistd.h>
+#include <x86intrin.h>
 
 #include "lib/util.h"
 #include "vmx/machine.h"
@@ -25,6 +26,15 @@ u64 clock_now(struct machine *m)
 u64 dev_now(struct device *d)
 {
 	return clock_now(d->machine);
+}
+
+u64 dev_tsc_ns(struct device *d, u64 cycles)
+{
+	const struct clock *c = &d->machine->clock;
+	u64 passed = __rdtsc() - c->tsc_start, ns = now_monotonic() - c->tsc_start_ns;
+	unsigned __int128 scaled = (unsigned __int128)cycles * ns / MAX(passed, 1);
+
+	return scaled >> 64 ? UINT64_MAX : (u64)scaled;
 }
 
 u64 dev_wall_clock(struct device *d)
@@ -122,6 +132,8 @@ void clock_stop(struct machine *m)
 
 int clock_init(struct machine *m, struct error *err)
 {
+	m->clock.tsc_start = __rdtsc();
+	m->clock.tsc_start_ns = now_monotonic();
 	m->clock.fd = timerfd_create(CLOCK_MONOTONIC, TFD_NONBLOCK | TFD_CLOEXEC);
 	if (m->clock.fd < 0)
 		return fail(err, -errno, "cannot create a timer: %s", strerror(errno));

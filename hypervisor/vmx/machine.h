@@ -85,7 +85,12 @@ struct irq {
 	int (*intack)(struct device *d);
 	struct device *coprocessor;
 	bool (*ferr)(struct device *d);
-	bool intr;
+	struct device *listener; /* the IOAPIC */
+	void (*heard)(struct device *d, unsigned line, bool level);
+	struct device *apic;
+	const struct apic_ops *apic_ops;
+	bool intr;	  /* the interrupt controller's output */
+	u64 cpu_intr;	  /* pin INTR of each CPU */
 };
 
 /* ---- clock.c ---- */
@@ -96,6 +101,7 @@ struct clock {
 	u64 base;     /* running: CLOCK_MONOTONIC at machine time 0; standing: the machine time */
 	bool running;
 	u64 armed;    /* machine time the timerfd is set to, 0 = off */
+	u64 tsc_start, tsc_start_ns; /* the host's TSC at that CLOCK_MONOTONIC: its rate follows */
 	struct dev_timer *timers[CLOCK_MAX_TIMERS];
 };
 
@@ -185,6 +191,7 @@ struct machine {
 	const struct cpu_ops *engine;
 	struct vcpu *vcpus;
 	unsigned n_vcpus;
+	unsigned accessing; /* the vCPU that is inside a callback of cpu_host */
 	pthread_cond_t parked; /* a vCPU has parked */
 	unsigned hold;	       /* reasons for the vCPUs to stand still */
 	bool quit;	       /* vCPU threads end */
@@ -249,7 +256,10 @@ void bus_forget(struct machine *m, unsigned owner);
 
 void irq_reset(struct machine *m);
 void irq_forget(struct machine *m, unsigned owner);
-int irq_acknowledge(struct machine *m); /* vector */
+int irq_acknowledge(struct machine *m, unsigned cpu); /* vector */
+bool irq_message(struct machine *m, u64 address, const void *data, size_t len); /* a DMA write: false = no interrupt message */
+bool irq_apic_msr(struct machine *m, unsigned cpu, u32 index, bool write, u64 *value, u64 tsc); /* as cpu_host.apic_msr */
+u8 irq_apic_tpr(struct machine *m, unsigned cpu, int value); /* as apic_ops.tpr */
 bool irq_ferr(struct machine *m);	/* as cpu_host.ferr */
 
 int clock_init(struct machine *m, struct error *err);
@@ -266,7 +276,7 @@ int vcpus_start(struct machine *m, struct error *err);
 int vcpus_reset(struct machine *m, struct error *err);
 void vcpus_kick(struct machine *m);  /* under the lock */
 bool vcpus_running(struct machine *m); /* under the lock: at least one is inside run() */
-void vcpus_irq(struct machine *m, bool level);
+void vcpus_irq(struct machine *m, unsigned cpu, bool level);
 void vcpus_nmi(struct machine *m);
 void vcpus_forget(struct machine *m, u64 gpa, u64 len);
 u64 vcpus_instructions(struct machine *m);

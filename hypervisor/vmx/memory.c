@@ -433,7 +433,7 @@ bool dev_dma_read(struct device *d, u64 gpa, void *to, size_t len)
 
 bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len)
 {
-	return dma(d->machine, gpa, (u8 *)from, len, true);
+	return irq_message(d->machine, gpa, from, len) || dma(d->machine, gpa, (u8 *)from, len, true);
 }
 
 u64 dev_ram_bytes(struct device *d)

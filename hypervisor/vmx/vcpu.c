@@ -39,6 +39,7 @@ static struct machine *enter(void *opaque)
 	struct vcpu *v = opaque;
 
 	machine_lock(v->machine);
+	v->machine->accessing = v->index;
 	return v->machine;
 }
 
@@ -81,7 +82,7 @@ static void mmio_write(void *opaque, u64 gpa, unsigned size, u64 value)
 
 static int intack(void *opaque)
 {
-	int vector = irq_acknowledge(enter(opaque));
+	int vector = irq_acknowledge(enter(opaque), ((struct vcpu *)opaque)->index);
 
 	leave(opaque);
 	return vector;
@@ -93,6 +94,33 @@ static bool ferr(void *opaque)
 
 	leave(opaque);
 	return ignored;
+}
+
+static bool apic_msr(void *opaque, u32 index, bool write, u64 *value, u64 tsc)
+{
+	bool known = irq_apic_msr(enter(opaque), ((struct vcpu *)opaque)->index, index, write, value, tsc);
+
+	leave(opaque);
+	return known;
+}
+
+static u64 cr8_read(void *opaque)
+{
+	u8 tpr = irq_apic_tpr(enter(opaque), ((struct vcpu *)opaque)->index, -1);
+
+	leave(opaque);
+	return tpr >> 4;
+}
+
+static void cr8_write(void *opaque, u64 value)
+{
+	irq_apic_tpr(enter(opaque), ((struct vcpu *)opaque)->index, (int)(value & 15) << 4);
+	leave(opaque);
+}
+
+unsigned dev_accessing_cpu(struct device *d)
+{
+	return d->machine->accessing;
 }
 
 /* ---- the thread ---- */
@@ -203,13 +231,13 @@ bool vcpus_running(struct machine *m)
 	return false;
 }
 
-void vcpus_irq(struct machine *m, bool level)
+void vcpus_irq(struct machine *m, unsigned cpu, bool level)
 {
-	if (!m->n_vcpus)
+	if (cpu >= m->n_vcpus)
 		return;
-	m->engine->irq(m->vcpus[0].cpu, level);
+	m->engine->irq(m->vcpus[cpu].cpu, level);
 	if (level)
-		vcpu_signal(&m->vcpus[0]);
+		vcpu_signal(&m->vcpus[cpu]);
 }
 
 void vcpus_nmi(struct machine *m)
@@ -264,7 +292,7 @@ int vcpus_create(struct machine *m, struct error *err)
 
 		v->machine = m;
 		v->index = i;
-		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr};
+		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr, apic_msr, cr8_read, cr8_write};
 		v->map_seen = m->memory.generation - 1;
 		v->a20_seen = false;
 		struct cpu_config cc = {i, &v->host, top};

@@ -36,8 +36,12 @@ struct machine {
 	u64 lines[16]; /* devices holding each line high */
 	int (*intack)(struct device *d);
 	void (*line)(struct device *d, unsigned line, bool level);
-	struct device *controller;
-	bool intr;
+	struct device *controller, *listener, *apic;
+	void (*heard)(struct device *d, unsigned line, bool level);
+	const struct apic_ops *apic_ops;
+	bool intr;	   /* the interrupt controller's output */
+	u64 cpu_intr;	   /* pin INTR of each CPU */
+	unsigned accessing; /* the CPU that makes the test's accesses */
 	unsigned nmis, logs, requests;
 	bool a20;
 	enum shadow_mode shadow[16]; /* 16 KiB each from 0xC0000 */
@@ -407,6 +411,8 @@ void dev_irq(struct device *d, unsigned line, bool level)
 	m->lines[line] = level ? was | BIT64(d->id) : was & ~BIT64(d->id);
 	if (m->line && !was != !m->lines[line])
 		m->line(m->controller, line, level);
+	if (m->heard && !was != !m->lines[line])
+		m->heard(m->listener, line, level);
 }
 
 void dev_irq_controller(struct device *d, void (*line)(struct device *d, unsigned line, bool level), int (*intack)(struct device *d))
@@ -419,6 +425,43 @@ void dev_irq_controller(struct device *d, void (*line)(struct device *d, unsigne
 void dev_intr(struct device *d, bool level)
 {
 	d->machine->intr = level;
+	if (d->machine->apic)
+		d->machine->apic_ops->lint0(d->machine->apic, level);
+}
+
+void dev_cpu_intr(struct device *d, unsigned cpu, bool level)
+{
+	d->machine->cpu_intr = (d->machine->cpu_intr & ~BIT64(cpu)) | (u64)level << cpu;
+}
+
+void dev_irq_listen(struct device *d, void (*line)(struct device *d, unsigned line, bool level))
+{
+	d->machine->listener = d;
+	d->machine->heard = line;
+}
+
+void dev_offer_apic(struct device *d, const struct apic_ops *ops)
+{
+	d->machine->apic = d;
+	d->machine->apic_ops = ops;
+}
+
+void dev_msi(struct device *d, u64 address, u32 data)
+{
+	if (d->machine->apic)
+		d->machine->apic_ops->message(d->machine->apic, address, data);
+}
+
+unsigned dev_accessing_cpu(struct device *d)
+{
+	return d->machine->accessing;
+}
+
+/* The fake TSC counts 2 GHz. */
+u64 dev_tsc_ns(struct device *d, u64 cycles)
+{
+	(void)d;
+	return cycles / 2;
 }
 
 void dev_nmi(struct device *d)

@@ -226,7 +226,7 @@ static void one_access(struct machine *m, unsigned id)
 		m->clock.base += rnd() % 10000000;
 		run_timers(m);
 	} else if (kind == 1) {
-		irq_acknowledge(m);
+		irq_acknowledge(m, 0);
 	} else if (kind == 2 && m->people.keyboard) {
 		m->people.key(m->people.keyboard, (u8)rnd(), rnd() & 1);
 	} else if (kind == 3 && m->people.pointer) {
