@@ -26,12 +26,13 @@ LDFLAGS += $(LDFLAGS_$(MODE))
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
 
 # A part is a folder of *.c and *.S, made into build/MODE/lib<part>.a
-PARTS := lib api cpu dev disk vmx vmkernel tui shell vnc pam
+PARTS := lib api cpu dev disk net vmx vmkernel tui shell vnc pam
 DIR_lib := hypervisor/lib
 DIR_api := hypervisor/api
 DIR_cpu := hypervisor/cpu
 DIR_dev := hypervisor/dev
 DIR_disk := hypervisor/disk
+DIR_net := hypervisor/net
 DIR_vmx := hypervisor/vmx
 DIR_vmkernel := hypervisor/vmkernel
 DIR_tui := tui
@@ -43,11 +44,11 @@ DIR_pam := pam
 # into the part's archive.
 PROGRAMS := vmkernel vmk-vmx vmk-mks vmkstatus vmksh vmk-login
 MAIN_vmkernel := hypervisor/vmkernel/main.c
-USES_vmkernel := vmkernel pam api disk lib
+USES_vmkernel := vmkernel pam api disk net lib
 LIBS_vmkernel := -ljansson -lsystemd -lcrypt -lpam
 MAIN_vmk-vmx := hypervisor/vmx/main.c
-USES_vmk-vmx := vmx dev vmx cpu disk api lib
-LIBS_vmk-vmx := -ljansson -lsystemd -lseccomp
+USES_vmk-vmx := vmx dev vmx cpu disk net api lib
+LIBS_vmk-vmx := -ljansson -lsystemd -lseccomp -lslirp -lzstd
 MAIN_vmk-mks := vnc/main.c
 USES_vmk-mks := vnc api lib
 LIBS_vmk-mks := -lvncserver -ljansson
@@ -102,7 +103,9 @@ $(B)/lib/pam_vmk.so: pam/pam_vmk.c pam/users.c $(DIR_lib)/util.c $(DIR_lib)/erro
 # Unit tests: tests/unit/test_<what>.c is one Criterion program; its first line "// uses: cpu lib -lZydis" names the
 # parts and libraries it links.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-uses_of = $(shell sed -n '1s,^// uses:,,p' $(1))
+# A machine has network cards: who names vmx gets net and its library too.
+uses_of = $(call with_net,$(shell sed -n '1s,^// uses:,,p' $(1)))
+with_net = $(1)$(if $(filter vmx,$(1)), net -lslirp)
 define UNIT_RULES
 $(B)/tests/$(1): $(B)/obj/tests/unit/$(1).o $$(foreach p,$$(filter-out -l%,$$(call uses_of,tests/unit/$(1).c)),$$(call archive,$$(p)))
 	@mkdir -p $$(@D)

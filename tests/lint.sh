@@ -11,10 +11,11 @@ allowed() {
 	hypervisor/lib) echo lib ;;
 	hypervisor/api) echo lib api ;;
 	hypervisor/disk) echo lib disk ;;
+	hypervisor/net) echo lib net ;;
 	hypervisor/cpu) echo lib cpu ;;
 	hypervisor/dev) echo lib dev disk api/screen.h cpu/cpu.h ;;
-	hypervisor/vmx) echo lib api cpu/cpu.h dev disk vmx ;;
-	hypervisor/vmkernel) echo lib api disk vmkernel pam/users.h ;;
+	hypervisor/vmx) echo lib api cpu/cpu.h dev disk net vmx ;;
+	hypervisor/vmkernel) echo lib api disk net vmkernel pam/users.h ;;
 	pam) echo lib api pam ;;
 	shell) echo lib api pam/login.h shell ;;
 	tui) echo lib api pam/login.h tui ;;
@@ -22,7 +23,7 @@ allowed() {
 	esac
 }
 
-for part in hypervisor/lib hypervisor/api hypervisor/disk hypervisor/cpu hypervisor/dev hypervisor/vmx \
+for part in hypervisor/lib hypervisor/api hypervisor/disk hypervisor/net hypervisor/cpu hypervisor/dev hypervisor/vmx \
 	hypervisor/vmkernel pam shell tui vnc; do
 	may=$(allowed $part)
 	for include in $(grep -hos '^#include "[^"]*"' $part/*.c $part/*.h | cut -d'"' -f2 | sort -u); do

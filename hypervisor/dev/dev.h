@@ -86,6 +86,9 @@ void dev_unmap(struct device *d, u64 gpa); /* an mmio or memory range of this de
 bool dev_dma_read(struct device *d, u64 gpa, void *to, size_t len);
 bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len);
 
+/* Whole pages of RAM whose contents nobody wants: they are zeros when next touched, and the host has them until then. */
+void dev_ram_discard(struct device *d, u64 gpa, u64 size);
+
 /* i440FX PAM registers: how 16 KiB (or 64 KiB for 0xF0000) areas of C0000-FFFFF behave. */
 enum shadow_mode { SHADOW_ROM, SHADOW_READ_RAM_WRITE_ROM, SHADOW_READ_ROM_WRITE_RAM, SHADOW_RAM };
 void dev_shadow(struct device *d, u32 gpa, u32 size, enum shadow_mode mode);
@@ -161,6 +164,19 @@ void dev_set_leds(struct device *d, unsigned leds); /* bit 0 scroll, 1 num, 2 ca
 void dev_offer_serial(struct device *d, unsigned line, size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len));
 void dev_serial_ready(struct device *d, unsigned line);
 void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len);
+
+/* ---- network: card n (0-3) is ethernet<n> of the configuration ---- */
+
+/*
+ * Plugs the cable in and tells the card's address; DEVICE_ABSENT when there is no such card. `ready` is called when frames may have
+ * come: the device takes those it has room for, and looks again itself when it has more room.
+ */
+int dev_net_open(struct device *d, unsigned nic, void (*ready)(struct device *d, unsigned nic), u8 address[6], struct error *err);
+bool dev_net_link(struct device *d, unsigned nic); /* is there anything at the cable's other end? */
+/* Ethernet frames without their checksum, 14 to DEV_NET_FRAME_MAX bytes; those that the other side is too slow for are lost. */
+#define DEV_NET_FRAME_MAX 1522
+void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len);
+size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size); /* its length, or 0 when none waits */
 
 /* ---- the machine ---- */
 

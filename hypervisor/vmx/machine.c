@@ -38,6 +38,7 @@ static void device_forget(struct machine *m, unsigned id)
 	irq_forget(m, id);
 	clock_forget(m, id);
 	serial_forget(m, id);
+	net_forget(m, id);
 	if (p->display && p->display->id == id)
 		p->display = NULL;
 	if (p->keyboard && p->keyboard->id == id)

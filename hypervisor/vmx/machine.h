@@ -20,6 +20,7 @@
 #include "dev/dev.h"
 #include "lib/config.h"
 #include "lib/log.h"
+#include "net/net.h"
 
 #define MACHINE_MAX_DEVICES 64 /* bits of irq_line.drivers */
 #define SERIAL_LINES 4
@@ -150,6 +151,15 @@ struct files {
 	unsigned n;
 };
 
+/* ---- net.c ---- */
+
+struct nic {
+	struct device *device; /* NULL: no such card */
+	void (*ready)(struct device *d, unsigned nic);
+	struct net_port *port;
+	struct net *back; /* the main thread's; NULL: the cable is not plugged in */
+};
+
 /* ---- the machine ---- */
 
 struct people { /* what devices offered */
@@ -186,6 +196,7 @@ struct machine {
 	struct files files;
 	struct people people;
 	struct serial_line serial[SERIAL_LINES];
+	struct nic nics[NET_NICS];
 	bool a20;
 
 	const struct cpu_ops *engine;
@@ -295,6 +306,8 @@ bool serial_give(struct machine *m, unsigned line, const u8 *data, size_t len);
 bool serial_congested(const struct machine *m);
 void serial_retry(struct machine *m); /* input that was left over */
 void serial_forget(struct machine *m, unsigned owner);
+
+void net_forget(struct machine *m, unsigned owner);
 
 int page_create(struct machine *m, struct error *err); /* the shared screen */
 void page_destroy(struct machine *m);

@@ -29,7 +29,8 @@
 struct options {
 	const char *file; /* standalone */
 	const char *name, *engine, *screen_socket;
-	int config_fd, control_fd, log_fd, mks_fd, vnc_fd, vnc_port;
+	const char *suspend_to, *resume; /* standalone */
+	int config_fd, control_fd, log_fd, mks_fd, vnc_fd, vnc_port, resume_fd, suspend_fd;
 	u64 world, serial;
 	bool sandbox;
 	struct files files;
@@ -37,7 +38,8 @@ struct options {
 
 static const char usage_text[] =
 	"usage: vmk-vmx --standalone FILE.vmx [--serial N] [--vnc PORT] [--screen-socket PATH] [--engine NAME] [--no-sandbox]\n"
-	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--file KEY=F]...\n"
+	"               [--suspend-to FILE (at SIGUSR1)] [--resume FILE]\n"
+	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--resume-fd F] [--file KEY=F]...\n"
 	"       vmk-vmx --engines\n";
 
 NORETURN static void usage(void)
@@ -84,7 +86,8 @@ static void file_option(struct files *files, const char *text)
 }
 
 enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
-	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE, OPT_ENGINES };
+	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE, OPT_ENGINES,
+	      OPT_RESUME_FD, OPT_SUSPEND_TO, OPT_RESUME };
 
 static const struct option long_options[] = {
 	{"standalone", required_argument, NULL, OPT_STANDALONE},
@@ -102,6 +105,9 @@ static const struct option long_options[] = {
 	{"vnc-fd", required_argument, NULL, OPT_VNC_FD},
 	{"file", required_argument, NULL, OPT_FILE},
 	{"engines", no_argument, NULL, OPT_ENGINES},
+	{"resume-fd", required_argument, NULL, OPT_RESUME_FD},
+	{"suspend-to", required_argument, NULL, OPT_SUSPEND_TO},
+	{"resume", required_argument, NULL, OPT_RESUME},
 	{NULL, 0, NULL, 0},
 };
 
@@ -149,6 +155,15 @@ static void take_option(struct options *o, int option)
 		break;
 	case OPT_FILE:
 		file_option(&o->files, optarg);
+		break;
+	case OPT_RESUME_FD:
+		o->resume_fd = fd_option("resume-fd", optarg);
+		break;
+	case OPT_SUSPEND_TO:
+		o->suspend_to = optarg;
+		break;
+	case OPT_RESUME:
+		o->resume = optarg;
 		break;
 	case OPT_ENGINES:
 		exit(vmx_print_engines());
@@ -230,6 +245,38 @@ static int open_vnc(struct options *o, struct error *err)
 	return r;
 }
 
+/* ---- suspending without a VMkernel ---- */
+
+static int open_suspended(struct options *o, struct error *err)
+{
+	if (o->file && o->resume && (o->resume_fd = open(o->resume, O_RDWR | O_CLOEXEC)) < 0)
+		return fail(err, -errno, "cannot open %s: %s", o->resume, strerror(errno));
+	if (o->file && o->suspend_to && (o->suspend_fd = open(o->suspend_to, O_RDWR | O_CREAT | O_CLOEXEC, 0600)) < 0)
+		return fail(err, -errno, "cannot open %s: %s", o->suspend_to, strerror(errno));
+	return 0;
+}
+
+static void on_suspended(struct vmx *x, void *arg, int ret, const struct error *err)
+{
+	(void)arg;
+	if (ret)
+		log_error("%s", err->text);
+	else
+		suspend_keep(x);
+}
+
+static int on_suspend_signal(sd_event_source *source, const struct signalfd_siginfo *info, void *arg)
+{
+	struct vmx *x = arg;
+	struct error err;
+	int fd = dup(x->suspend_fd);
+
+	(void)source, (void)info;
+	if (fd < 0 || suspend_begin(x, fd, on_suspended, NULL, &err))
+		log_error("%s", fd < 0 ? strerror(errno) : err.text);
+	return 0;
+}
+
 /* ---- the loop ---- */
 
 static int on_clock(sd_event_source *source, int fd, uint32_t events, void *arg)
@@ -255,6 +302,15 @@ static void move_serial(struct vmx *x)
 
 static void attend(struct vmx *x)
 {
+	/* Pulling the plug is stronger than suspending; a reset waits. */
+	if (suspend_active(x)) {
+		machine_lock(x->machine);
+		bool off = x->machine->power_off_wanted;
+		machine_unlock(x->machine);
+		if (!off)
+			return;
+		suspend_give_up(x);
+	}
 	switch (machine_attend(x->machine)) {
 	case MACHINE_NOTHING:
 		break;
@@ -285,6 +341,7 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events, void *arg)
 		screen_serial_room(x);
 	}
 	move_serial(x);
+	net_woken(x);
 	screen_woken(x);
 	attend(x);
 	return 0;
@@ -306,6 +363,8 @@ static int loop_new(struct vmx *x, struct error *err)
 
 	for (size_t i = 0; r >= 0 && i < ARRAY_SIZE(signals); i++)
 		r = sd_event_add_signal(x->loop, NULL, signals[i], on_signal, x);
+	if (r >= 0 && x->suspend_fd >= 0)
+		r = sd_event_add_signal(x->loop, NULL, SIGUSR1, on_suspend_signal, x);
 	if (r >= 0)
 		r = sd_event_add_io(x->loop, &x->clock, x->machine->clock.fd, EPOLLIN, on_clock, x);
 	if (r >= 0)
@@ -332,13 +391,17 @@ static int people_init(struct vmx *x, const struct options *o, struct error *err
 
 static void close_down(struct vmx *x)
 {
+	const char *why = x->failed ? "the machine has failed" : x->suspended ? "the machine is suspended" : "the machine is powered off";
+
 	if (x->loop) {
-		control_event(x, "poweroff", x->failed ? "the machine has failed" : "the machine is powered off");
-		screen_bye(x, x->failed ? "the machine has failed" : "the machine is powered off");
+		suspend_give_up(x);
+		control_event(x, "poweroff", why);
+		screen_bye(x, why);
 		terminal_free(x);
 		mks_stop(x);
 		screen_free(x);
 		control_free(x);
+		net_free(x);
 		sd_event_source_disable_unref(x->clock);
 		sd_event_source_disable_unref(x->wake);
 		sd_event_unref(x->loop);
@@ -350,13 +413,14 @@ static int power_on(struct vmx *x, const struct options *o, struct error *err)
 {
 	int r;
 
-	if ((r = loop_new(x, err)) || (r = people_init(x, o, err)) || (r = machine_start_threads(x->machine, err)))
+	if ((r = loop_new(x, err)) || (r = people_init(x, o, err)) || (r = net_init(x, err)) || (o->resume_fd >= 0 && (r = suspend_resume(x, o->resume_fd, err))) ||
+	    (r = machine_start_threads(x->machine, err)))
 		return r;
 	if (mks_start(x, err))
 		log_warning("%s", err->text); /* the machine runs without */
 	if (!o->sandbox)
 		log_warning("running without a sandbox");
-	else if (sandbox_enter(err))
+	else if (sandbox_enter(net_has_nat(x), err))
 		log_warning("running without a sandbox: %s", err->text);
 	log_info("power on: %s, %llu MB, engine %s", x->name, (unsigned long long)(x->machine->memory.bytes / MIB),
 		 x->machine->engine->name);
@@ -378,6 +442,8 @@ static void process_init(const struct options *o)
 	sigaddset(&blocked, SIGTERM);
 	sigaddset(&blocked, SIGINT);
 	sigaddset(&blocked, SIGHUP);
+	if (o->suspend_to)
+		sigaddset(&blocked, SIGUSR1);
 	sigprocmask(SIG_BLOCK, &blocked, NULL); /* before threads: they inherit it */
 	log_open("vmx", o->log_fd >= 0 ? o->log_fd : STDERR_FILENO);
 	if (!o->file && o->log_fd >= 0)
@@ -396,8 +462,9 @@ static int run(struct vmx *x, struct options *o, char *argv0, struct error *err)
 	if (r)
 		goto out;
 	x->name = name = name_of(o, config);
-	if ((r = open_vnc(o, err)))
+	if ((r = open_vnc(o, err)) || (r = open_suspended(o, err)))
 		goto out;
+	x->suspend_fd = o->suspend_fd;
 	x->mks.image_fd = o->mks_fd;
 	x->mks.listen_fd = o->vnc_fd;
 	if ((r = mks_prepare(x, argv0, err)))
@@ -425,8 +492,9 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct options o = {.config_fd = -1, .control_fd = -1, .log_fd = -1, .mks_fd = -1, .vnc_fd = -1, .vnc_port = -1, .sandbox = true};
-	struct vmx x = {.mks = {.image_fd = -1, .listen_fd = -1, .starter = -1, .pid_fd = -1}};
+	struct options o = {.config_fd = -1, .control_fd = -1, .log_fd = -1, .mks_fd = -1, .vnc_fd = -1, .vnc_port = -1,
+			    .resume_fd = -1, .suspend_fd = -1, .sandbox = true};
+	struct vmx x = {.mks = {.image_fd = -1, .listen_fd = -1, .starter = -1, .pid_fd = -1}, .suspend = {.fd = -1}, .suspend_fd = -1};
 	struct error err;
 
 	parse_options(&o, argc, argv);

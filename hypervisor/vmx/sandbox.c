@@ -6,9 +6,12 @@
  * with EPERM instead of killing: a machine must not die of a library's unexpected call. Needs no privilege.
  */
 #include <errno.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <seccomp.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "vmx/vmx.h"
@@ -60,7 +63,30 @@ static int allow_some(scmp_filter_ctx ctx)
 	return r;
 }
 
-int sandbox_enter(struct error *err)
+/*
+ * What NAT needs beyond that: sockets of TCP, UDP and ping over IPv4 only, so that connect and bind lead nowhere else (the other
+ * sockets here are connected or listen already), and the options libslirp sets.
+ */
+static int allow_nat(scmp_filter_ctx ctx)
+{
+	static const int calls[] = {SCMP_SYS(connect), SCMP_SYS(bind), SCMP_SYS(listen), SCMP_SYS(accept)};
+	static const unsigned kinds[] = {SOCK_STREAM, SOCK_DGRAM};
+	static const unsigned options[][2] = {{SOL_SOCKET, SO_REUSEADDR}, {SOL_SOCKET, SO_OOBINLINE}, {IPPROTO_TCP, TCP_NODELAY},
+					      {IPPROTO_IP, IP_TTL}};
+	int r = 0;
+
+	for (size_t i = 0; !r && i < ARRAY_SIZE(calls); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, calls[i], 0);
+	for (size_t i = 0; !r && i < ARRAY_SIZE(kinds); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(socket), 2, SCMP_A0(SCMP_CMP_EQ, AF_INET),
+				     SCMP_A1(SCMP_CMP_MASKED_EQ, ~(scmp_datum_t)SOCK_CLOEXEC, kinds[i]));
+	for (size_t i = 0; !r && i < ARRAY_SIZE(options); i++)
+		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, SCMP_SYS(setsockopt), 2, SCMP_A1(SCMP_CMP_EQ, options[i][0]),
+				     SCMP_A2(SCMP_CMP_EQ, options[i][1]));
+	return r;
+}
+
+int sandbox_enter(bool nat, struct error *err)
 {
 	scmp_filter_ctx ctx;
 	int r = 0;
@@ -76,6 +102,8 @@ int sandbox_enter(struct error *err)
 		r = seccomp_rule_add(ctx, SCMP_ACT_ALLOW, allowed[i], 0);
 	if (!r)
 		r = allow_some(ctx);
+	if (!r && nat)
+		r = allow_nat(ctx);
 	if (!r)
 		r = seccomp_attr_set(ctx, SCMP_FLTATR_CTL_TSYNC, 1); /* the vCPUs' threads too */
 	seccomp_attr_set(ctx, SCMP_FLTATR_CTL_OPTIMIZE, 2); /* a tree instead of a list, where the library can */

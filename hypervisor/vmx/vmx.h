@@ -36,6 +36,24 @@ struct mks {
 	sd_event_source *exit_source, *again;
 };
 
+struct net_source { /* one card's back end on the loop */
+	struct vmx *x;
+	unsigned nic;
+	sd_event_source *readable, *timer;
+};
+
+struct vmx;
+/* The file is written (0), or was given up (-errno). After 0 the machine stands still until suspend_keep() or _give_up(). */
+typedef void suspend_done(struct vmx *x, void *arg, int ret, const struct error *err);
+struct vmss_writer;
+struct suspend {
+	suspend_done *done; /* NULL: not being suspended */
+	void *arg;
+	int fd;
+	struct vmss_writer *writer; /* NULL: all is written */
+	sd_event_source *step;
+};
+
 struct terminal; /* terminal.c: stdio of a standalone machine */
 
 struct vmx {
@@ -45,9 +63,15 @@ struct vmx {
 	u32 world;
 	bool standalone;
 	bool failed;	    /* the process has to end with an error */
+	bool suspended;	    /* it ends because the machine is in a file */
+	struct suspend suspend;
+	int suspend_fd;	    /* standalone: where SIGUSR1 suspends to, -1 = nowhere */
+	bool suspended;	    /* it ends because the machine is in a file */
+	struct suspend suspend;
 	int statm_fd;	    /* /proc/self/statm */
 	struct screen screen;
 	struct mks mks;
+	struct net_source net[NET_NICS];
 	struct controller *controllers[CONTROLLERS_MAX];
 	sd_event_source *control_listener, *hard_stop, *clock, *wake;
 	struct terminal *terminal;
@@ -55,6 +79,15 @@ struct vmx {
 
 /* Asks the machine to power off; the loop ends when it has. */
 void vmx_stop(struct vmx *x);
+
+/* Writes the machine to an empty file; takes fd in every case. done() comes later, and not after a failure here. */
+int suspend_begin(struct vmx *x, int fd, suspend_done *done, void *arg, struct error *err);
+bool suspend_active(const struct vmx *x);
+unsigned suspend_percent(const struct vmx *x);
+void suspend_keep(struct vmx *x);    /* the process ends, the file is the machine */
+void suspend_give_up(struct vmx *x); /* the machine goes on; done() is not called */
+/* Before the threads: the machine becomes what the file holds, which is emptied. Takes fd. */
+int suspend_resume(struct vmx *x, int fd, struct error *err);
 
 int screen_init(struct vmx *x, struct error *err);
 void screen_free(struct vmx *x);
@@ -65,6 +98,7 @@ int screen_add(struct vmx *x, int fd, bool view_only, bool hidden, struct error 
 /* A socket pair, one end of which is a viewer: returns the other end. */
 int screen_attach(struct vmx *x, bool view_only, bool hidden, struct error *err);
 unsigned screen_viewers(const struct vmx *x);
+void screen_release_keys(struct vmx *x); /* all that viewers hold down */
 void screen_bye(struct vmx *x, const char *sentence);
 void screen_woken(struct vmx *x); /* after machine_wake(): perhaps the dirty pages are there */
 void screen_serial_out(struct vmx *x, unsigned line, const u8 *data, size_t len);
@@ -73,7 +107,7 @@ void screen_serial_room(struct vmx *x);
 /* Listening SOCK_SEQPACKET socket of the controllers; takes fd. */
 int control_init(struct vmx *x, int fd, struct error *err);
 void control_free(struct vmx *x);
-/* "reset", "poweroff", "mks-died", "warning" and a sentence to every controller. */
+/* "reset", "poweroff", "suspended", "mks-died", "warning" and a sentence to every controller. */
 void control_event(struct vmx *x, const char *event, const char *text);
 
 /*
@@ -91,10 +125,16 @@ void terminal_free(struct vmx *x);
 bool terminal_out(struct vmx *x, unsigned line);
 void terminal_serial_room(struct vmx *x);
 
+/* The cards' back ends on the loop. */
+int net_init(struct vmx *x, struct error *err);
+void net_free(struct vmx *x);
+void net_woken(struct vmx *x); /* after machine_wake(): perhaps cards have sent */
+bool net_has_nat(const struct vmx *x);
+
 /* One JSON line for the VMkernel, {"engine":"bt","passed_over":["kvm: sentence"]}; returns the exit status. */
 int vmx_print_engines(void);
 
-/* After all files are open and all threads started. 0, or -errno with a sentence: then the process is as it was. */
-int sandbox_enter(struct error *err);
+/* After all files are open and all threads started. With `nat` it may still make sockets, of TCP and UDP over IPv4. 0, or -errno with a sentence: then the process is as it was. */
+int sandbox_enter(bool nat, struct error *err);
 
 #endif
