@@ -76,6 +76,28 @@
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
 
+/* Registers of CPUID leaves that list features; a feature is its word and bit, as FEATURE_LM. */
+enum feature_word {
+	FEATURES_1_EDX, FEATURES_1_ECX, FEATURES_7_EBX, FEATURES_80000001_EDX, FEATURES_80000001_ECX, FEATURE_WORDS,
+};
+#define FEATURE(word, bit) (FEATURES_##word * 32 + (bit))
+enum cpu_feature {
+	FEATURE_FPU = FEATURE(1_EDX, 0), FEATURE_DE = FEATURE(1_EDX, 2), FEATURE_PSE = FEATURE(1_EDX, 3),
+	FEATURE_TSC = FEATURE(1_EDX, 4), FEATURE_MSR = FEATURE(1_EDX, 5), FEATURE_PAE = FEATURE(1_EDX, 6),
+	FEATURE_MCE = FEATURE(1_EDX, 7), FEATURE_CX8 = FEATURE(1_EDX, 8), FEATURE_APIC = FEATURE(1_EDX, 9),
+	FEATURE_SEP = FEATURE(1_EDX, 11), FEATURE_MTRR = FEATURE(1_EDX, 12), FEATURE_PGE = FEATURE(1_EDX, 13),
+	FEATURE_MCA = FEATURE(1_EDX, 14), FEATURE_CMOV = FEATURE(1_EDX, 15), FEATURE_PAT = FEATURE(1_EDX, 16),
+	FEATURE_PSE36 = FEATURE(1_EDX, 17), FEATURE_CLFSH = FEATURE(1_EDX, 19), FEATURE_MMX = FEATURE(1_EDX, 23),
+	FEATURE_FXSR = FEATURE(1_EDX, 24), FEATURE_SSE = FEATURE(1_EDX, 25), FEATURE_SSE2 = FEATURE(1_EDX, 26),
+	FEATURE_SSE3 = FEATURE(1_ECX, 0), FEATURE_SSSE3 = FEATURE(1_ECX, 9), FEATURE_CX16 = FEATURE(1_ECX, 13),
+	FEATURE_SSE4_1 = FEATURE(1_ECX, 19), FEATURE_SSE4_2 = FEATURE(1_ECX, 20), FEATURE_POPCNT = FEATURE(1_ECX, 23),
+	FEATURE_XSAVE = FEATURE(1_ECX, 26), FEATURE_OSXSAVE = FEATURE(1_ECX, 27), FEATURE_HYPERVISOR = FEATURE(1_ECX, 31),
+	FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
+	FEATURE_SYSCALL = FEATURE(80000001_EDX, 11), FEATURE_NX = FEATURE(80000001_EDX, 20),
+	FEATURE_PAGE1G = FEATURE(80000001_EDX, 26), FEATURE_RDTSCP = FEATURE(80000001_EDX, 27),
+	FEATURE_LM = FEATURE(80000001_EDX, 29), FEATURE_LAHF64 = FEATURE(80000001_ECX, 0),
+};
+
 enum x86_exception {
 	EXC_DE = 0, EXC_DB = 1, EXC_NMI = 2, EXC_BP = 3, EXC_OF = 4, EXC_BR = 5, EXC_UD = 6, EXC_NM = 7,
 	EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_MF = 16,
@@ -201,6 +223,8 @@ struct bt_cpu {
 	u32 fault_code;
 
 	const struct cpu_host *host;
+	enum cpu_model model;
+	u32 features[FEATURE_WORDS]; /* as CPUID tells them: cpuid.c */
 	unsigned index;
 	struct bt_memory *memory;
 	struct tlb tlb_user, tlb_system, tlb_access;
@@ -209,6 +233,11 @@ struct bt_cpu {
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin;
 };
+
+static inline bool cpu_has(const struct bt_cpu *cpu, enum cpu_feature feature)
+{
+	return cpu->features[feature / 32] >> (feature % 32) & 1;
+}
 
 enum bt_event { EVENT_KICK = BIT(0), EVENT_IRQ = BIT(1), EVENT_NMI = BIT(2), EVENT_FORGET = BIT(3),
 		EVENT_TRAP = BIT(4) /* #DB or shadow state to look at after this trace */ };
@@ -389,6 +418,9 @@ void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum ta
 /* ---- x87 ---- */
 void fpu_leave(struct bt_cpu *cpu); /* host registers -> cpu->fxsave; before callbacks and at the end of run() */
 void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
+
+/* ---- cpuid.c ---- */
+void cpuid_init(struct bt_cpu *cpu); /* sets features: what the host, this engine and cpu->model all have */
 
 /* ---- the guest's time stamp counter (loop.c) ---- */
 u64 bt_rdtsc(const struct bt_cpu *cpu);

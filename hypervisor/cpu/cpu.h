@@ -50,6 +50,9 @@ struct x86_state {
 	/* FXSAVE image; outside 64-bit mode FIP and FDP are 32-bit offsets with FCS and FDS above them */
 	u8 fxsave[512] __attribute__((aligned(16)));
 	bool sti_shadow, mov_ss_shadow, nmi_blocked, halted;
+	/* intack() has given irq_vector, but its delivery has not begun: it comes before anything else. */
+	bool irq_taken;
+	u8 irq_vector;
 };
 
 enum cpu_exit {
@@ -93,10 +96,14 @@ struct cpu_slot {
 	u32 flags;
 };
 
+/* What CPUID tells at most; an engine offers what it and the host know of it. */
+enum cpu_model { CPU_MODEL_I686, CPU_MODEL_X86_64_V2 };
+
 struct cpu_config {
 	unsigned index;		     /* APIC id */
 	const struct cpu_host *host; /* lives as long as the CPU */
 	u64 ram_bytes;		     /* highest RAM address, for sizing tables */
+	enum cpu_model model;
 };
 
 struct cpu; /* each engine's own */
@@ -128,7 +135,9 @@ void x86_reset(struct x86_state *state);
 
 /* Engines in order of preference; NULL-terminated. */
 extern const struct cpu_ops *const cpu_engines[];
-extern const struct cpu_ops cpu_bt;
+extern const struct cpu_ops cpu_bt, cpu_kvm;
+/* A descriptor of /dev/kvm for processes that may not open it themselves; borrowed. Before any CPU is made. */
+void cpu_kvm_device(int fd);
 /* `name` NULL or "auto": the first usable one, logging why others were passed over. */
 const struct cpu_ops *cpu_engine_choose(const char *name, struct error *err);
 

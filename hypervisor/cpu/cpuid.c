@@ -1,64 +1,154 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * cpuid.c - what the software engine says it is: an i686-class CPU with exactly the features it implements.
+ * cpuid.c - what the software engine says it is: of the features a model has, those that the engine implements and, where
+ * it executes the guest's instructions on the host, the host has.
  */
+#include <cpuid.h>
 #include <string.h>
 
 #include "cpu/priv.h"
 
 #define CLFLUSH_LINE (64u / 8 << 8)
+#define F(name) (1u << (FEATURE_##name % 32))
 
-/* Leaf 1, EDX. Not here: VME, MMX, SSE, APIC. */
-enum cpuid_feature {
-	CPUID_FPU = BIT(0),
-	CPUID_DE = BIT(2),
-	CPUID_PSE = BIT(3),
-	CPUID_TSC = BIT(4),
-	CPUID_MSR = BIT(5),
-	CPUID_PAE = BIT(6),
-	CPUID_MCE = BIT(7),
-	CPUID_CX8 = BIT(8),
-	CPUID_SEP = BIT(11),
-	CPUID_MTRR = BIT(12),
-	CPUID_PGE = BIT(13),
-	CPUID_MCA = BIT(14),
-	CPUID_CMOV = BIT(15),
-	CPUID_PAT = BIT(16),
-	CPUID_PSE36 = BIT(17),
-	CPUID_CLFSH = BIT(19),
-	CPUID_FXSR = BIT(24),
+/* Features the engine implements whatever the host. APIC is the machine's to offer: see cpuid_read(). */
+static const u32 implemented[FEATURE_WORDS] = {
+	[FEATURES_1_EDX] = F(FPU) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | F(SEP) | F(MTRR) | F(PGE) |
+			   F(MCA) | F(CMOV) | F(PAT) | F(PSE36) | F(CLFSH) | F(FXSR),
+	[FEATURES_1_ECX] = F(HYPERVISOR),
+	[FEATURES_7_EBX] = F(SMEP) | F(SMAP),
+	[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
+	[FEATURES_80000001_ECX] = F(LAHF64),
 };
-#define FEATURES                                                                                                       \
-	((u32)CPUID_FPU | CPUID_DE | CPUID_PSE | CPUID_TSC | CPUID_MSR | CPUID_PAE | CPUID_MCE | CPUID_CX8 | CPUID_SEP | \
-	 CPUID_MTRR | CPUID_PGE | CPUID_MCA | CPUID_CMOV | CPUID_PAT | CPUID_PSE36 | CPUID_CLFSH | CPUID_FXSR)
-#define HYPERVISOR BIT(31) /* leaf 1, ECX */
 
-static const char brand[48] = "vmk virtual CPU (i686, binary translator)";
+/* Features it has where the host has them. */
+static const u32 executed[FEATURE_WORDS];
 
-void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 out[4])
+#define I686_1_EDX                                                                                                     \
+	(F(FPU) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | F(SEP) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | \
+	 F(PAT) | F(PSE36) | F(CLFSH) | F(FXSR))
+
+struct model {
+	const char brand[48];
+	u32 signature, max_leaf;
+	u32 linear_bits;
+	u32 features[FEATURE_WORDS];
+};
+static const struct model models[] = {
+	[CPU_MODEL_I686] = {
+		.brand = "vmk virtual CPU (i686, binary translator)",
+		.signature = CPU_SIGNATURE,
+		.max_leaf = 2,
+		.linear_bits = 32,
+		.features = { [FEATURES_1_EDX] = I686_1_EDX, [FEATURES_1_ECX] = F(HYPERVISOR) },
+	},
+	/* The System V ABI's x86-64-v2, and what systems of its day expect besides. */
+	[CPU_MODEL_X86_64_V2] = {
+		.brand = "vmk virtual CPU (x86-64, binary translator)",
+		.signature = 0x106a5,
+		.max_leaf = 7,
+		.linear_bits = 48,
+		.features = {
+			[FEATURES_1_EDX] = I686_1_EDX | F(MMX) | F(SSE) | F(SSE2),
+			[FEATURES_1_ECX] = F(SSE3) | F(SSSE3) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(POPCNT) | F(XSAVE) |
+					   F(HYPERVISOR),
+			[FEATURES_7_EBX] = F(SMEP) | F(SMAP),
+			[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
+			[FEATURES_80000001_ECX] = F(LAHF64),
+		},
+	},
+};
+
+static void host_features(u32 words[FEATURE_WORDS])
 {
+	u32 a, b, c, d;
+
+	memset(words, 0, FEATURE_WORDS * sizeof(*words));
+	if (__get_cpuid(1, &a, &b, &c, &d)) {
+		words[FEATURES_1_EDX] = d;
+		words[FEATURES_1_ECX] = c;
+	}
+	if (__get_cpuid_count(7, 0, &a, &b, &c, &d))
+		words[FEATURES_7_EBX] = b;
+	if (__get_cpuid(0x80000001, &a, &b, &c, &d)) {
+		words[FEATURES_80000001_EDX] = d;
+		words[FEATURES_80000001_ECX] = c;
+	}
+}
+
+void cpuid_init(struct bt_cpu *cpu)
+{
+	const struct model *m = &models[cpu->model];
+	u32 host[FEATURE_WORDS];
+
+	host_features(host);
+	for (unsigned n = 0; n < FEATURE_WORDS; n++)
+		cpu->features[n] = m->features[n] & (implemented[n] | (executed[n] & host[n]));
+}
+
+u64 cr4_features(const struct bt_cpu *cpu)
+{
+	static const struct {
+		u32 bits;
+		enum cpu_feature feature;
+	} table[] = {
+		{ CR4_TSD, FEATURE_TSC }, { CR4_DE, FEATURE_DE }, { CR4_PSE, FEATURE_PSE }, { CR4_PAE, FEATURE_PAE },
+		{ CR4_MCE, FEATURE_MCE }, { CR4_PGE, FEATURE_PGE }, { CR4_PCE, FEATURE_FPU }, { CR4_OSFXSR, FEATURE_FXSR },
+		{ CR4_OSXMMEXCPT, FEATURE_SSE }, { CR4_SMEP, FEATURE_SMEP }, { CR4_SMAP, FEATURE_SMAP },
+	};
+	u64 bits = 0;
+
+	for (unsigned n = 0; n < ARRAY_SIZE(table); n++)
+		if (cpu_has(cpu, table[n].feature))
+			bits |= table[n].bits;
+	return bits;
+}
+
+/* APIC_BASE's enable bit also takes the feature away (SDM 3A 10.4.3). */
+static bool apic_enabled(const struct bt_cpu *cpu)
+{
+	u64 base;
+
+	return cpu->host->apic_msr && cpu->host->apic_msr(cpu->host->opaque, 0x1b, false, &base, bt_rdtsc(cpu)) &&
+	       base & BIT(11);
+}
+
+static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
+{
+	out[0] = models[cpu->model].signature;
+	out[1] = CLFLUSH_LINE | cpu->index << 24;
+	out[2] = cpu->features[FEATURES_1_ECX];
+	out[3] = cpu->features[FEATURES_1_EDX];
+	if (apic_enabled(cpu))
+		out[3] |= F(APIC);
+}
+
+void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
+{
+	const struct model *m = &models[cpu->model];
+
 	memset(out, 0, 4 * sizeof(*out));
-	if (leaf >= 0x40000100 && leaf < 0x80000000)
-		leaf = 2; /* out of every range: the highest basic leaf's data (SDM 2A, CPUID) */
-	else if ((leaf > 2 && leaf < 0x40000000) || leaf > 0x80000008)
-		leaf = 2;
+	/* out of every range: the highest basic leaf's data (SDM 2A, CPUID) */
+	if ((leaf > m->max_leaf && leaf < 0x40000000) || (leaf >= 0x40000100 && leaf < 0x80000000) || leaf > 0x80000008)
+		leaf = m->max_leaf;
 
 	switch (leaf) {
 	case 0:
-		out[0] = 2;
+		out[0] = m->max_leaf;
 		memcpy(&out[1], "Genu", 4);
 		memcpy(&out[3], "ineI", 4);
 		memcpy(&out[2], "ntel", 4);
 		break;
 	case 1:
-		out[0] = CPU_SIGNATURE;
-		out[1] = CLFLUSH_LINE | cpu->index << 24;
-		out[2] = HYPERVISOR;
-		out[3] = FEATURES;
+		leaf_1(cpu, out);
 		break;
 	case 2: /* 4 KiB and 4 MiB TLBs; L1 16+16 KiB, L2 512 KiB */
 		out[0] = 0x03020101;
 		out[3] = 0x0c040843;
+		break;
+	case 7:
+		if (!subleaf)
+			out[1] = cpu->features[FEATURES_7_EBX];
 		break;
 	case 0x40000000:
 		out[0] = 0x40000000;
@@ -67,13 +157,17 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 out[4])
 	case 0x80000000:
 		out[0] = 0x80000008;
 		break;
+	case 0x80000001:
+		out[2] = cpu->features[FEATURES_80000001_ECX];
+		out[3] = cpu->features[FEATURES_80000001_EDX];
+		break;
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004:
-		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
+		memcpy(out, m->brand + (leaf - 0x80000002) * 16, 16);
 		break;
 	case 0x80000008:
-		out[0] = PHYS_BITS | 32 << 8;
+		out[0] = PHYS_BITS | m->linear_bits << 8;
 		break;
 	default:
 		break;

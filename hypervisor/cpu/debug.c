@@ -33,9 +33,9 @@ static bool breakpoint_touches(const struct bt_cpu *cpu, unsigned n, u64 at, uns
 void debug_before(struct bt_cpu *cpu)
 {
 	u32 hits = 0;
-	u32 linear = (u32)(cpu->seg[X86_CS].base + cpu->rip);
+	u64 linear = (cpu->seg[X86_CS].base + cpu->rip) & cpu->linear_mask;
 	for (unsigned n = 0; n < 4; n++)
-		if (breakpoint_enabled(cpu, n) && breakpoint_kind(cpu, n) == BREAK_EXECUTE && (u32)cpu->dr[n] == linear)
+		if (breakpoint_enabled(cpu, n) && breakpoint_kind(cpu, n) == BREAK_EXECUTE && cpu->dr[n] == linear)
 			hits |= BIT(n);
 	if (hits && !(cpu->eflags & FLAG_RF)) {
 		cpu->dr[6] = (cpu->dr[6] & ~15ull) | hits;

@@ -75,10 +75,10 @@ static void deliver_real(struct bt_cpu *cpu, const struct insn *i, const struct 
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	struct stack stack;
 	stack_current(cpu, &stack);
-	u32 frame[] = { event_flags(cpu, e), cpu->seg[X86_CS].selector, (u32)e->return_ip };
+	u64 frame[] = { event_flags(cpu, e), cpu->seg[X86_CS].selector, (u32)e->return_ip };
 	stack_push(cpu, i, &stack, 2, frame, 3);
 
-	stack_pointer_set(cpu, &stack.seg, stack.sp);
+	stack_pointer_set(cpu, &stack);
 	cpu->eflags &= ~(FLAG_IF | FLAG_TF | FLAG_AC | FLAG_RF);
 	segment_load_real(cpu, X86_CS, (u16)(target >> 16));
 	cpu->rip = target & 0xffff;
@@ -91,28 +91,26 @@ struct idt_gate {
 	bool wide; /* 32-bit */
 	bool trap; /* leaves IF alone */
 	u16 selector;
-	u32 offset;
+	unsigned ist; /* of long mode: which stack, or 0 */
+	u64 offset;
 	u64 code;     /* descriptor of the code segment */
 	unsigned cpl; /* there */
 };
 
+#define GATES_LONG (BIT(SYS_INT32) | BIT(SYS_TRAP32))
+#define GATES_LEGACY (GATES_LONG | BIT(SYS_INT16) | BIT(SYS_TRAP16) | BIT(SYS_TASK_GATE))
+
+/* The gate, or its first half in long mode. */
 static u64 gate_read(struct bt_cpu *cpu, const struct insn *i, const struct event *e)
 {
-	u32 code = IDT_CODE(e->vector);
-	if (e->vector * 8 + 7 > cpu->idtr.limit)
+	bool lma = cpu->efer & EFER_LMA;
+	u32 code = IDT_CODE(e->vector), size = lma ? 16 : 8;
+	if (e->vector * size + size - 1 > cpu->idtr.limit)
 		raise_fault_code(cpu, i, EXC_GP, code);
-	u64 raw = quick_read(cpu, i, (u32)(cpu->idtr.base + e->vector * 8), 8, false);
+	u64 raw = quick_read(cpu, i, linear_wrap(cpu, cpu->idtr.base + e->vector * size), 8, false);
 	u32 attr = descriptor_attr(raw);
-	switch (attr_system(attr)) {
-	case SYS_TASK_GATE:
-	case SYS_INT16:
-	case SYS_TRAP16:
-	case SYS_INT32:
-	case SYS_TRAP32:
-		break;
-	default:
+	if (!(BIT(attr_system(attr)) & (lma ? GATES_LONG : GATES_LEGACY)))
 		raise_fault_code(cpu, i, EXC_GP, code);
-	}
 	if (e->kind == EVENT_KIND_INTN && SEG_DPL(attr) < cpu->cpl)
 		raise_fault_code(cpu, i, EXC_GP, code);
 	if (!(attr & SEG_P))
@@ -135,6 +133,8 @@ static void gate_resolve(struct bt_cpu *cpu, const struct insn *i, u64 raw, stru
 		raise_selector(cpu, i, EXC_GP, gate->selector);
 	if (!(attr & SEG_P))
 		raise_selector(cpu, i, EXC_NP, gate->selector);
+	if (cpu->efer & EFER_LMA && (attr & (SEG_L | SEG_DB)) != SEG_L)
+		raise_selector(cpu, i, EXC_GP, gate->selector);
 	gate->cpl = attr_conforming(attr) ? cpu->cpl : SEG_DPL(attr);
 	if (cpu->v86 && gate->cpl != 0)
 		raise_selector(cpu, i, EXC_GP, gate->selector);
@@ -154,7 +154,7 @@ static void deliver_gate(struct bt_cpu *cpu, const struct insn *i, const struct 
 	if (gate.offset > descriptor_limit(gate.code))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 
-	u32 frame[10];
+	u64 frame[10];
 	unsigned n = 0;
 	if (cpu->v86) {
 		frame[n++] = cpu->seg[X86_GS].selector;
@@ -182,8 +182,37 @@ static void deliver_gate(struct bt_cpu *cpu, const struct insn *i, const struct 
 	if (outer)
 		stack_install(cpu, &stack);
 	else
-		stack_pointer_set(cpu, &stack.seg, stack.sp);
+		stack_pointer_set(cpu, &stack);
 	cpu->eflags &= ~(FLAG_TF | FLAG_NT | FLAG_RF | FLAG_VM | (gate.trap ? 0 : FLAG_IF));
+	code_install(cpu, gate.selector, gate.code, gate.cpl, gate.offset);
+	event_done(cpu, e);
+}
+
+/* In long mode (SDM 3A 6.14): the handler is 64-bit code, and the stack, aligned to 16 bytes, always gets SS and RSP. */
+static void deliver_long(struct bt_cpu *cpu, const struct insn *i, const struct event *e, u64 raw)
+{
+	struct idt_gate gate;
+	gate_resolve(cpu, i, raw, &gate);
+	u64 high = quick_read(cpu, i, cpu->idtr.base + e->vector * 16 + 8, 8, false);
+	gate.offset |= high << 32;
+	gate.ist = raw >> 32 & 7;
+	struct stack stack;
+	if (gate.ist || gate.cpl < cpu->cpl) {
+		stack_from_tss64(cpu, i, gate.cpl, gate.ist, &stack);
+	} else { /* from compatibility mode too, whose stack goes on in 64-bit mode */
+		stack_current(cpu, &stack);
+		stack.wide = true;
+	}
+	if (!canonical(gate.offset))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	stack.sp &= ~15ull;
+
+	u64 frame[] = { cpu->seg[X86_SS].selector, cpu->gpr[X86_RSP], event_flags(cpu, e), cpu->seg[X86_CS].selector,
+			e->return_ip, e->code };
+	stack_push(cpu, i, &stack, 8, frame, e->has_code ? 6 : 5);
+
+	stack_install(cpu, &stack);
+	cpu->eflags &= ~(FLAG_TF | FLAG_NT | FLAG_RF | (gate.trap ? 0 : FLAG_IF));
 	code_install(cpu, gate.selector, gate.code, gate.cpl, gate.offset);
 	event_done(cpu, e);
 }
@@ -203,7 +232,9 @@ static void deliver_event(struct bt_cpu *cpu, const struct insn *i, const struct
 		return;
 	}
 	u64 raw = gate_read(cpu, i, e);
-	if (attr_system(descriptor_attr(raw)) == SYS_TASK_GATE)
+	if (cpu->efer & EFER_LMA)
+		deliver_long(cpu, i, e, raw);
+	else if (attr_system(descriptor_attr(raw)) == SYS_TASK_GATE)
 		deliver_task(cpu, i, e, raw);
 	else
 		deliver_gate(cpu, i, e, raw);

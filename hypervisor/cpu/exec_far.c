@@ -15,12 +15,6 @@ static unsigned operand_bytes(const struct insn *i)
 	return 1u << i->size;
 }
 
-static void check_code_limit(struct bt_cpu *cpu, const struct insn *i, u64 raw, u32 ip)
-{
-	if (ip > descriptor_limit(raw))
-		raise_fault_code(cpu, i, EXC_GP, 0);
-}
-
 /* ---- real and virtual-8086 mode ---- */
 
 static void check_real_limit(struct bt_cpu *cpu, const struct insn *i, u32 ip)
@@ -35,9 +29,9 @@ static void far_real(struct bt_cpu *cpu, const struct insn *i, u16 selector, u32
 	if (call) {
 		struct stack stack;
 		stack_current(cpu, &stack);
-		u32 frame[] = { cpu->seg[X86_CS].selector, (u32)bt_next_ip(cpu, i) };
+		u64 frame[] = { cpu->seg[X86_CS].selector, bt_next_ip(cpu, i) };
 		stack_push(cpu, i, &stack, operand_bytes(i), frame, 2);
-		stack_pointer_set(cpu, &stack.seg, stack.sp);
+		stack_pointer_set(cpu, &stack);
 	}
 	segment_load_real(cpu, X86_CS, selector);
 	cpu->rip = ip;
@@ -47,21 +41,22 @@ static void far_real(struct bt_cpu *cpu, const struct insn *i, u16 selector, u32
 /* ---- protected mode: CALL and JMP ---- */
 
 /* To code of the same privilege, or conforming: CPL stays. */
-static void far_same(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u32 ip, bool call, unsigned size)
+static void far_same(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u64 ip, bool call, unsigned size)
 {
 	raw = descriptor_accessed(cpu, i, selector, raw);
-	check_code_limit(cpu, i, raw, ip);
+	code_check(cpu, i, selector, raw, ip);
 	if (call) {
 		struct stack stack;
 		stack_current(cpu, &stack);
-		u32 frame[] = { cpu->seg[X86_CS].selector, (u32)bt_next_ip(cpu, i) };
+		stack.wide |= size == 8; /* through a 64-bit gate the push is one of 64-bit mode */
+		u64 frame[] = { cpu->seg[X86_CS].selector, bt_next_ip(cpu, i) };
 		stack_push(cpu, i, &stack, size, frame, 2);
-		stack_pointer_set(cpu, &stack.seg, stack.sp);
+		stack_pointer_set(cpu, &stack);
 	}
 	code_install(cpu, selector, raw, cpu->cpl, ip);
 }
 
-static void far_code(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u32 ip, bool call)
+static void far_code(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u64 ip, bool call)
 {
 	u32 attr = descriptor_attr(raw);
 	if (!attr_code(attr))
@@ -78,35 +73,53 @@ static void far_code(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64
 }
 
 /* CALL through a gate to more privileged code: the stack is that of the TSS, parameters are copied. */
-static void call_inner(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u32 ip, unsigned size, unsigned params)
+static void call_inner(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u64 ip, unsigned size, unsigned params)
 {
 	unsigned cpl = SEG_DPL(descriptor_attr(raw));
 	struct stack from, to;
-	stack_from_tss(cpu, i, cpl, &to);
+	if (size == 8)
+		stack_from_tss64(cpu, i, cpl, 0, &to);
+	else
+		stack_from_tss(cpu, i, cpl, &to);
 	raw = descriptor_accessed(cpu, i, selector, raw);
-	check_code_limit(cpu, i, raw, ip);
+	code_check(cpu, i, selector, raw, ip);
 
-	u32 frame[2 + 31 + 2];
+	u64 frame[2 + 31 + 2];
 	unsigned n = 0;
 	stack_current(cpu, &from);
 	frame[n++] = cpu->seg[X86_SS].selector;
-	frame[n++] = (u32)cpu->gpr[X86_RSP];
+	frame[n++] = cpu->gpr[X86_RSP];
 	for (unsigned k = params; k-- > 0;)
 		frame[n++] = stack_peek(cpu, i, &from, size, 0, k);
 	frame[n++] = cpu->seg[X86_CS].selector;
-	frame[n++] = (u32)bt_next_ip(cpu, i);
+	frame[n++] = bt_next_ip(cpu, i);
 	stack_push(cpu, i, &to, size, frame, n);
 
 	stack_install(cpu, &to);
 	code_install(cpu, selector, raw, cpl, ip);
 }
 
-static void far_call_gate(struct bt_cpu *cpu, const struct insn *i, u64 gate, bool call)
+/* Long mode has 64-bit call gates only, two entries long, to 64-bit code; they copy no parameters. */
+static u64 gate_offset64(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 gate)
 {
-	bool wide = attr_system(descriptor_attr(gate)) & 8;
+	u64 linear;
+	if ((selector | 7u) > 0xfff7 || !descriptor_locate(cpu, (u16)(selector + 8), &linear))
+		raise_selector(cpu, i, EXC_GP, selector);
+	u64 high = quick_read(cpu, i, linear, 8, false);
+	if (high >> 40 & 0x1f)
+		raise_selector(cpu, i, EXC_GP, selector);
+	return (gate & 0xffff) | (gate >> 32 & 0xffff0000) | high << 32;
+}
+
+static void far_call_gate(struct bt_cpu *cpu, const struct insn *i, u16 gate_selector, u64 gate, bool call)
+{
+	bool wide = attr_system(descriptor_attr(gate)) & 8, lma = cpu->efer & EFER_LMA;
 	u16 selector = (u16)(gate >> 16);
-	u32 ip = ((u32)gate & 0xffff) | (wide ? (u32)(gate >> 32) & 0xffff0000 : 0);
-	unsigned size = wide ? 4 : 2;
+	u64 ip = ((u32)gate & 0xffff) | (wide ? (u32)(gate >> 32) & 0xffff0000 : 0);
+	unsigned size = lma ? 8 : wide ? 4 : 2;
+
+	if (lma)
+		ip = gate_offset64(cpu, i, gate_selector, gate);
 
 	if (selector_null(selector))
 		raise_fault_code(cpu, i, EXC_GP, 0);
@@ -117,10 +130,12 @@ static void far_call_gate(struct bt_cpu *cpu, const struct insn *i, u64 gate, bo
 		raise_selector(cpu, i, EXC_GP, selector);
 	if (!call && !attr_conforming(attr) && SEG_DPL(attr) != cpu->cpl)
 		raise_selector(cpu, i, EXC_GP, selector);
+	if (lma && (attr & (SEG_L | SEG_DB)) != SEG_L)
+		raise_selector(cpu, i, EXC_GP, selector);
 	if (!(attr & SEG_P))
 		raise_selector(cpu, i, EXC_NP, selector);
 	if (inner)
-		call_inner(cpu, i, selector, raw, ip, size, gate >> 32 & 31);
+		call_inner(cpu, i, selector, raw, ip, size, lma ? 0 : gate >> 32 & 31);
 	else
 		far_same(cpu, i, selector, raw, ip, call, size);
 }
@@ -130,24 +145,24 @@ static void far_system(struct bt_cpu *cpu, const struct insn *i, u16 selector, u
 	u32 attr = descriptor_attr(raw);
 	unsigned type = attr_system(attr);
 	bool tss = (type & ~8u) == SYS_TSS16, call_gate = (type & ~8u) == SYS_CALL16;
-	if (!tss && !call_gate && type != SYS_TASK_GATE)
+	if ((!tss && !call_gate && type != SYS_TASK_GATE) || (cpu->efer & EFER_LMA && type != SYS_CALL32))
 		raise_selector(cpu, i, EXC_GP, selector);
 	if (SEG_DPL(attr) < cpu->cpl || (selector & 3u) > SEG_DPL(attr))
 		raise_selector(cpu, i, EXC_GP, selector);
 	if (!(attr & SEG_P))
 		raise_selector(cpu, i, EXC_NP, selector);
 	if (call_gate) {
-		far_call_gate(cpu, i, raw, call);
+		far_call_gate(cpu, i, selector, raw, call);
 		return;
 	}
 	u16 target = tss ? selector : (u16)(raw >> 16);
 	task_switch(cpu, i, target, call ? TASK_CALL : TASK_JMP, bt_next_ip(cpu, i), false, 0);
 }
 
-static void far_transfer(struct bt_cpu *cpu, const struct insn *i, u16 selector, u32 ip, bool call)
+static void far_transfer(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 ip, bool call)
 {
 	if (!cpu->protected_mode || cpu->v86) {
-		far_real(cpu, i, selector, ip, call);
+		far_real(cpu, i, selector, (u32)ip, call);
 		return;
 	}
 	if (selector_null(selector))
@@ -167,9 +182,14 @@ static void far_immediate(struct bt_cpu *cpu, const struct insn *i, bool call)
 static void far_memory(struct bt_cpu *cpu, const struct insn *i, bool call)
 {
 	u64 ea = insn_ea(cpu, i);
-	bool wide = i->size != SIZE_16;
-	u32 ip = wide ? mem_read32(cpu, i, i->seg, ea) : mem_read16(cpu, i, i->seg, ea);
-	u16 selector = mem_read16(cpu, i, i->seg, ea + (wide ? 4 : 2));
+	u64 ip;
+	if (i->size == SIZE_64)
+		ip = mem_read64(cpu, i, i->seg, ea);
+	else if (i->size == SIZE_32)
+		ip = mem_read32(cpu, i, i->seg, ea);
+	else
+		ip = mem_read16(cpu, i, i->seg, ea);
+	u16 selector = mem_read16(cpu, i, i->seg, ea + operand_bytes(i));
 	far_transfer(cpu, i, selector, ip, call);
 }
 
@@ -218,36 +238,47 @@ static u64 return_code(struct bt_cpu *cpu, const struct insn *i, u16 selector)
 
 /* What a return takes from the stack: where to, and the stack to go on with. */
 struct far_return {
-	u32 ip;
+	u64 ip;
 	u16 selector;
 	u64 raw;
-	struct bt_segment ss;
-	u64 sp;
+	struct stack stack;
 	bool outer;
 };
 
-/* `used`: bytes of the frame below SS:ESP, which are there when returning outwards; `drop`: parameters to release. */
+/* SS as a return finds it on the stack. */
+static void return_stack(struct bt_cpu *cpu, const struct insn *i, u16 ss, struct far_return *r)
+{
+	unsigned cpl = r->selector & 3;
+	if (selector_null(ss) && stack_null_allowed(r->stack.wide, ss, cpl))
+		segment_set_null(cpu, &r->stack.seg, ss);
+	else
+		segment_read_stack(cpu, i, ss, cpl, EXC_GP, &r->stack.seg);
+}
+
+/*
+ * `used`: bytes of the frame below SS:ESP, which are there when returning outwards, and (`always`) for IRET in 64-bit mode;
+ * `drop`: parameters to release.
+ */
 static void return_prepare(struct bt_cpu *cpu, const struct insn *i, const struct stack *stack, unsigned used, unsigned drop,
-			   struct far_return *r)
+			   bool always, struct far_return *r)
 {
 	unsigned size = operand_bytes(i);
 	r->raw = return_code(cpu, i, r->selector);
 	r->outer = (r->selector & 3u) > cpu->cpl;
-	r->ss = stack->seg;
-	r->sp = stack->sp + used + drop;
-	if (r->outer) {
-		r->sp = stack_peek(cpu, i, stack, size, used + drop, 0) + (u64)drop;
-		u16 ss = (u16)stack_peek(cpu, i, stack, size, used + drop, 1);
-		segment_read_stack(cpu, i, ss, r->selector & 3, EXC_GP, &r->ss);
+	r->stack = *stack;
+	r->stack.sp = stack->sp + used + drop;
+	if (r->outer || always) {
+		r->stack.wide = code_is_64(cpu, r->raw);
+		r->stack.sp = stack_peek(cpu, i, stack, size, used + drop, 0) + (u64)drop;
+		return_stack(cpu, i, (u16)stack_peek(cpu, i, stack, size, used + drop, 1), r);
 	}
 	r->raw = descriptor_accessed(cpu, i, r->selector, r->raw);
-	check_code_limit(cpu, i, r->raw, r->ip);
+	code_check(cpu, i, r->selector, r->raw, r->ip);
 }
 
 static void return_commit(struct bt_cpu *cpu, const struct far_return *r)
 {
-	cpu->seg[X86_SS] = r->ss;
-	stack_pointer_set(cpu, &r->ss, r->sp);
+	stack_install(cpu, &r->stack);
 	code_install(cpu, r->selector, r->raw, r->selector & 3, r->ip);
 	if (r->outer)
 		segments_null_privileged(cpu);
@@ -262,12 +293,13 @@ static void far_return(struct bt_cpu *cpu, const struct insn *i, unsigned drop)
 	r.ip = stack_peek(cpu, i, &stack, size, 0, 0);
 	r.selector = (u16)stack_peek(cpu, i, &stack, size, 0, 1);
 	if (cpu->protected_mode && !cpu->v86) {
-		return_prepare(cpu, i, &stack, 2 * size, drop, &r);
+		return_prepare(cpu, i, &stack, 2 * size, drop, false, &r);
 		return_commit(cpu, &r);
 		return;
 	}
-	check_real_limit(cpu, i, r.ip);
-	stack_pointer_set(cpu, &stack.seg, stack.sp + 2 * size + drop);
+	check_real_limit(cpu, i, (u32)r.ip);
+	stack.sp += 2 * size + drop;
+	stack_pointer_set(cpu, &stack);
 	segment_load_real(cpu, X86_CS, r.selector);
 	cpu->rip = r.ip;
 	mode_update(cpu);
@@ -294,15 +326,16 @@ static void iret_real(struct bt_cpu *cpu, const struct insn *i)
 	if (cpu->v86 && cpu_iopl(cpu) < 3)
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	stack_current(cpu, &stack);
-	u32 ip = stack_peek(cpu, i, &stack, size, 0, 0);
+	u32 ip = (u32)stack_peek(cpu, i, &stack, size, 0, 0);
 	u16 cs = (u16)stack_peek(cpu, i, &stack, size, 0, 1);
-	u32 flags = stack_peek(cpu, i, &stack, size, 0, 2);
+	u32 flags = (u32)stack_peek(cpu, i, &stack, size, 0, 2);
 	check_real_limit(cpu, i, ip);
 
 	u32 mask = size == 2 ? IRET_FLAGS16 : IRET_FLAGS32;
 	if (cpu->v86)
 		mask &= ~FLAG_IOPL;
-	stack_pointer_set(cpu, &stack.seg, stack.sp + 3 * size);
+	stack.sp += 3 * size;
+	stack_pointer_set(cpu, &stack);
 	segment_load_real(cpu, X86_CS, cs);
 	cpu->rip = ip;
 	eflags_write(cpu, flags, mask);
@@ -314,7 +347,7 @@ static void iret_to_v86(struct bt_cpu *cpu, const struct insn *i, const struct s
 {
 	static const u8 order[] = { X86_SS, X86_ES, X86_DS, X86_FS, X86_GS };
 	u16 selectors[ARRAY_SIZE(order)];
-	u32 esp = stack_peek(cpu, i, stack, 4, 0, 3);
+	u32 esp = (u32)stack_peek(cpu, i, stack, 4, 0, 3);
 	for (unsigned n = 0; n < ARRAY_SIZE(order); n++)
 		selectors[n] = (u16)stack_peek(cpu, i, stack, 4, 0, 4 + n);
 	if (ip > 0xffff)
@@ -338,12 +371,12 @@ static void iret_protected(struct bt_cpu *cpu, const struct insn *i)
 	stack_current(cpu, &stack);
 	r.ip = stack_peek(cpu, i, &stack, size, 0, 0);
 	r.selector = (u16)stack_peek(cpu, i, &stack, size, 0, 1);
-	u32 flags = stack_peek(cpu, i, &stack, size, 0, 2);
-	if (size == 4 && (flags & FLAG_VM) && cpu->cpl == 0) {
-		iret_to_v86(cpu, i, &stack, r.ip, r.selector, flags);
+	u32 flags = (u32)stack_peek(cpu, i, &stack, size, 0, 2);
+	if (size == 4 && (flags & FLAG_VM) && cpu->cpl == 0 && !(cpu->efer & EFER_LMA)) {
+		iret_to_v86(cpu, i, &stack, (u32)r.ip, r.selector, flags);
 		return;
 	}
-	return_prepare(cpu, i, &stack, 3 * size, 0, &r);
+	return_prepare(cpu, i, &stack, 3 * size, 0, cpu->mode == MODE_64, &r);
 
 	u32 mask = size == 2 ? IRET_FLAGS16 : IRET_FLAGS32;
 	if (cpu->cpl > 0)
@@ -362,6 +395,8 @@ static HANDLER(iret)
 	}
 	if (!cpu->protected_mode || cpu->v86)
 		iret_real(cpu, i);
+	else if (cpu->eflags & FLAG_NT && cpu->efer & EFER_LMA)
+		raise_fault_code(cpu, i, EXC_GP, 0);
 	else if (cpu->eflags & FLAG_NT)
 		task_switch(cpu, i, (u16)sys_read(cpu, i, cpu->tr.base, 2), TASK_IRET, bt_next_ip(cpu, i), false, 0);
 	else
@@ -400,15 +435,15 @@ static HANDLER(int1)
 	END_TRACE;
 }
 
-/* ---- SYSENTER, SYSEXIT ---- */
+/* ---- SYSENTER, SYSEXIT, SYSCALL, SYSRET ---- */
 
-static void flat_segments(struct bt_cpu *cpu, u16 cs, u16 ss, unsigned cpl, u32 ip, u32 sp)
+/* Flat code and stack, without a look at any table. */
+static void flat_segments(struct bt_cpu *cpu, u16 cs, u16 ss, unsigned cpl, bool to64, u64 ip)
 {
-	u32 attr = SEG_G | SEG_DB | SEG_P | SEG_S | cpl << 5 | 1;
-	segment_set(cpu, &cpu->seg[X86_CS], (u16)((cs & ~3u) | cpl), 0, 0xffffffff, attr | 8 | 2);
-	segment_set(cpu, &cpu->seg[X86_SS], (u16)((ss & ~3u) | cpl), 0, 0xffffffff, attr | 2);
+	u32 attr = SEG_G | SEG_P | SEG_S | cpl << 5 | 1;
+	segment_set(cpu, &cpu->seg[X86_CS], (u16)((cs & ~3u) | cpl), 0, 0xffffffff, attr | (to64 ? SEG_L : SEG_DB) | 8 | 2);
+	segment_set(cpu, &cpu->seg[X86_SS], (u16)((ss & ~3u) | cpl), 0, 0xffffffff, attr | SEG_DB | 2);
 	cpu->cpl = (u8)cpl;
-	cpu->gpr[X86_RSP] = sp;
 	cpu->rip = ip;
 	mode_update(cpu);
 }
@@ -416,19 +451,61 @@ static void flat_segments(struct bt_cpu *cpu, u16 cs, u16 ss, unsigned cpl, u32 
 static HANDLER(sysenter)
 {
 	u16 cs = (u16)cpu->sysenter_cs;
+	bool lma = cpu->efer & EFER_LMA;
 	if (!cpu->protected_mode || selector_null(cs))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	cpu->eflags &= ~(FLAG_VM | FLAG_IF | FLAG_RF);
-	flat_segments(cpu, cs, (u16)(cs + 8), 0, (u32)cpu->sysenter_eip, (u32)cpu->sysenter_esp);
+	flat_segments(cpu, cs, (u16)(cs + 8), 0, lma, lma ? cpu->sysenter_eip : (u32)cpu->sysenter_eip);
+	cpu->gpr[X86_RSP] = lma ? cpu->sysenter_esp : (u32)cpu->sysenter_esp;
 	END_TRACE;
 }
 
 static HANDLER(sysexit)
 {
 	u16 cs = (u16)cpu->sysenter_cs;
+	bool to64 = i->size == SIZE_64;
+	u64 ip = cpu->gpr[X86_RDX], sp = cpu->gpr[X86_RCX];
 	if (!cpu->protected_mode || cpu->cpl != 0 || selector_null(cs))
 		raise_fault_code(cpu, i, EXC_GP, 0);
-	flat_segments(cpu, (u16)(cs + 16), (u16)(cs + 24), 3, (u32)cpu->gpr[X86_RDX], (u32)cpu->gpr[X86_RCX]);
+	if (to64 && (!canonical(ip) || !canonical(sp)))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	cs += to64 ? 32 : 16;
+	flat_segments(cpu, cs, (u16)(cs + 8), 3, to64, to64 ? ip : (u32)ip);
+	cpu->gpr[X86_RSP] = to64 ? sp : (u32)sp;
+	END_TRACE;
+}
+
+static void require_syscall(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (!(cpu->efer & EFER_SCE))
+		raise_fault(cpu, i, EXC_UD);
+}
+
+static HANDLER(syscall)
+{
+	u16 cs = (u16)(cpu->star >> 32);
+	require_syscall(cpu, i);
+	u32 flags = eflags_read(cpu);
+	cpu->gpr[X86_RCX] = bt_next_ip(cpu, i);
+	cpu->gpr[11] = flags & ~FLAG_RF;
+	eflags_write(cpu, flags & ~(u32)cpu->fmask & ~FLAG_RF, ~0u);
+	flat_segments(cpu, cs & ~3u, (u16)(cs + 8), 0, true, cpu->lstar);
+	END_TRACE;
+}
+
+/* EFLAGS as from R11: without RF, VM and what is reserved (SDM 2B, SYSRET). */
+#define SYSRET_FLAGS (FLAGS_ARITH | FLAG_TF | FLAG_IF | FLAG_DF | FLAG_IOPL | FLAG_NT | FLAG_AC | FLAG_ID)
+
+static HANDLER(sysret)
+{
+	u16 cs = (u16)(cpu->star >> 48);
+	bool to64 = i->size == SIZE_64;
+	u64 ip = cpu->gpr[X86_RCX];
+	require_syscall(cpu, i);
+	if (cpu->cpl != 0 || (to64 && !canonical(ip)))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	eflags_write(cpu, (u32)cpu->gpr[11], SYSRET_FLAGS);
+	flat_segments(cpu, (u16)(cs + (to64 ? 16 : 0)), (u16)(cs + 8), 3, to64, to64 ? ip : (u32)ip);
 	END_TRACE;
 }
 
@@ -445,6 +522,5 @@ const struct insn_exec exec_INTO = EXEC_ALL(into);
 const struct insn_exec exec_INT1 = EXEC_ALL(int1);
 const struct insn_exec exec_SYSENTER = EXEC_ALL(sysenter);
 const struct insn_exec exec_SYSEXIT = EXEC_ALL(sysexit);
-/* Of long mode only, which CPUID does not offer: #UD. */
-const struct insn_exec exec_SYSCALL = EXEC_ALL(NULL);
-const struct insn_exec exec_SYSRET = EXEC_ALL(NULL);
+const struct insn_exec exec_SYSCALL = EXEC_ALL(syscall);
+const struct insn_exec exec_SYSRET = EXEC_ALL(sysret);

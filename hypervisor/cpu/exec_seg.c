@@ -46,9 +46,9 @@ static void push_segment(struct bt_cpu *cpu, const struct insn *i, unsigned seg)
 {
 	struct stack stack;
 	stack_current(cpu, &stack);
-	u32 value = cpu->seg[seg].selector;
+	u64 value = cpu->seg[seg].selector;
 	stack_push(cpu, i, &stack, 1u << i->size, &value, 1);
-	stack_pointer_set(cpu, &stack.seg, stack.sp);
+	stack_pointer_set(cpu, &stack);
 }
 
 static void pop_segment(struct bt_cpu *cpu, const struct insn *i, unsigned seg)
@@ -57,7 +57,8 @@ static void pop_segment(struct bt_cpu *cpu, const struct insn *i, unsigned seg)
 	stack_current(cpu, &stack);
 	u16 selector = (u16)stack_peek(cpu, i, &stack, 1u << i->size, 0, 0);
 	segment_load(cpu, i, seg, selector);
-	stack_pointer_set(cpu, &stack.seg, stack.sp + (1u << i->size));
+	stack.sp += 1u << i->size;
+	stack_pointer_set(cpu, &stack);
 	if (seg == X86_SS)
 		shadow_set(cpu, SHADOW_MOV_SS);
 	bt_advance(cpu, i);
@@ -67,8 +68,10 @@ static void load_far_pointer(struct bt_cpu *cpu, const struct insn *i, unsigned 
 {
 	u64 ea = insn_ea(cpu, i);
 	bool wide = i->size != SIZE_16;
-	u32 offset = wide ? mem_read32(cpu, i, i->seg, ea) : mem_read16(cpu, i, i->seg, ea);
-	u16 selector = mem_read16(cpu, i, i->seg, ea + (wide ? 4 : 2));
+	u64 offset = i->size == SIZE_64 ? mem_read64(cpu, i, i->seg, ea)
+		     : wide		? mem_read32(cpu, i, i->seg, ea)
+					: mem_read16(cpu, i, i->seg, ea);
+	u16 selector = mem_read16(cpu, i, i->seg, ea + (1u << i->size));
 	segment_load(cpu, i, seg, selector);
 	gpr_write(cpu, i->reg, i->size, offset);
 	bt_advance(cpu, i);
@@ -116,6 +119,9 @@ LOAD_FAR(GS);
 
 /* ---- asking about selectors (SDM 3A 5.10) ---- */
 
+/* In long mode there are no others. */
+#define TYPES_LONG (BIT(SYS_LDT) | BIT(SYS_TSS32) | BIT(SYS_TSS32_BUSY) | BIT(SYS_CALL32))
+
 /*
  * Whether code at CPL may see the descriptor at all; what is no segment must have one of the types in
  * `system_types` (bit n = type n).
@@ -127,6 +133,8 @@ static bool selector_visible(struct bt_cpu *cpu, const struct insn *i, u16 selec
 		return false;
 	*raw = sys_read(cpu, i, linear, 8);
 	u32 attr = descriptor_attr(*raw);
+	if (cpu->efer & EFER_LMA)
+		system_types &= TYPES_LONG;
 	if (!(attr & SEG_S) && !(system_types >> SEG_TYPE(attr) & 1))
 		return false;
 	return attr_conforming(attr) || MAX(cpu->cpl, selector & 3u) <= SEG_DPL(attr);

@@ -17,10 +17,10 @@ void io_check(struct bt_cpu *cpu, const struct insn *i, u16 port, unsigned size)
 	bool tss32 = !(cpu->tr.attr & X86_SEG_UNUSABLE) && (SEG_TYPE(cpu->tr.attr) & ~SYS_BUSY) == SYS_TSS32;
 	if (!tss32 || cpu->tr.limit < TSS_IO_BASE + 1)
 		raise_fault_code(cpu, i, EXC_GP, 0);
-	u32 at = (u32)sys_read(cpu, i, (u32)(cpu->tr.base + TSS_IO_BASE), 2) + port / 8;
+	u32 at = (u32)sys_read(cpu, i, linear_wrap(cpu, cpu->tr.base + TSS_IO_BASE), 2) + port / 8;
 	if (at + 1 > cpu->tr.limit)
 		raise_fault_code(cpu, i, EXC_GP, 0);
-	u32 bits = (u32)sys_read(cpu, i, (u32)(cpu->tr.base + at), 2) >> (port % 8);
+	u32 bits = (u32)sys_read(cpu, i, linear_wrap(cpu, cpu->tr.base + at), 2) >> (port % 8);
 	if (bits & (BIT(size) - 1))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 }
@@ -118,9 +118,9 @@ static HANDLER(pushf)
 	if (cpu->v86)
 		check_iopl(cpu, i);
 	stack_current(cpu, &stack);
-	u32 value = eflags_read(cpu) & ~(FLAG_VM | FLAG_RF);
+	u64 value = eflags_read(cpu) & ~(FLAG_VM | FLAG_RF);
 	stack_push(cpu, i, &stack, 1u << i->size, &value, 1);
-	stack_pointer_set(cpu, &stack.seg, stack.sp);
+	stack_pointer_set(cpu, &stack);
 	NEXT_BY_LOOP;
 }
 
@@ -130,7 +130,7 @@ static HANDLER(popf)
 	if (cpu->v86)
 		check_iopl(cpu, i);
 	stack_current(cpu, &stack);
-	u32 value = stack_peek(cpu, i, &stack, 1u << i->size, 0, 0);
+	u32 value = (u32)stack_peek(cpu, i, &stack, 1u << i->size, 0, 0);
 	u32 mask = FLAGS_ARITH | FLAG_TF | FLAG_DF | FLAG_NT;
 	if (cpu->cpl == 0)
 		mask |= FLAG_IOPL;
@@ -138,7 +138,8 @@ static HANDLER(popf)
 		mask |= FLAG_IF;
 	if (i->size != SIZE_16)
 		mask |= FLAG_AC | FLAG_ID;
-	stack_pointer_set(cpu, &stack.seg, stack.sp + (1u << i->size));
+	stack.sp += 1u << i->size;
+	stack_pointer_set(cpu, &stack);
 	eflags_write(cpu, value, mask);
 	mode_update(cpu); /* AC */
 	bt_advance(cpu, i);
@@ -155,28 +156,46 @@ static HANDLER(hlt)
 
 /* ---- control registers ---- */
 
-static bool pae_paging(u64 cr0, u64 cr4)
+/* Whether there are PDPTEs to load. */
+static bool pae_paging(const struct bt_cpu *cpu, u64 cr0, u64 cr4)
 {
-	return (cr0 & CR0_PG) && (cr4 & CR4_PAE);
+	return (cr0 & CR0_PG) && (cr4 & CR4_PAE) && !(cpu->efer & EFER_LME);
 }
 
 void cr3_load(struct bt_cpu *cpu, const struct insn *i, u64 value)
 {
-	if (pae_paging(cpu->cr0, cpu->cr4) && !mmu_load_pdptes(cpu, value))
+	if (cpu->mode == MODE_64 && value >> PHYS_BITS)
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	if (pae_paging(cpu, cpu->cr0, cpu->cr4) && !mmu_load_pdptes(cpu, value))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	cpu->cr3 = value;
 	tlb_flush_cr3(cpu);
 }
 
+/* PG with EFER.LME is what turns long mode on and off (SDM 3A 9.8.5): false = #GP(0). */
+static bool long_mode_allowed(const struct bt_cpu *cpu, u64 cr0)
+{
+	if (!(cr0 & CR0_PG))
+		return cpu->mode != MODE_64;
+	return cpu->cr4 & CR4_PAE && !(cpu->seg[X86_CS].attr & SEG_L);
+}
+
 static void cr0_load(struct bt_cpu *cpu, const struct insn *i, u64 value)
 {
+	if (value >> 32)
+		raise_fault_code(cpu, i, EXC_GP, 0);
 	value = (value & CR0_WRITABLE) | CR0_ET;
 	u64 changed = cpu->cr0 ^ value;
 	if (((value & CR0_PG) && !(value & CR0_PE)) || ((value & CR0_NW) && !(value & CR0_CD)))
 		raise_fault_code(cpu, i, EXC_GP, 0);
-	if (pae_paging(value, cpu->cr4) && (changed & (CR0_PG | CR0_CD | CR0_NW)) && !mmu_load_pdptes(cpu, cpu->cr3))
+	if (cpu->efer & EFER_LME && changed & CR0_PG && !long_mode_allowed(cpu, value))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	if (pae_paging(cpu, value, cpu->cr4) && (changed & (CR0_PG | CR0_CD | CR0_NW)) && !mmu_load_pdptes(cpu, cpu->cr3))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	cpu->cr0 = value;
+	cpu->efer &= ~(u64)EFER_LMA;
+	if (value & CR0_PG && cpu->efer & EFER_LME)
+		cpu->efer |= EFER_LMA;
 	if (changed & (CR0_PG | CR0_WP | CR0_PE))
 		tlb_flush_all(cpu);
 	mode_update(cpu);
@@ -185,9 +204,9 @@ static void cr0_load(struct bt_cpu *cpu, const struct insn *i, u64 value)
 static void cr4_load(struct bt_cpu *cpu, const struct insn *i, u64 value)
 {
 	u64 changed = cpu->cr4 ^ value;
-	if (value & ~(u64)CR4_FEATURES)
+	if (value & ~cr4_features(cpu) || (cpu->efer & EFER_LMA && !(value & CR4_PAE)))
 		raise_fault_code(cpu, i, EXC_GP, 0);
-	if (pae_paging(cpu->cr0, value) && (changed & (CR4_PAE | CR4_PSE | CR4_PGE)) && !mmu_load_pdptes(cpu, cpu->cr3))
+	if (pae_paging(cpu, cpu->cr0, value) && (changed & (CR4_PAE | CR4_PSE | CR4_PGE)) && !mmu_load_pdptes(cpu, cpu->cr3))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	cpu->cr4 = value;
 	if (changed & (CR4_PAE | CR4_PSE | CR4_PGE))
@@ -195,10 +214,20 @@ static void cr4_load(struct bt_cpu *cpu, const struct insn *i, u64 value)
 	mode_update(cpu);
 }
 
+/* The local APIC's task priority. */
+static void cr8_write(struct bt_cpu *cpu, u64 value)
+{
+	cpu->cr8 = value;
+	if (cpu->host->cr8_write) {
+		fpu_leave(cpu);
+		cpu->host->cr8_write(cpu->host->opaque, value);
+	}
+}
+
 static HANDLER(mov_cd_rd)
 {
-	u64 value = (u32)cpu->gpr[i->rm];
-	if (i->reg == 1 || i->reg > 4)
+	u64 value = i->size == SIZE_64 ? cpu->gpr[i->rm] : (u32)cpu->gpr[i->rm];
+	if (i->reg == 1 || (i->reg > 4 && i->reg != 8))
 		raise_fault(cpu, i, EXC_UD);
 	require_cpl0(cpu, i);
 	switch (i->reg) {
@@ -211,6 +240,11 @@ static HANDLER(mov_cd_rd)
 	case 3:
 		cr3_load(cpu, i, value);
 		break;
+	case 8:
+		if (value > 15)
+			raise_fault_code(cpu, i, EXC_GP, 0);
+		cr8_write(cpu, value);
+		break;
 	default:
 		cr4_load(cpu, i, value);
 	}
@@ -220,11 +254,15 @@ static HANDLER(mov_cd_rd)
 
 static HANDLER(mov_rd_cd)
 {
-	const u64 *registers[] = { &cpu->cr0, NULL, &cpu->cr2, &cpu->cr3, &cpu->cr4 };
+	const u64 *registers[] = { &cpu->cr0, NULL, &cpu->cr2, &cpu->cr3, &cpu->cr4, NULL, NULL, NULL, &cpu->cr8 };
+	if (i->reg == 8 && cpu->cpl == 0 && cpu->host->cr8_read) {
+		fpu_leave(cpu);
+		cpu->cr8 = cpu->host->cr8_read(cpu->host->opaque) & 15;
+	}
 	if (i->reg >= ARRAY_SIZE(registers) || !registers[i->reg])
 		raise_fault(cpu, i, EXC_UD);
 	require_cpl0(cpu, i);
-	cpu->gpr[i->rm] = (u32)*registers[i->reg];
+	gpr_write(cpu, i->rm, i->size == SIZE_64 ? SIZE_64 : SIZE_32, *registers[i->reg]);
 	NEXT;
 }
 
@@ -288,14 +326,16 @@ static unsigned debug_register(struct bt_cpu *cpu, const struct insn *i)
 static HANDLER(mov_rd_dd)
 {
 	unsigned n = debug_register(cpu, i);
-	cpu->gpr[i->rm] = (u32)cpu->dr[n];
+	gpr_write(cpu, i->rm, i->size == SIZE_64 ? SIZE_64 : SIZE_32, cpu->dr[n]);
 	NEXT;
 }
 
 static HANDLER(mov_dd_rd)
 {
 	unsigned n = debug_register(cpu, i);
-	u32 value = (u32)cpu->gpr[i->rm];
+	u64 value = i->size == SIZE_64 ? cpu->gpr[i->rm] : (u32)cpu->gpr[i->rm];
+	if (n >= 6 && value >> 32)
+		raise_fault_code(cpu, i, EXC_GP, 0);
 	if (n == 6)
 		value = (value & (15 | DR6_BD | DR6_BS | DR6_BT)) | DR6_FIXED;
 	else if (n == 7)
@@ -312,20 +352,27 @@ static HANDLER(mov_dd_rd)
 
 struct table_image {
 	u16 limit;
-	u32 base;
+	u64 base; /* 32 bits outside 64-bit mode */
 } __attribute__((packed));
+
+static unsigned table_image_size(const struct insn *i)
+{
+	return i->size == SIZE_64 ? 10 : 6;
+}
 
 static void table_store(struct bt_cpu *cpu, const struct insn *i, const struct x86_table *table)
 {
-	struct table_image image = { table->limit, (u32)table->base };
-	mem_write_bytes(cpu, i, i->seg, insn_ea(cpu, i), &image, sizeof(image));
+	struct table_image image = { table->limit, table->base };
+	mem_write_bytes(cpu, i, i->seg, insn_ea(cpu, i), &image, table_image_size(i));
 }
 
 static void table_load(struct bt_cpu *cpu, const struct insn *i, struct x86_table *table)
 {
-	struct table_image image;
+	struct table_image image = { 0 };
 	require_cpl0(cpu, i);
-	mem_read_bytes(cpu, i, i->seg, insn_ea(cpu, i), &image, sizeof(image));
+	mem_read_bytes(cpu, i, i->seg, insn_ea(cpu, i), &image, table_image_size(i));
+	if (!canonical(image.base))
+		raise_fault_code(cpu, i, EXC_GP, 0);
 	table->limit = image.limit;
 	table->base = i->size == SIZE_16 ? image.base & 0xffffff : image.base;
 }
@@ -382,6 +429,12 @@ static u64 system_descriptor(struct bt_cpu *cpu, const struct insn *i, u16 selec
 	return raw;
 }
 
+static void system_load(struct bt_cpu *cpu, const struct insn *i, struct bt_segment *to, u16 selector, u64 raw)
+{
+	u64 base = system_base(cpu, i, selector, raw);
+	segment_set(cpu, to, selector, base, descriptor_limit(raw), descriptor_attr(raw));
+}
+
 static HANDLER(lldt)
 {
 	require_protected(cpu, i);
@@ -390,7 +443,7 @@ static HANDLER(lldt)
 	if (selector_null(selector))
 		segment_set_null(cpu, &cpu->ldtr, selector);
 	else
-		segment_set_raw(cpu, &cpu->ldtr, selector, system_descriptor(cpu, i, selector, BIT(SYS_LDT)));
+		system_load(cpu, i, &cpu->ldtr, selector, system_descriptor(cpu, i, selector, BIT(SYS_LDT)));
 	NEXT;
 }
 
@@ -402,10 +455,11 @@ static HANDLER(ltr)
 	u16 selector = operand16(cpu, i);
 	if (selector_null(selector))
 		raise_fault_code(cpu, i, EXC_GP, 0);
-	u64 raw = system_descriptor(cpu, i, selector, BIT(SYS_TSS16) | BIT(SYS_TSS32));
+	u64 raw = system_descriptor(cpu, i, selector, BIT(SYS_TSS32) | (cpu->efer & EFER_LMA ? 0 : BIT(SYS_TSS16)));
+	system_base(cpu, i, selector, raw); /* faults come before the busy bit */
 	if (descriptor_locate(cpu, selector, &linear))
-		sys_set_bits(cpu, i, (u32)(linear + 5), SYS_BUSY);
-	segment_set_raw(cpu, &cpu->tr, selector, raw | (u64)SYS_BUSY << 40);
+		sys_set_bits(cpu, i, linear_wrap(cpu, linear + 5), SYS_BUSY);
+	system_load(cpu, i, &cpu->tr, selector, raw | (u64)SYS_BUSY << 40);
 	NEXT_BY_LOOP;
 }
 
@@ -420,12 +474,45 @@ static HANDLER(cache_control)
 static HANDLER(invlpg)
 {
 	require_cpl0(cpu, i);
-	tlb_flush_page(cpu, (cpu->seg[i->seg].base + insn_ea(cpu, i)) & cpu->linear_mask);
+	tlb_flush_page(cpu, (cpu->seg[i->seg].base + insn_ea(cpu, i)) & cpu->linear_mask); /* not canonical: no page */
 	bt_advance(cpu, i);
 	END_TRACE;
 }
 
+/* EFLAGS.AC lifts SMAP. */
+static void ac_write(struct bt_cpu *cpu, const struct insn *i, u32 value)
+{
+	if (!cpu_has(cpu, FEATURE_SMAP))
+		raise_fault(cpu, i, EXC_UD);
+	if (cpu->cpl != 0)
+		raise_fault(cpu, i, EXC_UD);
+	eflags_write(cpu, value, FLAG_AC);
+	mmu_update(cpu);
+}
+
+static HANDLER(clac)
+{
+	ac_write(cpu, i, 0);
+	NEXT;
+}
+
+static HANDLER(stac)
+{
+	ac_write(cpu, i, FLAG_AC);
+	NEXT;
+}
+
 /* ---- MSRs, counters, CPUID ---- */
+
+static HANDLER(swapgs)
+{
+	struct bt_segment *gs = &cpu->seg[X86_GS];
+	u64 base = gs->base;
+	require_cpl0(cpu, i);
+	gs->base = gs->hidden_base = cpu->kernel_gs_base;
+	cpu->kernel_gs_base = base;
+	NEXT;
+}
 
 static HANDLER(rdmsr)
 {
@@ -448,13 +535,27 @@ static HANDLER(wrmsr)
 	END_TRACE;
 }
 
-static HANDLER(rdtsc)
+static void read_tsc(struct bt_cpu *cpu, const struct insn *i)
 {
 	if ((cpu->cr4 & CR4_TSD) && cpu->cpl > 0)
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	u64 now = bt_rdtsc(cpu);
 	cpu->gpr[X86_RAX] = (u32)now;
 	cpu->gpr[X86_RDX] = now >> 32;
+}
+
+static HANDLER(rdtsc)
+{
+	read_tsc(cpu, i);
+	NEXT;
+}
+
+static HANDLER(rdtscp)
+{
+	if (!cpu_has(cpu, FEATURE_RDTSCP))
+		raise_fault(cpu, i, EXC_UD);
+	read_tsc(cpu, i);
+	cpu->gpr[X86_RCX] = (u32)cpu->tsc_aux;
 	NEXT;
 }
 
@@ -467,7 +568,7 @@ static HANDLER(rdpmc)
 static HANDLER(cpuid)
 {
 	u32 out[4];
-	cpuid_read(cpu, (u32)cpu->gpr[X86_RAX], out);
+	cpuid_read(cpu, (u32)cpu->gpr[X86_RAX], (u32)cpu->gpr[X86_RCX], out);
 	cpu->gpr[X86_RAX] = out[0];
 	cpu->gpr[X86_RBX] = out[1];
 	cpu->gpr[X86_RCX] = out[2];
@@ -509,11 +610,14 @@ const struct insn_exec exec_INVLPG_M = EXEC_FORMS(invlpg, NULL);
 const struct insn_exec exec_RDMSR = EXEC_ALL(rdmsr);
 const struct insn_exec exec_WRMSR = EXEC_ALL(wrmsr);
 const struct insn_exec exec_RDTSC = EXEC_ALL(rdtsc);
+const struct insn_exec exec_RDTSCP = EXEC_ALL(rdtscp);
+const struct insn_exec exec_CLAC = EXEC_ALL(clac);
+const struct insn_exec exec_STAC = EXEC_ALL(stac);
+const struct insn_exec exec_SWAPGS = EXEC_ALL(swapgs);
 const struct insn_exec exec_RDPMC = EXEC_ALL(rdpmc);
 const struct insn_exec exec_CPUID = EXEC_ALL(cpuid);
-/* #UD: undefined by design, of long mode, and outside system management mode, which does not exist. */
+/* #UD: undefined by design, and outside system management mode, which does not exist. */
 const struct insn_exec exec_UD0_Gv_Ev = EXEC_ALL(NULL);
 const struct insn_exec exec_UD1_Gv_Ev = EXEC_ALL(NULL);
 const struct insn_exec exec_UD2 = EXEC_ALL(NULL);
 const struct insn_exec exec_RSM = EXEC_ALL(NULL);
-const struct insn_exec exec_SWAPGS = EXEC_ALL(NULL);

@@ -225,6 +225,8 @@ static int bt_set(struct cpu *object, const struct x86_state *state, struct erro
 
 	if (state->efer & EFER_LMA && (~state->cr0 & (CR0_PG | CR0_PE) || !(state->cr4 & CR4_PAE)))
 		return fail(err, -EINVAL, "a CPU in long mode must have paging with PAE");
+	if (state->efer && !cpu_has(cpu, FEATURE_LM))
+		return fail(err, -ENOTSUP, "a CPU of this model does not run 64-bit guests");
 	fpu_leave(cpu);
 	memcpy(cpu->gpr, state->gpr, sizeof(state->gpr));
 #define X(f) cpu->f = state->f;
@@ -303,6 +305,8 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 	cpu = &object->bt;
 	cpu->host = config->host;
 	cpu->index = config->index;
+	cpu->model = config->model;
+	cpuid_init(cpu);
 	cpu->a20_mask = ~0ull;
 	cpu->generation = 1;
 	cpu->page = PAGE_SIZE;

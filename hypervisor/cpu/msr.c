@@ -14,7 +14,8 @@ struct msr {
 	u64 mask;	  /* bits that may be set */
 	bool (*valid)(u64 value);
 	u64 (*read)(struct bt_cpu *cpu);
-	void (*write)(struct bt_cpu *cpu, u64 value);
+	bool (*write)(struct bt_cpu *cpu, u64 value); /* false: #GP(0) */
+	unsigned feature; /* without which there is no such register */
 };
 
 static u64 tsc_read(struct bt_cpu *cpu)
@@ -22,9 +23,56 @@ static u64 tsc_read(struct bt_cpu *cpu)
 	return bt_rdtsc(cpu);
 }
 
-static void tsc_write(struct bt_cpu *cpu, u64 value)
+static bool tsc_write(struct bt_cpu *cpu, u64 value)
 {
 	cpu->tsc_offset += value - bt_rdtsc(cpu);
+	return true;
+}
+
+static u64 efer_read(struct bt_cpu *cpu)
+{
+	return cpu->efer;
+}
+
+/* LMA is the CPU's own; LME may not change under paging (SDM 3A 9.8.5). */
+static bool efer_write(struct bt_cpu *cpu, u64 value)
+{
+	value = (value & ~(u64)EFER_LMA) | (cpu->efer & EFER_LMA);
+	if (value & ~(u64)(EFER_SCE | EFER_LME | EFER_LMA | EFER_NXE))
+		return false;
+	if ((value ^ cpu->efer) & EFER_LME && cpu->cr0 & CR0_PG)
+		return false;
+	cpu->efer = value;
+	mmu_update(cpu);
+	return true;
+}
+
+static bool segment_base_write(struct bt_segment *seg, u64 value)
+{
+	if (!canonical(value))
+		return false;
+	seg->base = seg->hidden_base = value;
+	return true;
+}
+
+static u64 fs_base_read(struct bt_cpu *cpu)
+{
+	return cpu->seg[X86_FS].hidden_base;
+}
+
+static bool fs_base_write(struct bt_cpu *cpu, u64 value)
+{
+	return segment_base_write(&cpu->seg[X86_FS], value);
+}
+
+static u64 gs_base_read(struct bt_cpu *cpu)
+{
+	return cpu->seg[X86_GS].hidden_base;
+}
+
+static bool gs_base_write(struct bt_cpu *cpu, u64 value)
+{
+	return segment_base_write(&cpu->seg[X86_GS], value);
 }
 
 /* UC, WC, WT, WP, WB; PAT also knows UC- (7). */
@@ -55,11 +103,13 @@ static bool mtrr_type(u64 value)
 }
 
 #define FIELD(name) offsetof(struct bt_cpu, name)
-#define MSR(index, name, mask) { index, 1, 1, FIELD(name), mask, NULL, NULL, NULL }
-#define MSR_VALID(index, name, mask, valid) { index, 1, 1, FIELD(name), mask, valid, NULL, NULL }
-#define MSR_ARRAY(index, count, stride, name, mask, valid) { index, count, stride, FIELD(name), mask, valid, NULL, NULL }
-#define MSR_CONSTANT(index, value) { index, 1, 1, NO_FIELD, value, NULL, NULL, NULL }
-#define MSR_CALL(index, read, write) { index, 1, 1, NO_FIELD, ~0ull, NULL, read, write }
+#define MSR(index, name, mask) { index, 1, 1, FIELD(name), mask, NULL, NULL, NULL, FEATURE_FPU }
+#define MSR_VALID(index, name, mask, valid) { index, 1, 1, FIELD(name), mask, valid, NULL, NULL, FEATURE_FPU }
+#define MSR_ARRAY(index, count, stride, name, mask, valid) { index, count, stride, FIELD(name), mask, valid, NULL, NULL, FEATURE_FPU }
+#define MSR_CONSTANT(index, value) { index, 1, 1, NO_FIELD, value, NULL, NULL, NULL, FEATURE_FPU }
+#define MSR_CALL(index, read, write) { index, 1, 1, NO_FIELD, ~0ull, NULL, read, write, FEATURE_FPU }
+#define MSR_LONG(index, name, mask, valid, feature) { index, 1, 1, FIELD(name), mask, valid, NULL, NULL, feature }
+#define MSR_LONG_CALL(index, read, write) { index, 1, 1, NO_FIELD, ~0ull, NULL, read, write, FEATURE_LM }
 
 static const struct msr msrs[] = {
 	MSR_CONSTANT(0x000, 0),				    /* P5_MC_ADDR */
@@ -71,8 +121,8 @@ static const struct msr msrs[] = {
 	MSR_CONSTANT(0x08b, 0),				    /* BIOS_SIGN_ID */
 	MSR_CONSTANT(0x0fe, 0x508),			    /* MTRRCAP: WC, fixed, 8 variable */
 	MSR(0x174, sysenter_cs, 0xffffffff),		    /* SYSENTER_CS */
-	MSR(0x175, sysenter_esp, 0xffffffff),		    /* SYSENTER_ESP */
-	MSR(0x176, sysenter_eip, 0xffffffff),		    /* SYSENTER_EIP */
+	MSR_VALID(0x175, sysenter_esp, ~0ull, canonical),	    /* SYSENTER_ESP */
+	MSR_VALID(0x176, sysenter_eip, ~0ull, canonical),	    /* SYSENTER_EIP */
 	MSR_CONSTANT(0x179, 0),				    /* MCG_CAP: no banks */
 	MSR_CONSTANT(0x17a, 0),				    /* MCG_STATUS */
 	MSR(0x1a0, misc_enable, 1),			    /* MISC_ENABLE: fast strings */
@@ -84,15 +134,24 @@ static const struct msr msrs[] = {
 	MSR_ARRAY(0x268, 8, 1, mtrr_fixed[3], ~0ull, mtrr_types), /* FIX4K_C0000 ... F8000 */
 	MSR_VALID(0x277, pat, ~0ull, pat_valid),		    /* PAT */
 	MSR_VALID(0x2ff, mtrr_def_type, 0xcff, mtrr_type),	    /* MTRR_DEF_TYPE */
+	MSR_LONG_CALL(0xc0000080, efer_read, efer_write),		 /* EFER */
+	MSR_LONG(0xc0000081, star, ~0ull, NULL, FEATURE_LM),		 /* STAR */
+	MSR_LONG(0xc0000082, lstar, ~0ull, canonical, FEATURE_LM),	 /* LSTAR */
+	MSR_LONG(0xc0000083, cstar, ~0ull, canonical, FEATURE_LM),	 /* CSTAR */
+	MSR_LONG(0xc0000084, fmask, 0xffffffff, NULL, FEATURE_LM),	 /* FMASK */
+	MSR_LONG_CALL(0xc0000100, fs_base_read, fs_base_write),		 /* FS_BASE */
+	MSR_LONG_CALL(0xc0000101, gs_base_read, gs_base_write),		 /* GS_BASE */
+	MSR_LONG(0xc0000102, kernel_gs_base, ~0ull, canonical, FEATURE_LM),
+	MSR_LONG(0xc0000103, tsc_aux, 0xffffffff, NULL, FEATURE_RDTSCP),
 };
 
 /* The row and which of its registers; NULL when there is none. */
-static const struct msr *msr_find(u32 index, u32 *which)
+static const struct msr *msr_find(const struct bt_cpu *cpu, u32 index, u32 *which)
 {
 	for (unsigned n = 0; n < ARRAY_SIZE(msrs); n++) {
 		const struct msr *m = &msrs[n];
 		u32 distance = index - m->index;
-		if (index >= m->index && distance % m->stride == 0 && distance / m->stride < m->count) {
+		if (index >= m->index && cpu_has(cpu, m->feature) && distance % m->stride == 0 && distance / m->stride < m->count) {
 			*which = distance / m->stride;
 			return m;
 		}
@@ -105,10 +164,24 @@ static u64 *msr_field(struct bt_cpu *cpu, const struct msr *m, u32 which)
 	return (u64 *)(void *)((char *)cpu + m->field) + which;
 }
 
+/* The local APIC's own, which its device keeps. */
+static bool apic_owns(const struct bt_cpu *cpu, u32 index)
+{
+	return cpu->host->apic_msr && (index == 0x1b || index == 0x6e0 || (index >= 0x800 && index < 0x900));
+}
+
+static bool apic_access(struct bt_cpu *cpu, u32 index, bool write, u64 *value)
+{
+	fpu_leave(cpu);
+	return cpu->host->apic_msr(cpu->host->opaque, index, write, value, bt_rdtsc(cpu));
+}
+
 bool msr_read(struct bt_cpu *cpu, u32 index, u64 *value)
 {
 	u32 which;
-	const struct msr *m = msr_find(index, &which);
+	if (apic_owns(cpu, index))
+		return apic_access(cpu, index, false, value);
+	const struct msr *m = msr_find(cpu, index, &which);
 	if (!m)
 		return false;
 	if (m->read)
@@ -121,13 +194,13 @@ bool msr_read(struct bt_cpu *cpu, u32 index, u64 *value)
 bool msr_write(struct bt_cpu *cpu, u32 index, u64 value)
 {
 	u32 which;
-	const struct msr *m = msr_find(index, &which);
+	if (apic_owns(cpu, index))
+		return apic_access(cpu, index, true, &value);
+	const struct msr *m = msr_find(cpu, index, &which);
 	if (!m)
 		return false;
-	if (m->write) {
-		m->write(cpu, value);
-		return true;
-	}
+	if (m->write)
+		return m->write(cpu, value);
 	if (m->field == NO_FIELD)
 		return true;
 	if ((value & ~m->mask) || (m->valid && !m->valid(value)))

@@ -20,7 +20,9 @@
 #define DR7_WRITABLE 0xffff23ffu
 
 #define CR4_PCE BIT(8)
-#define CR4_FEATURES (CR4_TSD | CR4_DE | CR4_PSE | CR4_PAE | CR4_MCE | CR4_PGE | CR4_PCE | CR4_OSFXSR)
+/* Where a 64-bit TSS has the stack pointers of privilege 0 to 2, and IST1 to IST7 (SDM 3A figure 7-11). */
+#define TSS64_RSP 4u
+#define TSS64_IST 0x24u
 #define CR0_WRITABLE \
 	(CR0_PE | CR0_MP | CR0_EM | CR0_TS | CR0_NE | CR0_WP | CR0_AM | CR0_NW | CR0_CD | CR0_PG)
 
@@ -111,6 +113,11 @@ static inline bool selector_null(u16 selector)
 {
 	return !(selector & ~3);
 }
+/* SS may be null in 64-bit code of privilege 0 to 2. */
+static inline bool stack_null_allowed(bool to64, u16 selector, unsigned cpl)
+{
+	return to64 && cpl < 3 && (selector & 3u) == cpl;
+}
 static inline bool attr_code(u32 attr)
 {
 	return (attr & (SEG_S | 8)) == (SEG_S | 8);
@@ -137,6 +144,8 @@ static inline unsigned attr_system(u32 attr)
 bool descriptor_locate(const struct bt_cpu *cpu, u16 selector, u64 *linear);
 /* The entry; outside its table: `vector` with the selector as error code. */
 u64 descriptor_read(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum x86_exception vector);
+/* The base of an LDT or TSS, which in long mode goes on in the next entry; #GP(selector) when that is none. */
+u64 system_base(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw);
 /* Sets the Accessed bit in memory where it is not yet set (SDM 3A 3.4.5.1) and returns the descriptor with it. */
 u64 descriptor_accessed(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw);
 /* `vector` with error code selector, RPL bits removed. */
@@ -154,6 +163,16 @@ void segment_read_stack(struct bt_cpu *cpu, const struct insn *i, u16 selector, 
 /* The same for DS ES FS GS (not null): `vector`(selector) for what cannot be loaded, #NP(selector). */
 void segment_read_data(struct bt_cpu *cpu, const struct insn *i, u16 selector, unsigned cpl, enum x86_exception vector,
 		       struct bt_segment *seg);
+/*
+ * Whether CS may become the code segment `raw` and RIP `ip` there: #GP(selector) for L and D together, which long mode
+ * reserves, #GP(0) for RIP beyond the limit or, in 64-bit code, not canonical.
+ */
+void code_check(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u64 ip);
+/* Whether that code will run in 64-bit mode. */
+static inline bool code_is_64(const struct bt_cpu *cpu, u64 raw)
+{
+	return cpu->efer & EFER_LMA && descriptor_attr(raw) & SEG_L;
+}
 /* After every check: CS, CPL and RIP become those of new code, then the mode. */
 void code_install(struct bt_cpu *cpu, u16 selector, u64 raw, unsigned cpl, u64 rip);
 /* Returning outwards: data segments too privileged for the new CPL become null. */
@@ -166,18 +185,21 @@ struct stack {
 	struct bt_segment seg;
 	u64 sp;
 	bool user;
+	bool wide; /* of 64-bit mode: flat, whatever the segment */
 	u32 code; /* error code of #SS when it does not fit */
 };
 /* Where SS:SP points now. */
 void stack_current(const struct bt_cpu *cpu, struct stack *s);
 /* The stack the current TSS names for privilege cpl: #TS faults, SS checked (SDM 3A 5.8.5). */
 void stack_from_tss(struct bt_cpu *cpu, const struct insn *i, unsigned cpl, struct stack *s);
+/* In long mode: the stack pointer for privilege cpl, or number `ist` (1-7) of the interrupt stack table. */
+void stack_from_tss64(struct bt_cpu *cpu, const struct insn *i, unsigned cpl, unsigned ist, struct stack *s);
 /* Pushes values[0], values[1]... of `size` bytes: all are probed before the first is written. */
-void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u32 *values, unsigned count);
+void stack_push(struct bt_cpu *cpu, const struct insn *i, struct stack *s, unsigned size, const u64 *values, unsigned count);
 /* The n-th element of `size` bytes above `skip` bytes; sp does not move. */
-u32 stack_peek(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, unsigned size, unsigned skip, unsigned n);
+u64 stack_peek(struct bt_cpu *cpu, const struct insn *i, const struct stack *s, unsigned size, unsigned skip, unsigned n);
 /* Makes sp the CPU's, as wide as the stack is. */
-void stack_pointer_set(struct bt_cpu *cpu, const struct bt_segment *seg, u64 sp);
+void stack_pointer_set(struct bt_cpu *cpu, const struct stack *s);
 void stack_install(struct bt_cpu *cpu, const struct stack *s);
 
 /* ---- excp.c ---- */
@@ -202,6 +224,7 @@ void cr3_load(struct bt_cpu *cpu, const struct insn *i, u64 value);
 
 bool msr_read(struct bt_cpu *cpu, u32 index, u64 *value); /* false: #GP(0) */
 bool msr_write(struct bt_cpu *cpu, u32 index, u64 value);
-void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 out[4]); /* EAX EBX ECX EDX */
+void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* EAX EBX ECX EDX */
+u64 cr4_features(const struct bt_cpu *cpu); /* bits that may be set */
 
 #endif

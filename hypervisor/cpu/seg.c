@@ -173,6 +173,15 @@ void segment_load(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u16 se
 		cpu->seg[seg].base = loaded.hidden_base;
 }
 
+void code_check(struct bt_cpu *cpu, const struct insn *i, u16 selector, u64 raw, u64 ip)
+{
+	bool to64 = code_is_64(cpu, raw);
+	if (to64 && descriptor_attr(raw) & SEG_DB)
+		raise_selector(cpu, i, EXC_GP, selector);
+	if (to64 ? !canonical(ip) : ip > descriptor_limit(raw))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+}
+
 void code_install(struct bt_cpu *cpu, u16 selector, u64 raw, unsigned cpl, u64 rip)
 {
 	segment_set_raw(cpu, &cpu->seg[X86_CS], (u16)((selector & ~3u) | cpl), raw);

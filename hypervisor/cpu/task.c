@@ -197,8 +197,9 @@ void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum ta
 	if (has_code) {
 		struct stack stack;
 		stack_current(cpu, &stack);
-		stack_push(cpu, NULL, &stack, to_layout->word, &code, 1);
-		stack_pointer_set(cpu, &stack.seg, stack.sp);
+		u64 value = code;
+		stack_push(cpu, NULL, &stack, to_layout->word, &value, 1);
+		stack_pointer_set(cpu, &stack);
 	}
 	if (cpu->rip > cpu->seg[X86_CS].limit)
 		raise_fault_code(cpu, NULL, EXC_GP, 0);

@@ -279,6 +279,11 @@ int vcpus_reset(struct machine *m, struct error *err)
 
 /* ---- life ---- */
 
+static enum cpu_model cpu_model(const struct config *config)
+{
+	return strcmp(config_string(config, "cpu.model"), "i686") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686;
+}
+
 int vcpus_create(struct machine *m, struct error *err)
 {
 	unsigned n = (unsigned)config_number(m->config, "numvcpus");
@@ -295,7 +300,7 @@ int vcpus_create(struct machine *m, struct error *err)
 		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr, apic_msr, cr8_read, cr8_write};
 		v->map_seen = m->memory.generation - 1;
 		v->a20_seen = false;
-		struct cpu_config cc = {i, &v->host, top};
+		struct cpu_config cc = {.index = i, .host = &v->host, .ram_bytes = top, .model = cpu_model(m->config)};
 		int r = m->engine->create(&cc, &v->cpu, err);
 		if (r)
 			return r;
