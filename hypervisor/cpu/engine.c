@@ -8,7 +8,7 @@
 #include "cpu/cpu.h"
 #include "lib/log.h"
 
-const struct cpu_ops *const cpu_engines[] = {&cpu_bt, NULL};
+const struct cpu_ops *const cpu_engines[] = {&cpu_kvm, &cpu_bt, NULL};
 
 const struct cpu_ops *cpu_engine_choose(const char *name, struct error *err)
 {
