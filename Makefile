@@ -103,9 +103,9 @@ $(B)/lib/pam_vmk.so: pam/pam_vmk.c pam/users.c $(DIR_lib)/util.c $(DIR_lib)/erro
 # Unit tests: tests/unit/test_<what>.c is one Criterion program; its first line "// uses: cpu lib -lZydis" names the
 # parts and libraries it links.
 UNIT_TESTS := $(patsubst tests/unit/%.c,%,$(wildcard tests/unit/test_*.c))
-# A machine has network cards: who names vmx gets net and its library too.
+# A machine has network cards: who names vmx gets net and both their libraries too.
 uses_of = $(call with_net,$(shell sed -n '1s,^// uses:,,p' $(1)))
-with_net = $(1)$(if $(filter vmx,$(1)), net -lslirp)
+with_net = $(1)$(if $(filter vmx,$(1)), net -lslirp -lzstd)
 define UNIT_RULES
 $(B)/tests/$(1): $(B)/obj/tests/unit/$(1).o $$(foreach p,$$(filter-out -l%,$$(call uses_of,tests/unit/$(1).c)),$$(call archive,$$(p)))
 	@mkdir -p $$(@D)

@@ -1024,6 +1024,19 @@ static void fdc_stop(struct device *d)
 	}
 }
 
+static int fdc_flush(struct device *d, struct error *err)
+{
+	struct fdc *f = (struct fdc *)d;
+
+	for (unsigned i = 0; i < DRIVES; i++) {
+		struct disk *disk = f->drive[i].disk;
+		int rc = disk && !disk_readonly(disk) ? disk_flush(disk) : 0;
+		if (rc)
+			return fail(err, rc, "floppy%u cannot be written out: %s", i, strerror(-rc));
+	}
+	return 0;
+}
+
 static void cmos_configure(struct fdc *f)
 {
 	struct device *rtc = dev_find(&f->dev, "rtc");
@@ -1197,6 +1210,7 @@ const struct device_ops dev_fdc = {
     .init = fdc_init,
     .reset = fdc_reset,
     .stop = fdc_stop,
+    .flush = fdc_flush,
     .save = fdc_save,
     .load = fdc_load,
 };

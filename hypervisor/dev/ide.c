@@ -506,6 +506,19 @@ static void ide_stop(struct device *d)
 	}
 }
 
+static int ide_flush(struct device *d, struct error *err)
+{
+	struct ide *ide = ide_of(d);
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct disk *disk = ide->channel[i / 2].drive[i % 2].disk;
+		int rc = disk && !disk_readonly(disk) ? disk_flush(disk) : 0;
+		if (rc)
+			return fail(err, rc, "ide%u:%u cannot be written out: %s", i / 2, i % 2, strerror(-rc));
+	}
+	return 0;
+}
+
 static int ide_init(struct device *d, struct error *err)
 {
 	struct ide *ide = ide_of(d);
@@ -696,6 +709,7 @@ const struct device_ops dev_ide = {
 	.init = ide_init,
 	.reset = ide_reset,
 	.stop = ide_stop,
+	.flush = ide_flush,
 	.save = ide_save,
 	.load = ide_load,
 };

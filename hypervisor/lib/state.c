@@ -25,10 +25,29 @@ struct state_reader {
 	int error;
 };
 
-/* Castagnoli polynomial, reflected; section sizes are small (guest memory is not kept here). */
-static u32 crc32c(const u8 *p, size_t len)
+#if defined(__x86_64__)
+/* The CPU's own instruction where it has it (SSE4.2, every x86-64 since 2008). */
+__attribute__((target("sse4.2"))) static u32 crc32c_cpu(u32 crc, const u8 *p, size_t len)
 {
+	for (u64 word; len >= 8; p += 8, len -= 8) {
+		memcpy(&word, p, 8);
+		crc = (u32)__builtin_ia32_crc32di(crc, word);
+	}
+	while (len--)
+		crc = __builtin_ia32_crc32qi(crc, *p++);
+	return crc;
+}
+#endif
+
+/* Castagnoli polynomial, reflected. */
+u32 state_checksum(const void *data, size_t len)
+{
+	const u8 *p = data;
 	u32 crc = ~0u;
+#if defined(__x86_64__)
+	if (__builtin_cpu_supports("sse4.2"))
+		return ~crc32c_cpu(crc, p, len);
+#endif
 	while (len--) {
 		crc ^= *p++;
 		for (int bit = 0; bit < 8; bit++)
@@ -105,7 +124,7 @@ void state_end(struct state_writer *w)
 	size_t len = w->len - w->section - HEADER_BYTES;
 	BUG_ON(len > UINT32_MAX);
 	put_le(header + TAG_BYTES + 4, len, 4);
-	put_le(header + TAG_BYTES + 8, crc32c(header + HEADER_BYTES, len), 4);
+	put_le(header + TAG_BYTES + 8, state_checksum(header + HEADER_BYTES, len), 4);
 	w->section = SIZE_MAX;
 }
 
@@ -161,7 +180,7 @@ int state_open(struct state_reader *r, const char *tag, u16 max_version, u16 *ve
 			    max_version);
 	if (len > r->len - r->at - HEADER_BYTES)
 		return fail(err, r->error = -EBADMSG, "saved state is cut off in section %s", tag);
-	if (crc32c(header + HEADER_BYTES, len) != get_le(header + TAG_BYTES + 8, 4))
+	if (state_checksum(header + HEADER_BYTES, len) != get_le(header + TAG_BYTES + 8, 4))
 		return fail(err, r->error = -EBADMSG, "saved state of %s is damaged (checksum)", tag);
 	r->at += HEADER_BYTES;
 	r->end = r->at + len;

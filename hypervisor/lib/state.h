@@ -48,4 +48,7 @@ void get_bytes(struct state_reader *r, void *p, size_t len);
 u32 get_u32_max(struct state_reader *r, u32 max);
 u8 get_u8_max(struct state_reader *r, u8 max);
 
+/* CRC-32C, as the sections carry it; for what is kept outside of the stream. */
+u32 state_checksum(const void *data, size_t len);
+
 #endif

@@ -2,7 +2,9 @@
 /*
  * control.c - the VMkernel's door to this machine: JSON objects, one a packet, on a SOCK_SEQPACKET socket.
  *
- * {"cmd":"status"|"stop"|"reset"|"attach",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * {"cmd":"status"|"stop"|"reset"|"attach"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * "suspend" comes with the descriptor of an empty file and is answered when the machine is in it, on the disk, standing still;
+ * "suspended" from the same controller then ends the process. If the controller goes away before, the machine goes on.
  * {"event":"...","text":"..."} may come at any time. Only root and the machine's own user are heard.
  */
 #include <errno.h>
@@ -25,13 +27,17 @@ struct controller {
 	unsigned index;
 	int fd;
 	sd_event_source *io;
+	int fd_in;	 /* came with the command, -1 = none */
+	bool suspending; /* has asked for it */
 };
 
-/* ---- commands: 0 fills in the answer (and may hand over *fd), or -errno with a sentence ---- */
+/* ---- commands: 0 fills in the answer (and may hand over *fd), or -errno with a sentence; LATER: others answer ---- */
 
+#define LATER 1
 struct command {
 	const char *name;
 	int (*run)(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err);
+	int (*run_for)(struct controller *c, struct error *err); /* instead: those that need to know who asks */
 };
 
 static u64 cpu_time(void)
@@ -86,6 +92,8 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	json_object_set_new(answer, "mks_pid", json_integer(x->mks.pid));
 	json_object_set_new(answer, "uptime_ns", json_integer((json_int_t)uptime));
 	json_object_set_new(answer, "instructions", json_integer((json_int_t)instructions));
+	if (suspend_active(x))
+		json_object_set_new(answer, "suspending", json_integer(suspend_percent(x)));
 	return 0;
 }
 
@@ -166,11 +174,45 @@ static int run_attach(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	return *fd < 0 ? *fd : 0;
 }
 
+static void controller_answer(struct controller *c, json_t *answer, int r, const struct error *err, int fd);
+
+static void on_suspended(struct vmx *x, void *arg, int ret, const struct error *err)
+{
+	(void)x;
+	struct controller *c = arg;
+	json_t *answer = json_object();
+
+	c->suspending = !ret;
+	controller_answer(c, answer, ret, err, -1);
+	json_decref(answer);
+}
+
+static int run_suspend(struct controller *c, struct error *err)
+{
+	int fd = c->fd_in;
+
+	c->fd_in = -1;
+	if (fd < 0)
+		return fail(err, -EINVAL, "suspend: needs a file");
+	int r = suspend_begin(c->x, fd, on_suspended, c, err);
+	if (r)
+		return r;
+	c->suspending = true;
+	return LATER;
+}
+
+static int run_suspended(struct controller *c, struct error *err)
+{
+	if (!c->suspending || c->x->suspend.writer)
+		return fail(err, -EINVAL, "suspended: the machine is not in a file");
+	c->suspending = false;
+	suspend_keep(c->x);
+	return 0;
+}
+
 static const struct command commands[] = {
-	{"status", run_status},
-	{"stop", run_stop},
-	{"reset", run_reset},
-	{"attach", run_attach},
+	{"status", run_status, NULL}, {"stop", run_stop, NULL},	      {"reset", run_reset, NULL},
+	{"attach", run_attach, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
 };
 
 /* ---- connections ---- */
@@ -179,6 +221,10 @@ static void controller_remove(struct controller *c)
 {
 	c->x->controllers[c->index] = NULL;
 	sd_event_source_disable_unref(c->io);
+	if (c->suspending)
+		suspend_give_up(c->x);
+	if (c->fd_in >= 0)
+		close(c->fd_in);
 	close(c->fd);
 	free(c);
 }
@@ -193,7 +239,17 @@ static void controller_send(struct controller *c, json_t *packet, int fd)
 	free(text);
 }
 
-static int dispatch(struct vmx *x, json_t *packet, json_t *answer, int *fd, struct error *err)
+static void controller_answer(struct controller *c, json_t *answer, int r, const struct error *err, int fd)
+{
+	json_object_set_new(answer, "ok", json_boolean(!r));
+	if (r) {
+		json_object_set_new(answer, "errno", json_integer(-r));
+		json_object_set_new(answer, "error", json_string(err->text));
+	}
+	controller_send(c, answer, fd);
+}
+
+static int dispatch(struct controller *c, json_t *packet, json_t *answer, int *fd, struct error *err)
 {
 	const char *name = json_string_value(json_object_get(packet, "cmd"));
 
@@ -201,7 +257,7 @@ static int dispatch(struct vmx *x, json_t *packet, json_t *answer, int *fd, stru
 		return fail(err, -EINVAL, "not an object with a \"cmd\"");
 	for (size_t i = 0; i < ARRAY_SIZE(commands); i++)
 		if (!strcmp(commands[i].name, name))
-			return commands[i].run(x, packet, answer, fd, err);
+			return commands[i].run ? commands[i].run(c->x, packet, answer, fd, err) : commands[i].run_for(c, err);
 	return fail(err, -ENOSYS, "unknown command");
 }
 
@@ -209,14 +265,13 @@ static void controller_packet(struct controller *c, const char *text, size_t len
 {
 	json_t *packet = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *answer = json_object();
 	struct error err = {0};
-	int fd = -1, r = dispatch(c->x, packet, answer, &fd, &err);
+	int fd = -1, r = dispatch(c, packet, answer, &fd, &err);
 
-	json_object_set_new(answer, "ok", json_boolean(!r));
-	if (r) {
-		json_object_set_new(answer, "errno", json_integer(-r));
-		json_object_set_new(answer, "error", json_string(err.text));
-	}
-	controller_send(c, answer, fd);
+	if (c->fd_in >= 0)
+		close(c->fd_in); /* not wanted */
+	c->fd_in = -1;
+	if (r != LATER)
+		controller_answer(c, answer, r, &err, fd);
 	if (fd >= 0)
 		close(fd);
 	json_decref(packet);
@@ -228,11 +283,12 @@ static int on_controller(sd_event_source *source, int fd, uint32_t events, void 
 	(void)source, (void)events;
 	struct controller *c = arg;
 	char text[PACKET_MAX];
-	ssize_t n = recv(fd, text, sizeof(text), MSG_DONTWAIT);
+	unsigned n_fds = 1;
+	ssize_t n = sock_recv(fd, text, sizeof(text), &c->fd_in, &n_fds);
 
 	if (n > 0)
 		controller_packet(c, text, (size_t)n);
-	else if (n == 0 || (errno != EAGAIN && errno != EINTR))
+	else if (n != -EAGAIN)
 		controller_remove(c);
 	return 0;
 }
@@ -246,7 +302,7 @@ static int controller_add(struct vmx *x, int fd)
 	if (i == CONTROLLERS_MAX)
 		return -EUSERS;
 	struct controller *c = xcalloc(1, sizeof(*c));
-	*c = (struct controller){.x = x, .index = i, .fd = fd};
+	*c = (struct controller){.x = x, .index = i, .fd = fd, .fd_in = -1};
 	int r = sd_event_add_io(x->loop, &c->io, fd, EPOLLIN, on_controller, c);
 	if (r < 0) {
 		free(c);

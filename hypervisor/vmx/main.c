@@ -413,8 +413,8 @@ static int power_on(struct vmx *x, const struct options *o, struct error *err)
 {
 	int r;
 
-	if ((r = loop_new(x, err)) || (r = people_init(x, o, err)) || (r = net_init(x, err)) || (o->resume_fd >= 0 && (r = suspend_resume(x, o->resume_fd, err))) ||
-	    (r = machine_start_threads(x->machine, err)))
+	if ((r = loop_new(x, err)) || (r = people_init(x, o, err)) || (r = net_init(x, err)) ||
+	    (o->resume_fd >= 0 && (r = suspend_resume(x, o->resume_fd, err))) || (r = machine_start_threads(x->machine, err)))
 		return r;
 	if (mks_start(x, err))
 		log_warning("%s", err->text); /* the machine runs without */

@@ -88,6 +88,13 @@ static void viewer_release_all(struct viewer *v)
 	v->buttons = 0;
 }
 
+void screen_release_keys(struct vmx *x)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++)
+		if (x->screen.viewers[i])
+			viewer_release_all(x->screen.viewers[i]);
+}
+
 /* ---- life ---- */
 
 static void viewer_remove(struct viewer *v)

@@ -66,8 +66,6 @@ struct vmx {
 	bool suspended;	    /* it ends because the machine is in a file */
 	struct suspend suspend;
 	int suspend_fd;	    /* standalone: where SIGUSR1 suspends to, -1 = nowhere */
-	bool suspended;	    /* it ends because the machine is in a file */
-	struct suspend suspend;
 	int statm_fd;	    /* /proc/self/statm */
 	struct screen screen;
 	struct mks mks;
