@@ -284,6 +284,8 @@ static void function_write(struct pci *p, struct pci_function *f, unsigned at, u
 		pci_routing_changed(&p->dev);
 	if (f->written)
 		f->written(f->device, at, size);
+	if (f->window && at >= HEADER_BYTES)
+		f->window(f, at, size, true);
 }
 
 /* The status register's interrupt bit follows the pin (PCI 2.3). */
@@ -325,6 +327,8 @@ static u32 data_read(struct device *d, u16 port, unsigned size)
 	unsigned at = (p->address & 0xfc) + (port & 3);
 	u32 value = 0;
 
+	if (f && f->window && at >= HEADER_BYTES && (port & 3) + size <= 4)
+		f->window(f, at, size, false);
 	for (unsigned i = 0; i < size; i++) {
 		bool inside = f && (port & 3) + i < 4;
 

@@ -29,6 +29,8 @@ struct pci_function {
 	void *rom; /* pci_rom()'s image */
 	/* Optional: after the guest changed bytes [offset, offset+size). */
 	void (*written)(struct device *d, unsigned offset, unsigned size);
+	/* Optional, behind the header: the guest is about to read these bytes, or has just written them. */
+	void (*window)(struct pci_function *f, unsigned offset, unsigned size, bool write);
 };
 
 /* Adds a function at slot.function; class_code is 24 bits (class, subclass, interface); pin 0 none, 1 INTA. */

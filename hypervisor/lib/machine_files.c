@@ -20,6 +20,7 @@ static const struct row rows[] = {
 	{"nvram", {O_RDWR | O_CREAT, 0600, false}, false},
 	{"floppy?.filename", {O_RDWR, 0, true}, false},
 	{"ide?:?.filename", {O_RDWR, 0, false}, true},
+	{"virtio?.filename", {O_RDWR, 0, false}, true},
 	{"*", {O_RDONLY, 0, false}, false},
 };
 

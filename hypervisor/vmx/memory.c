@@ -440,3 +440,22 @@ u64 dev_ram_bytes(struct device *d)
 {
 	return d->machine->memory.bytes;
 }
+
+void dev_ram_discard(struct device *d, u64 gpa, u64 size)
+{
+	while (size) {
+		u64 contiguous, at = gpa;
+		u8 *ram = gpa % PAGE ? NULL : memory_ram(d->machine, gpa, true, &contiguous);
+		u64 n = ram ? MIN(size, contiguous) & ~(PAGE - 1) : 0;
+
+		if (!n) {
+			dev_log(d, "no RAM to give back at %llx", (unsigned long long)gpa);
+			return;
+		}
+		if (madvise(ram, n, MADV_REMOVE))
+			dev_log(d, "cannot give back RAM at %llx: %s", (unsigned long long)gpa, strerror(errno));
+		gpa += n;
+		size -= n;
+		vcpus_forget(d->machine, at, n);
+	}
+}

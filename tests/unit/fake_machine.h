@@ -392,6 +392,12 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len)
 	return true;
 }
 
+void dev_ram_discard(struct device *d, u64 gpa, u64 size)
+{
+	if (gpa <= FAKE_RAM && size <= FAKE_RAM - gpa)
+		memset(d->machine->ram + gpa, 0, size);
+}
+
 void dev_shadow(struct device *d, u32 gpa, u32 size, enum shadow_mode mode)
 {
 	for (u32 at = gpa; at < gpa + size; at += 16 * KIB)

@@ -1,4 +1,4 @@
-// uses: vmx dev cpu disk api lib
+// uses: vmx dev cpu disk api lib -lsystemd
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_devices.c - what every device of devices.def must bear: reset, suspend and resume, and a hostile guest.
@@ -43,6 +43,8 @@ static char *make_folder(void)
 	cr_assert_eq(make_dirs(folder, 0700, &err), 0, "%s", err.text);
 	make_file(folder, "disk.img", 8 * MIB);
 	make_file(folder, "other.img", MIB);
+	make_file(folder, "virtio.img", MIB);
+	make_file(folder, "virtio7.img", MIB);
 	make_file(folder, "cd.iso", 2 * MIB);
 	make_file(folder, "floppy.img", 1474560);
 	return folder;
@@ -66,6 +68,8 @@ static const char vmx_text[] =
 	"memsize = \"8\"\nide0:0.present = \"TRUE\"\nide0:0.fileName = \"disk.img\"\n"
 	"ide0:1.present = \"TRUE\"\nide0:1.fileName = \"other.img\"\nide0:1.mode = \"nonpersistent\"\n"
 	"ide1:0.present = \"TRUE\"\nide1:0.fileName = \"cd.iso\"\nide1:0.deviceType = \"cdrom-image\"\n"
+	"virtio0.present = \"TRUE\"\nvirtio0.fileName = \"virtio.img\"\nvirtio7.present = \"TRUE\"\nvirtio7.fileName = \"virtio7.img\"\n"
+	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\n"
 	"floppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial2.present = \"TRUE\"\nserial3.present = \"TRUE\"\n"
 	"serial1.fileType = \"null\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
