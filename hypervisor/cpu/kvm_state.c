@@ -13,7 +13,12 @@
 #include "lib/log.h"
 
 #define FLAG_IF BIT(9)
+#define CR0_PG BIT(31)
+#define CR4_PAE BIT(5)
+#define EFER_LMA BIT(10)
 #define MXCSR_AT 24
+#define MSR_TSC 0x10u
+#define MSR_MISC_ENABLE 0x1a0u
 #define XSTATE_BV_AT 512
 #define XSTATE_X87_SSE 3u
 
@@ -82,7 +87,7 @@ static int get_registers(struct cpu *cpu, struct x86_state *state)
 
 static bool pae_paging(const struct x86_state *state)
 {
-	return state->cr0 & BIT(31) && state->cr4 & BIT(5) && !(state->efer & BIT(10));
+	return state->cr0 & CR0_PG && state->cr4 & CR4_PAE && !(state->efer & EFER_LMA);
 }
 
 static int set_registers(struct cpu *cpu, const struct x86_state *state)
@@ -176,14 +181,14 @@ struct msr_row {
 
 /* The time stamp counter last: it goes on while the others are set. */
 static const struct msr_row msrs[] = {
-	MSR(0x174, sysenter_cs), MSR(0x175, sysenter_esp), MSR(0x176, sysenter_eip), MSR(0x1a0, misc_enable),
+	MSR(0x174, sysenter_cs), MSR(0x175, sysenter_esp), MSR(0x176, sysenter_eip), MSR(MSR_MISC_ENABLE, misc_enable),
 	MTRR(0), MTRR(1), MTRR(2), MTRR(3), MTRR(4), MTRR(5), MTRR(6), MTRR(7),
 	MSR(0x250, mtrr_fixed[0]), MSR(0x258, mtrr_fixed[1]), MSR(0x259, mtrr_fixed[2]), MSR(0x268, mtrr_fixed[3]),
 	MSR(0x269, mtrr_fixed[4]), MSR(0x26a, mtrr_fixed[5]), MSR(0x26b, mtrr_fixed[6]), MSR(0x26c, mtrr_fixed[7]),
 	MSR(0x26d, mtrr_fixed[8]), MSR(0x26e, mtrr_fixed[9]), MSR(0x26f, mtrr_fixed[10]),
 	MSR(0x277, pat), MSR(0x2ff, mtrr_def_type),
 	MSR(0xc0000081, star), MSR(0xc0000082, lstar), MSR(0xc0000083, cstar), MSR(0xc0000084, fmask),
-	MSR(0xc0000102, kernel_gs_base), MSR(0xc0000103, tsc_aux), MSR(0x10, tsc),
+	MSR(0xc0000102, kernel_gs_base), MSR(0xc0000103, tsc_aux), MSR(MSR_TSC, tsc),
 };
 
 struct one_msr {
@@ -193,7 +198,7 @@ struct one_msr {
 
 u64 kvm_tsc(struct cpu *cpu)
 {
-	struct one_msr one = {.head.nmsrs = 1, .entry.index = 0x10};
+	struct one_msr one = {.head.nmsrs = 1, .entry.index = MSR_TSC};
 
 	return ioctl(cpu->vcpu, KVM_GET_MSRS, &one) == 1 ? one.entry.data : 0;
 }
@@ -215,12 +220,14 @@ static int set_msrs(struct cpu *cpu, const struct x86_state *state, struct error
 		struct one_msr one = {.head.nmsrs = 1, .entry.index = msrs[n].index}, now = one;
 
 		memcpy(&one.entry.data, (const char *)state + msrs[n].field, sizeof(u64));
+		if (msrs[n].index == MSR_TSC && !one.entry.data)
+			one.entry.data = 1; /* 0 asks KVM to make it equal to other CPUs' */
 		if (ioctl(cpu->vcpu, KVM_SET_MSRS, &one) == 1)
 			continue;
-		/* Not writable, or not there: no harm where it says the same, or nothing was in it. */
+		/* Not writable, or not there: no harm where it says the same, or nothing was in it. MISC_ENABLE is the host's. */
 		if (ioctl(cpu->vcpu, KVM_GET_MSRS, &now) != 1)
 			now.entry.data = 0;
-		if (now.entry.data != one.entry.data && msrs[n].index != 0x1a0)
+		if (now.entry.data != one.entry.data && msrs[n].index != MSR_MISC_ENABLE)
 			return fail(err, -EINVAL, "KVM does not take %llx for MSR %x", (unsigned long long)one.entry.data,
 				    msrs[n].index);
 	}

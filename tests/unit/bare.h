@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * bare.h - a bare machine for tests of the bt engine: RAM, a hole, ROM, and callbacks that take notes.
+ * bare.h - a bare machine for tests of an engine (bt, unless BARE_ENGINE says otherwise): RAM, a hole, ROM, and callbacks
+ * that take notes.
  *
  *	00000000-000cffff RAM	000d0000-000dffff devices	000e0000-000fffff ROM (writable through `ram`)
  *	00100000-003fffff RAM; from 00300000 with dirty log	1_00000000-1_003fffff RAM (`high`)
@@ -17,6 +18,10 @@
 #include <sys/mman.h>
 
 #include "cpu/cpu.h"
+
+#ifndef BARE_ENGINE
+#define BARE_ENGINE cpu_bt
+#endif
 
 #define GUEST(bits, name, text)                                                                                      \
 	extern const u8 guest_##name[], guest_##name##_end[];                                                        \
@@ -85,7 +90,7 @@ static inline void bare_mmio_write(void *b, u64 gpa, unsigned size, u64 value)
 }
 static inline int bare_intack(void *b)
 {
-	cpu_bt.irq(((struct bare *)b)->cpu, false);
+	BARE_ENGINE.irq(((struct bare *)b)->cpu, false);
 	return ((struct bare *)b)->vector;
 }
 
@@ -98,7 +103,7 @@ static inline void bare_map(struct bare *b)
 		{.gpa = LOGGED, .size = RAM_BYTES - LOGGED, .host = b->ram + LOGGED, .flags = CPU_SLOT_LOG_DIRTY},
 		{.gpa = HIGH, .size = RAM_BYTES, .host = b->high},
 	};
-	cr_assert_eq(cpu_bt.map(b->cpu, slots, ARRAY_SIZE(slots), NULL), 0);
+	cr_assert_eq(BARE_ENGINE.map(b->cpu, slots, ARRAY_SIZE(slots), NULL), 0);
 }
 
 static inline struct bare *bare_new(void)
@@ -110,7 +115,7 @@ static inline struct bare *bare_new(void)
 	b->high = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	b->host = (struct cpu_host){.opaque = b, .pio_read = bare_pio_read, .pio_write = bare_pio_write,
 				    .mmio_read = bare_mmio_read, .mmio_write = bare_mmio_write, .intack = bare_intack};
-	cr_assert_eq(cpu_bt.create(&config, &b->cpu, NULL), 0);
+	cr_assert_eq(BARE_ENGINE.create(&config, &b->cpu, NULL), 0);
 	bare_map(b);
 	memset(b->ram + VECTORS, 0xf4, 256);
 	return b;
@@ -118,7 +123,7 @@ static inline struct bare *bare_new(void)
 
 static inline void bare_free(struct bare *b)
 {
-	cpu_bt.destroy(b->cpu);
+	BARE_ENGINE.destroy(b->cpu);
 	munmap(b->ram, RAM_BYTES);
 	munmap(b->high, RAM_BYTES);
 	munmap(b, sizeof(*b));
@@ -149,7 +154,7 @@ static inline void bare_real(struct bare *b, const u8 *code, const u8 *end)
 	struct x86_state *s = &b->state;
 
 	memcpy(b->ram + CODE, code, (size_t)(end - code));
-	cpu_bt.forget(b->cpu, CODE, (u64)(end - code));
+	BARE_ENGINE.forget(b->cpu, CODE, (u64)(end - code));
 	for (u32 n = 0; n < 256; n++)
 		put32(b, 4 * n, VECTORS + n);
 	x86_reset(s);
@@ -196,9 +201,9 @@ static inline enum cpu_exit bare_run(struct bare *b)
 {
 	enum cpu_exit why;
 
-	cr_assert_eq(cpu_bt.set(b->cpu, &b->state, NULL), 0);
-	why = cpu_bt.run(b->cpu);
-	cpu_bt.get(b->cpu, &b->state);
+	cr_assert_eq(BARE_ENGINE.set(b->cpu, &b->state, NULL), 0);
+	why = BARE_ENGINE.run(b->cpu);
+	BARE_ENGINE.get(b->cpu, &b->state);
 	return why;
 }
 
