@@ -24,7 +24,7 @@
 #include "cpu/kvm.h"
 #include "lib/log.h"
 
-#define KICK_SIGNAL SIGUSR1
+#define KICK_SIGNAL SIGRTMIN
 /* Intel CPUs without unrestricted guest mode: KVM's own pages, below the largest firmware (memory.c) and in no slot. */
 #define IDENTITY_MAP 0xfeffc000ull
 #define TSS_PAGES 0xfeffd000ull

@@ -85,6 +85,7 @@ struct vm {
 struct host {
 	sd_event *event;
 	int lock_fd, root_fd, vmx_fd, mks_fd, log_fd;
+	int kvm_fd; /* /dev/kvm, -1 where there is none or it may not be opened */
 	struct vm *vms;
 	struct conn *conns;
 	struct job *jobs;

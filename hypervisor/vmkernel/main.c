@@ -23,7 +23,7 @@
 #include "vmkernel/job.h"
 #include "vmkernel/probe.h"
 
-struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .mks_fd = -1, .log_fd = -1};
+struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .mks_fd = -1, .log_fd = -1, .kvm_fd = -1};
 
 /* The root, its folders, and a canonical name for it: machines' paths are compared with it. */
 static void open_root(const char *root)
@@ -223,6 +223,7 @@ int main(int argc, char *argv[])
 	host.passed_over = json_array();
 	host.vmx_fd = open_program("vmk-vmx");
 	host.mks_fd = open_program("vmk-mks");
+	host.kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	start_events();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel " VMK_VERSION " starts on %s", *get_root() ? get_root() : "/");
 	if (registry_load(&err))

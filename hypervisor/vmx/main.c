@@ -39,7 +39,7 @@ struct options {
 static const char usage_text[] =
 	"usage: vmk-vmx --standalone FILE.vmx [--serial N] [--vnc PORT] [--screen-socket PATH] [--engine NAME] [--no-sandbox]\n"
 	"               [--suspend-to FILE (at SIGUSR1)] [--resume FILE]\n"
-	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--resume-fd F] [--file KEY=F]...\n"
+	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--kvm-fd F] [--resume-fd F] [--file KEY=F]...\n"
 	"       vmk-vmx --engines\n";
 
 NORETURN static void usage(void)
@@ -87,7 +87,7 @@ static void file_option(struct files *files, const char *text)
 
 enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
 	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE, OPT_ENGINES,
-	      OPT_RESUME_FD, OPT_SUSPEND_TO, OPT_RESUME };
+	      OPT_RESUME_FD, OPT_SUSPEND_TO, OPT_RESUME, OPT_KVM_FD };
 
 static const struct option long_options[] = {
 	{"standalone", required_argument, NULL, OPT_STANDALONE},
@@ -104,6 +104,7 @@ static const struct option long_options[] = {
 	{"mks-fd", required_argument, NULL, OPT_MKS_FD},
 	{"vnc-fd", required_argument, NULL, OPT_VNC_FD},
 	{"file", required_argument, NULL, OPT_FILE},
+	{"kvm-fd", required_argument, NULL, OPT_KVM_FD},
 	{"engines", no_argument, NULL, OPT_ENGINES},
 	{"resume-fd", required_argument, NULL, OPT_RESUME_FD},
 	{"suspend-to", required_argument, NULL, OPT_SUSPEND_TO},
@@ -164,6 +165,9 @@ static void take_option(struct options *o, int option)
 		break;
 	case OPT_RESUME:
 		o->resume = optarg;
+		break;
+	case OPT_KVM_FD:
+		cpu_kvm_device(fd_option("kvm-fd", optarg));
 		break;
 	case OPT_ENGINES:
 		exit(vmx_print_engines());
