@@ -6,6 +6,8 @@
 for image in build/guest/floppy/*.img; do
 	name=$(basename "$image" .img)
 	[ "$name" = triple ] && continue # restarts for ever, as a PC does
+	model=i686
+	[[ $name = long* ]] && model=x86-64-v2
 	cat >"$VMK_ROOT/$name.vmx" <<-EOF
 		displayName = "$name"
 		memsize = "16"
@@ -13,6 +15,7 @@ for image in build/guest/floppy/*.img; do
 		floppy0.fileType = "file"
 		floppy0.fileName = "$PWD/$image"
 		debug.exit = "TRUE"
+		cpu.model = "$model"
 	EOF
 	timeout $((30 * SLOW)) "$BIN/vmk-vmx" --standalone "$VMK_ROOT/$name.vmx" </dev/null >"$VMK_ROOT/$name.log" 2>&1
 	status=$?
