@@ -15,7 +15,7 @@
 
 enum { MAP_1B, MAP_0F, MAPS };
 
-enum prefix_rule { PREFIX_ANY, PREFIX_NP, PREFIX_P66, PREFIX_PF3, PREFIX_PF2, PREFIX_W0, PREFIX_B0 };
+enum prefix_rule { PREFIX_ANY, PREFIX_NP, PREFIX_P66, PREFIX_PF3, PREFIX_PF2, PREFIX_W0, PREFIX_B0, PREFIX_B1 };
 
 /* What a row wants of ModRM; 0xC0 and above is exactly that byte. */
 enum modrm_rule {
@@ -411,6 +411,8 @@ static bool prefixes_match(const struct decoder *d, const struct insn_row *row)
 		return !(d->rex & REX_W);
 	case PREFIX_B0:
 		return !(d->rex & REX_B);
+	case PREFIX_B1:
+		return d->rex & REX_B;
 	default:
 		return true;
 	}

@@ -117,6 +117,9 @@ static void add_pointer_size(struct text *t, const struct insn *i, char letter)
 	case 'd':
 		text_add(t, "%s", by_size[SIZE_32]);
 		break;
+	case 'x':
+		text_add(t, "xmmword ptr ");
+		break;
 	case 'q':
 		text_add(t, "%s", by_size[SIZE_64]);
 		break;

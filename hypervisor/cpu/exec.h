@@ -105,6 +105,10 @@ static inline u64 stack_mask(const struct bt_cpu *cpu)
 		return ~0ull;
 	return cpu->seg[X86_SS].attr & SEG_DB ? 0xffffffff : 0xffff;
 }
+/* The same where the operand size is known: pushes of 64 bits are in 64-bit mode only. */
+#define STACK_MASK_16 stack_mask(cpu)
+#define STACK_MASK_32 stack_mask(cpu)
+#define STACK_MASK_64 (~0ull)
 static inline void stack_set(struct bt_cpu *cpu, u64 mask, u64 sp)
 {
 	cpu->gpr[X86_RSP] = (cpu->gpr[X86_RSP] & ~mask) | (sp & mask);
@@ -112,14 +116,14 @@ static inline void stack_set(struct bt_cpu *cpu, u64 mask, u64 sp)
 #define STACK_ACCESS(bits, unused)                                                                                     \
 	static inline void push##bits(struct bt_cpu *cpu, const struct insn *i, u##bits value)                         \
 	{                                                                                                              \
-		u64 mask = stack_mask(cpu), sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                              \
+		u64 mask = STACK_MASK_##bits, sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                            \
 		mem_write##bits(cpu, i, X86_SS, sp, value);                                                            \
 		stack_set(cpu, mask, sp);                                                                              \
 	}                                                                                                              \
 	/* What a POP would read; the caller commits RSP. */                                                           \
 	static inline u##bits stack_top##bits(struct bt_cpu *cpu, const struct insn *i)                                \
 	{                                                                                                              \
-		return mem_read##bits(cpu, i, X86_SS, cpu->gpr[X86_RSP] & stack_mask(cpu));                            \
+		return mem_read##bits(cpu, i, X86_SS, cpu->gpr[X86_RSP] & STACK_MASK_##bits);                          \
 	}
 FOR_V(STACK_ACCESS, )
 #undef STACK_ACCESS
@@ -133,10 +137,16 @@ FOR_V(STACK_ACCESS, )
 #define EXEC_V(name, memory, reg) const struct insn_exec name = { { EXEC_SIZES_V(memory), EXEC_SIZES_V(reg) } }
 #define EXEC_B(name, memory, reg) const struct insn_exec name = { { EXEC_SIZES_B(memory), EXEC_SIZES_B(reg) } }
 /* With a quicker memory form for flat segments (HANDLER_READ_FLAT and its like). */
-#define EXEC_VF(name, memory, reg) \
-	const struct insn_exec name = { { EXEC_SIZES_V(memory), EXEC_SIZES_V(reg), { 0, 0, memory##_32_flat, 0 } } }
-#define EXEC_BF(name, memory, reg) \
-	const struct insn_exec name = { { EXEC_SIZES_B(memory), EXEC_SIZES_B(reg), { memory##_8_flat, 0, 0, 0 } } }
+#define EXEC_VF(name, memory, reg)                                                                                     \
+	const struct insn_exec name = { { EXEC_SIZES_V(memory), EXEC_SIZES_V(reg), { 0, 0, memory##_32_flat, 0 },      \
+					  { 0, 0, memory##_32_long, memory##_64_long } } }
+#define EXEC_BF(name, memory, reg)                                                                                     \
+	const struct insn_exec name = { { EXEC_SIZES_B(memory), EXEC_SIZES_B(reg), { memory##_8_flat, 0, 0, 0 },       \
+					  { memory##_8_long, 0, 0, 0 } } }
+/* The quicker form is that for a flat stack. */
+#define EXEC_VS(name, memory, reg)                                                                                     \
+	const struct insn_exec name = { { EXEC_SIZES_V(memory), EXEC_SIZES_V(reg), { 0, 0, memory##_32_flat, 0 },      \
+					  { 0, 0, 0, memory##_64_long } } }
 /* One handler whatever size and form. */
 #define EXEC_ONE(name, f) const struct insn_exec name = { { EXEC_SIZES_ALL(f), EXEC_SIZES_ALL(f) } }
 
@@ -164,20 +174,30 @@ FOR_V(STACK_ACCESS, )
 		NEXT;                                                                                                  \
 	}
 /*
- * The forms for flat segments: [base + disp], 32-bit addresses, no LOCK (insn_specialise() sees to that), operands of
- * 8 or 32 bits.
+ * The forms for flat segments: [base + disp], no LOCK (insn_specialise() sees to that), operands of 8, 32 or 64 bits.
+ * _flat is for 32-bit addresses outside 64-bit mode, _long for 64-bit ones.
  */
 #define FLAT_LINEAR ((u32)cpu->gpr[i->base] + (u32)i->disp)
-#define HANDLER_READ_FLAT(name, bits, BODY)                                                                            \
-	static HANDLER(name##_flat)                                                                                    \
+#define LONG_LINEAR (cpu->gpr[i->base] + (u64)(s64)i->disp)
+#define HANDLER_READ_AT(linear, name, slow, bits, BODY)                                                                \
+	static HANDLER(name)                                                                                           \
 	{                                                                                                              \
-		const volatile guest_u##bits *p = mem_flat_read(cpu, FLAT_LINEAR, (bits) / 8);                         \
+		const volatile guest_u##bits *p = mem_flat_read(cpu, linear, (bits) / 8);                              \
 		if (unlikely(!p))                                                                                      \
-			return name##_slow(cpu, i);                                                                    \
+			return slow(cpu, i);                                                                           \
 		u##bits m = *p;                                                                                        \
 		BODY;                                                                                                  \
 		NEXT;                                                                                                  \
 	}
+#define HANDLER_READ_LONG(name, bits, BODY) HANDLER_READ_AT(LONG_LINEAR, name##_long, name##_slow, bits, BODY)
+#define HANDLER_READ_FLAT_8(name, BODY)                                                                                \
+	HANDLER_READ_AT(FLAT_LINEAR, name##_flat, name##_slow, 8, BODY) HANDLER_READ_LONG(name, 8, BODY)
+#define HANDLER_READ_FLAT_16(name, BODY)                                                                               \
+	HANDLER_READ_AT(FLAT_LINEAR, name##_flat, name##_slow, 16, BODY) HANDLER_READ_LONG(name, 16, BODY)
+#define HANDLER_READ_FLAT_32(name, BODY)                                                                               \
+	HANDLER_READ_AT(FLAT_LINEAR, name##_flat, name##_slow, 32, BODY) HANDLER_READ_LONG(name, 32, BODY)
+#define HANDLER_READ_FLAT_64(name, BODY) HANDLER_READ_LONG(name, 64, BODY)
+#define HANDLER_READ_FLAT(name, bits, BODY) HANDLER_READ_FLAT_##bits(name, BODY)
 /* A handler that changes a memory operand: BODY uses `p`, a pointer to it or to a copy that is written after. */
 #define HANDLER_RMW(name, bits, BODY)                                                                                  \
 	static __attribute__((noinline)) HANDLER(name##_slow)                                                          \
@@ -212,16 +232,23 @@ FOR_V(STACK_ACCESS, )
 		NEXT;                                                                                                  \
 	}
 
-#define HANDLER_RMW_FLAT(name, bits, BODY)                                                                             \
-	static HANDLER(name##_flat)                                                                                    \
+#define HANDLER_RMW_AT(linear, name, slow, bits, BODY)                                                                 \
+	static HANDLER(name)                                                                                           \
 	{                                                                                                              \
 		const bool lock = false;                                                                               \
-		guest_u##bits *p = mem_flat_write(cpu, FLAT_LINEAR, (bits) / 8);                                       \
+		guest_u##bits *p = mem_flat_write(cpu, linear, (bits) / 8);                                            \
 		if (unlikely(!p))                                                                                      \
-			return name##_slow(cpu, i);                                                                    \
+			return slow(cpu, i);                                                                           \
 		BODY;                                                                                                  \
 		NEXT;                                                                                                  \
 	}
-#define FOR_FLAT(X, ...) X(8, __VA_ARGS__) X(32, __VA_ARGS__)
+#define HANDLER_RMW_LONG(name, bits, BODY) HANDLER_RMW_AT(LONG_LINEAR, name##_long, name##_slow, bits, BODY)
+#define HANDLER_RMW_FLAT_8(name, BODY)                                                                                 \
+	HANDLER_RMW_AT(FLAT_LINEAR, name##_flat, name##_slow, 8, BODY) HANDLER_RMW_LONG(name, 8, BODY)
+#define HANDLER_RMW_FLAT_32(name, BODY)                                                                                \
+	HANDLER_RMW_AT(FLAT_LINEAR, name##_flat, name##_slow, 32, BODY) HANDLER_RMW_LONG(name, 32, BODY)
+#define HANDLER_RMW_FLAT_64(name, BODY) HANDLER_RMW_LONG(name, 64, BODY)
+#define HANDLER_RMW_FLAT(name, bits, BODY) HANDLER_RMW_FLAT_##bits(name, BODY)
+#define FOR_FLAT(X, ...) X(8, __VA_ARGS__) X(32, __VA_ARGS__) X(64, __VA_ARGS__)
 
 #endif

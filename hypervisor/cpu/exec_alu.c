@@ -470,7 +470,10 @@ static u64 bit_ea(const struct bt_cpu *cpu, const struct insn *i, s64 distance)
 		__asm__(FLAGS_LOAD mnemonic SUFFIX_##bits " %2, %0\n\t" FLAGS_SAVE : "+r"(a), "+&a"(f) : "r"(n) : "cc"); \
 		cpu->flags = (u16)f;                                                                                   \
 		return a;                                                                                              \
-	}                                                                                                              \
+	}
+/* On memory, the bit number being within the operand. */
+#define BIT_CHANGE(bits, NAME, mnemonic)                                                                               \
+	BIT_TEST(bits, NAME, mnemonic)                                                                                 \
 	static HANDLER(NAME##_rr_##bits)                                                                               \
 	{                                                                                                              \
 		set_reg##bits(cpu, i->rm, bit_##NAME##_##bits(cpu, reg##bits(cpu, i->rm), reg##bits(cpu, i->reg)));    \
@@ -480,10 +483,7 @@ static u64 bit_ea(const struct bt_cpu *cpu, const struct insn *i, s64 distance)
 	{                                                                                                              \
 		set_reg##bits(cpu, i->rm, bit_##NAME##_##bits(cpu, reg##bits(cpu, i->rm), (u##bits)i->imm));           \
 		NEXT;                                                                                                  \
-	}
-/* On memory, the bit number being within the operand. */
-#define BIT_CHANGE(bits, NAME, mnemonic)                                                                               \
-	BIT_TEST(bits, NAME, mnemonic)                                                                                 \
+	}                                                                                                              \
 	static void bit_change_##NAME##_##bits(struct bt_cpu *cpu, const struct insn *i, u64 ea, u##bits n)            \
 	{                                                                                                              \
 		guest_u##bits *p = mem_rmw(cpu, i, i->seg, ea, (bits) / 8);                                            \
@@ -515,6 +515,16 @@ static u64 bit_ea(const struct bt_cpu *cpu, const struct insn *i, s64 distance)
 	}
 #define BIT_LOOK(bits, unused)                                                                                         \
 	BIT_TEST(bits, BT, "bt")                                                                                       \
+	static HANDLER(BT_rr_##bits)                                                                                   \
+	{                                                                                                              \
+		bit_BT_##bits(cpu, reg##bits(cpu, i->rm), reg##bits(cpu, i->reg));                                     \
+		NEXT;                                                                                                  \
+	}                                                                                                              \
+	static HANDLER(BT_ri_##bits)                                                                                   \
+	{                                                                                                              \
+		bit_BT_##bits(cpu, reg##bits(cpu, i->rm), (u##bits)i->imm);                                            \
+		NEXT;                                                                                                  \
+	}                                                                                                              \
 	static HANDLER(BT_mr_##bits)                                                                                   \
 	{                                                                                                              \
 		u##bits n = reg##bits(cpu, i->reg);                                                                    \
@@ -534,28 +544,45 @@ BIT_TABLES(BTS)
 BIT_TABLES(BTR)
 BIT_TABLES(BTC)
 
-/* A source of 0 leaves the destination as it was. */
+/* A source of 0 leaves the destination as it was, all 64 bits. */
 #define BIT_SCAN(bits, NAME, mnemonic)                                                                                 \
-	static inline u##bits scan_##NAME##_##bits(struct bt_cpu *cpu, u##bits a, u##bits b)                           \
+	static inline void scan_##NAME##_##bits(struct bt_cpu *cpu, unsigned reg, u##bits b)                           \
 	{                                                                                                              \
 		u32 f = cpu->flags;                                                                                    \
+		u##bits a = 0;                                                                                         \
 		__asm__(FLAGS_LOAD mnemonic SUFFIX_##bits " %2, %0\n\t" FLAGS_SAVE : "+r"(a), "+&a"(f) : "r"(b) : "cc"); \
 		cpu->flags = (u16)f;                                                                                   \
-		return a;                                                                                              \
+		if (likely(b))                                                                                         \
+			set_reg##bits(cpu, reg, a);                                                                    \
 	}                                                                                                              \
 	static HANDLER(NAME##_gr_##bits)                                                                               \
 	{                                                                                                              \
-		set_reg##bits(cpu, i->reg, scan_##NAME##_##bits(cpu, reg##bits(cpu, i->reg), reg##bits(cpu, i->rm)));  \
+		scan_##NAME##_##bits(cpu, i->reg, reg##bits(cpu, i->rm));                                              \
 		NEXT;                                                                                                  \
 	}                                                                                                              \
-	HANDLER_READ(NAME##_gm_##bits, bits,                                                                           \
-		     set_reg##bits(cpu, i->reg, scan_##NAME##_##bits(cpu, reg##bits(cpu, i->reg), m)))
+	HANDLER_READ(NAME##_gm_##bits, bits, scan_##NAME##_##bits(cpu, i->reg, m))
 FOR_V(BIT_SCAN, BSF, "bsf")
 FOR_V(BIT_SCAN, BSR, "bsr")
 EXEC_V(exec_BSF_Gv_Ev, BSF_gm, BSF_gr);
 EXEC_V(exec_BSR_Gv_Ev, BSR_gm, BSR_gr);
 
-/* ---- XADD CMPXCHG CMPXCHG8B ---- */
+/* All other flags become 0. */
+#define BIT_COUNT(bits, unused)                                                                                        \
+	static inline u##bits popcnt_##bits(struct bt_cpu *cpu, u##bits b)                                             \
+	{                                                                                                              \
+		cpu->flags = b ? 0x200 : 0x200 | FLAGS_ZF;                                                             \
+		return (u##bits)__builtin_popcountll(b);                                                               \
+	}                                                                                                              \
+	static HANDLER(POPCNT_gr_##bits)                                                                               \
+	{                                                                                                              \
+		set_reg##bits(cpu, i->reg, popcnt_##bits(cpu, reg##bits(cpu, i->rm)));                                 \
+		NEXT;                                                                                                  \
+	}                                                                                                              \
+	HANDLER_READ(POPCNT_gm_##bits, bits, set_reg##bits(cpu, i->reg, popcnt_##bits(cpu, m)))
+FOR_V(BIT_COUNT, )
+EXEC_V(exec_POPCNT_Gv_Ev, POPCNT_gm, POPCNT_gr);
+
+/* ---- XADD CMPXCHG CMPXCHG8B CMPXCHG16B ---- */
 
 #define EXCHANGE_ADD(bits, unused)                                                                                     \
 	static inline u##bits xadd_##bits(struct bt_cpu *cpu, guest_u##bits *p, u##bits a, bool lock)                  \
@@ -653,6 +680,51 @@ static HANDLER(CMPXCHG8B)
 	NEXT;
 }
 EXEC_ONE(exec_CMPXCHG8B_Mq, CMPXCHG8B);
+
+/* *old becomes what is there; only if that was *old, the new value is. */
+static void exchange128(guest_u64 *p, u64 old[2], u64 low, u64 high)
+{
+	__asm__ volatile("lock cmpxchg16b %0"
+			 : "+m"(*(u8(*)[16])(void *)p), "+a"(old[0]), "+d"(old[1])
+			 : "b"(low), "c"(high)
+			 : "cc", "memory");
+}
+
+/* Where there is no memory to exchange with atomically: devices, watched pages. */
+static void exchange128_slowly(struct bt_cpu *cpu, const struct insn *i, u64 ea, u64 old[2])
+{
+	u64 low = mem_read64(cpu, i, i->seg, ea), high = mem_read64(cpu, i, i->seg, ea + 8);
+	bool same = low == old[0] && high == old[1];
+
+	mem_probe_write(cpu, i, i->seg, ea, 16);
+	mem_write64(cpu, i, i->seg, ea, same ? reg64(cpu, X86_RBX) : low);
+	mem_write64(cpu, i, i->seg, ea + 8, same ? reg64(cpu, X86_RCX) : high);
+	old[0] = low;
+	old[1] = high;
+}
+
+static HANDLER(CMPXCHG16B)
+{
+	u64 ea = insn_ea(cpu, i), old[2] = {reg64(cpu, X86_RAX), reg64(cpu, X86_RDX)};
+	guest_u64 *p;
+
+	if ((cpu->seg[i->seg].base + ea) % 16)
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	p = mem_rmw(cpu, i, i->seg, ea, 16);
+	if (p)
+		exchange128(p, old, reg64(cpu, X86_RBX), reg64(cpu, X86_RCX));
+	else
+		exchange128_slowly(cpu, i, ea, old);
+	if (old[0] == reg64(cpu, X86_RAX) && old[1] == reg64(cpu, X86_RDX)) {
+		cpu->flags |= FLAGS_ZF;
+	} else {
+		cpu->flags &= (u16)~FLAGS_ZF;
+		set_reg64(cpu, X86_RAX, old[0]);
+		set_reg64(cpu, X86_RDX, old[1]);
+	}
+	NEXT_BY_LOOP;
+}
+EXEC_ONE(exec_CMPXCHG16B_Mx, CMPXCHG16B);
 
 /* ---- decimal arithmetic: 64-bit mode has none, so these are written out (SDM 2A, DAA ff.) ---- */
 

@@ -86,7 +86,7 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 	static HANDLER(CALL_rel_##bits)                                                                                \
 	{                                                                                                              \
 		u##bits target = TARGET(bits);                                                                         \
-		u64 mask = stack_mask(cpu), sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                              \
+		u64 mask = STACK_MASK_##bits, sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                            \
 		volatile guest_u##bits *p = mem_fast_write(cpu, X86_SS, sp, (bits) / 8);                               \
 		if (unlikely(!p) || unlikely(!TARGET_FITS_##bits(target)))                                             \
 			return CALL_rel_##bits##_slow(cpu, i);                                                         \
@@ -112,12 +112,12 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 	{                                                                                                              \
 		u##bits target = stack_top##bits(cpu, i);                                                              \
 		target_check(cpu, i, target);                                                                          \
-		stack_set(cpu, stack_mask(cpu), cpu->gpr[X86_RSP] + (bits) / 8);                                       \
+		stack_set(cpu, STACK_MASK_##bits, cpu->gpr[X86_RSP] + (bits) / 8);                                       \
 		return trace_jump(cpu, i, target);                                                                     \
 	}                                                                                                              \
 	static HANDLER(RET_##bits)                                                                                     \
 	{                                                                                                              \
-		u64 mask = stack_mask(cpu);                                                                            \
+		u64 mask = STACK_MASK_##bits;                                                                          \
 		const volatile guest_u##bits *p = mem_fast_read(cpu, X86_SS, cpu->gpr[X86_RSP] & mask, (bits) / 8);    \
 		u##bits target;                                                                                        \
 		if (unlikely(!p))                                                                                      \
@@ -132,7 +132,7 @@ EXEC_V(exec_JMP_Ev, JMP_m, JMP_r);
 	{                                                                                                              \
 		u##bits target = stack_top##bits(cpu, i);                                                              \
 		target_check(cpu, i, target);                                                                          \
-		stack_set(cpu, stack_mask(cpu), cpu->gpr[X86_RSP] + (bits) / 8 + i->imm);                              \
+		stack_set(cpu, STACK_MASK_##bits, cpu->gpr[X86_RSP] + (bits) / 8 + i->imm);                              \
 		return trace_jump(cpu, i, target);                                                                     \
 	}
 FOR_V(CALL_HANDLERS, )
@@ -158,9 +158,34 @@ static HANDLER(RET_32_flat)
 	cpu->gpr[X86_RSP] = (u32)(sp + 4);
 	return trace_jump(cpu, i, target);
 }
-EXEC_VF(exec_CALL_Jz, CALL_rel, CALL_rel);
+/* On the stack of 64-bit mode. */
+static HANDLER(CALL_rel_64_long)
+{
+	u64 target = TARGET(64), sp = cpu->gpr[X86_RSP] - 8;
+	volatile guest_u64 *p = mem_flat_write(cpu, sp, 8);
+
+	if (unlikely(!p) || unlikely(!canonical(target)))
+		return CALL_rel_64_slow(cpu, i);
+	*p = cpu->trace_rip + i->offset + i->len;
+	cpu->gpr[X86_RSP] = sp;
+	return trace_branch(cpu, i, target);
+}
+static HANDLER(RET_64_long)
+{
+	u64 target, sp = cpu->gpr[X86_RSP];
+	const volatile guest_u64 *p = mem_flat_read(cpu, sp, 8);
+
+	if (unlikely(!p))
+		return RET_64_slow(cpu, i);
+	target = *p;
+	if (unlikely(!canonical(target)))
+		return RET_64_slow(cpu, i);
+	cpu->gpr[X86_RSP] = sp + 8;
+	return trace_jump(cpu, i, target);
+}
+EXEC_VS(exec_CALL_Jz, CALL_rel, CALL_rel);
 EXEC_V(exec_CALL_Ev, CALL_m, CALL_r);
-EXEC_VF(exec_RET, RET, RET);
+EXEC_VS(exec_RET, RET, RET);
 EXEC_V(exec_RET_Iw, RET_imm, RET_imm);
 
 /* ---- LOOP JCXZ: the address size says which count ---- */
@@ -179,7 +204,7 @@ static inline u64 count_mask(const struct insn *i)
 		(void)f;                                                                                               \
 		if (taken)                                                                                             \
 			target_check(cpu, i, TARGET(bits));                                                            \
-		cpu->gpr[X86_RCX] = (cpu->gpr[X86_RCX] & ~mask) | count;                                               \
+		cpu->gpr[X86_RCX] = (mask == 0xffff ? cpu->gpr[X86_RCX] & ~mask : 0) | count;                          \
 		if (taken)                                                                                             \
 			return trace_branch(cpu, i, TARGET(bits));                                                     \
 		NEXT;                                                                                                  \

@@ -51,15 +51,22 @@
 	HANDLER_WRITE(MOV_mr_##bits, bits, insn_ea(cpu, i), reg##bits(cpu, i->reg))                                    \
 	HANDLER_WRITE(MOV_mi_##bits, bits, insn_ea(cpu, i), (u##bits)i->imm)                                           \
 	HANDLER_WRITE(MOV_oa_##bits, bits, i->imm, reg##bits(cpu, X86_RAX))
-#define HANDLER_WRITE_FLAT(name, bits, VALUE)                                                                          \
-	static HANDLER(name##_flat)                                                                                    \
+#define HANDLER_WRITE_AT(linear, name, slow, bits, VALUE)                                                              \
+	static HANDLER(name)                                                                                           \
 	{                                                                                                              \
-		volatile guest_u##bits *p = mem_flat_write(cpu, FLAT_LINEAR, (bits) / 8);                              \
+		volatile guest_u##bits *p = mem_flat_write(cpu, linear, (bits) / 8);                                   \
 		if (unlikely(!p))                                                                                      \
-			return name##_slow(cpu, i);                                                                    \
+			return slow(cpu, i);                                                                           \
 		*p = VALUE;                                                                                            \
 		NEXT;                                                                                                  \
 	}
+#define HANDLER_WRITE_LONG(name, bits, VALUE) HANDLER_WRITE_AT(LONG_LINEAR, name##_long, name##_slow, bits, VALUE)
+#define HANDLER_WRITE_FLAT_8(name, VALUE)                                                                              \
+	HANDLER_WRITE_AT(FLAT_LINEAR, name##_flat, name##_slow, 8, VALUE) HANDLER_WRITE_LONG(name, 8, VALUE)
+#define HANDLER_WRITE_FLAT_32(name, VALUE)                                                                             \
+	HANDLER_WRITE_AT(FLAT_LINEAR, name##_flat, name##_slow, 32, VALUE) HANDLER_WRITE_LONG(name, 32, VALUE)
+#define HANDLER_WRITE_FLAT_64(name, VALUE) HANDLER_WRITE_LONG(name, 64, VALUE)
+#define HANDLER_WRITE_FLAT(name, bits, VALUE) HANDLER_WRITE_FLAT_##bits(name, VALUE)
 #define MOV_FLAT(bits, unused)                                                                                         \
 	HANDLER_READ_FLAT(MOV_gm_##bits, bits, set_reg##bits(cpu, i->reg, m))                                          \
 	HANDLER_WRITE_FLAT(MOV_mr_##bits, bits, reg##bits(cpu, i->reg))                                                \
@@ -97,13 +104,20 @@ HANDLER_READ_FLAT(MOVZX8_gm_32, 8, set_reg32(cpu, i->reg, m))
 HANDLER_READ_FLAT(MOVZX16_gm_32, 16, set_reg32(cpu, i->reg, m))
 HANDLER_READ_FLAT(MOVSX8_gm_32, 8, set_reg32(cpu, i->reg, (u32)(s8)m))
 HANDLER_READ_FLAT(MOVSX16_gm_32, 16, set_reg32(cpu, i->reg, (u32)(s16)m))
+HANDLER_READ_LONG(MOVZX8_gm_64, 8, set_reg64(cpu, i->reg, m))
+HANDLER_READ_LONG(MOVZX16_gm_64, 16, set_reg64(cpu, i->reg, m))
+HANDLER_READ_LONG(MOVSX8_gm_64, 8, set_reg64(cpu, i->reg, (u64)(s8)m))
+HANDLER_READ_LONG(MOVSX16_gm_64, 16, set_reg64(cpu, i->reg, (u64)(s16)m))
+HANDLER_READ_LONG(MOVSX32_gm_64, 32, set_reg64(cpu, i->reg, (u64)(s32)m))
 EXEC_VF(exec_MOVZX_Gv_Eb, MOVZX8_gm, MOVZX8_gr);
 EXEC_VF(exec_MOVZX_Gv_Ew, MOVZX16_gm, MOVZX16_gr);
 EXEC_VF(exec_MOVSX_Gv_Eb, MOVSX8_gm, MOVSX8_gr);
 EXEC_VF(exec_MOVSX_Gv_Ew, MOVSX16_gm, MOVSX16_gr);
 /* Without REX.W it is a MOV; a 16-bit operand size makes the source 16-bit too. */
 const struct insn_exec exec_MOVSXD_Gv_Ez = { { { 0, MOV_gm_16, MOV_gm_32, MOVSX32_gm_64 },
-					       { 0, MOV_gr_16, MOV_gr_32, MOVSX32_gr_64 } } };
+					       { 0, MOV_gr_16, MOV_gr_32, MOVSX32_gr_64 },
+					       { 0 },
+					       { 0, 0, MOV_gm_32_long, MOVSX32_gm_64_long } } };
 
 /* ---- XCHG: atomic on memory without being asked ---- */
 
@@ -309,7 +323,7 @@ EXEC_ONE(exec_CLFLUSH_M, CLFLUSH);
 	}                                                                                                              \
 	static HANDLER(name)                                                                                           \
 	{                                                                                                              \
-		u64 mask = stack_mask(cpu), sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                              \
+		u64 mask = STACK_MASK_##bits, sp = (cpu->gpr[X86_RSP] - (bits) / 8) & mask;                            \
 		volatile guest_u##bits *p = mem_fast_write(cpu, X86_SS, sp, (bits) / 8);                               \
 		if (unlikely(!p))                                                                                      \
 			return name##_slow(cpu, i);                                                                    \
@@ -329,13 +343,13 @@ EXEC_ONE(exec_CLFLUSH_M, CLFLUSH);
 	static __attribute__((noinline)) HANDLER(POP_z_##bits##_slow)                                                  \
 	{                                                                                                              \
 		u##bits value = stack_top##bits(cpu, i);                                                               \
-		stack_set(cpu, stack_mask(cpu), cpu->gpr[X86_RSP] + (bits) / 8);                                       \
+		stack_set(cpu, STACK_MASK_##bits, cpu->gpr[X86_RSP] + (bits) / 8);                                       \
 		set_reg##bits(cpu, i->reg, value);                                                                     \
 		NEXT;                                                                                                  \
 	}                                                                                                              \
 	static HANDLER(POP_z_##bits)                                                                                   \
 	{                                                                                                              \
-		u64 mask = stack_mask(cpu), sp = cpu->gpr[X86_RSP] & mask;                                             \
+		u64 mask = STACK_MASK_##bits, sp = cpu->gpr[X86_RSP] & mask;                                           \
 		const volatile guest_u##bits *p = mem_fast_read(cpu, X86_SS, sp, (bits) / 8);                          \
 		u##bits value;                                                                                         \
 		if (unlikely(!p))                                                                                      \
@@ -348,7 +362,7 @@ EXEC_ONE(exec_CLFLUSH_M, CLFLUSH);
 	static HANDLER(POP_r_##bits)                                                                                   \
 	{                                                                                                              \
 		u##bits value = stack_top##bits(cpu, i);                                                               \
-		stack_set(cpu, stack_mask(cpu), cpu->gpr[X86_RSP] + (bits) / 8);                                       \
+		stack_set(cpu, STACK_MASK_##bits, cpu->gpr[X86_RSP] + (bits) / 8);                                       \
 		set_reg##bits(cpu, i->rm, value);                                                                      \
 		NEXT;                                                                                                  \
 	}                                                                                                              \
@@ -357,7 +371,7 @@ EXEC_ONE(exec_CLFLUSH_M, CLFLUSH);
 	{                                                                                                              \
 		u##bits value = stack_top##bits(cpu, i);                                                               \
 		u64 before = cpu->gpr[X86_RSP], after, ea;                                                             \
-		stack_set(cpu, stack_mask(cpu), before + (bits) / 8);                                                  \
+		stack_set(cpu, STACK_MASK_##bits, before + (bits) / 8);                                                  \
 		after = cpu->gpr[X86_RSP];                                                                             \
 		ea = insn_ea(cpu, i);                                                                                  \
 		cpu->gpr[X86_RSP] = before;                                                                            \
@@ -380,6 +394,30 @@ FOR_V(PUSH_POP, )
 	}
 PUSH_FLAT(PUSH_z, reg32(cpu, i->reg))
 PUSH_FLAT(PUSH_i, (u32)i->imm)
+#define PUSH_LONG(name, VALUE)                                                                                         \
+	static HANDLER(name##_64_long)                                                                                 \
+	{                                                                                                              \
+		u64 sp = cpu->gpr[X86_RSP] - 8;                                                                        \
+		volatile guest_u64 *p = mem_flat_write(cpu, sp, 8);                                                    \
+		if (unlikely(!p))                                                                                      \
+			return name##_64_slow(cpu, i);                                                                 \
+		*p = VALUE;                                                                                            \
+		cpu->gpr[X86_RSP] = sp;                                                                                \
+		NEXT;                                                                                                  \
+	}
+PUSH_LONG(PUSH_z, reg64(cpu, i->reg))
+PUSH_LONG(PUSH_i, i->imm)
+static HANDLER(POP_z_64_long)
+{
+	u64 sp = cpu->gpr[X86_RSP];
+	const volatile guest_u64 *p = mem_flat_read(cpu, sp, 8);
+
+	if (unlikely(!p))
+		return POP_z_64_slow(cpu, i);
+	cpu->gpr[X86_RSP] = sp + 8;
+	set_reg64(cpu, i->reg, *p);
+	NEXT;
+}
 static HANDLER(POP_z_32_flat)
 {
 	u32 sp = (u32)cpu->gpr[X86_RSP];
@@ -391,11 +429,11 @@ static HANDLER(POP_z_32_flat)
 	set_reg32(cpu, i->reg, *p);
 	NEXT;
 }
-EXEC_VF(exec_PUSH_Zv, PUSH_z, PUSH_z);
+EXEC_VS(exec_PUSH_Zv, PUSH_z, PUSH_z);
 EXEC_V(exec_PUSH_Ev, PUSH_m, PUSH_r);
-EXEC_VF(exec_PUSH_Iz, PUSH_i, PUSH_i);
-EXEC_VF(exec_PUSH_Ib, PUSH_i, PUSH_i);
-EXEC_VF(exec_POP_Zv, POP_z, POP_z);
+EXEC_VS(exec_PUSH_Iz, PUSH_i, PUSH_i);
+EXEC_VS(exec_PUSH_Ib, PUSH_i, PUSH_i);
+EXEC_VS(exec_POP_Zv, POP_z, POP_z);
 EXEC_V(exec_POP_Ev, POP_m, POP_r);
 
 /* All is probed before anything is written, all is read before a register changes. */

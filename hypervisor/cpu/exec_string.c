@@ -13,9 +13,10 @@ static inline u64 address_mask(const struct insn *i)
 	return i->flags & INSN_ADDR16 ? 0xffff : i->flags & INSN_ADDR32 ? 0xffffffff : ~0ull;
 }
 
+/* Results of 32 bits are zero-extended, as always. */
 static inline void advance(struct bt_cpu *cpu, unsigned reg, u64 mask, u64 by)
 {
-	cpu->gpr[reg] = (cpu->gpr[reg] & ~mask) | ((cpu->gpr[reg] + by) & mask);
+	cpu->gpr[reg] = (mask == 0xffff ? cpu->gpr[reg] & ~mask : 0) | ((cpu->gpr[reg] + by) & mask);
 }
 
 static inline bool repeated(const struct insn *i)
@@ -32,7 +33,7 @@ static inline u64 step(const struct bt_cpu *cpu, unsigned size)
 /* Bytes from `offset` up to the end of its page or of what the address size reaches. */
 static inline u64 run_length(u64 base, u64 offset, u64 mask)
 {
-	return MIN(PAGE_SIZE - (base + offset) % PAGE_SIZE, mask - offset + 1);
+	return MIN(PAGE_SIZE - 1 - (base + offset) % PAGE_SIZE, mask - offset) + 1;
 }
 
 /* Something wants the loop: the instruction is to be gone on with later. One element at a time when stepping. */

@@ -33,11 +33,11 @@ enum insn_size { SIZE_8, SIZE_16, SIZE_32, SIZE_64, SIZE_COUNT }; /* operand siz
 /*
  * Handlers by operand size (SIZE_*) and by form of the ModRM operand: [0] memory, [1] register.
  * An instruction without ModRM uses [0]. Instructions of fixed size set all sizes that can occur.
- * NULL = decodes but is #UD in this form (decoder installs the #UD handler). Optionally [2]: a quicker one that the
- * trace builder puts in place of [0] where segments are flat (specialise.c).
+ * NULL = decodes but is #UD in this form (decoder installs the #UD handler). Optionally [2], and [3] for 64-bit mode: a
+ * quicker one that the trace builder puts in place of [0] where segments are flat (specialise.c).
  */
 struct insn_exec {
-	insn_handler *handler[3][SIZE_COUNT];
+	insn_handler *handler[4][SIZE_COUNT];
 };
 
 #define INSN_NO_REG 16	   /* base/index: none (the register file has a 17th, always-zero entry) */

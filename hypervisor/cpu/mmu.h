@@ -110,20 +110,20 @@ static inline void *mem_fast_write(struct bt_cpu *cpu, unsigned seg, u64 offset,
 }
 
 /* The same where the segment is known to be flat, by linear address. */
-static inline void *mem_flat_read(struct bt_cpu *cpu, u32 linear, unsigned size)
+static inline void *mem_flat_read(struct bt_cpu *cpu, u64 linear, unsigned size)
 {
 	const struct tlb_entry *e = tlb_at(cpu->tlb, linear);
 
-	if (likely(e->read_tag == (((u64)linear + size - 1) & PAGE_MASK)))
+	if (likely(e->read_tag == ((linear + size - 1) & PAGE_MASK)))
 		return (void *)(uintptr_t)(linear + e->addend);
 	return NULL;
 }
 
-static inline void *mem_flat_write(struct bt_cpu *cpu, u32 linear, unsigned size)
+static inline void *mem_flat_write(struct bt_cpu *cpu, u64 linear, unsigned size)
 {
 	const struct tlb_entry *e = tlb_at(cpu->tlb, linear);
 
-	if (likely(e->write_tag == (((u64)linear + size - 1) & PAGE_MASK)))
+	if (likely(e->write_tag == ((linear + size - 1) & PAGE_MASK)))
 		return (void *)(uintptr_t)(linear + e->addend);
 	return NULL;
 }

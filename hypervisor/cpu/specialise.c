@@ -25,13 +25,14 @@ bool insn_is_conditional(const struct insn *i)
 
 void insn_specialise(struct insn *i, unsigned key)
 {
-	const unsigned stack = KEY_FLAT | KEY_SS32;
-	insn_handler *flat = insn_rows[i->op].exec->handler[2][i->size];
+	bool is64 = (key & KEY_MODE) == MODE_64;
+	const unsigned stack = is64 ? KEY_FLAT : KEY_FLAT | KEY_SS32;
+	insn_handler *flat = insn_rows[i->op].exec->handler[is64 ? 3 : 2][i->size];
 
-	if (!flat || (key & KEY_MODE) == MODE_64)
+	if (!flat || !(key & KEY_FLAT))
 		return;
 	if (i->flags & INSN_MEM) {
-		if (key & KEY_FLAT && i->flags & INSN_ADDR32 && !(i->flags & INSN_LOCK) && i->index == INSN_NO_REG &&
+		if (!(i->flags & INSN_ADDR32) == is64 && !(i->flags & (INSN_LOCK | INSN_ADDR16)) && i->index == INSN_NO_REG &&
 		    (i->seg == X86_DS || i->seg == X86_SS || i->seg == X86_ES))
 			i->handler = flat;
 	} else if (i->handler == insn_rows[i->op].exec->handler[0][i->size] && (key & stack) == stack) {

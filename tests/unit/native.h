@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * native.h - one 32- or 16-bit user-mode instruction on the host CPU itself, registers and fault and all.
+ * native.h - one 64-, 32- or 16-bit user-mode instruction on the host CPU itself, registers and fault and all.
  *
  * native_run() loads every register, goes to the code segment with IRET, TF set, and comes back by the signal
  * that follows: SIGTRAP after the instruction, or its fault's. One thread only. Included by test programs.
@@ -9,6 +9,7 @@
 #define VMK_TESTS_NATIVE_H
 
 #include <asm/ldt.h>
+#include <asm/prctl.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -21,14 +22,16 @@
 
 #define NATIVE_CS32  0x23
 #define NATIVE_DS32  0x2b
+#define NATIVE_CS64  0x33
 /* The stack the last IRET runs on: its upper address half stays in ESP when SS is a 16-bit segment. */
 #define NATIVE_FRAME 0x00a00000u
 
 struct native {
-	u32 gpr[8]; /* in the order of their numbers */
-	u32 eip, eflags;
-	u16 cs, ss, ds, es, gs;
-	u16 padding;
+	u64 gpr[16]; /* in the order of their numbers */
+	u64 rip;
+	u32 eflags;
+	u16 cs, ss, ds, es, gs; /* of 64-bit code gs_base counts instead of gs */
+	u64 gs_base;
 	u8 fxsave[512] __attribute__((aligned(16)));
 	/* results, beside all of the above */
 	u32 vector, code;
@@ -39,22 +42,28 @@ void native_enter(const struct native *n);
 extern char native_return[];
 extern u64 native_stack;
 
-/* offsets in struct native: gpr 0, eip 32, eflags 36, cs 40, ss 42, ds 44, es 46, gs 48, fxsave 64 */
+_Static_assert(offsetof(struct native, rip) == 128 && offsetof(struct native, eflags) == 136 &&
+		   offsetof(struct native, cs) == 140 && offsetof(struct native, gs) == 148 &&
+		   offsetof(struct native, fxsave) == 160,
+	       "as native_enter() has them");
 __asm__(".text\n"
 	".globl native_enter\n"
 	"native_enter:\n"
 	"	push %rbx; push %rbp; push %r12; push %r13; push %r14; push %r15\n"
 	"	mov %rsp, native_stack(%rip)\n"
-	"	fxrstor 64(%rdi)\n"
-	"	mov 44(%rdi), %ds; mov 46(%rdi), %es; mov 48(%rdi), %gs\n"
-	"	mov $0x00a00ff0, %esp\n"
-	"	movzwl 42(%rdi), %eax; push %rax\n"
-	"	mov 16(%rdi), %eax; push %rax\n"
-	"	mov 36(%rdi), %eax; push %rax\n"
-	"	movzwl 40(%rdi), %eax; push %rax\n"
-	"	mov 32(%rdi), %eax; push %rax\n"
-	"	mov 0(%rdi), %eax; mov 4(%rdi), %ecx; mov 8(%rdi), %edx; mov 12(%rdi), %ebx\n"
-	"	mov 20(%rdi), %ebp; mov 24(%rdi), %esi; mov 28(%rdi), %edi\n"
+	"	fxrstor 160(%rdi)\n"
+	"	mov 144(%rdi), %ds; mov 146(%rdi), %es\n"
+	"	cmpw $0x33, 140(%rdi); je 1f; mov 148(%rdi), %gs\n"
+	"1:	mov $0x00a00ff0, %esp\n"
+	"	movzwl 142(%rdi), %eax; push %rax\n"
+	"	pushq 32(%rdi)\n"
+	"	mov 136(%rdi), %eax; push %rax\n"
+	"	movzwl 140(%rdi), %eax; push %rax\n"
+	"	pushq 128(%rdi)\n"
+	"	mov 0(%rdi), %rax; mov 8(%rdi), %rcx; mov 16(%rdi), %rdx; mov 24(%rdi), %rbx\n"
+	"	mov 40(%rdi), %rbp; mov 48(%rdi), %rsi; mov 64(%rdi), %r8; mov 72(%rdi), %r9; mov 80(%rdi), %r10\n"
+	"	mov 88(%rdi), %r11; mov 96(%rdi), %r12; mov 104(%rdi), %r13; mov 112(%rdi), %r14; mov 120(%rdi), %r15\n"
+	"	mov 56(%rdi), %rdi\n"
 	"	iretq\n"
 	".globl native_return\n"
 	"native_return:\n"
@@ -76,7 +85,10 @@ static void native_signal(int sig, siginfo_t *info, void *context)
 	ucontext_t *uc = context;
 	greg_t *g = uc->uc_mcontext.gregs;
 	struct native *n = native_now;
-	static const u8 order[8] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI};
+	static const u8 order[16] = {REG_RAX, REG_RCX, REG_RDX, REG_RBX, REG_RSP, REG_RBP, REG_RSI, REG_RDI,
+				     REG_R8,  REG_R9,  REG_R10, REG_R11, REG_R12, REG_R13, REG_R14, REG_R15};
+	bool is64 = (g[REG_CSGSFS] & 0xffff) == NATIVE_CS64;
+	u64 mask = is64 ? ~0ull : 0xffffffff;
 
 	(void)info;
 	/* the kernel leaves AC as it was: away with it before anything unaligned is touched */
@@ -84,14 +96,14 @@ static void native_signal(int sig, siginfo_t *info, void *context)
 			 :
 			 :
 			 : "cc", "memory");
-	if ((g[REG_CSGSFS] & 0xffff) == 0x33 || !n) {
+	if (!n || (is64 && (u64)g[REG_RIP] - (u64)(uintptr_t)native_enter < 4096)) {
 		/* our own bug */
 		signal(sig, SIG_DFL);
 		return;
 	}
-	for (unsigned r = 0; r < 8; r++)
-		n->gpr[r] = (u32)g[order[r]];
-	n->eip = (u32)g[REG_RIP];
+	for (unsigned r = 0; r < 16; r++)
+		n->gpr[r] = (u64)g[order[r]] & mask;
+	n->rip = (u64)g[REG_RIP] & mask;
 	n->eflags = (u32)g[REG_EFL];
 	n->vector = (u32)g[REG_TRAPNO];
 	n->code = (u32)g[REG_ERR];
@@ -116,6 +128,8 @@ static inline void native_run(struct native *n)
 {
 	native_now = n;
 	n->eflags |= 0x102;
+	if (n->cs == NATIVE_CS64)
+		syscall(SYS_arch_prctl, ARCH_SET_GS, n->gs_base);
 	native_enter(n);
 	native_now = NULL;
 }

@@ -75,6 +75,10 @@ static bool is_covered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_PAUSE:
 	case ZYDIS_ISA_SET_CLFSH:
 	case ZYDIS_ISA_SET_LONGMODE:
+	case ZYDIS_ISA_SET_POPCNT:
+	case ZYDIS_ISA_SET_CMPXCHG16B:
+	case ZYDIS_ISA_SET_SMAP:
+	case ZYDIS_ISA_SET_RDTSCP:
 	case ZYDIS_ISA_SET_SSE_PREFETCH:
 		return true;
 	case ZYDIS_ISA_SET_FXSAVE:

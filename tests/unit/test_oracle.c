@@ -1,8 +1,8 @@
 // uses: cpu lib
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * Single instructions: random ones run by the engine, and natively on the host CPU in a 32-bit code segment or in
- * 16-bit ones of the LDT. Registers, flags (undefined ones too), memory, x87 state and faults must be the same.
+ * Single instructions: random ones run by the engine, and natively on the host CPU in 64-bit code, in a 32-bit code segment
+ * or in 16-bit ones of the LDT. Registers, flags (undefined ones too), memory, x87 state and faults must be the same.
  *
  * VMK_ORACLE_CASES sets how many (the long test: 1000000), VMK_ORACLE_SEED where they start.
  */
@@ -13,14 +13,15 @@
 #include "cpu/insn.h"
 #include "tests/unit/native.h"
 
-#define CASES		 20000u
+#define CASES		 30000u
 #define MISMATCHES_SHOWN 12u
 
-/* Both worlds have these pages at these linear addresses, and nothing around them. */
+/* Both worlds have these pages at these linear addresses, and nothing around them; for 64-bit code again HIGH above. */
 #define PAGE	      4096u
 #define CODE	      0x10000000u /* one page, executable; the instruction ends where it ends */
 #define DATA	      0x20000000u /* four pages, one hole, one read-only page */
 #define STACK	      0x30000000u /* two pages */
+#define HIGH	      0x200000000000u
 #define DATA_PAGES    6u
 #define DATA_HOLE     4u
 #define DATA_READONLY 5u
@@ -45,6 +46,8 @@ enum { LDT_CODE16, LDT_DATA16, LDT_STACK16, LDT_DOWN, LDT_ABSENT, LDT_READONLY, 
 
 #define RAM_BYTES (1024u * 1024)
 #define KERNEL	  0xffc00000u /* where physical 0 appears, for CPL 0 only */
+#define KERNEL64  0xffffffffffc00000u /* ... in long mode */
+#define CS64	  0x50 /* of its kernel */
 enum {
 	P_GDT = 0x0000,
 	P_IDT = 0x1000,
@@ -57,7 +60,15 @@ enum {
 	P_PT_DATA = 0x8000,
 	P_PT_STACK = 0x9000,
 	P_PT_KERNEL = 0xa000,
+	P_IDT64 = 0xb000,
+	P_TSS64 = 0xb800,
+	P_PML4 = 0xc000, /* and below it two page directory pointer tables and two page directories */
+	P_PDPT_LOW = 0xd000,
+	P_PDPT_KERNEL = 0xe000,
+	P_PD_LOW = 0xf000,
 	P_CODE = 0x10000,
+	P_PD_KERNEL = 0x11000,
+	P_PT64 = 0x12000, /* of the code, the data, the stack, the kernel */
 	P_DATA = 0x20000,
 	P_STACK = 0x30000
 };
@@ -80,6 +91,14 @@ static void put64(u32 physical, u64 value)
 static void put32(u32 physical, u32 value)
 {
 	memcpy(ram + physical, &value, 4);
+}
+
+static u64 get64(u32 physical)
+{
+	u64 value;
+
+	memcpy(&value, ram + physical, 8);
+	return value;
 }
 
 static u32 get32(u32 physical)
@@ -131,6 +150,38 @@ static void guest_pages(void)
 		put32(P_PT_KERNEL + 4 * n, n * PAGE | 3);
 }
 
+/* Long mode: the same pages, at 0 and at HIGH. */
+static void guest_long_mode(void)
+{
+	put64(P_PML4, P_PDPT_LOW | 7);
+	put64(P_PML4 + 8 * (HIGH >> 39), P_PDPT_LOW | 7);
+	put64(P_PML4 + 8 * 511, P_PDPT_KERNEL | 7);
+	put64(P_PDPT_LOW, P_PD_LOW | 7);
+	put64(P_PDPT_KERNEL + 8 * 511, P_PD_KERNEL | 7);
+	put64(P_PD_LOW + 8 * (CODE >> 21), P_PT64 | 7);
+	put64(P_PD_LOW + 8 * (DATA >> 21), (P_PT64 + PAGE) | 7);
+	put64(P_PD_LOW + 8 * (STACK >> 21), (P_PT64 + 2 * PAGE) | 7);
+	put64(P_PD_KERNEL + 8 * (KERNEL64 >> 21 & 511), (P_PT64 + 3 * PAGE) | 7);
+	put64(P_PT64, get32(P_PT_CODE));
+	for (unsigned n = 0; n < 16; n++) {
+		put64(P_PT64 + PAGE + 8 * n, get32(P_PT_DATA + 4 * n));
+		put64(P_PT64 + 2 * PAGE + 8 * n, get32(P_PT_STACK + 4 * n));
+		put64(P_PT64 + 3 * PAGE + 8 * n, get32(P_PT_KERNEL + 4 * n));
+	}
+	put64(P_GDT + 0x30, descriptor(0, 0xfffff, 0xfb, 0xa));
+	put64(P_GDT + CS64, descriptor(0, 0xfffff, 0x9b, 0xa));
+	for (unsigned v = 0; v < 32; v++) {
+		u64 handler = KERNEL64 + P_HANDLERS + 16 * v;
+		u64 access = v == 3 ? 0xee00 : 0x8e00;
+
+		put64(P_IDT64 + 16 * v,
+		      (handler & 0xffff) | CS64 << 16 | access << 32 | (handler >> 16 & 0xffff) << 48);
+		put64(P_IDT64 + 16 * v + 8, handler >> 32);
+	}
+	put64(P_TSS64 + 4, KERNEL64 + P_STACK_TOP);
+	put32(P_TSS64 + 0x64, 0x68u << 16);
+}
+
 static u32 no_pio_read(void *opaque, u16 port, unsigned size)
 {
 	(void)opaque, (void)port, (void)size;
@@ -161,9 +212,12 @@ static int no_intack(void *opaque)
 
 static void guest_setup(void)
 {
-	static const struct cpu_host host = {NULL,	    no_pio_read, no_pio_write, no_mmio_read,
-					     no_mmio_write, no_intack,	 NULL};
-	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES};
+	static const struct cpu_host host = {.pio_read = no_pio_read,
+					     .pio_write = no_pio_write,
+					     .mmio_read = no_mmio_read,
+					     .mmio_write = no_mmio_write,
+					     .intack = no_intack};
+	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES, .model = CPU_MODEL_X86_64_V2};
 	struct cpu_slot slot = {.size = RAM_BYTES};
 	struct error err;
 
@@ -172,6 +226,7 @@ static void guest_setup(void)
 	slot.host = ram;
 	guest_tables();
 	guest_pages();
+	guest_long_mode();
 	cr_assert_eq(cpu_bt.create(&config, &cpu, &err), 0, "%s", err.text);
 	cr_assert_eq(cpu_bt.map(cpu, &slot, 1, &err), 0, "%s", err.text);
 }
@@ -193,12 +248,24 @@ static struct x86_segment guest_segment(u16 selector)
 	return s;
 }
 
+static void guest_state_long(const struct native *n, struct x86_state *s)
+{
+	s->seg[X86_GS].base = n->gs_base;
+	s->cr3 = P_PML4;
+	s->cr4 |= 0x20; /* PAE */
+	s->efer = 0x501; /* LMA LME SCE */
+	s->gdtr.base = KERNEL64 + P_GDT;
+	s->ldtr.base = KERNEL64 + P_LDT;
+	s->idtr = (struct x86_table){KERNEL64 + P_IDT64, 32 * 16 - 1};
+	s->tr.base = KERNEL64 + P_TSS64;
+}
+
 static void guest_state(const struct native *n, bool single, struct x86_state *s)
 {
 	x86_reset(s);
-	for (unsigned r = 0; r < 8; r++)
+	for (unsigned r = 0; r < 16; r++)
 		s->gpr[r] = n->gpr[r];
-	s->rip = n->eip;
+	s->rip = n->rip;
 	s->rflags = (n->eflags & ~0x100u) | 0x202 | (single ? 0x100 : 0);
 	s->seg[X86_CS] = guest_segment(n->cs);
 	s->seg[X86_SS] = guest_segment(n->ss);
@@ -215,6 +282,25 @@ static void guest_state(const struct native *n, bool single, struct x86_state *s
 	    (struct x86_segment){.selector = 0x48, .attr = 0x82, .limit = 8 * LDT_COUNT - 1, .base = KERNEL + P_LDT};
 	s->tr = (struct x86_segment){.selector = 0x40, .attr = 0x8b, .limit = 0x67, .base = KERNEL + P_TSS};
 	memcpy(s->fxsave, n->fxsave, 512);
+	if (n->cs == NATIVE_CS64)
+		guest_state_long(n, s);
+}
+
+/* What the exception pushed is the user's state; `frame` is physical. */
+static void frame_pop(struct native *n, u32 frame, bool is64)
+{
+	unsigned word = is64 ? 8 : 4;
+
+	n->code = 0;
+	if (n->vector == 8 || (n->vector >= 10 && n->vector <= 14) || n->vector == 17) {
+		n->code = get32(frame);
+		frame += word;
+	}
+	n->rip = is64 ? get64(frame) : get32(frame);
+	n->cs = (u16)get32(frame + word);
+	n->eflags = get32(frame + 2 * word);
+	n->gpr[X86_RSP] = is64 ? get64(frame + 3 * word) : get32(frame + 3 * word);
+	n->ss = (u16)get32(frame + 4 * word);
 }
 
 /* Runs one instruction like native_run(). Not `single`: without TF, the fetch fault of the next one ends it. */
@@ -224,6 +310,8 @@ static void guest_run(struct native *n, bool single)
 	struct error err;
 	u32 frame, before = get32(P_TSS + 4);
 	enum cpu_exit why;
+	bool is64 = n->cs == NATIVE_CS64;
+	u64 kernel = is64 ? KERNEL64 : KERNEL;
 
 	guest_state(n, single, &s);
 	cr_assert_eq(cpu_bt.set(cpu, &s, &err), 0, "%s", err.text);
@@ -232,21 +320,12 @@ static void guest_run(struct native *n, bool single)
 	cr_assert_eq(why, CPU_EXIT_HALT, "run() ended with %d", why);
 	cr_assert_eq(before, get32(P_TSS + 4));
 	cpu_bt.get(cpu, &s);
-	n->vector = (u32)(s.rip - 1 - KERNEL - P_HANDLERS) / 16;
-	frame = (u32)s.gpr[X86_RSP] - KERNEL;
+	n->vector = (u32)(s.rip - 1 - kernel - P_HANDLERS) / 16;
+	frame = (u32)(s.gpr[X86_RSP] - kernel);
 	cr_assert(frame >= P_STACK_TOP - 64 && frame < P_STACK_TOP, "exception stack at %x", frame);
-	n->code = 0;
-	if (n->vector == 8 || (n->vector >= 10 && n->vector <= 14) || n->vector == 17) {
-		n->code = get32(frame);
-		frame += 4;
-	}
-	for (unsigned r = 0; r < 8; r++)
-		n->gpr[r] = (u32)s.gpr[r];
-	n->eip = get32(frame);
-	n->cs = (u16)get32(frame + 4);
-	n->eflags = get32(frame + 8);
-	n->gpr[X86_RSP] = get32(frame + 12);
-	n->ss = (u16)get32(frame + 16);
+	for (unsigned r = 0; r < 16; r++)
+		n->gpr[r] = s.gpr[r];
+	frame_pop(n, frame, is64);
 	n->ds = s.seg[X86_DS].selector;
 	n->es = s.seg[X86_ES].selector;
 	n->gs = s.seg[X86_GS].selector;
@@ -287,6 +366,22 @@ static u32 interesting(void)
 	}
 }
 
+static u64 interesting64(void)
+{
+	switch (rnd() % 6) {
+	case 0:
+		return interesting();
+	case 1:
+		return (u64)(s64)(s32)interesting();
+	case 2:
+		return (u64)interesting() << 32 | interesting();
+	case 3:
+		return 0x8000000000000000u - (rnd() & 3) + 1;
+	default:
+		return (u64)rnd() << 32 | rnd();
+	}
+}
+
 /* ---- cases ---- */
 
 #define SEQUENCE_MAX 6u
@@ -299,6 +394,8 @@ struct test_case {
 	const struct insn_row *row;
 	unsigned modrm_at;
 	bool single; /* TF set in the guest too */
+	u64 origin;  /* 0 or HIGH: where the pages are that it works with */
+	u64 target;  /* linear address of a RIP-relative operand */
 	struct native start;
 };
 
@@ -307,14 +404,21 @@ static bool name_is(const struct test_case *c, const char *name)
 	return !strcmp(c->row->name, name);
 }
 
-/* Not the host's to show: other values there, or other faults, than on the CPU we are. */
-static bool is_excluded(const struct insn_row *row)
+/* Not the host's to show: other values there, or other faults, than on the CPU we are. Or not in this mode. */
+static bool is_excluded(const struct insn_row *row, enum insn_mode mode)
 {
-	static const char *const names[] = {"CPUID",   "RDTSC",	 "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET",
+	static const char *const names[] = {"CPUID",   "RDTSC",  "RDTSCP",	 "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET",
 					    "SWAPGS",  "INT",	 "SLDT",  "STR",      "SGDT",	 "SIDT",    "SMSW",
 					    "LAR",     "LSL",	 "VERR",  "VERW",     "FNSTENV", "FNSAVE",  "FXSAVE",
-					    "FXRSTOR", "MOVSXD", "LSS",	  "LFS",      "INT1"};
+					    "FXRSTOR", "LSS",	 "LFS",	  "INT1"};
+	/* far transfers in 64-bit mode */
+	static const char *const names64[] = {"RETF", "IRET", "LGS"};
 
+	if (row->attr & (mode == MODE_64 ? ATTR_I64 : ATTR_O64) || (mode == MODE_64 && !strcmp(row->operands, "Mp")))
+		return true;
+	for (unsigned n = 0; n < ARRAY_SIZE(names64) && mode == MODE_64; n++)
+		if (!strcmp(row->name, names64[n]))
+			return true;
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
 		if (!strcmp(row->name, names[n]))
 			return true;
@@ -328,7 +432,8 @@ static bool make_encoding(struct test_case *c)
 	u8 prefix[6];
 	unsigned count = 0, n = 0;
 
-	if (percent(25))
+	/* near branches with it are 16-bit ones to AMD in 64-bit mode, too */
+	if (percent(25) && !(c->mode == MODE_64 && c->row->attr & ATTR_F64))
 		prefix[count++] = 0x66;
 	if (percent(15))
 		prefix[count++] = 0x67;
@@ -345,6 +450,8 @@ static bool make_encoding(struct test_case *c)
 		c->bytes[n++] = prefix[pick];
 		prefix[pick] = prefix[count - 1];
 	}
+	if (c->mode == MODE_64 && percent(65))
+		c->bytes[n++] = 0x40 | (rnd() & 15) | (percent(40) ? 8 : 0);
 	if (c->row->map)
 		c->bytes[n++] = 0x0f;
 	c->bytes[n++] = c->row->opcode | (percent(50) ? rnd() & 7 : 0);
@@ -364,15 +471,27 @@ static u16 selector_of(const struct test_case *c, unsigned seg)
 	return by_number[seg];
 }
 
-static u32 segment_base(const struct test_case *c, unsigned seg)
+static u64 segment_base(const struct test_case *c, unsigned seg)
 {
-	return (u32)guest_segment(selector_of(c, seg)).base;
+	if (c->mode == MODE_64)
+		return seg == X86_GS ? c->start.gs_base : 0;
+	return guest_segment(selector_of(c, seg)).base;
+}
+
+/* What is beyond all pages. */
+static u64 pick_nowhere(const struct test_case *c)
+{
+	if (c->mode != MODE_64)
+		return rnd();
+	if (percent(50))
+		return 0x800000000000 - rnd() % 16;
+	return percent(50) ? 0xffff7fffffffffff - rnd() % 16 : (u64)rnd() << 32 | rnd();
 }
 
 /* An offset in the segment whose access is worth trying. */
-static u32 pick_offset(const struct test_case *c, unsigned seg)
+static u64 pick_offset(const struct test_case *c, unsigned seg)
 {
-	u32 base = segment_base(c, seg), linear;
+	u64 base = segment_base(c, seg), linear;
 	unsigned choice = rnd() % 100;
 
 	if (choice < 65)
@@ -390,20 +509,23 @@ static u32 pick_offset(const struct test_case *c, unsigned seg)
 	else if (choice < 97)
 		linear = STACK + rnd() % (STACK_PAGES * PAGE);
 	else
-		linear = rnd();
+		return pick_nowhere(c) - base;
 	if (base == STACK)
 		linear = STACK + (choice < 90 ? rnd() % (STACK_PAGES * PAGE) : rnd() % 0x10000);
 	if (selector_of(c, seg) == LDT_SELECTOR(LDT_DATA16) && percent(5))
 		return DATA16_LIMIT - rnd() % 12;
 	if (selector_of(c, seg) == LDT_SELECTOR(LDT_DOWN) && percent(20))
 		return DOWN_LIMIT + 4 - rnd() % 12;
-	return linear - base;
+	linear += c->origin;
+	return c->mode == MODE_64 ? linear - base : (u32)(linear - base);
 }
 
-static void set_register(struct test_case *c, unsigned reg, u32 value)
+static void set_register(struct test_case *c, unsigned reg, u64 value)
 {
 	if (c->insn.flags & INSN_ADDR16)
 		value = (c->start.gpr[reg] & 0xffff0000) | (value & 0xffff);
+	else if (c->insn.flags & INSN_ADDR32)
+		value = (u32)value | (c->mode == MODE_64 ? (u64)rnd() << 32 : 0);
 	c->start.gpr[reg] = value;
 }
 
@@ -412,16 +534,19 @@ static void aim(struct test_case *c)
 {
 	struct insn *i = &c->insn;
 	bool direct = c->row->operands[0] == 'O' || strstr(c->row->operands, "_O");
-	u32 offset, rest;
+	u64 offset, rest;
 
 	if (!(i->flags & INSN_MEM) && !direct)
 		return;
 	offset = pick_offset(c, i->seg);
-	rest = offset - (u32)i->disp;
-	if (direct || (i->base == INSN_NO_REG && i->index == INSN_NO_REG)) {
+	rest = offset - (u64)(s64)i->disp;
+	if (i->base == INSN_RIP_REG) {
+		c->target = offset + segment_base(c, i->seg); /* and rip_relative() */
+	} else if (direct || (i->base == INSN_NO_REG && i->index == INSN_NO_REG)) {
 		unsigned at = c->modrm_at + (direct ? 0 : 1 + (!(i->flags & INSN_ADDR16) && (i->modrm & 7) == 4));
 
-		memcpy(c->bytes + at, &offset, i->flags & INSN_ADDR16 ? 2 : 4);
+		memcpy(c->bytes + at, &offset,
+		       i->flags & INSN_ADDR16 ? 2 : direct && c->mode == MODE_64 && !(i->flags & INSN_ADDR32) ? 8 : 4);
 		insn_decode(c->bytes, 15, c->mode, i);
 	} else if (i->base == INSN_NO_REG) {
 		set_register(c, i->index, rest >> i->scale);
@@ -432,9 +557,22 @@ static void aim(struct test_case *c)
 	}
 }
 
-/* Both memories at a linear address. */
-static u8 *guest_memory(u32 linear)
+/* Once it is known where the instruction will be: makes its operand lie at c->target, if that is near enough. */
+static void rip_relative(struct test_case *c)
 {
+	s64 disp = (s64)(c->target - segment_base(c, c->insn.seg) - c->start.rip - c->insn.len);
+
+	if (c->insn.base != INSN_RIP_REG || disp != (s32)disp)
+		return;
+	memcpy(c->bytes + c->modrm_at + 1, &disp, 4);
+	insn_decode(c->bytes, 15, c->mode, &c->insn);
+}
+
+/* Both memories at a linear address. */
+static u8 *guest_memory(u64 linear)
+{
+	if (linear >= HIGH)
+		linear -= HIGH;
 	if (linear >= DATA && linear < DATA + 4 * PAGE)
 		return ram + P_DATA + (linear - DATA);
 	if (linear >= STACK && linear < STACK + STACK_PAGES * PAGE)
@@ -442,7 +580,7 @@ static u8 *guest_memory(u32 linear)
 	return NULL;
 }
 
-static void poke(u32 linear, const void *bytes, unsigned count)
+static void poke(u64 linear, const void *bytes, unsigned count)
 {
 	if (!guest_memory(linear) || !guest_memory(linear + count - 1))
 		return;
@@ -450,18 +588,22 @@ static void poke(u32 linear, const void *bytes, unsigned count)
 	memcpy((void *)(uintptr_t)linear, bytes, count);
 }
 
-static u32 operand_linear(const struct test_case *c)
+static u64 operand_linear(const struct test_case *c)
 {
 	const struct insn *i = &c->insn;
-	u32 ea = (u32)i->disp;
+	u64 ea = (u64)(s64)i->disp;
 
-	if (i->base < 8)
+	if (i->base == INSN_RIP_REG)
+		return c->target;
+	if (i->base < 16)
 		ea += c->start.gpr[i->base];
-	if (i->index < 8)
+	if (i->index < 16)
 		ea += c->start.gpr[i->index] << i->scale;
 	if (i->flags & INSN_ADDR16)
 		ea &= 0xffff;
-	return segment_base(c, i->seg) + ea;
+	if (c->mode == MODE_64 && !(i->flags & INSN_ADDR32))
+		return segment_base(c, i->seg) + ea;
+	return segment_base(c, i->seg) + (u32)ea;
 }
 
 /* Of code: what a far transfer may be tried with. */
@@ -589,13 +731,37 @@ static void make_x87(struct test_case *c)
 		poke(operand_linear(c), value, 10);
 }
 
+static void make_registers64(struct test_case *c)
+{
+	struct native *n = &c->start;
+	unsigned choice = rnd() % 100;
+
+	n->cs = NATIVE_CS64;
+	n->ss = NATIVE_DS32;
+	n->gs_base = percent(50) ? DATA + rnd() % PAGE : interesting64() % 0x7ffffffff000; /* what Linux allows */
+	c->origin = c->insn.flags & INSN_ADDR32 || percent(50) ? 0 : HIGH;
+	n->gpr[X86_RSP] = c->origin + STACK + 16 + rnd() % (STACK_PAGES * PAGE - 32);
+	if (choice < 8)
+		n->gpr[X86_RSP] = c->origin + STACK + rnd() % 40;
+	else if (choice < 16)
+		n->gpr[X86_RSP] = c->origin + STACK + STACK_PAGES * PAGE - rnd() % 40;
+	else if (choice < 19)
+		n->gpr[X86_RSP] = pick_nowhere(c);
+	if (percent(60))
+		n->gpr[X86_RBP] = c->origin + STACK + rnd() % (STACK_PAGES * PAGE);
+}
+
 static void make_registers(struct test_case *c)
 {
 	struct native *n = &c->start;
 
-	for (unsigned r = 0; r < 8; r++)
-		n->gpr[r] = interesting();
+	for (unsigned r = 0; r < 16; r++)
+		n->gpr[r] = c->mode == MODE_64 ? interesting64() : r < 8 ? interesting() : 0;
 	n->eflags = 0x202 | (rnd() & 0xcd5) | (percent(3) ? 0x40000 /* AC */ : 0);
+	if (c->mode == MODE_64) {
+		make_registers64(c);
+		return;
+	}
 	if (c->mode == MODE_32) {
 		n->cs = CODE32;
 		n->ds = n->es = n->ss = n->gs = DATA32;
@@ -635,7 +801,7 @@ static void make_operands(struct test_case *c)
 	if ((name_is(c, "DIV") || name_is(c, "IDIV")) && percent(70))
 		n->gpr[X86_RDX] = percent(50) ? 0 : rnd() % 1000;
 	if (!strcmp(c->row->operands, "Ev_Gv") && !strncmp(c->row->name, "BT", 2) && percent(90))
-		n->gpr[i->reg] = rnd() % 8192 - 4096;
+		n->gpr[i->reg] = c->mode == MODE_64 ? (u64)(rnd() % 8192) - 4096 : rnd() % 8192 - 4096;
 	aim(c);
 	aim_far(c);
 	if (name_is(c, "ENTER") && percent(90))
@@ -644,7 +810,7 @@ static void make_operands(struct test_case *c)
 		if (i->flags & INSN_MEM)
 			poke(operand_linear(c), &selector, 2);
 		else
-			n->gpr[i->rm] = selector | (rnd() & 0xffff0000);
+			n->gpr[i->rm] = selector | (rnd() & 0xffff0000u);
 	}
 	if (!strcmp(c->row->operands, "Gv_Mp"))
 		poke(operand_linear(c) + (i->size == SIZE_16 ? 2 : 4), &selector, 2);
@@ -685,7 +851,7 @@ static void make_instruction(struct test_case *c)
 {
 	while (true) {
 		c->row = &insn_rows[rnd() % insn_row_count];
-		for (unsigned attempt = 0; attempt < 3000 && !is_excluded(c->row); attempt++)
+		for (unsigned attempt = 0; attempt < 3000 && !is_excluded(c->row, c->mode); attempt++)
 			if (make_encoding(c))
 				return;
 	}
@@ -713,7 +879,7 @@ static void make_sequence(struct test_case *c)
 static void make_case(struct test_case *c)
 {
 	memset(c, 0, sizeof(*c));
-	c->mode = percent(35) ? MODE_16 : MODE_32;
+	c->mode = percent(40) ? MODE_64 : percent(35) ? MODE_16 : MODE_32;
 	make_instruction(c);
 	make_registers(c);
 	make_operands(c);
@@ -724,10 +890,11 @@ static void make_case(struct test_case *c)
 	if (c->mode == MODE_16)
 		c->start.gpr[X86_RSP] = (NATIVE_FRAME & 0xffff0000) | (c->start.gpr[X86_RSP] & 0xffff);
 	make_x87(c);
-	c->single = c->row->attr & (ATTR_END | ATTR_IOPL) || percent(40);
+	c->single = c->row->attr & (ATTR_END | ATTR_IOPL) || !strcmp(c->row->operands, "GS") || percent(40);
 	if (!c->single && !has_many_accesses(c) && percent(40))
 		make_sequence(c);
-	c->start.eip = (c->mode == MODE_32 ? CODE : 0) + PAGE - c->len;
+	c->start.rip = (c->mode == MODE_16 ? 0 : c->origin + CODE) + PAGE - c->len;
+	rip_relative(c);
 	memset(ram + P_CODE, 0xf4, PAGE);
 	memcpy(ram + P_CODE + PAGE - c->len, c->bytes, c->len);
 	memcpy(native_code, ram + P_CODE, PAGE);
@@ -743,7 +910,7 @@ static bool run_natively(const struct test_case *c, struct native *n)
 {
 	for (unsigned steps = 0; steps < 100; steps++) {
 		native_run(n);
-		if (c->single || n->vector != 1 || n->eip - c->start.eip >= c->len)
+		if (c->single || n->vector != 1 || n->rip - c->start.rip >= c->len)
 			return true;
 		if (c->mode == MODE_16 && (n->gpr[X86_RSP] ^ NATIVE_FRAME) >> 16)
 			return false;
@@ -812,8 +979,9 @@ static bool is_memory_fault(const struct native *n)
 static void compare_fault(const struct native *host, const struct native *guest)
 {
 	if (host->vector == 14) {
-		if ((u32)host->cr2 != (u32)guest->cr2)
-			differ("  CR2: host %x, engine %x\n", (u32)host->cr2, (u32)guest->cr2);
+		if (host->cr2 != guest->cr2)
+			differ("  CR2: host %llx, engine %llx\n", (unsigned long long)host->cr2,
+			       (unsigned long long)guest->cr2);
 		if ((host->code ^ guest->code) & 2)
 			differ("  #PF code: host %x, engine %x\n", host->code, guest->code);
 	} else if (host->code != guest->code && host->vector >= 10 && host->vector <= 13) {
@@ -847,27 +1015,32 @@ static bool selector_same(u16 host, u16 guest)
 	return host == guest || (host <= 3 && guest <= 3);
 }
 
+static const char *const names[] = {"RAX", "RCX", "RDX", "RBX", "RSP", "RBP", "RSI", "RDI",
+				    "R8",  "R9",  "R10", "R11", "R12", "R13", "R14", "R15"};
+
 /* Writes what differs into `report`; false when nothing does. */
 static bool compare(const struct test_case *c, const struct native *host, struct native *guest)
 {
-	static const char *const names[] = {"EAX", "ECX", "EDX", "EBX", "ESP", "EBP", "ESI", "EDI"};
 	const u32 flags = 0x247ed5 & ~made_up_flags(c); /* all but TF and RF */
-	u32 end = (c->mode == MODE_32 ? CODE : 0) + PAGE, where;
+	u64 end = (c->mode == MODE_16 ? 0 : c->origin + CODE) + PAGE;
+	u32 where;
 
 	report_len = 0;
 	report[0] = 0;
-	if (!c->single && guest->vector == 14 && guest->cr2 == CODE + PAGE && guest->eip == end)
+	if (!c->single && guest->vector == 14 && guest->cr2 == c->origin + CODE + PAGE && guest->rip == end)
 		guest->vector = 1;
 	if (host->vector != guest->vector && !(has_many_accesses(c) && is_memory_fault(host) && is_memory_fault(guest)))
-		differ("  exception: host %u (code %x, CR2 %x), engine %u (code %x, CR2 %x)\n", host->vector,
-		       host->code, (u32)host->cr2, guest->vector, guest->code, (u32)guest->cr2);
+		differ("  exception: host %u (code %x, CR2 %llx), engine %u (code %x, CR2 %llx)\n", host->vector,
+		       host->code, (unsigned long long)host->cr2, guest->vector, guest->code,
+		       (unsigned long long)guest->cr2);
 	else if (!has_many_accesses(c))
 		compare_fault(host, guest);
-	if (host->eip != guest->eip)
-		differ("  EIP: host %x, engine %x\n", host->eip, guest->eip);
-	for (unsigned r = 0; r < 8; r++)
+	if (host->rip != guest->rip)
+		differ("  RIP: host %llx, engine %llx\n", (unsigned long long)host->rip, (unsigned long long)guest->rip);
+	for (unsigned r = 0; r < (c->mode == MODE_64 ? 16 : 8); r++)
 		if (host->gpr[r] != guest->gpr[r] && (host->vector == 1 || !name_is(c, "POPA")))
-			differ("  %s: host %x, engine %x\n", names[r], host->gpr[r], guest->gpr[r]);
+			differ("  %s: host %llx, engine %llx\n", names[r], (unsigned long long)host->gpr[r],
+			       (unsigned long long)guest->gpr[r]);
 	if ((host->eflags ^ guest->eflags) & flags)
 		differ("  EFLAGS: host %x, engine %x\n", host->eflags & flags, guest->eflags & flags);
 	if (!selector_same(host->ds, guest->ds) || !selector_same(host->es, guest->es) ||
@@ -885,45 +1058,60 @@ static bool compare(const struct test_case *c, const struct native *host, struct
 static void show(const struct test_case *c, u64 number)
 {
 	const struct native *n = &c->start;
-	char text[96 * SEQUENCE_MAX], hex[3 * sizeof(c->bytes) + 1] = "";
-	size_t len = 0;
+	char text[96 * SEQUENCE_MAX], hex[3 * sizeof(c->bytes) + 1] = "", registers[400];
+	size_t len = 0, registers_len = 0;
 	struct insn i;
 
 	for (unsigned at = 0; at < c->len; at += i.len) {
 		insn_decode(c->bytes + at, c->len - at, c->mode, &i);
 		len += (size_t)snprintf(text + len, sizeof(text) - len, at ? "; " : "");
-		len += insn_format(&i, c->mode, n->eip + at, text + len, sizeof(text) - len);
+		len += insn_format(&i, c->mode, n->rip + at, text + len, sizeof(text) - len);
 	}
 	for (unsigned b = 0; b < c->len; b++)
 		sprintf(hex + 3 * b, "%02x ", c->bytes[b]);
-	cr_log_error("case %llu, %u-bit%s: %s %s\n  before: EAX %x ECX %x EDX %x EBX %x ESP %x EBP %x ESI %x EDI %x "
-		     "EFLAGS %x FCW %x FSW %x FTW %x\n%s",
-		     (unsigned long long)number, c->mode == MODE_16 ? 16 : 32, c->single ? ", TF" : "", hex, text,
-		     n->gpr[0], n->gpr[1], n->gpr[2], n->gpr[3], n->gpr[4], n->gpr[5], n->gpr[6], n->gpr[7], n->eflags,
+	for (unsigned r = 0; r < (c->mode == MODE_64 ? 16 : 8); r++)
+		registers_len += (size_t)snprintf(registers + registers_len, sizeof(registers) - registers_len, " %s %llx",
+						  names[r], (unsigned long long)n->gpr[r]);
+	cr_log_error("case %llu, %u-bit%s: %s %s\n  before: RIP %llx%s GS %llx EFLAGS %x FCW %x FSW %x FTW %x\n%s",
+		     (unsigned long long)number, 16u << c->mode, c->single ? ", TF" : "", hex, text,
+		     (unsigned long long)n->rip, registers, (unsigned long long)n->gs_base, n->eflags,
 		     n->fxsave[0] | n->fxsave[1] << 8, n->fxsave[2] | n->fxsave[3] << 8, n->fxsave[4], report);
+}
+
+/* A page-aligned range at `at` and, for 64-bit code, HIGH above; returns the one below. */
+static u8 *native_range(u32 at, size_t size, int protection)
+{
+	void *low = (void *)(uintptr_t)at, *high = (void *)(uintptr_t)(at + HIGH);
+	int fd = memfd_create("range", MFD_CLOEXEC);
+	bool ok = fd >= 0 && !ftruncate(fd, (off_t)size) &&
+		  mmap(low, size, protection, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == low &&
+		  mmap(high, size, protection, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) == high;
+
+	if (ok && protection & PROT_EXEC)
+		native_code = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
+	close(fd);
+	return ok && native_code != MAP_FAILED ? low : NULL;
+}
+
+static bool native_protect(u64 at, int protection)
+{
+	return !mprotect((void *)(uintptr_t)at, PAGE, protection) &&
+	       !mprotect((void *)(uintptr_t)(at + HIGH), PAGE, protection);
 }
 
 static bool native_memory(void)
 {
-	int fd = memfd_create("code", MFD_CLOEXEC);
-	void *at = (void *)(uintptr_t)CODE;
+	u8 *code = native_range(CODE, PAGE, PROT_READ | PROT_EXEC);
+	u8 *data = native_range(DATA, DATA_PAGES * PAGE, PROT_READ | PROT_WRITE);
+	u8 *stack = native_range(STACK, STACK_PAGES * PAGE, PROT_READ | PROT_WRITE);
 
-	if (fd < 0 || ftruncate(fd, PAGE) ||
-	    mmap(at, PAGE, PROT_READ | PROT_EXEC, MAP_SHARED | MAP_FIXED_NOREPLACE, fd, 0) != at)
-		return false;
-	native_code = mmap(NULL, PAGE, PROT_READ | PROT_WRITE, MAP_SHARED, fd, 0);
-	close(fd);
-	u8 *data = native_map(DATA, DATA_PAGES * PAGE, PROT_READ | PROT_WRITE);
-	u8 *stack = native_map(STACK, STACK_PAGES * PAGE, PROT_READ | PROT_WRITE);
-
-	if (native_code == MAP_FAILED || data == MAP_FAILED || stack == MAP_FAILED)
+	if (!code || !data || !stack)
 		return false;
 	for (unsigned n = 0; n < DATA_PAGES * PAGE; n++)
 		ram[P_DATA + n] = data[n] = rnd();
 	for (unsigned n = 0; n < STACK_PAGES * PAGE; n++)
 		ram[P_STACK + n] = stack[n] = rnd();
-	return !mprotect(data + DATA_HOLE * PAGE, PAGE, PROT_NONE) &&
-	       !mprotect(data + DATA_READONLY * PAGE, PAGE, PROT_READ);
+	return native_protect(DATA + DATA_HOLE * PAGE, PROT_NONE) && native_protect(DATA + DATA_READONLY * PAGE, PROT_READ);
 }
 
 static bool native_segments(void)
