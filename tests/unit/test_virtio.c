@@ -1,0 +1,610 @@
+// uses: dev disk lib
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* test_virtio.c - virtio functions as a driver uses them, modern and legacy, and as a hostile one does. */
+#include "disk/disk.h"
+#include "fake_machine.h"
+
+extern const struct device_ops dev_pci, dev_virtio_blk, dev_virtio_rng, dev_virtio_balloon;
+
+#define SECTORS	  4000u
+#define SLOT_BLK  16
+#define SLOT_RNG  26
+#define SLOT_BALLOON 27
+#define REGS	  0xe0000000ull
+#define IO	  0xc000
+#define COMMON	  REGS
+#define ISR	  (REGS + 0x1000)
+#define CONFIG	  (REGS + 0x2000)
+#define NOTIFY	  (REGS + 0x3000)
+#define SIZE	  8u
+#define DESC	  0x10000u
+#define AVAIL	  0x20000u
+#define USED	  0x30000u
+#define HEADER	  0x40000u
+#define STATUS	  0x40100u
+#define DATA	  0x50000u
+#define TABLE	  0x60000u
+enum { NEXT = 1, WRITE = 2, INDIRECT = 4 };
+enum { DRIVER_OK = 15, NEEDS_RESET = 0x40 };
+#define VERSION_1 BIT64(32)
+#define F_INDIRECT BIT64(28)
+#define F_EVENT	  BIT64(29)
+
+struct rig {
+	struct machine *m;
+	struct device *device;
+	unsigned slot;
+	char disk[32];
+	u16 index; /* of the available ring */
+};
+
+static void config_write(struct rig *r, unsigned at, unsigned size, u32 value)
+{
+	fake_out(r->m, 0xcf8, 4, 0x80000000 | r->slot << 11 | (at & 0xfc));
+	fake_out(r->m, (u16)(0xcfc + (at & 3)), size, value);
+}
+
+static u32 config_byte(struct rig *r, unsigned at, unsigned size)
+{
+	fake_out(r->m, 0xcf8, 4, 0x80000000 | r->slot << 11 | (at & 0xfc));
+	return fake_in(r->m, (u16)(0xcfc + (at & 3)), size);
+}
+
+static void make_disk(char path[32])
+{
+	strcpy(path, "/tmp/test_virtio.XXXXXX");
+	int fd = mkstemp(path);
+	u32 words[SECTOR / 4];
+
+	for (u32 s = 0; s < SECTORS; s++) {
+		for (u32 i = 0; i < SECTOR / 4; i++)
+			words[i] = s * 1000 + i;
+		cr_assert_eq(write(fd, words, sizeof(words)), SECTOR);
+	}
+	close(fd);
+}
+
+static struct rig rig_new(const struct device_ops *ops, unsigned slot)
+{
+	struct rig r = {.slot = slot};
+
+	make_disk(r.disk);
+	char *text = xasprintf("virtio0.present = \"TRUE\"\nvirtio0.fileName = \"%s\"\nvirtio.rng.present = \"TRUE\"\n"
+			       "virtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"1\"\n",
+			       r.disk);
+	r.m = fake_new(text);
+	free(text);
+	fake_add(r.m, &dev_pci);
+	r.device = fake_add(r.m, ops);
+	fake_reset(r.m);
+	config_write(&r, 0x10, 4, IO);
+	config_write(&r, 0x20, 4, REGS);
+	config_write(&r, 0x04, 2, 7);
+	return r;
+}
+
+static void rig_free(struct rig *r)
+{
+	fake_free(r->m);
+	unlink(r->disk);
+}
+
+static u8 status(struct rig *r)
+{
+	return (u8)fake_load(r->m, COMMON + 0x14, 1);
+}
+
+static void set_status(struct rig *r, u8 value)
+{
+	fake_store(r->m, COMMON + 0x14, 1, value);
+}
+
+/* 3.1.1, with one queue of SIZE entries at the addresses above. */
+static void setup(struct rig *r, u64 features, unsigned queue)
+{
+	memset(r->m->ram + DESC, 0, 0x30000);
+	r->index = 0;
+	set_status(r, 0);
+	set_status(r, 3);
+	for (unsigned half = 0; half < 2; half++) {
+		fake_store(r->m, COMMON + 0x08, 4, half);
+		fake_store(r->m, COMMON + 0x0c, 4, (u32)(features >> 32 * half));
+	}
+	set_status(r, 11);
+	cr_assert_eq(status(r), 11, "features refused");
+	fake_store(r->m, COMMON + 0x16, 2, queue);
+	fake_store(r->m, COMMON + 0x18, 2, SIZE);
+	fake_store(r->m, COMMON + 0x20, 4, DESC);
+	fake_store(r->m, COMMON + 0x24, 4, 0);
+	fake_store(r->m, COMMON + 0x28, 8, AVAIL);
+	fake_store(r->m, COMMON + 0x30, 8, USED);
+	fake_store(r->m, COMMON + 0x1c, 2, 1);
+	set_status(r, DRIVER_OK);
+}
+
+static void desc_at(struct rig *r, u32 table, unsigned n, u64 gpa, u32 len, u16 flags, u16 next)
+{
+	fake_store(r->m, table + 16 * n, 8, gpa);
+	fake_store(r->m, table + 16 * n + 8, 4, len);
+	fake_store(r->m, table + 16 * n + 12, 2, flags);
+	fake_store(r->m, table + 16 * n + 14, 2, next);
+}
+
+static void desc(struct rig *r, unsigned n, u64 gpa, u32 len, u16 flags, u16 next)
+{
+	desc_at(r, DESC, n, gpa, len, flags, next);
+}
+
+static void offer(struct rig *r, u16 head)
+{
+	fake_store(r->m, AVAIL + 4 + 2 * (r->index % SIZE), 2, head);
+	fake_store(r->m, AVAIL + 2, 2, ++r->index);
+}
+
+static void kick(struct rig *r, unsigned queue)
+{
+	fake_store(r->m, NOTIFY + 4 * queue, 2, queue);
+}
+
+static u16 used(struct rig *r)
+{
+	return (u16)fake_load(r->m, USED + 2, 2);
+}
+
+static u32 used_len(struct rig *r, u16 n)
+{
+	return (u32)fake_load(r->m, USED + 8 + 8 * (n % SIZE), 4);
+}
+
+static bool interrupted(struct rig *r)
+{
+	bool pin = config_byte(r, 0x06, 1) & 8;
+	u8 isr = (u8)fake_load(r->m, ISR, 1);
+
+	cr_assert_eq(pin, isr != 0);
+	cr_assert_eq(config_byte(r, 0x06, 1) & 8, 0, "reading ISR answers");
+	return isr;
+}
+
+static void header(struct rig *r, u32 type, u64 sector)
+{
+	fake_store(r->m, HEADER, 4, type);
+	fake_store(r->m, HEADER + 8, 8, sector);
+	fake_store(r->m, STATUS, 1, 0xee);
+}
+
+static u8 blk(struct rig *r, u32 type, u64 sector, u32 len)
+{
+	u16 before = used(r);
+
+	header(r, type, sector);
+	desc(r, 0, HEADER, 16, NEXT, 1);
+	desc(r, 1, DATA, len, type == 1 ? NEXT : NEXT | WRITE, 2);
+	desc(r, 2, STATUS, 1, WRITE, 0);
+	offer(r, 0);
+	kick(r, 0);
+	cr_assert_eq((u16)(used(r) - before), 1);
+	return (u8)fake_load(r->m, STATUS, 1);
+}
+
+static void expect_words(struct rig *r, u32 gpa, u32 sector, u32 n)
+{
+	for (u32 i = 0; i < n; i++)
+		cr_assert_eq(fake_load(r->m, gpa + 4 * i, 4), (sector + i / 128) * 1000 + i % 128, "word %u", i);
+}
+
+Test(virtio, capabilities_lead_to_the_structures)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	unsigned seen = 0, n = 0;
+
+	cr_assert_eq(config_byte(&r, 0, 4), 0x10011af4);
+	cr_assert_eq(config_byte(&r, 0x06, 1) & 0x10, 0x10);
+	for (unsigned at = config_byte(&r, 0x34, 1); at && n < 10; at = config_byte(&r, at + 1, 1), n++) {
+		cr_assert_eq(config_byte(&r, at, 1), 9);
+		seen |= BIT(config_byte(&r, at + 3, 1));
+	}
+	cr_assert_eq(n, 5);
+	cr_assert_eq(seen, 0x3e);
+	rig_free(&r);
+}
+
+Test(virtio, features_are_chosen_once)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	fake_store(r.m, COMMON, 4, 1);
+	cr_assert_eq(fake_load(r.m, COMMON + 4, 4), 1, "VERSION_1 and nothing above");
+	set_status(&r, 3);
+	set_status(&r, 11);
+	cr_assert_eq(status(&r), 3, "not without VERSION_1");
+	fake_store(r.m, COMMON + 8, 4, 1);
+	fake_store(r.m, COMMON + 12, 4, 0xffffffff);
+	cr_assert_eq(fake_load(r.m, COMMON + 12, 4), 1, "only what is offered");
+	set_status(&r, 11);
+	cr_assert_eq(status(&r), 11);
+	fake_store(r.m, COMMON + 12, 4, 0);
+	cr_assert_eq(fake_load(r.m, COMMON + 12, 4), 1, "settled");
+	set_status(&r, 0);
+	cr_assert_eq(fake_load(r.m, COMMON + 12, 4), 0);
+	cr_assert_eq(fake_load(r.m, COMMON + 0x12, 2), 1);
+	cr_assert_eq(fake_load(r.m, COMMON + 0x18, 2), 256);
+	fake_store(r.m, COMMON + 0x16, 2, 1);
+	cr_assert_eq(fake_load(r.m, COMMON + 0x18, 2), 0, "there is no second queue");
+	rig_free(&r);
+}
+
+Test(virtio, disk_reads_writes_flushes)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	u8 buf[SECTOR * 2];
+
+	cr_assert_eq(fake_load(r.m, CONFIG, 8), SECTORS);
+	setup(&r, VERSION_1, 0);
+	cr_assert_eq(blk(&r, 0, 7, 4096), 0);
+	expect_words(&r, DATA, 7, 1024);
+	cr_assert_eq(used_len(&r, 0), 4097);
+	cr_assert(interrupted(&r));
+	memset(r.m->ram + DATA, 0x5a, 1024);
+	cr_assert_eq(blk(&r, 1, 20, 1024), 0);
+	cr_assert_eq(used_len(&r, 1), 1);
+	cr_assert_eq(blk(&r, 4, 0, 0), 0);
+	int fd = open(r.disk, O_RDONLY);
+	cr_assert_eq(pread(fd, buf, sizeof(buf), 20 * SECTOR), (ssize_t)sizeof(buf));
+	close(fd);
+	for (unsigned i = 0; i < sizeof(buf); i++)
+		cr_assert_eq(buf[i], 0x5a);
+	cr_assert_eq(blk(&r, 8, 0, 20), 0);
+	cr_assert_str_eq((char *)r.m->ram + DATA, "vmk-virtio0");
+	cr_assert_eq(blk(&r, 99, 0, 512), 2, "unknown requests are unsupported");
+	cr_assert_eq(status(&r), DRIVER_OK);
+	rig_free(&r);
+}
+
+Test(virtio, disk_refuses_what_is_not_there)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	setup(&r, VERSION_1, 0);
+	cr_assert_eq(blk(&r, 0, SECTORS - 1, 512), 0);
+	cr_assert_eq(blk(&r, 0, SECTORS, 512), 1);
+	cr_assert_eq(blk(&r, 0, SECTORS - 1, 1024), 1);
+	cr_assert_eq(blk(&r, 1, ~0ull, 512), 1);
+	cr_assert_eq(blk(&r, 1, ~0ull >> 9, 1024), 1);
+	cr_assert_eq(blk(&r, 0, 0, 511), 1);
+	cr_assert_eq(status(&r), DRIVER_OK, "errors, not breakage");
+	rig_free(&r);
+}
+
+Test(virtio, chains_of_any_shape)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	setup(&r, VERSION_1 | F_INDIRECT, 0);
+	header(&r, 0, 3);
+	desc_at(&r, TABLE, 0, HEADER, 5, NEXT, 3); /* a header in two pieces, data in odd ones, the status with data before it */
+	desc_at(&r, TABLE, 3, HEADER + 5, 11, NEXT, 1);
+	desc_at(&r, TABLE, 1, DATA, 1, NEXT | WRITE, 2);
+	desc_at(&r, TABLE, 2, DATA + 1, 700, NEXT | WRITE, 4);
+	desc_at(&r, TABLE, 4, DATA + 701, 324, WRITE, 0);
+	desc(&r, 5, TABLE, 5 * 16, INDIRECT, 0);
+	offer(&r, 5);
+	kick(&r, 0);
+	cr_assert_eq(used(&r), 1);
+	cr_assert_eq(used_len(&r, 0), 1025);
+	cr_assert_eq(fake_load(r.m, USED + 4, 4), 5, "by the head it was offered as");
+	expect_words(&r, DATA, 3, 256);
+	cr_assert_eq(r.m->ram[DATA + 1024], 0);
+	rig_free(&r);
+}
+
+Test(virtio, interrupts_as_wished)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	setup(&r, VERSION_1, 0);
+	fake_store(r.m, AVAIL, 2, 1);
+	blk(&r, 0, 0, 512);
+	cr_assert_not(interrupted(&r), "not wanted");
+	setup(&r, VERSION_1 | F_EVENT, 0);
+	fake_store(r.m, AVAIL + 4 + 2 * SIZE, 2, 2); /* used_event: the third */
+	for (unsigned i = 0; i < 5; i++) {
+		blk(&r, 0, 0, 512);
+		cr_assert_eq(interrupted(&r), i == 2, "request %u", i);
+		cr_assert_eq(fake_load(r.m, USED + 4 + 8 * SIZE, 2), i + 1, "asks to be told of the next");
+	}
+	rig_free(&r);
+}
+
+/* ---- hostile rings ---- */
+
+static void good(struct rig *r)
+{
+	header(r, 0, 0);
+	desc(r, 0, HEADER, 16, NEXT, 1);
+	desc(r, 1, DATA, 512, NEXT | WRITE, 2);
+	desc(r, 2, STATUS, 1, WRITE, 0);
+	offer(r, 0);
+}
+
+static void loops(struct rig *r)
+{
+	desc(r, 2, STATUS, 1, WRITE | NEXT, 1);
+}
+
+static void next_outside(struct rig *r)
+{
+	desc(r, 1, DATA, 512, NEXT | WRITE, SIZE);
+}
+
+static void head_outside(struct rig *r)
+{
+	fake_store(r->m, AVAIL + 4, 2, 0xffff);
+}
+
+static void write_then_read(struct rig *r)
+{
+	desc(r, 2, STATUS, 1, 0, 0);
+}
+
+static void no_status(struct rig *r)
+{
+	desc(r, 0, HEADER, 16, 0, 0);
+}
+
+static void short_header(struct rig *r)
+{
+	desc(r, 0, HEADER, 15, NEXT, 1);
+}
+
+static void not_ram(struct rig *r)
+{
+	desc(r, 1, FAKE_RAM - 256, 512, NEXT | WRITE, 2);
+}
+
+static void wraps(struct rig *r)
+{
+	desc(r, 1, ~0ull - 100, 512, NEXT | WRITE, 2);
+}
+
+static void index_jumps(struct rig *r)
+{
+	fake_store(r->m, AVAIL + 2, 2, SIZE + 1);
+}
+
+static void table_in_table(struct rig *r)
+{
+	desc(r, 0, TABLE, 16, INDIRECT, 0);
+	desc_at(r, TABLE, 0, TABLE, 16, INDIRECT, 0);
+}
+
+static void table_goes_on(struct rig *r)
+{
+	desc(r, 0, TABLE, 16, INDIRECT | NEXT, 1);
+}
+
+static void table_odd(struct rig *r)
+{
+	desc(r, 0, TABLE, 17, INDIRECT, 0);
+}
+
+static void table_empty(struct rig *r)
+{
+	desc(r, 0, TABLE, 0, INDIRECT, 0);
+}
+
+static void table_outside(struct rig *r)
+{
+	desc(r, 0, FAKE_RAM, 0xfffffff0, INDIRECT, 0);
+}
+
+Test(virtio, broken_rings_need_a_reset)
+{
+	static void (*const breakers[])(struct rig *r) = {
+		loops, next_outside, head_outside, write_then_read, no_status, short_header, not_ram, wraps,
+		index_jumps, table_in_table, table_goes_on, table_odd, table_empty, table_outside,
+	};
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	for (unsigned i = 0; i < ARRAY_SIZE(breakers); i++) {
+		setup(&r, VERSION_1 | F_INDIRECT, 0);
+		good(&r);
+		breakers[i](&r);
+		kick(&r, 0);
+		cr_expect_eq(status(&r), DRIVER_OK | NEEDS_RESET, "breaker %u", i);
+		cr_expect_eq(fake_load(r.m, ISR, 1), 2, "breaker %u is not told", i);
+		cr_expect_eq(used(&r), 0, "breaker %u is answered", i);
+		good(&r);
+		kick(&r, 0);
+		cr_expect_eq(used(&r), 0, "breaker %u: works without reset", i);
+		setup(&r, VERSION_1, 0);
+		cr_expect_eq(blk(&r, 0, 1, 512), 0, "a reset helps after breaker %u", i);
+	}
+	rig_free(&r);
+}
+
+Test(virtio, addresses_are_checked_when_enabled)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	fake_store(r.m, COMMON + 0x18, 2, 7);
+	cr_assert_eq(fake_load(r.m, COMMON + 0x18, 2), 256, "no power of two");
+	fake_store(r.m, COMMON + 0x20, 8, 8);
+	fake_store(r.m, COMMON + 0x1c, 2, 1);
+	cr_assert_eq(fake_load(r.m, COMMON + 0x1c, 2), 0);
+	cr_assert_eq(status(&r) & NEEDS_RESET, NEEDS_RESET);
+	rig_free(&r);
+}
+
+/* Rings of noise with a little sense in them: whatever happens, a reset helps. */
+Test(virtio, noise_does_no_harm)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	unsigned answered = 0;
+
+	srand(5);
+	for (unsigned n = 0; n < 3000; n++) {
+		setup(&r, VERSION_1 | F_INDIRECT | (n & 1 ? F_EVENT : 0), 0);
+		for (unsigned i = 0; i < SIZE; i++)
+			desc(&r, i, rand() % 8 ? HEADER + rand() % 0x30000 : (u64)rand() << 8, (u32)(rand() % 8 ? rand() % 2048 : rand()),
+			     rand() & (rand() % 4 ? 3 : 7), rand() % (SIZE + 1));
+		for (unsigned i = 0; i < 64; i++)
+			r.m->ram[TABLE + rand() % 256] = (u8)(rand() % 4);
+		header(&r, rand() % 2 * 4, rand() % SECTORS);
+		for (unsigned i = 0; i < 4; i++) {
+			offer(&r, rand() % SIZE);
+			kick(&r, 0);
+		}
+		answered += used(&r);
+	}
+	cr_assert_gt(answered, 100, "some of it made sense");
+	setup(&r, VERSION_1, 0);
+	cr_assert_eq(blk(&r, 4, 0, 0), 0);
+	rig_free(&r);
+}
+
+/* ---- the other ways in ---- */
+
+Test(virtio, legacy_drivers)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	u32 ring = 0x70000, avail = ring + 256 * 16, used_at = ring + 0x2000;
+
+	cr_assert_eq(fake_in(r.m, IO + 20, 4), SECTORS);
+	fake_out(r.m, IO + 18, 1, 3);
+	cr_assert_neq(fake_in(r.m, IO, 4) & BIT(9), 0);
+	fake_out(r.m, IO + 4, 4, BIT(9));
+	fake_out(r.m, IO + 14, 2, 0);
+	cr_assert_eq(fake_in(r.m, IO + 12, 2), 256);
+	cr_assert_eq(fake_in(r.m, IO + 8, 4), 0);
+	fake_out(r.m, IO + 8, 4, ring / 4096);
+	cr_assert_eq(fake_in(r.m, IO + 8, 4), ring / 4096);
+	fake_out(r.m, IO + 18, 1, 7);
+	header(&r, 0, 11);
+	desc_at(&r, ring, 0, HEADER, 16, NEXT, 1);
+	desc_at(&r, ring, 1, DATA, 512, NEXT | WRITE, 2);
+	desc_at(&r, ring, 2, STATUS, 1, WRITE, 0);
+	fake_store(r.m, avail + 2, 2, 1);
+	fake_out(r.m, IO + 16, 2, 0);
+	cr_assert_eq(fake_load(r.m, used_at + 2, 2), 1);
+	cr_assert_eq(r.m->ram[STATUS], 0);
+	expect_words(&r, DATA, 11, 128);
+	cr_assert_eq(fake_in(r.m, IO + 19, 1), 1);
+	cr_assert_eq(fake_in(r.m, IO + 19, 1), 0);
+	rig_free(&r);
+}
+
+Test(virtio, window_in_configuration_space)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	unsigned at = 0x84;
+
+	config_write(&r, 0x04, 2, 4); /* no BAR decoded */
+	cr_assert_eq(config_byte(&r, at + 3, 1), 5);
+	config_write(&r, at + 4, 1, 4);
+	config_write(&r, at + 8, 4, 0x2000);
+	config_write(&r, at + 12, 4, 4);
+	cr_assert_eq(config_byte(&r, at + 16, 4), SECTORS);
+	config_write(&r, at + 8, 4, 0x14);
+	config_write(&r, at + 12, 4, 1);
+	config_write(&r, at + 16, 4, 3);
+	cr_assert_eq(config_byte(&r, at + 16, 4), 3, "the status took it");
+	config_write(&r, at + 8, 4, 0xfffffff0);
+	config_write(&r, at + 16, 4, 0);
+	config_write(&r, 0x04, 2, 7);
+	cr_assert_eq(status(&r), 3);
+	rig_free(&r);
+}
+
+/* ---- state ---- */
+
+Test(virtio, goes_on_after_resume)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	struct error err;
+
+	setup(&r, VERSION_1 | F_EVENT, 0);
+	blk(&r, 0, 1, 512);
+	struct state_writer *w = fake_save(r.device);
+	r.device->ops->reset(r.device);
+	cr_assert_eq(fake_restore(r.device, w, &err), 0, "%s", err.text);
+	fake_check_state(r.device, r.device);
+	cr_assert_eq(blk(&r, 0, 2, 512), 0);
+	expect_words(&r, DATA, 2, 128);
+	cr_assert_eq(used(&r), 2);
+	state_writer_free(w);
+	rig_free(&r);
+}
+
+/* What was offered but not yet taken when the machine was saved is taken afterwards. */
+Test(virtio, open_requests_survive)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	struct error err;
+
+	setup(&r, VERSION_1, 0);
+	good(&r);
+	struct state_writer *w = fake_save(r.device);
+	cr_assert_eq(fake_restore(r.device, w, &err), 0, "%s", err.text);
+	cr_assert_eq(used(&r), 0);
+	fake_time(r.m, 1000000);
+	cr_assert_eq(used(&r), 1);
+	state_writer_free(w);
+	rig_free(&r);
+}
+
+/* ---- entropy and balloon ---- */
+
+Test(virtio, entropy)
+{
+	struct rig r = rig_new(&dev_virtio_rng, SLOT_RNG);
+	unsigned zeros = 0;
+
+	setup(&r, VERSION_1, 0);
+	desc(&r, 0, DATA, 1000, WRITE, 0);
+	offer(&r, 0);
+	kick(&r, 0);
+	cr_assert_eq(used(&r), 1);
+	cr_assert_eq(used_len(&r, 0), 1000);
+	for (unsigned i = 0; i < 1000; i++)
+		zeros += r.m->ram[DATA + i] == 0;
+	cr_assert_lt(zeros, 100);
+	cr_assert_eq(r.m->ram[DATA + 1000], 0);
+	for (unsigned i = 0; i < SIZE; i++)
+		offer(&r, 0);
+	kick(&r, 0);
+	cr_assert_eq(used(&r), 9);
+	offer(&r, 0);
+	kick(&r, 0);
+	cr_assert_eq(used(&r), 9, "enough for now");
+	fake_time(r.m, 2000000);
+	cr_assert_eq(used(&r), 10);
+	rig_free(&r);
+}
+
+Test(virtio, balloon)
+{
+	struct rig r = rig_new(&dev_virtio_balloon, SLOT_BALLOON);
+	u32 pages[] = {0x80, 0x81, 0x83, 0x90, 0xfffffff0};
+
+	cr_assert_eq(fake_load(r.m, CONFIG, 4), 256, "wants 1 MB");
+	setup(&r, VERSION_1, 0);
+	memset(r.m->ram + 0x80000, 0xaa, 0x20000);
+	memcpy(r.m->ram + DATA, pages, sizeof(pages));
+	desc(&r, 0, DATA, sizeof(pages), 0, 0);
+	offer(&r, 0);
+	kick(&r, 0);
+	cr_assert_eq(used(&r), 1);
+	cr_assert_eq(r.m->ram[0x80000], 0);
+	cr_assert_eq(r.m->ram[0x81fff], 0);
+	cr_assert_eq(r.m->ram[0x82000], 0xaa);
+	cr_assert_eq(r.m->ram[0x83000], 0);
+	cr_assert_eq(r.m->ram[0x90fff], 0);
+	fake_store(r.m, CONFIG + 4, 4, 4);
+	cr_assert_eq(fake_load(r.m, CONFIG, 8), 4ull << 32 | 256);
+	desc(&r, 0, DATA, 64 * KIB, 0, 0);
+	offer(&r, 0);
+	kick(&r, 0);
+	cr_assert_eq(status(&r) & NEEDS_RESET, NEEDS_RESET, "nobody gives so much at once");
+	rig_free(&r);
+}
