@@ -70,6 +70,10 @@ struct vm {
 	bool poweroff_told; /* it has said that it ends */
 	bool killed;	    /* by us */
 	struct request *starter;
+	bool resuming; /* it is being powered on from its file */
+	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
+	unsigned suspended_percent; /* while it is written */
+	struct request *suspender;
 	struct stopper *stoppers;
 	u64 started_ns;	 /* CLOCK_MONOTONIC */
 	u64 asked_ns;	 /* the oldest unanswered status request; 0 = none */

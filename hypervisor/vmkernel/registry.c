@@ -17,6 +17,7 @@
 #include "lib/util.h"
 #include "pam/users.h"
 #include "vmkernel/host.h"
+#include "vmkernel/suspend.h"
 
 #define LIST_MAX_BYTES (1024 * 1024)
 
@@ -128,6 +129,8 @@ bool vm_refresh(struct vm *vm)
 	}
 	uid_t uid_before = vm->file.uid;
 	bool same = same_file(vm, &st);
+	if (!vm->world)
+		vm->state = suspend_found(vm->path, st.st_uid) ? VM_SUSPENDED : VM_OFF;
 	if (!same || uid_before != st.st_uid || !vm->owner[0] || vm->owner[0] == '?')
 		users_name_of(st.st_uid, vm->owner);
 	if (same) {

@@ -18,6 +18,7 @@
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "vmkernel/spawn.h"
+#include "vmkernel/suspend.h"
 
 #define MAX_WORDS 160
 #define MAX_FILES 64
@@ -152,6 +153,20 @@ static int open_base(struct launch *l, int *log_fd, struct error *err)
 	return 0;
 }
 
+/* The suspended machine. vmk-vmx empties it when the machine lives in memory again. */
+static int open_suspended(struct launch *l, struct error *err)
+{
+	struct machine_file file = {.flags = O_RDWR};
+	char *path = suspend_file(l->s->path);
+	int fd = open_file(l, "what was suspended", strrchr(path, '/') + 1, &file, err);
+
+	free(path);
+	if (fd < 0)
+		return fd;
+	add_fd(l, "--resume-fd", fd);
+	return 0;
+}
+
 static int wait_for_go(int report, struct error *err)
 {
 	char text[400];
@@ -202,6 +217,8 @@ int spawn_run(void *arg, int report, json_t **result, struct error *err)
 	int ret = open_base(&l, &log_fd, err);
 	if (!ret)
 		ret = open_files(&l, err);
+	if (!ret && l.s->resume)
+		ret = open_suspended(&l, err);
 	if (ret)
 		return ret;
 	if (listen(l.s->control_fd, 16))

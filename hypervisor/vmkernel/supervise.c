@@ -20,6 +20,7 @@
 #include "lib/util.h"
 #include "vmkernel/control.h"
 #include "vmkernel/spawn.h"
+#include "vmkernel/suspend.h"
 
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
@@ -184,6 +185,7 @@ static void vm_down(struct vm *vm)
 struct epitaph {
 	char *path; /* of the .vmx file: the machine may be gone by then */
 	char how[96];
+	bool resuming;
 	struct request *starter; /* or NULL */
 };
 
@@ -195,8 +197,9 @@ static void on_last_words(void *arg, int ret, json_t *result, const struct error
 	const char *text = ret ? err->text : json_string_value(json_object_get(result, "text"));
 	if (vm && text)
 		event_vm(LOG_LEVEL_ERROR, vm, "%s: the last words of its process: %s", vm->name, text);
-	fail(&why, -EIO, "%s could not be powered on: %s%s%s", vm ? vm->name : e->path, text ? text : e->how,
-	     text ? "" : "; see vmx.log beside ", text ? "" : e->path);
+	fail(&why, -EIO, "%s could not be powered on: %s%s%s%s", vm ? vm->name : e->path, text ? text : e->how,
+	     text ? "" : "; see vmx.log beside ", text ? "" : e->path,
+	     e->resuming ? ". vm discard gives up what was suspended" : "");
 	request_finish(e->starter, why.code, NULL, &why);
 	free(e->path);
 	free(e);
@@ -209,6 +212,7 @@ static void tell_failure(struct vm *vm, const char *how, struct request *starter
 	event_vm(LOG_LEVEL_ERROR, vm, "%s: its process has failed: %s", vm->name, how);
 	e->path = xstrdup(vm->path);
 	e->starter = starter;
+	e->resuming = vm->resuming;
 	str_copy(e->how, sizeof(e->how), how);
 	struct job_spec spec = {.seconds = 10, .run = spawn_last_words, .done = on_last_words, .arg = e->path, .done_arg = e};
 	identity_of_user(vm->run_uid, &spec.who);
@@ -232,6 +236,8 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 	vm_down(vm);
 	if (killed)
 		event_vm(LOG_LEVEL_INFO, vm, "%s is powered off: its process was killed", vm->name);
+	else if (good && !starter && suspend_ended(vm))
+		;
 	else if (good && !starter)
 		event_vm(LOG_LEVEL_INFO, vm, "%s is powered off", vm->name);
 	else
@@ -303,6 +309,7 @@ static void take_status(struct vm *vm, json_t *status)
 	json_int_t mks = json_integer_value(json_object_get(status, "mks_pid"));
 	json_int_t up = json_integer_value(json_object_get(status, "uptime_ns"));
 	str_copy(vm->engine, sizeof(vm->engine), engine ? engine : "");
+	vm->suspended_percent = (unsigned)json_integer_value(json_object_get(status, "suspending")) % 101;
 	vm->viewers = viewers > 0 && viewers < 10000 ? (unsigned)viewers : 0;
 	vm->mks_pid = mks > 0 && mks < INT32_MAX ? (pid_t)mks : 0;
 	if (up > 0 && (u64)up < now_monotonic())
@@ -372,8 +379,11 @@ static void on_first_status(void *arg, int ret, json_t *answer, int fd, const st
 	}
 	vm->state = VM_ON;
 	take_status(vm, answer);
-	event_vm(LOG_LEVEL_INFO, vm, "%s is powered on: world %u, engine %s", vm->name, vm->world, vm->engine);
-	json_t *result = message_result("%s is powered on", vm->name);
+	const char *how = vm->resuming ? "resumed" : "powered on";
+	event_vm(LOG_LEVEL_INFO, vm, "%s is %s: world %u, engine %s", vm->name, how, vm->world, vm->engine);
+	if (vm->resuming)
+		suspend_drop_empty(vm);
+	json_t *result = message_result("%s is %s", vm->name, how);
 	json_object_set_new(result, "world", json_integer(vm->world));
 	json_object_set_new(result, "vnc_port", json_integer(vm->vnc_port));
 	request_finish(starter, 0, result, NULL);
@@ -410,7 +420,8 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 static int vm_spawn(struct vm *vm, int control_fd, int vnc_fd, struct error *err)
 {
 	struct spawn spawn = {
-		.path = vm->path, .name = vm->name, .world = vm->world, .control_fd = control_fd, .vnc_fd = vnc_fd};
+		.path = vm->path, .name = vm->name, .world = vm->world, .control_fd = control_fd, .vnc_fd = vnc_fd,
+		.resume = vm->resuming};
 	struct job_spec spec = {
 		.seconds = START_SECONDS, .run = spawn_run, .done = on_spawned, .arg = &spawn, .done_arg = vm, .keep_child = true};
 	int report;
@@ -453,6 +464,7 @@ int vm_start(struct vm *vm, struct request *r, struct error *err)
 	ret = world_take(&world, err);
 	if (ret)
 		return fail_prefix(err, "%s cannot be powered on", vm->name);
+	vm->resuming = vm->state == VM_SUSPENDED;
 	vm->world = world;
 	char *path = world_path(vm->world, "sock");
 	int vnc_fd = -1, control_fd = sock_listen(path, SOCK_SEQPACKET, 0600, err);
@@ -512,6 +524,8 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err)
 {
 	bool soft = strcmp(mode, "soft") == 0, hard = strcmp(mode, "hard") == 0;
+	if (vm->state == VM_SUSPENDED)
+		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
 	if (!vm->world)
 		return fail(err, -EALREADY, "%s is powered off already", vm->name);
 	if (!vm->control && soft)

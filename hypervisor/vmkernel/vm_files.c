@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "vmkernel/suspend.h"
 #include "vmkernel/vm_files.h"
 
 #define MODE_VMX 0750 /* the owner everything, his group sees and operates, others nothing */
@@ -199,6 +200,11 @@ int vm_files_delete(void *arg, int report, json_t **result, struct error *err)
 		config_each(config, delete_named, &d);
 	delete_file(&d, "vmx.log");
 	delete_file(&d, "vmx-0.log");
+	char *suspended = suspend_file(file), *half = xasprintf("%s.new", suspended);
+	delete_file(&d, suspended);
+	delete_file(&d, half);
+	free(suspended);
+	free(half);
 	rmdir(folder); /* stays when there is something else in it */
 	*result = json_pack("{s:o}", "left", d.left);
 	return 0;

@@ -10,6 +10,7 @@
 #include "pam/users.h"
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/suspend.h"
 #include "vmkernel/vm_files.h"
 
 #define FILES_SECONDS 60
@@ -73,6 +74,9 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 	struct vm *vm = r->vm;
 	*result = vm_describe(&r->caller, vm);
 	set_string(*result, "path", vm->path);
+	json_object_set_new(*result, "progress", vm->suspend != SUSPEND_WRITING
+							 ? json_null()
+							 : json_sprintf("suspending, %u %%", vm->suspended_percent));
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);
@@ -158,6 +162,21 @@ static int need_on(const struct vm *vm, struct error *err)
 	if (!vm->control || vm->state == VM_STUCK)
 		return fail(err, -EBUSY, "%s is stuck: its process does not answer", vm->name);
 	return 0;
+}
+
+int handle_vm_suspend(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	if (r->vm->state == VM_SUSPENDED)
+		return fail(err, -EALREADY, "%s is suspended already", r->vm->name);
+	int ret = need_on(r->vm, err);
+	return ret ? ret : vm_suspend(r->vm, r, err);
+}
+
+int handle_vm_discard(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	return vm_discard(r->vm, r, err);
 }
 
 static void on_reset(void *arg, int ret, json_t *answer, int fd, const struct error *err)
@@ -560,6 +579,8 @@ int handle_vm_set(struct request *r, json_t **result, struct error *err)
 	(void)result;
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (vm->state == VM_SUSPENDED)
+		return fail(err, -EBUSY, "%s is suspended: its configuration stays as it is until it is resumed and powered off", vm->name);
 	if (!vm->config)
 		return fail(err, -EINVAL, "%s", vm->problem);
 	if (str_ieq(key, "displayName") && *value) {

@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * suspend.c - machines in files: NAME.vmss beside NAME.vmx.
+ *
+ * A child with the owner's rights makes the file under another name, hands it to the machine's process, and gives it its name
+ * when all is on the disk; only then the process ends. Whoever of the three goes away before, the machine goes on and the file is
+ * empty or gone. A file with something in it is a suspended machine: nothing else remembers it, so it survives the host.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmkernel/job.h"
+#include "vmkernel/suspend.h"
+
+#define WRITE_SECONDS 3600
+#define DROP_SECONDS 60
+#define PACKET_MAX 16384
+
+/* ---- the file ---- */
+
+char *suspend_file(const char *path)
+{
+	size_t len = strlen(path);
+
+	if (len > 4 && strcmp(path + len - 4, ".vmx") == 0)
+		len -= 4;
+	return xasprintf("%.*s.vmss", (int)len, path);
+}
+
+bool suspend_found(const char *path, uid_t owner)
+{
+	struct stat st;
+	char *file = suspend_file(path);
+	bool found = lstat(file, &st) == 0 && S_ISREG(st.st_mode) && st.st_size > 0 && st.st_uid == owner;
+
+	free(file);
+	return found;
+}
+
+/* ---- in the child ---- */
+
+struct writing {
+	const char *path, *name;
+	int conn; /* to the machine's process */
+};
+
+/* The machine's answer; its events come in between. */
+static int wait_answer(const struct writing *w, struct error *err)
+{
+	char *text = xcalloc(1, PACKET_MAX);
+	int ret = -EAGAIN;
+
+	while (ret == -EAGAIN) {
+		ssize_t n = sock_recv(w->conn, text, PACKET_MAX - 1, NULL, NULL);
+		json_t *packet = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
+		const char *why = json_string_value(json_object_get(packet, "error"));
+		int code = (int)json_integer_value(json_object_get(packet, "errno"));
+		if (!packet)
+			ret = fail(err, -ECONNRESET, "%s has ended before it was suspended", w->name);
+		else if (json_is_true(json_object_get(packet, "ok")))
+			ret = 0;
+		else if (json_is_false(json_object_get(packet, "ok")))
+			ret = fail(err, code > 0 && code != EAGAIN ? -code : -EIO, "%s", why ? why : "the machine cannot be suspended");
+		json_decref(packet);
+	}
+	free(text);
+	return ret;
+}
+
+static int tell(const struct writing *w, const char *text, int fd, struct error *err)
+{
+	ssize_t n = sock_send(w->conn, text, strlen(text), &fd, fd >= 0);
+
+	return n < 0 ? fail(err, (int)n, "%s does not answer: %s", w->name, strerror((int)-n)) : wait_answer(w, err);
+}
+
+static int write_in(int folder, const struct writing *w, const char *made, const char *file, struct error *err)
+{
+	(void)unlinkat(folder, made, 0); /* of an earlier one that was interrupted */
+	int fd = openat(folder, made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail(err, -errno, "cannot make %s beside %s: %m", made, w->path);
+	int ret = tell(w, "{\"cmd\":\"suspend\"}", fd, err);
+	if (!ret && (renameat(folder, made, folder, file) || fsync(folder)))
+		ret = fail(err, -errno, "cannot give %s its name: %m", file);
+	if (!ret)
+		ret = tell(w, "{\"cmd\":\"suspended\"}", -1, err);
+	if (ret) {
+		(void)!ftruncate(fd, 0); /* whatever it is called by now */
+		(void)unlinkat(folder, made, 0);
+	}
+	close(fd);
+	return ret;
+}
+
+static int write_run(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct writing *w = arg;
+	char *folder = vm_folder(job_path(w->path)), *path = suspend_file(w->path);
+	const char *file = strrchr(path, '/') + 1;
+	char *made = xasprintf("%s.new", file);
+	(void)report, (void)result;
+	int flags = fcntl(w->conn, F_GETFL);
+	fcntl(w->conn, F_SETFL, flags & ~O_NONBLOCK);
+	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = fd < 0 ? fail(err, -errno, "cannot open %s: %m", folder) : write_in(fd, w, made, file, err);
+	if (fd >= 0)
+		close(fd);
+	free(made);
+	free(path);
+	free(folder);
+	return ret;
+}
+
+struct drop {
+	char *path;
+	bool only_empty;
+	struct request *request;
+};
+
+static int drop_run(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct drop *d = arg;
+	struct stat st;
+	char *file = suspend_file(job_path(d->path));
+	(void)report, (void)result;
+	int ret = 0;
+	if (!d->only_empty || (lstat(file, &st) == 0 && st.st_size == 0))
+		ret = unlink(file) && errno != ENOENT ? fail(err, -errno, "cannot delete %s: %m", file) : 0;
+	free(file);
+	return ret;
+}
+
+/* ---- suspending ---- */
+
+/* The machine is in its file and its process has ended, both are known. */
+static void suspend_complete(struct vm *vm)
+{
+	struct request *r = vm->suspender;
+
+	vm->suspend = SUSPEND_NOT;
+	vm->suspender = NULL;
+	vm->busy = NULL;
+	vm_refresh(vm);
+	event_vm(LOG_LEVEL_INFO, vm, "%s is suspended", vm->name);
+	request_finish(r, 0, message_result("%s is suspended; vm start %s resumes it", vm->name, vm->name), NULL);
+}
+
+static void on_written(void *arg, int ret, json_t *result, const struct error *err)
+{
+	struct vm *vm = arg;
+	(void)result;
+	if (!ret && vm->world) {
+		vm->suspend = SUSPEND_WRITTEN; /* the end of the process follows */
+		return;
+	}
+	if (!ret) {
+		suspend_complete(vm);
+		return;
+	}
+	struct request *r = vm->suspender;
+	vm->suspend = SUSPEND_NOT;
+	vm->suspender = NULL;
+	vm->busy = NULL;
+	event_vm(LOG_LEVEL_WARNING, vm, "%s is not suspended: %s", vm->name, err->text);
+	request_finish(r, ret, NULL, err);
+}
+
+bool suspend_ended(struct vm *vm)
+{
+	if (vm->suspend == SUSPEND_WRITTEN)
+		suspend_complete(vm);
+	else if (vm->suspend == SUSPEND_NOT)
+		return false;
+	return true;
+}
+
+int vm_suspend(struct vm *vm, struct request *r, struct error *err)
+{
+	struct writing w = {.path = vm->path, .name = vm->name};
+
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	char *path = root_path("run/vmk/worlds/%u.sock", vm->world);
+	w.conn = sock_connect(path, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, err);
+	free(path);
+	if (w.conn < 0)
+		return fail_prefix(err, "%s cannot be suspended", vm->name);
+	struct job_spec spec = {.seconds = WRITE_SECONDS, .run = write_run, .done = on_written, .arg = &w, .done_arg = vm};
+	identity_of_user(vm->run_uid, &spec.who);
+	int ret = job_start(&spec, NULL, NULL, err);
+	close(w.conn);
+	if (ret)
+		return ret;
+	vm->suspend = SUSPEND_WRITING;
+	vm->suspended_percent = 0;
+	vm->suspender = r;
+	vm->busy = "is being suspended";
+	return PENDING;
+}
+
+/* ---- giving up what was suspended ---- */
+
+static void on_dropped(void *arg, int ret, json_t *result, const struct error *err)
+{
+	struct drop *d = arg;
+	struct vm *vm = d->request ? d->request->vm : NULL;
+	(void)result;
+	if (vm) {
+		vm->busy = NULL;
+		vm_refresh(vm);
+		if (!ret)
+			event_vm(LOG_LEVEL_INFO, vm, "%s: what was suspended is discarded", vm->name);
+		request_finish(d->request, ret,
+			       ret ? NULL : message_result("%s is off; vm start %s powers it on afresh", vm->name, vm->name), err);
+	} else if (ret) {
+		log_warning("%s", err->text);
+	}
+	free(d->path);
+	free(d);
+}
+
+static int drop_start(struct vm *vm, struct request *r, struct error *err)
+{
+	struct drop *d = xcalloc(1, sizeof(*d));
+
+	*d = (struct drop){.path = xstrdup(vm->path), .only_empty = !r, .request = r};
+	struct job_spec spec = {.seconds = DROP_SECONDS, .run = drop_run, .done = on_dropped, .arg = d, .done_arg = d};
+	identity_of_user(vm->file.uid, &spec.who);
+	int ret = job_start(&spec, NULL, NULL, err);
+	if (!ret)
+		return PENDING;
+	free(d->path);
+	free(d);
+	return ret;
+}
+
+void suspend_drop_empty(struct vm *vm)
+{
+	struct error err;
+
+	if (drop_start(vm, NULL, &err) < 0)
+		log_warning("%s", err.text);
+}
+
+int vm_discard(struct vm *vm, struct request *r, struct error *err)
+{
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (vm->state != VM_SUSPENDED)
+		return fail(err, -EINVAL, "%s is not suspended", vm->name);
+	int ret = drop_start(vm, r, err);
+	if (ret == PENDING)
+		vm->busy = "is being discarded";
+	return ret;
+}

@@ -1,0 +1,22 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* suspend.h - machines in files. See suspend.c; the file itself is vmx/vmss.h's. */
+#ifndef VMK_VMKERNEL_SUSPEND_H
+#define VMK_VMKERNEL_SUSPEND_H
+
+#include "vmkernel/host.h"
+
+/* "/x/web.vmss" of "/x/web.vmx"; caller frees. */
+char *suspend_file(const char *path);
+/* Whether the machine of this .vmx file is suspended: its owner has such a file and something is in it. */
+bool suspend_found(const char *path, uid_t owner);
+
+/* PENDING or -errno. The machine is on and answers. */
+int vm_suspend(struct vm *vm, struct request *r, struct error *err);
+/* PENDING or -errno: the machine can be powered on afresh then. */
+int vm_discard(struct vm *vm, struct request *r, struct error *err);
+/* The process of a machine has ended: true when that is told here, or will be. */
+bool suspend_ended(struct vm *vm);
+/* What is left of a file that was resumed. */
+void suspend_drop_empty(struct vm *vm);
+
+#endif
