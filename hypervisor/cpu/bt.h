@@ -191,6 +191,8 @@ struct bt_cpu {
 	u8 shadow;	 /* SHADOW_*: interrupts held off for one instruction */
 	bool nmi_blocked;
 	bool halted;
+	bool irq_taken; /* irq_vector is to be delivered first: another engine had taken it */
+	u8 irq_vector;
 
 	struct bt_segment ldtr, tr;
 	struct x86_table gdtr, idtr;

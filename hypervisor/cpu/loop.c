@@ -57,6 +57,11 @@ static enum next take_events(struct bt_cpu *cpu, enum cpu_exit *why)
 		*why = CPU_EXIT_KICKED;
 		return NEXT_EXIT;
 	}
+	if (unlikely(cpu->irq_taken)) {
+		cpu->irq_taken = cpu->halted = false;
+		*why = CPU_EXIT_SHUTDOWN;
+		return deliver(cpu, cpu->irq_vector, EVENT_KIND_EXTERNAL, false, 0) ? NEXT_RUN : NEXT_EXIT;
+	}
 	if (likely(!cpu->shadow)) {
 		if (unlikely(atomic_load_explicit(&cpu->nmi_pin, memory_order_relaxed)) && !cpu->nmi_blocked) {
 			atomic_store(&cpu->nmi_pin, false);
@@ -188,7 +193,7 @@ static void segment_get(const struct bt_segment *s, struct x86_segment *out)
 #define SAME_FIELDS(X)                                                                                                 \
 	X(rip) X(gdtr) X(idtr) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(sysenter_cs) X(sysenter_esp)               \
 	X(sysenter_eip) X(star) X(lstar) X(cstar) X(fmask) X(kernel_gs_base) X(tsc_aux) X(apic_base) X(pat)            \
-	X(misc_enable) X(mtrr_def_type) X(nmi_blocked) X(halted)
+	X(misc_enable) X(mtrr_def_type) X(nmi_blocked) X(halted) X(irq_taken) X(irq_vector)
 #define SAME_ARRAYS(X) X(dr) X(pdpte) X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(fxsave)
 
 static void bt_get(struct cpu *object, struct x86_state *state)
