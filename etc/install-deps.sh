@@ -10,6 +10,7 @@ run="seabios grub-rescue-pc memtest86+"
 test="libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common xorriso mtools tmux xvfb xauth xdotool iproute2
       tigervnc-viewer tigervnc-common procps"
 bench=""
+nested="qemu-system-x86 busybox-static"
 fuzz="clang libclang-rt-14-dev"
 
 wanted=""

@@ -78,7 +78,7 @@ static int trial_run(void *ram, struct error *err)
 	struct trial t = {0};
 	const struct cpu_host host = {.opaque = &t, .pio_read = trial_pio_read, .pio_write = trial_pio_write,
 				      .mmio_read = trial_mmio_read, .mmio_write = trial_mmio_write, .intack = trial_intack};
-	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES};
+	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES, .model = CPU_MODEL_X86_64_V2};
 	struct cpu_slot slot = {.size = RAM_BYTES, .host = ram};
 	struct x86_state state;
 	enum cpu_exit why;

@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #define BARE_ENGINE cpu_kvm
+#define BARE_MODEL CPU_MODEL_X86_64_V2
 #include "bare.h"
 
 static struct bare *b;

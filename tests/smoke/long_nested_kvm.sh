@@ -1,0 +1,44 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# The kvm engine with long-mode guests, on any machine: QEMU emulates an AMD CPU with SVM, Debian's kernel in it offers a true
+# /dev/kvm, and there tests/smoke/nested/inside.sh starts a host of ours. It proves slots, exits, interrupts, state.
+set -u
+cd "$(dirname "$0")/../.."
+BUILD=${VMK_BUILD:-build/release}
+WORK=$PWD/build/nested
+
+die() {
+	echo "FAILED: $*"
+	exit 1
+}
+
+etc/install-deps.sh nested || die "packages"
+# The kernel is only unpacked: this machine keeps its own.
+mkdir -p "$WORK"
+package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
+if [ ! -e "$WORK/$package" ]; then
+	rm -rf "$WORK"/*
+	(cd "$WORK" && apt-get download "$package" >/dev/null && dpkg-deb -x "$package"_*.deb .) || die "no kernel package $package"
+	rm -f "$WORK"/*.deb
+	touch "$WORK/$package"
+fi
+kernel=$(echo "$WORK"/boot/vmlinuz-*)
+
+root=$WORK/initramfs
+rm -rf "$root"
+mkdir -p "$root"/bin "$root"/modules "$root"/proc "$root"/sys "$root"/dev "$root"/host
+cp /bin/busybox "$root/bin/busybox"
+cp tests/smoke/nested/init "$root/init"
+chmod 755 "$root/init"
+for module in irqbypass ccp kvm kvm-amd virtio virtio_ring virtio_pci_modern_dev virtio_pci_legacy_dev virtio_pci netfs fscache \
+	9pnet 9pnet_virtio 9p; do
+	find "$WORK/lib/modules" -name "$module.ko" -exec cp {} "$root/modules/" \;
+done
+(cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$WORK/initramfs.gz"
+
+make --no-print-directory -s -j"$(nproc)" "$BUILD/tests/test_kvm" || die "build"
+timeout 3000 qemu-system-x86_64 -accel tcg,thread=multi -M pc -cpu EPYC,+svm -m 2048 -nodefaults -display none -serial stdio -no-reboot \
+	-kernel "$kernel" -initrd "$WORK/initramfs.gz" \
+	-append "console=ttyS0 panic=-1 quiet vmk.inside=$PWD/tests/smoke/nested/inside.sh" \
+	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on </dev/null | tee "$WORK/output" | tr -d '\r'
+grep -q 'inside: status 0' "$WORK/output" || die "the emulated machine did not come to its end"
