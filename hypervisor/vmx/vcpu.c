@@ -96,26 +96,31 @@ static bool ferr(void *opaque)
 	return ignored;
 }
 
+/* The APIC changes no memory map: nothing to sync, and the engine may be in the middle of a trace. */
 static bool apic_msr(void *opaque, u32 index, bool write, u64 *value, u64 tsc)
 {
-	bool known = irq_apic_msr(enter(opaque), ((struct vcpu *)opaque)->index, index, write, value, tsc);
+	struct machine *m = enter(opaque);
+	bool known = irq_apic_msr(m, m->accessing, index, write, value, tsc);
 
-	leave(opaque);
+	machine_unlock(m);
 	return known;
 }
 
 static u64 cr8_read(void *opaque)
 {
-	u8 tpr = irq_apic_tpr(enter(opaque), ((struct vcpu *)opaque)->index, -1);
+	struct machine *m = enter(opaque);
+	u8 tpr = irq_apic_tpr(m, m->accessing, -1);
 
-	leave(opaque);
+	machine_unlock(m);
 	return tpr >> 4;
 }
 
 static void cr8_write(void *opaque, u64 value)
 {
-	irq_apic_tpr(enter(opaque), ((struct vcpu *)opaque)->index, (int)(value & 15) << 4);
-	leave(opaque);
+	struct machine *m = enter(opaque);
+
+	irq_apic_tpr(m, m->accessing, (int)(value & 15) << 4);
+	machine_unlock(m);
 }
 
 unsigned dev_accessing_cpu(struct device *d)

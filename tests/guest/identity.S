@@ -72,8 +72,19 @@ main:
 1:	EXPECT_FAULT(13, 0)
 	mov eax, cr4
 	EXPECT(eax, ebx)
-	/* no MMX, SSE, APIC, long mode */
-	ABSENT(9)
+	/* APIC_BASE comes with the APIC, which a machine has and a bare CPU has not */
+	mov ecx, 0x1b
+	test dword ptr [features], 1 << 9
+	jz 2f
+	rdmsr
+	and eax, 0xfffff800
+	EXPECT(eax, 0xfee00800)
+	jmp 3f
+2:	TRY(1f)
+	rdmsr
+1:	EXPECT_FAULT(13, 0)
+3:
+	/* no MMX, SSE, long mode */
 	ABSENT(23)
 	ABSENT(25)
 	TRY(1f)
