@@ -1,10 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* config.c - what the keys ethernet<n>.* of a machine mean, and opening of the back end they name. See net.h. */
+/* config.c - what the keys ethernet<n>.* of a machine mean. See net.h. */
 #include <errno.h>
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/util.h"
 #include "net/net.h"
@@ -104,33 +102,4 @@ int net_address(const struct config *config, unsigned nic, const char *seed, u8 
 	else if (!parse_address(text, address))
 		return fail(err, -EINVAL, "ethernet%u.%s = \"%.40s\": must be a network card's address like 52:56:4d:00:00:01", nic, word, text);
 	return 0;
-}
-
-/* ---- back ends ---- */
-
-int net_open(struct net_port *port, const struct net_setup *setup, struct net **out, struct error *err)
-{
-	const struct net_ops *ops = net_wants_tap(setup->config, setup->nic) ? &net_tap : &net_nat;
-	struct net *n = xcalloc(1, ops->size);
-
-	n->ops = ops;
-	n->port = port;
-	n->fd = -1;
-	int r = ops->open(n, setup, err);
-	if (r) {
-		net_close(n);
-		return fail_prefix(err, "ethernet%u", setup->nic);
-	}
-	*out = n;
-	return 0;
-}
-
-void net_close(struct net *n)
-{
-	if (!n)
-		return;
-	n->ops->close(n);
-	if (n->fd >= 0)
-		close(n->fd);
-	free(n);
 }

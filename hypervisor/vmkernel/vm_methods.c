@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "net/net.h"
 #include "pam/users.h"
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
@@ -308,8 +309,26 @@ static int set_medium(struct config *c, const char *device, const char *type, co
 	return ret;
 }
 
+/* The card's address is made once, of the machine's path, and stays with the file. */
+static int set_card(struct config *c, const char *path, struct error *err)
+{
+	u8 address[NET_ADDRESS_BYTES];
+	char text[NET_ADDRESS_TEXT];
+	net_address_generate(path, 0, address);
+	net_address_text(address, text);
+	const char *const keys[][2] = {{"ethernet0.present", "TRUE"},
+				       {"ethernet0.connectionType", "nat"},
+				       {"ethernet0.virtualDev", "e1000"},
+				       {"ethernet0.addressType", "generated"},
+				       {"ethernet0.generatedAddress", text}};
+	int ret = 0;
+	for (unsigned k = 0; !ret && k < ARRAY_SIZE(keys); k++)
+		ret = config_set(c, keys[k][0], keys[k][1], err);
+	return ret;
+}
+
 /* The text of a new machine's .vmx. */
-static int new_config(struct request *r, const char *disk, char **text, struct error *err)
+static int new_config(struct request *r, const char *path, const char *disk, char **text, struct error *err)
 {
 	struct config *c = config_new(param_string(r, "name"));
 	char memory[32];
@@ -331,6 +350,8 @@ static int new_config(struct request *r, const char *disk, char **text, struct e
 		ret = set_medium(c, "ide1:0", "cdrom-image", param_string(r, "cdrom"), err);
 	if (!ret)
 		ret = set_medium(c, "floppy0", NULL, param_string(r, "floppy"), err);
+	if (!ret && strcmp(param_string(r, "net"), "nat") == 0)
+		ret = set_card(c, path, err);
 	if (!ret)
 		*text = config_text(c, &len);
 	config_free(c);
@@ -429,7 +450,7 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 		ret = parse_size(size, &w->files.disk_bytes, err);
 	}
 	if (!ret)
-		ret = new_config(r, w->disk ? w->disk : disk, &w->text, err);
+		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);
 	if (!ret && !path)
 		ret = owner_folder(&who, owner, err);
 	w->files.text = w->text;

@@ -118,7 +118,7 @@ Test(api, words_to_params)
 	assert_words("vm.create", "web memory", NULL, "error: vm create: memory needs a value");
 	assert_words("vm.create", "web disk /a disk /b", NULL,
 		     "error: disk is one word too many: vm create <name> [memory number] [disk path] [size string] [cdrom path] "
-		     "[floppy path] [path path] [owner user]");
+		     "[floppy path] [path path] [owner user] [net none|nat]");
 	assert_words("vm.attach", "web view_only", NULL, "{\"view_only\":true,\"vm\":\"web\"}");
 	assert_words("vm.attach", "web view_only no", NULL, "{\"view_only\":false,\"vm\":\"web\"}");
 }
