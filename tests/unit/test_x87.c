@@ -85,7 +85,12 @@ static void put_gate(unsigned vector, u32 handler)
 /* 32-bit code at CPL 0 in flat segments. */
 static void setup(void)
 {
-	static const struct cpu_host host = {NULL, pio_read, pio_write, mmio_read, mmio_write, intack, ferr};
+	static const struct cpu_host host = {.pio_read = pio_read,
+					     .pio_write = pio_write,
+					     .mmio_read = mmio_read,
+					     .mmio_write = mmio_write,
+					     .intack = intack,
+					     .ferr = ferr};
 	static const u64 gdt[] = {0, 0x00cf9b000000ffff, 0x00cf93000000ffff};
 	struct cpu_config config = {.host = &host, .ram_bytes = RAM_BYTES};
 	struct cpu_slot slot = {.size = RAM_BYTES};
