@@ -205,8 +205,15 @@ struct bt_cpu {
 	u64 tsc_offset; /* guest TSC = host TSC + this */
 	u64 a20_mask;	/* ANDed to physical addresses: all ones, or without bit 20 */
 
-	/* x87 (and later SSE): in this image, or live in the host's registers while fpu_live; see exec_x87.c */
-	bool fpu_live;
+	/*
+	 * x87: in this image, or live in the host's registers while fpu_live; see exec_x87.c. SSE registers are always in
+	 * the image, but while mxcsr_live the exception flags of MXCSR are in the host's; see exec_sse.c.
+	 */
+	bool fpu_live, mxcsr_live;
+	u32 sse_missing; /* enum sse_set: what the host cannot do */
+	u8 sse_operand[16] __attribute__((aligned(16))); /* scratch of exec_sse.c, as the next two */
+	u8 sse_result[16] __attribute__((aligned(16)));
+	u8 sse_unused[16] __attribute__((aligned(16)));
 	u8 x87_operand[16] __attribute__((aligned(16))); /* scratch of exec_x87.c */
 	u8 fxsave[512] __attribute__((aligned(64)));
 
@@ -419,10 +426,24 @@ void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum ta
 
 /* ---- x87 ---- */
 void fpu_leave(struct bt_cpu *cpu); /* host registers -> cpu->fxsave; before callbacks and at the end of run() */
+void x87_leave(struct bt_cpu *cpu); /* the same of the x87 only */
 void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
 
 /* ---- cpuid.c ---- */
 void cpuid_init(struct bt_cpu *cpu); /* sets features: what the host, this engine and cpu->model all have */
+
+/* ---- MMX and SSE ---- */
+void mxcsr_leave(struct bt_cpu *cpu); /* the image's MXCSR is up to date, the host's is that of the ABI */
+void sse_reset(struct bt_cpu *cpu);   /* at creation */
+/* What CPUID leaf 1 may tell of MMX, SSE to SSE4.2, AES, PCLMULQDQ: complete here and possible on this host. */
+void sse_features(u32 *ecx, u32 *edx);
+/*
+ * MMX registers are the x87's (exec_x87.c). Check: raises what MMX instructions raise, and the image becomes current; false:
+ * END_TRACE, cpu->rip is set. Begin: TOP is 0 and no register empty, as any MMX instruction leaves it. End: EMMS.
+ */
+bool mmx_check(struct bt_cpu *cpu, const struct insn *i);
+void mmx_begin(struct bt_cpu *cpu);
+void mmx_end(struct bt_cpu *cpu);
 
 /* ---- the guest's time stamp counter (loop.c) ---- */
 u64 bt_rdtsc(const struct bt_cpu *cpu);

@@ -13,7 +13,7 @@
 
 #define MAX_LEN 15
 
-enum { MAP_1B, MAP_0F, MAPS };
+enum { MAP_1B, MAP_0F, MAP_38, MAP_3A, MAPS };
 
 enum prefix_rule { PREFIX_ANY, PREFIX_NP, PREFIX_P66, PREFIX_PF3, PREFIX_PF2, PREFIX_W0, PREFIX_B0, PREFIX_B1 };
 
@@ -89,7 +89,7 @@ enum imm_kind { IMM_NONE, IMM_BYTE, IMM_SIGNED_BYTE, IMM_WORD, IMM_SIGNED_Z, IMM
 
 struct row_facts {
 	u8 has_modrm;
-	u8 size; /* SIZE_*, SIZE_COUNT: the effective operand size */
+	u8 size; /* SIZE_*, SIZE_Y, SIZE_COUNT: the effective operand size */
 	u8 reg, rm, imm;
 	u8 fixed; /* REG_FIXED: the register */
 };
@@ -98,10 +98,10 @@ struct row_facts {
 #define MODRM_FORMS (8 + 64)
 
 static struct row_facts facts[ROWS];
-static u16 lists[8 * ROWS + 16 * 1024]; /* row numbers, each list closed by LIST_END */
+static u16 lists[8 * ROWS + 24 * 1024]; /* row numbers, each list closed by LIST_END */
 static u16 opcode_list[MAPS][256];	/* where its list starts, or for a group: which group */
 static u8 opcode_is_group[MAPS][256];
-static u16 group_list[64][MODRM_FORMS];
+static u16 group_list[96][MODRM_FORMS];
 static unsigned list_used, group_count, invalid_row;
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
@@ -109,6 +109,8 @@ static bool token_is(const char *token, size_t len, const char *text)
 {
 	return strlen(text) == len && !memcmp(token, text, len);
 }
+
+#define SIZE_Y (SIZE_COUNT + 1) /* 32 or, with REX.W, 64 bits */
 
 /* SIZE_* for a size letter; SIZE_COUNT for v, and for what has no size of its own. */
 static u8 size_letter(char c)
@@ -122,6 +124,8 @@ static u8 size_letter(char c)
 		return SIZE_32;
 	case 'q':
 		return SIZE_64;
+	case 'y':
+		return SIZE_Y;
 	default:
 		return SIZE_COUNT;
 	}
@@ -145,7 +149,7 @@ static bool operand_sets_size(const char *token, size_t len, u8 *size)
 		*size = SIZE_16;
 	else if (!token_is(token, len, "eAX"))
 		*size = size_letter(token[len - 1]);
-	return !strchr("IJA1", token[0]) || token_is(token, len, "AL") || token_is(token, len, "AX");
+	return !strchr("IJA1VWUPQN", token[0]) || token_is(token, len, "AL") || token_is(token, len, "AX");
 }
 
 static u8 immediate_kind(const char *token, u8 before, u32 attr)
@@ -179,6 +183,16 @@ static void facts_add_register(struct row_facts *f, const char *token, bool firs
 		break;
 	case 'R':
 		f->rm = RM_REGISTER;
+		break;
+	case 'W':
+	case 'U':
+	case 'Q':
+	case 'N':
+		f->rm = RM_PLAIN;
+		break;
+	case 'V':
+	case 'P':
+		f->reg = REG_MODRM;
 		break;
 	case 'G':
 		f->reg = byte ? REG_MODRM_BYTE : REG_MODRM;
@@ -618,6 +632,10 @@ static bool decode_body(struct decoder *d)
 	if (opcode == 0x0F) {
 		map = MAP_0F;
 		opcode = fetch(d, 1);
+		if (opcode == 0x38 || opcode == 0x3A) {
+			map = opcode == 0x38 ? MAP_38 : MAP_3A;
+			opcode = fetch(d, 1);
+		}
 	}
 	row = find_row(d, map, opcode);
 	if (!row) {
@@ -626,7 +644,10 @@ static bool decode_body(struct decoder *d)
 	}
 	i->op = row - insn_rows;
 	f = &facts[i->op];
-	i->size = f->size == SIZE_COUNT ? operand_size(d, row->attr) : f->size;
+	if (f->size == SIZE_Y)
+		i->size = d->rex & REX_W ? SIZE_64 : SIZE_32;
+	else
+		i->size = f->size == SIZE_COUNT ? operand_size(d, row->attr) : f->size;
 	if (row->attr & ATTR_F64 && d->mode == MODE_64)
 		i->size = SIZE_64;
 	decode_address_size(d);

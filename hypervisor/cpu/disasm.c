@@ -117,9 +117,6 @@ static void add_pointer_size(struct text *t, const struct insn *i, char letter)
 	case 'd':
 		text_add(t, "%s", by_size[SIZE_32]);
 		break;
-	case 'x':
-		text_add(t, "xmmword ptr ");
-		break;
 	case 'q':
 		text_add(t, "%s", by_size[SIZE_64]);
 		break;
@@ -137,6 +134,12 @@ static void add_pointer_size(struct text *t, const struct insn *i, char letter)
 		break;
 	case 's':
 		text_add(t, "%s", i->size == SIZE_64 ? "tbyte ptr " : "fword ptr ");
+		break;
+	case 'y':
+		text_add(t, "%s", by_size[i->size]);
+		break;
+	case 'x':
+		text_add(t, "xmmword ptr ");
 		break;
 	case 't':
 		text_add(t, "tbyte ptr ");
@@ -173,6 +176,15 @@ static void add_rm(struct text *t, const struct insn *i, char letter, u64 ip)
 	} else {
 		add_register(t, i->rm, register_size(i, letter));
 	}
+}
+
+/* XMM registers, and with the letters P Q N the eight MMX ones. */
+static void add_vector(struct text *t, char letter, unsigned n)
+{
+	if (strchr("PQN", letter))
+		text_add(t, "mm%u", n & 7);
+	else
+		text_add(t, "xmm%u", n);
 }
 
 static u64 cut(u64 value, enum insn_size size)
@@ -237,6 +249,21 @@ static void add_operand(struct text *t, const struct insn *i, const char *token,
 	case 'R':
 		add_rm(t, i, letter, ip);
 		break;
+	case 'W':
+	case 'Q':
+		if (i->flags & INSN_MEM)
+			add_rm(t, i, letter, ip);
+		else
+			add_vector(t, token[0], i->rm);
+		break;
+	case 'U':
+	case 'N':
+		add_vector(t, token[0], i->rm);
+		break;
+	case 'V':
+	case 'P':
+		add_vector(t, token[0], i->reg);
+		break;
 	case 'G':
 	case 'Z':
 		if (letter == 'b')
@@ -284,6 +311,9 @@ static const char *sized_name(const struct insn *i, const char *name)
 	    {"JCXZ", "jcxz", "jecxz", "jrcxz"},
 	    {"FXSAVE", "fxsave", "fxsave", "fxsave64"},
 	    {"FXRSTOR", "fxrstor", "fxrstor", "fxrstor64"},
+	    {"MOVD", "movd", "movd", "movq"},
+	    {"PEXTRD", "pextrd", "pextrd", "pextrq"},
+	    {"PINSRD", "pinsrd", "pinsrd", "pinsrq"},
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)

@@ -88,7 +88,7 @@ static __attribute__((noinline)) void fpu_enter(struct bt_cpu *cpu)
 	cpu->fpu_live = true;
 }
 
-void fpu_leave(struct bt_cpu *cpu)
+void x87_leave(struct bt_cpu *cpu)
 {
 	if (!cpu->fpu_live)
 		return;
@@ -96,6 +96,12 @@ void fpu_leave(struct bt_cpu *cpu)
 	/* the state the host's ABI promises to compiled code */
 	__asm__ volatile("fninit");
 	cpu->fpu_live = false;
+}
+
+void fpu_leave(struct bt_cpu *cpu)
+{
+	x87_leave(cpu);
+	mxcsr_leave(cpu);
 }
 
 void fpu_reset(struct bt_cpu *cpu)
@@ -156,6 +162,48 @@ static inline bool fpu_begin(struct bt_cpu *cpu, const struct insn *i)
 	if (likely((image(cpu)->fcw & FCW_MASKS) == FCW_MASKS) || likely(!(host_fsw() & ~image(cpu)->fcw & FCW_MASKS)))
 		return true;
 	return fpu_error(cpu, i);
+}
+
+/* ---- MMX: works on the image ---- */
+
+#define FSW_TOP 0x3800u
+
+bool mmx_check(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (cpu->cr0 & CR0_EM)
+		raise_fault(cpu, i, EXC_UD);
+	if (cpu->cr0 & CR0_TS)
+		raise_fault(cpu, i, EXC_NM);
+	x87_leave(cpu);
+	if (likely(!(image(cpu)->fsw & ~image(cpu)->fcw & FCW_MASKS)))
+		return true;
+	fpu_enter(cpu);
+	if (!fpu_error(cpu, i))
+		return false;
+	x87_leave(cpu);
+	return true;
+}
+
+void mmx_begin(struct bt_cpu *cpu)
+{
+	struct fxsave_x87 *x87 = image(cpu);
+	unsigned top = (x87->fsw & FSW_TOP) >> 11;
+	u8 st[8][16];
+
+	x87->ftw = 0xff;
+	if (likely(!top))
+		return;
+	/* the image is in the order of the stack, MM0 is the register numbered 0 */
+	memcpy(st, x87->st, sizeof(st));
+	for (unsigned n = 0; n < 8; n++)
+		memcpy(x87->st[(n + top) & 7], st[n], sizeof(st[n]));
+	x87->fsw &= ~FSW_TOP;
+}
+
+void mmx_end(struct bt_cpu *cpu)
+{
+	mmx_begin(cpu);
+	image(cpu)->ftw = 0;
 }
 
 /* ---- the instruction itself ---- */
@@ -580,6 +628,7 @@ static HANDLER(fxsave)
 
 	if (cpu->fpu_live)
 		fpu_sync(cpu);
+	mxcsr_leave(cpu);
 	image(cpu)->reserved = 0;
 	image(cpu)->mxcsr_mask = MXCSR_MASK;
 	mem_write_bytes(cpu, i, i->seg, ea, cpu->fxsave, fxsave_bytes(cpu));

@@ -311,6 +311,7 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 	cpu->host = config->host;
 	cpu->index = config->index;
 	cpu->model = config->model;
+	sse_reset(cpu);
 	cpuid_init(cpu);
 	cpu->a20_mask = ~0ull;
 	cpu->generation = 1;

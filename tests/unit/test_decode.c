@@ -75,11 +75,24 @@ static bool is_covered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_PAUSE:
 	case ZYDIS_ISA_SET_CLFSH:
 	case ZYDIS_ISA_SET_LONGMODE:
+	case ZYDIS_ISA_SET_SSE_PREFETCH:
+	case ZYDIS_ISA_SET_PENTIUMMMX:
+	case ZYDIS_ISA_SET_SSE:
+	case ZYDIS_ISA_SET_SSEMXCSR:
+	case ZYDIS_ISA_SET_SSE2:
+	case ZYDIS_ISA_SET_SSE2MMX:
+	case ZYDIS_ISA_SET_SSE3:
+	case ZYDIS_ISA_SET_SSE3X87:
+	case ZYDIS_ISA_SET_SSSE3:
+	case ZYDIS_ISA_SET_SSSE3MMX:
+	case ZYDIS_ISA_SET_SSE4:
+	case ZYDIS_ISA_SET_SSE42:
+	case ZYDIS_ISA_SET_AES:
+	case ZYDIS_ISA_SET_PCLMULQDQ:
 	case ZYDIS_ISA_SET_POPCNT:
 	case ZYDIS_ISA_SET_CMPXCHG16B:
 	case ZYDIS_ISA_SET_SMAP:
 	case ZYDIS_ISA_SET_RDTSCP:
-	case ZYDIS_ISA_SET_SSE_PREFETCH:
 		return true;
 	case ZYDIS_ISA_SET_FXSAVE:
 	case ZYDIS_ISA_SET_FXSAVE64:
@@ -145,18 +158,20 @@ static void fill(u8 *bytes, const u8 *head, unsigned head_len)
 	memcpy(bytes + head_len, tail, BUFFER - head_len);
 }
 
-/* All opcodes of both maps behind `prefixes`, with every ModRM, or only with those that can make a difference. */
+/* All opcodes of all maps behind `prefixes`, with every ModRM, or only with those that can make a difference. */
 static void compare_opcodes(const u8 *prefixes, unsigned count, enum insn_mode mode, bool every_modrm)
 {
 	u8 head[8], bytes[BUFFER];
 	struct insn i;
 
 	memcpy(head, prefixes, count);
-	for (unsigned op = 0; op < 512; op++) {
+	for (unsigned op = 0; op < 1024; op++) {
 		unsigned n = count;
 
 		if (op >= 256)
 			head[n++] = 0x0F;
+		if (op >= 512)
+			head[n++] = op < 768 ? 0x38 : 0x3A;
 		head[n++] = op;
 		for (unsigned modrm = 0; modrm < 256; modrm++) {
 			/* mod 0: rm 4, 5, 6 (SIB and direct addresses); mod 1 and 3: rm 0 */
