@@ -132,7 +132,8 @@ int kvm_map(struct cpu *cpu, const struct cpu_slot *slots, unsigned count, struc
 
 	if (!copy)
 		return fail(err, -ENOMEM, "no memory for the memory map");
-	memcpy(copy, slots, count * sizeof(*copy));
+	if (count)
+		memcpy(copy, slots, count * sizeof(*copy));
 	free(cpu->map);
 	cpu->map = copy;
 	cpu->n_map = count;

@@ -26,7 +26,7 @@ kernel=$(echo "$WORK"/boot/vmlinuz-*)
 
 root=$WORK/initramfs
 rm -rf "$root"
-mkdir -p "$root"/bin "$root"/modules "$root"/proc "$root"/sys "$root"/dev "$root"/host
+mkdir -p "$root"/bin "$root"/modules "$root"/proc "$root"/sys "$root"/dev "$root"/host "$root"/shared
 cp /bin/busybox "$root/bin/busybox"
 cp tests/smoke/nested/init "$root/init"
 chmod 755 "$root/init"

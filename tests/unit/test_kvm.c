@@ -275,7 +275,7 @@ Test(kvm, dirty_log)
 	cr_expect_eq(bare_vector(b), -1);
 	bare_map(b); /* the same again forgets nothing */
 	cpu_kvm.dirty(b->cpu, LOGGED, RAM_BYTES - LOGGED, bitmap);
-	cr_expect_eq(bitmap[0], 0x21, "%lx", bitmap[0]);
+	cr_expect_eq(bitmap[0] & 0x5f, 0x21, "%lx; 7, only read, may be there too", bitmap[0]);
 	memset(bitmap, 0, sizeof(bitmap));
 	cpu_kvm.dirty(b->cpu, LOGGED, RAM_BYTES - LOGGED, bitmap);
 	cr_expect_eq(bitmap[0], 0);
@@ -315,8 +315,10 @@ static void state_is_kept(const struct x86_state *want)
 #define X(field) cr_expect_eq(memcmp(&got.field, &want->field, sizeof(got.field)), 0, #field);
 	X(gpr) X(rip) X(rflags) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(dr) X(sysenter_cs) X(sysenter_esp)
 	X(sysenter_eip) X(star) X(lstar) X(cstar) X(fmask) X(kernel_gs_base) X(apic_base) X(pat) X(mtrr_def_type)
-	X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(sti_shadow) X(mov_ss_shadow) X(nmi_blocked) X(halted) X(irq_taken)
+	X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(nmi_blocked) X(halted) X(irq_taken)
 #undef X
+	/* AMD's CPUs have one shadow for both. */
+	cr_expect_eq(got.sti_shadow || got.mov_ss_shadow, want->sti_shadow || want->mov_ss_shadow);
 	cr_expect_eq(memcmp(got.fxsave, want->fxsave, 28), 0, "FPU control");
 	cr_expect_eq(memcmp(got.fxsave + 32, want->fxsave + 32, 416 - 32), 0, "ST and XMM");
 	for (unsigned n = 0; n < X86_SREGS; n++) {
