@@ -225,6 +225,13 @@ static void check_aligned(struct bt_cpu *cpu, const struct insn *i, u64 ea)
 		raise_fault_code(cpu, i, EXC_GP, 0);
 }
 
+/* Operands that need not be: #AC where it is on (implementation-dependent, SDM 3A 6.15; AMD's CPUs raise it). */
+static void check_alignment(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size, bool write)
+{
+	if (cpu->align_check && segment_check(cpu, i, i->seg, ea, size, write) & (size - 1))
+		raise_fault_code(cpu, i, EXC_AC, 0);
+}
+
 static __attribute__((noinline)) void *operand_slow(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size,
 						    bool aligned)
 {
@@ -246,6 +253,7 @@ static __attribute__((noinline)) void *operand_slow(struct bt_cpu *cpu, const st
 		value = mem_read64(cpu, i, i->seg, ea);
 		break;
 	default:
+		check_alignment(cpu, i, ea, size, false);
 		mem_read_bytes(cpu, i, i->seg, ea, cpu->sse_operand, size);
 		return cpu->sse_operand;
 	}
@@ -284,6 +292,7 @@ static __attribute__((noinline)) void store_slow(struct bt_cpu *cpu, const struc
 		mem_write64(cpu, i, i->seg, ea, get64(from));
 		break;
 	default:
+		check_alignment(cpu, i, ea, size, true);
 		mem_write_bytes(cpu, i, i->seg, ea, from, size);
 		break;
 	}
@@ -1138,14 +1147,16 @@ static const void *cvt_operand(struct bt_cpu *cpu, const struct insn *i)
 
 /* ---- kinds: masked stores ---- */
 
-/* Only the bytes whose mask has its top bit set are touched (SDM 2B, MASKMOVDQU); destination DS:rDI. */
+/*
+ * Only the bytes whose mask has its top bit set are written, at DS:rDI; faults are those of the whole operand, which the
+ * manual allows (SDM 2B, MASKMOVDQU) and AMD's CPUs do.
+ */
 static void masked_bytes(struct bt_cpu *cpu, const struct insn *i, const u8 *from, const u8 *mask, unsigned count)
 {
 	u64 base = cpu->gpr[X86_RDI], wrap = i->flags & INSN_ADDR16 ? 0xffff : i->flags & INSN_ADDR32 ? 0xffffffff : ~0ull;
 
-	for (unsigned n = 0; n < count; n++)
-		if (mask[n] & 0x80)
-			mem_probe_write(cpu, i, i->seg, (base + n) & wrap, 1);
+	check_alignment(cpu, i, base & wrap, count, true);
+	mem_probe_write(cpu, i, i->seg, base & wrap, count);
 	for (unsigned n = 0; n < count; n++)
 		if (mask[n] & 0x80)
 			mem_write8(cpu, i, i->seg, (base + n) & wrap, from[n]);
