@@ -1136,17 +1136,28 @@ static bool native_segments(void)
 	       !native_ldt_entry(&data32);
 }
 
+/* 64-bit code reaches the sanitizer's memory, which the host's must not be let loose on: the engine has none there. */
+static bool is_sanitizers(const struct native *guest)
+{
+#ifdef __SANITIZE_ADDRESS__
+	return guest->vector == 14 && guest->cr2 >= 0x7fff8000 - 16 && guest->cr2 < 0x10007fff8000;
+#else
+	(void)guest;
+	return false;
+#endif
+}
+
 /* Runs the case on both and compares; a case that cannot be run on the host agrees. */
 static bool agrees(const struct test_case *c, u64 *completed)
 {
 	struct native host = c->start, guest = c->start;
 	u32 where;
 
-	if (!run_natively(c, &host)) {
+	guest_run(&guest, c->single);
+	if (is_sanitizers(&guest) || !run_natively(c, &host)) {
 		memory_differs(&where);
 		return true;
 	}
-	guest_run(&guest, c->single);
 	*completed += host.vector == 1;
 	return !compare(c, &host, &guest);
 }
