@@ -226,13 +226,13 @@ static int add_forwards(struct nat *t, const char *text, struct error *err)
 /*
  * The library reads /etc/resolv.conf when it first translates a packet to the name server, keeps what it read, and reads again
  * when the file has changed. The sandbox will not let it open anything: so the first packet is ours, an empty
- * datagram to the discard port (RFC 863).
+ * datagram to the discard port (RFC 863), from an address that no guest gets: so no complaint about it reaches one.
  */
 static void read_resolver(struct nat *t)
 {
 	static const u8 packet[] = {
 		0x52, 0x55, 10, 0, 2, 3, 0x52, 0x56, 0x4d, 0, 0, 0, 0x08, 0x00, /* Ethernet */
-		0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0x62, 0xc0, 10, 0, 2, 15, 10, 0, 2, 3, /* IP */
+		0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0x61, 0xd1, 10, 0, 2, 254, 10, 0, 2, 3, /* IP */
 		0, 9, 0, 9, 0, 8, 0, 0, /* UDP, no checksum */
 	};
 

@@ -17,6 +17,7 @@
 #include "lib/machine_files.h"
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "net/net.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
 
@@ -121,6 +122,26 @@ static int open_files(struct launch *l, struct error *err)
 	return 0;
 }
 
+/* Tap devices of network cards, in the owner's name: the administrator makes them his. */
+static int open_taps(struct launch *l, struct error *err)
+{
+	for (unsigned nic = 0; nic < NET_NICS; nic++) {
+		if (!net_wants_tap(l->config, nic))
+			continue;
+		int fd = tap_open(l->config, nic, err);
+		if (fd < 0)
+			return fd;
+		if (++l->n_files > MAX_FILES) {
+			close(fd);
+			return fail(err, -E2BIG, "the machine has more than %d files", MAX_FILES);
+		}
+		l->fds[l->n_fds++] = fd;
+		add_word(l, xstrdup("--file"));
+		add_word(l, xasprintf("ethernet%u.devName=%d", nic, fd));
+	}
+	return 0;
+}
+
 /* The configuration, its folder and the log of this run; the last run's log becomes vmx-0.log. */
 static int open_base(struct launch *l, int *log_fd, struct error *err)
 {
@@ -217,6 +238,8 @@ int spawn_run(void *arg, int report, json_t **result, struct error *err)
 	int ret = open_base(&l, &log_fd, err);
 	if (!ret)
 		ret = open_files(&l, err);
+	if (!ret)
+		ret = open_taps(&l, err);
 	if (!ret && l.s->resume)
 		ret = open_suspended(&l, err);
 	if (ret)

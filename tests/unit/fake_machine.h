@@ -69,6 +69,14 @@ struct machine {
 	void (*pointer)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len);
 	struct device *display, *keyboard, *mouse, *serial;
+	void (*net_ready)(struct device *d, unsigned nic);
+	unsigned net_cards; /* how many ethernet<n> there are */
+	bool net_unplugged;
+	struct fake_frame {
+		size_t len;
+		u8 bytes[DEV_NET_FRAME_MAX];
+	} net_sent[64], net_waiting[8]; /* card 0's */
+	unsigned net_n_sent, net_n_waiting;
 	u8 serial_out[4096];
 	size_t serial_len;
 };
@@ -550,6 +558,49 @@ void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len)
 	len = MIN(len, sizeof(m->serial_out) - m->serial_len);
 	memcpy(m->serial_out + m->serial_len, data, len);
 	m->serial_len += len;
+}
+
+/* Cards are 0 to net_cards - 1; the first one's frames are kept. */
+int dev_net_open(struct device *d, unsigned nic, void (*ready)(struct device *d, unsigned nic), u8 address[6], struct error *err)
+{
+	const u8 made[6] = {0x52, 0x56, 0x4d, 0x12, 0x34, (u8)nic};
+
+	(void)err;
+	if (nic >= d->machine->net_cards)
+		return DEVICE_ABSENT;
+	d->machine->net_ready = ready;
+	memcpy(address, made, sizeof(made));
+	return 0;
+}
+
+bool dev_net_link(struct device *d, unsigned nic)
+{
+	(void)nic;
+	return !d->machine->net_unplugged;
+}
+
+void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
+{
+	struct machine *m = d->machine;
+
+	cr_assert(len >= 14 && len <= DEV_NET_FRAME_MAX, "a frame of %zu bytes", len);
+	if (nic || m->net_n_sent == ARRAY_SIZE(m->net_sent))
+		return;
+	m->net_sent[m->net_n_sent].len = len;
+	memcpy(m->net_sent[m->net_n_sent++].bytes, frame, len);
+}
+
+size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)
+{
+	struct machine *m = d->machine;
+	size_t len;
+
+	if (nic || !m->net_n_waiting)
+		return 0;
+	len = MIN(size, m->net_waiting[0].len);
+	memcpy(to, m->net_waiting[0].bytes, len);
+	memmove(&m->net_waiting[0], &m->net_waiting[1], --m->net_n_waiting * sizeof(m->net_waiting[0]));
+	return len;
 }
 
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d))

@@ -72,7 +72,7 @@ static const char vmx_text[] =
 	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\n"
 	"floppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial2.present = \"TRUE\"\nserial3.present = \"TRUE\"\n"
-	"serial1.fileType = \"null\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
+	"serial1.fileType = \"null\"\nethernet0.present = \"TRUE\"\nethernet3.present = \"TRUE\"\nethernet3.startConnected = \"FALSE\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
 
 static struct config *make_config(void)
 {
@@ -214,10 +214,10 @@ static void random_mmio(struct machine *m, unsigned id)
 		bus_mmio_write(m, gpa, size, (u64)rnd() << 32 | rnd());
 }
 
-/* A register of one of the first four slots' functions: moves BARs, ROMs, shadow RAM. */
+/* A register of a function, mostly of the first four slots': moves BARs, ROMs, shadow RAM. */
 static void random_pci_config(struct machine *m)
 {
-	bus_pio_write(m, 0xcf8, 4, 0x80000000 | rnd() % 32 << 8 | (rnd() & 0xfc));
+	bus_pio_write(m, 0xcf8, 4, 0x80000000 | (rnd() & 1 ? rnd() % 32 : rnd() % 32 * 8) << 8 | (rnd() & 0xfc));
 	bus_pio_write(m, (u16)(0xcfc + rnd() % 4), 1u << rnd() % 3, interesting());
 	memory_update(m);
 }
