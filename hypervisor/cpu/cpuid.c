@@ -10,6 +10,7 @@
 
 #define CLFLUSH_LINE (64u / 8 << 8)
 #define F(name) (1u << (FEATURE_##name % 32))
+#define APIC_1_ECX (BIT(21) | BIT(24)) /* the machine's APIC has x2APIC mode and the TSC deadline timer */
 
 /* Features the engine implements whatever the host. APIC is the machine's to offer: see cpuid_read(). */
 static const u32 implemented[FEATURE_WORDS] = {
@@ -22,7 +23,10 @@ static const u32 implemented[FEATURE_WORDS] = {
 };
 
 /* Features it has where the host has them. */
-static const u32 executed[FEATURE_WORDS];
+static const u32 executed[FEATURE_WORDS] = {
+	[FEATURES_1_EDX] = F(MMX) | F(SSE) | F(SSE2),
+	[FEATURES_1_ECX] = F(SSE3) | F(SSSE3) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(POPCNT),
+};
 
 #define I686_1_EDX                                                                                                     \
 	(F(FPU) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | F(SEP) | F(MTRR) | F(PGE) | F(MCA) | F(CMOV) | \
@@ -50,7 +54,7 @@ static const struct model models[] = {
 		.linear_bits = 48,
 		.features = {
 			[FEATURES_1_EDX] = I686_1_EDX | F(MMX) | F(SSE) | F(SSE2),
-			[FEATURES_1_ECX] = F(SSE3) | F(SSSE3) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(POPCNT) | F(XSAVE) |
+			[FEATURES_1_ECX] = F(SSE3) | F(SSSE3) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(POPCNT) |
 					   F(HYPERVISOR),
 			[FEATURES_7_EBX] = F(SMEP) | F(SMAP),
 			[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
@@ -119,8 +123,10 @@ static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
 	out[1] = CLFLUSH_LINE | cpu->index << 24;
 	out[2] = cpu->features[FEATURES_1_ECX];
 	out[3] = cpu->features[FEATURES_1_EDX];
-	if (apic_enabled(cpu))
+	if (apic_enabled(cpu)) {
+		out[2] |= APIC_1_ECX;
 		out[3] |= F(APIC);
+	}
 }
 
 void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])

@@ -170,7 +170,7 @@ static inline bool fpu_begin(struct bt_cpu *cpu, const struct insn *i)
 
 bool mmx_check(struct bt_cpu *cpu, const struct insn *i)
 {
-	if (cpu->cr0 & CR0_EM)
+	if (cpu->cr0 & CR0_EM || !cpu_has(cpu, FEATURE_MMX))
 		raise_fault(cpu, i, EXC_UD);
 	if (cpu->cr0 & CR0_TS)
 		raise_fault(cpu, i, EXC_NM);
@@ -631,6 +631,9 @@ static HANDLER(fxsave)
 	mxcsr_leave(cpu);
 	image(cpu)->reserved = 0;
 	image(cpu)->mxcsr_mask = MXCSR_MASK;
+	/* with REX.W the pointers are 64 bits, without segments (SDM 1 table 10-2) */
+	if (i->size == SIZE_64)
+		image(cpu)->fcs = image(cpu)->fds = 0;
 	mem_write_bytes(cpu, i, i->seg, ea, cpu->fxsave, fxsave_bytes(cpu));
 	NEXT_BY_LOOP;
 }
