@@ -435,8 +435,6 @@ void cpuid_init(struct bt_cpu *cpu); /* sets features: what the host, this engin
 /* ---- MMX and SSE ---- */
 void mxcsr_leave(struct bt_cpu *cpu); /* the image's MXCSR is up to date, the host's is that of the ABI */
 void sse_reset(struct bt_cpu *cpu);   /* at creation */
-/* What CPUID leaf 1 may tell of MMX, SSE to SSE4.2, AES, PCLMULQDQ: complete here and possible on this host. */
-void sse_features(u32 *ecx, u32 *edx);
 /*
  * MMX registers are the x87's (exec_x87.c). Check: raises what MMX instructions raise, and the image becomes current; false:
  * END_TRACE, cpu->rip is set. Begin: TOP is 0 and no register empty, as any MMX instruction leaves it. End: EMMS.

@@ -82,35 +82,19 @@ static inline void mmx_set(void *p, u64 value)
 
 /* ---- what the host can do ---- */
 
-static u32 host_features(u32 leaf, u32 *edx)
-{
-	u32 a = leaf, b, c = 0;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(*edx));
-	return c;
-}
-
 void sse_reset(struct bt_cpu *cpu)
 {
 	static const struct {
-		u32 ecx, set;
+		u32 ecx, set; /* of CPUID leaf 1 */
 	} sets[] = {{BIT(0), SET_SSE3},	  {BIT(9), SET_SSSE3}, {BIT(19), SET_SSE41},
 		    {BIT(20), SET_SSE42}, {BIT(25), SET_AES},  {BIT(1), SET_PCLMUL}};
-	u32 edx, ecx = host_features(1, &edx);
+	u32 eax = 1, ebx, ecx = 0, edx;
 
+	__asm__("cpuid" : "+a"(eax), "=b"(ebx), "+c"(ecx), "=d"(edx));
 	cpu->sse_missing = 0;
 	for (unsigned n = 0; n < ARRAY_SIZE(sets); n++)
 		if (!(ecx & sets[n].ecx))
 			cpu->sse_missing |= sets[n].set;
-}
-
-void sse_features(u32 *ecx, u32 *edx)
-{
-	const u32 ours_ecx = BIT(0) | BIT(1) | BIT(9) | BIT(19) | BIT(20) | BIT(25);
-	const u32 ours_edx = BIT(23) | BIT(25) | BIT(26);
-
-	*ecx = host_features(1, edx) & ours_ecx;
-	*edx &= ours_edx;
 }
 
 /* ---- before an instruction ---- */
