@@ -12,7 +12,7 @@
 /* On a console: how long after the last action a log-in is forgotten. */
 #define SESSION_NSEC (60 * NSEC_PER_SEC)
 
-static const char *const verbs[] = {"powering on", "powering off", "powering off", "resetting", "attaching to"};
+static const char *const verbs[] = {"powering on", "powering off", "powering off", "resetting", "suspending", "attaching to"};
 
 /* Opens a dialog and runs the main loop until it is answered. */
 static char dialog_run(struct ui *ui, enum dialog_kind kind, const char *title, const char *text, const char *keys, bool echo)

@@ -37,7 +37,7 @@ struct dialog {
 	char answer; /* 0 open, a letter of keys, '\r' entered, 27 given up */
 };
 
-enum action { ACTION_START, ACTION_STOP, ACTION_STOP_HARD, ACTION_RESET, ACTION_ATTACH };
+enum action { ACTION_START, ACTION_STOP, ACTION_STOP_HARD, ACTION_RESET, ACTION_SUSPEND, ACTION_ATTACH };
 
 /* The machine whose screen is shown instead of a view. */
 struct attached {

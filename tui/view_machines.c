@@ -154,6 +154,7 @@ void view_help(struct ui *ui)
 		"F2 s      power on the selected machine",
 		"F3 p      power it off: y asks the guest first, h pulls the plug",
 		"F4 r      press its reset button",
+		"F7 u      suspend it to a file; powering on resumes it",
 		"Enter a   attach: see its screen and type at it",
 		"F12 q     leads back from there, or Enter ~ . ; F12 shows more keys",
 		"l         log in as a user of the host, or out again",

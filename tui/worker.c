@@ -78,7 +78,7 @@ static int job_attach(struct vmk_client *client, struct job *job)
 
 static int job_call(struct vmk_client *client, struct job *job)
 {
-	static const char *const methods[] = {"vm.start", "vm.stop", "vm.stop", "vm.reset"};
+	static const char *const methods[] = {"vm.start", "vm.stop", "vm.stop", "vm.reset", "vm.suspend"};
 	json_t *params = json_pack("{s:s}", "vm", job->machine), *result;
 	if (job->what == ACTION_STOP_HARD)
 		json_object_set_new(params, "mode", json_string("hard"));
