@@ -85,8 +85,36 @@ void dev_timer_set(struct dev_timer *t, u64 when)
 	struct clock *c = &t->device->machine->clock;
 
 	t->when = when;
-	if (when && c->running && (!c->armed || when < c->armed))
+	if (!when || !c->running)
+		return;
+	if (c->sleeper)
+		pthread_cond_signal(c->sleeper); /* it looks at the timers again before it sleeps on */
+	else if (!c->armed || when < c->armed)
 		clock_arm(c, when);
+}
+
+/*
+ * Waits on `wake` until somebody signals it or the first timer is due, and runs the timers then. Meanwhile the main
+ * thread's timer stands still: a tick of an idle guest wakes the halted CPU's thread alone.
+ */
+void clock_sleep(struct machine *m, pthread_cond_t *wake)
+{
+	struct clock *c = &m->clock;
+	const struct dev_timer *t = earliest(c);
+	struct timespec until;
+
+	if (!t || !c->running || c->sleeper) {
+		pthread_cond_wait(wake, &m->lock);
+		return;
+	}
+	u64 at = t->when > INT64_MAX - c->base ? INT64_MAX : c->base + t->when;
+	until = (struct timespec){(time_t)(at / NSEC_PER_SEC), (long)(at % NSEC_PER_SEC)};
+	if (c->armed)
+		clock_arm(c, 0);
+	c->sleeper = wake;
+	pthread_cond_timedwait(wake, &m->lock, &until);
+	c->sleeper = NULL;
+	clock_run(m);
 }
 
 void clock_run(struct machine *m)
@@ -95,7 +123,7 @@ void clock_run(struct machine *m)
 	u64 expirations, now = clock_now(m);
 	struct dev_timer *t;
 
-	if (read(c->fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
+	if (c->armed && read(c->fd, &expirations, sizeof(expirations)) < 0 && errno != EAGAIN)
 		log_limited(LOG_LEVEL_ERROR, "timer: %s", strerror(errno));
 	if (!c->running)
 		return;
@@ -104,7 +132,8 @@ void clock_run(struct machine *m)
 		t->fn(t->device);
 	}
 	t = earliest(c);
-	clock_arm(c, t ? t->when : 0);
+	if (t || c->armed)
+		clock_arm(c, t ? t->when : 0);
 }
 
 void clock_start(struct machine *m)

@@ -101,6 +101,7 @@ struct clock {
 	int fd;	      /* timerfd, readable when a timer is due */
 	u64 base;     /* running: CLOCK_MONOTONIC at machine time 0; standing: the machine time */
 	bool running;
+	pthread_cond_t *sleeper; /* in clock_sleep(): stands in for the timerfd */
 	u64 armed;    /* machine time the timerfd is set to, 0 = off */
 	u64 tsc_start, tsc_start_ns; /* the host's TSC at that CLOCK_MONOTONIC: its rate follows */
 	struct dev_timer *timers[CLOCK_MAX_TIMERS];
@@ -277,6 +278,7 @@ int clock_init(struct machine *m, struct error *err);
 void clock_destroy(struct machine *m);
 void clock_forget(struct machine *m, unsigned owner);
 void clock_run(struct machine *m); /* under the lock: the timers that are due */
+void clock_sleep(struct machine *m, pthread_cond_t *wake); /* under the lock: until signalled or a timer has run */
 void clock_start(struct machine *m);
 void clock_stop(struct machine *m);
 u64 clock_now(struct machine *m);

@@ -152,7 +152,7 @@ static void vcpu_halted(struct vcpu *v, u32 seen)
 
 	/* Anything since before run() may be what the guest waits for; looking once more costs little. */
 	while (v->events == seen && !must_stand(m) && !m->quit && !m->harvest)
-		pthread_cond_wait(&v->wake, &m->lock);
+		clock_sleep(m, &v->wake);
 }
 
 static void vcpu_exit(struct vcpu *v, enum cpu_exit why, u32 seen)
@@ -289,6 +289,17 @@ static enum cpu_model cpu_model(const struct config *config)
 	return strcmp(config_string(config, "cpu.model"), "i686") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686;
 }
 
+/* Timeouts are of the clock machine time is made of. */
+static void wake_init(pthread_cond_t *wake)
+{
+	pthread_condattr_t attr;
+
+	pthread_condattr_init(&attr);
+	pthread_condattr_setclock(&attr, CLOCK_MONOTONIC);
+	pthread_cond_init(wake, &attr);
+	pthread_condattr_destroy(&attr);
+}
+
 int vcpus_create(struct machine *m, struct error *err)
 {
 	unsigned n = (unsigned)config_number(m->config, "numvcpus");
@@ -309,7 +320,7 @@ int vcpus_create(struct machine *m, struct error *err)
 		int r = m->engine->create(&cc, &v->cpu, err);
 		if (r)
 			return r;
-		pthread_cond_init(&v->wake, NULL);
+		wake_init(&v->wake);
 		m->n_vcpus++;
 	}
 	return 0;
