@@ -1,6 +1,6 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# Debian's GRUB rescue images, unmodified, from CD, floppy and hard disk: prompt, typed commands, reboot.
+# Debian's GRUB rescue images, unmodified, from CD, floppy, IDE and virtio disk: prompt, typed commands, reboot.
 . "$(dirname "$0")/lib.sh"
 images=/usr/lib/grub-rescue
 
@@ -10,8 +10,11 @@ chmod 666 "$VMK_ROOT"/*.img
 make_machine cd memory 64 cdrom $images/grub-rescue-cdrom.iso
 make_machine floppy memory 64 floppy "$VMK_ROOT/grub-rescue-floppy.img"
 make_machine disk memory 64 disk "$VMK_ROOT/grub-rescue-usb.img"
+make_machine virtio memory 64
+cp $images/grub-rescue-usb.img "$VMK_ROOT/virtio.img"
+vmk vm set virtio virtio0.fileName "$VMK_ROOT/virtio.img" && vmk vm set virtio virtio0.present TRUE || die "vm set"
 
-for machine in cd floppy disk; do
+for machine in cd floppy disk virtio; do
 	say "GRUB from $machine"
 	vmk vm start $machine || die "vm start $machine"
 	grub_prompt $machine
@@ -21,7 +24,7 @@ for machine in cd floppy disk; do
 	case $machine in
 	cd) wait_screen $machine 30 '\(cd|\(cd0\)' ;;
 	floppy) wait_screen $machine 30 '\(fd0\)' ;;
-	disk) wait_screen $machine 30 '\(hd0' ;;
+	disk | virtio) wait_screen $machine 30 '\(hd0' ;;
 	esac
 done
 
@@ -34,7 +37,7 @@ grub_prompt cd
 [ "$(state_of cd)" = on ] || die "the machine is off after a reboot"
 
 say "an idle prompt and a stop"
-for machine in cd floppy disk; do
+for machine in cd floppy disk virtio; do
 	vmk vm stop $machine hard || die "vm stop $machine"
 	wait_state $machine off 10
 done
