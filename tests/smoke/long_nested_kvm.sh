@@ -40,5 +40,5 @@ make --no-print-directory -s -j"$(nproc)" "$BUILD/tests/test_kvm" || die "build"
 timeout 3000 qemu-system-x86_64 -accel tcg,thread=multi -M pc -cpu EPYC,+svm -m 2048 -nodefaults -display none -serial stdio -no-reboot \
 	-kernel "$kernel" -initrd "$WORK/initramfs.gz" \
 	-append "console=ttyS0 panic=-1 quiet vmk.inside=$PWD/tests/smoke/nested/inside.sh" \
-	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on </dev/null | tee "$WORK/output" | tr -d '\r'
+	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on </dev/null | tee "$WORK/output"
 grep -q 'inside: status 0' "$WORK/output" || die "the emulated machine did not come to its end"

@@ -25,6 +25,7 @@ vmk vm stop cd hard || die "vm stop"
 
 say "memtest86+, 64 bits"
 make_machine memtest memory 64 cdrom /usr/lib/memtest86+/memtest86+x64.iso
+vmk vm set memtest cpu.model x86-64-v2 >/dev/null || die "vm set"
 vmk vm start memtest || die "vm start"
 wait_screen memtest 60 'Memtest86\+ v6.*'
 wait_screen memtest 60 'Pass +[1-9][0-9]?%'
