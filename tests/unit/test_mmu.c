@@ -1,6 +1,7 @@
 // uses: cpu lib
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Paging, the soft TLB and guest-physical memory of the bt engine, seen from guests. */
+#define BARE_MODEL CPU_MODEL_X86_64_V2
 #include "tests/unit/bare.h"
 
 #define DIRECTORY 0x100000u
@@ -438,5 +439,104 @@ Test(mmu, system_access_then_user)
 	cr_assert_eq(bare_vector(b), 13); /* the HLT */
 	cr_assert_eq(b->state.gpr[X86_RCX], 5);
 	cr_assert_eq(b->state.gpr[X86_RDX], 5);
+	bare_free(b);
+}
+
+/* ---- long mode: every page fault there is (SDM 3A 4.6, 4.7) ---- */
+
+#define LONG_TABLES 0x110000u /* PML4, then a table of each level */
+#define LONG_TABLE2 0x114000u /* 4-6 MiB */
+#define LONG_IDT 0x115000u
+#define SMEP 0x100000u
+#define SMAP 0x200000u
+#define AC 0x40000u
+#define RIGHT_NX 8u /* beside P, W and U */
+
+GUEST32(fetch, "call *%ebx\n hlt\n"); /* the same bytes in 64-bit code, as load and store */
+
+struct long_case {
+	const u8 *code;
+	bool user, wp, smep, smap, ac;
+	unsigned rights;
+};
+
+static int long_expected(const struct long_case *c)
+{
+	bool fetch = c->code == guest_fetch, store = c->code == guest_store, user_page = c->rights & 4, allowed;
+	int code = (store ? 2 : 0) | (c->user ? 4 : 0) | (fetch ? 16 : 0);
+
+	if (!(c->rights & 1))
+		return code;
+	if (fetch)
+		allowed = !(c->rights & RIGHT_NX) && (c->user || !c->smep || !user_page);
+	else
+		allowed = (!store || c->rights & 2 || (!c->user && !c->wp)) && (c->user || !c->smap || c->ac || !user_page);
+	if (c->user && !user_page)
+		allowed = false;
+	return allowed ? -1 : code | 1;
+}
+
+static void long_tables(struct bare *b)
+{
+	for (u32 level = 0; level < 3; level++)
+		put64(b, LONG_TABLES + level * 0x1000, (LONG_TABLES + (level + 1) * 0x1000) | 7);
+	for (u32 n = 0; n < 512; n++)
+		put64(b, LONG_TABLES + 0x3000 + 8 * n, n << 12 | 3);
+	for (u32 n = 0; n < 256; n++)
+		put64(b, LONG_IDT + 16 * n, 0x0000ee0000080000 | (VECTORS + n));
+	b->ram[0x50000] = 0xc3; /* RET */
+}
+
+static void long_state(struct bare *b, const struct long_case *c)
+{
+	struct x86_state *s = &b->state;
+	u32 pages = LONG_TABLES + 0x3000;
+
+	bare_protected(b, c->code, c->code + 3, c->user ? 3 : 0);
+	put64(b, GDT + 8, 0x00af9b000000ffff);
+	put64(b, pages + 8 * (CODE >> 12), CODE | (c->user ? 7 : 3));
+	put64(b, pages + 8 * ((STACK - 8) >> 12), ((STACK - 8) & 0xfffff000) | (c->user ? 7 : 3));
+	put32(b, TSS + 8, 0); /* upper half of RSP0 */
+	s->idtr = (struct x86_table){.base = LONG_IDT, .limit = 0xfff};
+	s->seg[X86_CS].attr = (s->seg[X86_CS].attr & ~0x4000u) | 0x2000;
+	s->efer = 0xd00; /* LME, LMA, NXE */
+	s->cr0 |= PG | (c->wp ? WP : 0);
+	s->cr3 = LONG_TABLES;
+	s->cr4 = PAE | (c->smep ? SMEP : 0) | (c->smap ? SMAP : 0);
+	s->rflags |= c->ac ? AC : 0;
+	s->gpr[X86_RBX] = 0x400000;
+	s->gpr[X86_RAX] = 0xc3;
+}
+
+/* The rights stand in the page's entry or in that of the table above it. */
+static void long_check(struct bare *b, const struct long_case *c, bool above)
+{
+	u64 entry = (c->rights & 7) | (c->rights & RIGHT_NX ? 1ull << 63 : 0);
+	int expected = long_expected(c), vector;
+
+	long_state(b, c);
+	put64(b, LONG_TABLES + 0x2000 + 16, LONG_TABLE2 | (above ? entry : 7));
+	put64(b, LONG_TABLE2, 0x50000 | (above ? 7 : entry));
+	vector = bare_vector(b);
+	if (expected < 0) /* HLT of ring 3 is a #GP, but after the access */
+		cr_assert_eq(vector, c->user ? 13 : -1, "rights %x: %d", c->rights, vector);
+	else
+		cr_assert(vector == 14 && error_code(b) == (u32)expected && b->state.cr2 == 0x400000,
+			  "rights %x user %d wp %d smep %d smap %d ac %d: vector %d, code %x instead of %x", c->rights, c->user,
+			  c->wp, c->smep, c->smap, c->ac, vector, error_code(b), expected);
+}
+
+Test(mmu, long_mode_rights)
+{
+	static const u8 *const codes[] = {guest_load, guest_store, guest_fetch};
+	struct bare *b = bare_new();
+
+	long_tables(b);
+	for (unsigned n = 0; n < 2 * 16 * 32; n++)
+		for (unsigned k = 0; k < ARRAY_SIZE(codes); k++) {
+			struct long_case c = {.code = codes[k], .user = n & 1, .wp = n & 2, .smep = n & 4, .smap = n & 8,
+					      .ac = n & 16, .rights = n >> 5 & 15};
+			long_check(b, &c, n & 512);
+		}
 	bare_free(b);
 }
