@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * nat.c - a network of the machine's own, 10.0.2.0/24, whose gateway is libslirp in this process: DHCP, DNS, and outgoing TCP and
+ * nat.c - a network of the machine's own, 10.0.2.0/24, whose gateway is libslirp in this process: DHCP, and outgoing TCP and
  * UDP through ordinary sockets of the owner's. Needs no privilege.
  *
- *	10.0.2.2 gateway, and with nat.hostLoopback the host itself	10.0.2.3 DNS	10.0.2.15 first guest
+ *	10.0.2.2 gateway, and with nat.hostLoopback the host itself	10.0.2.15 first guest
  *
  * The library wants its descriptors polled; they are in an epoll descriptor of ours, brought up to date before the loop sleeps.
  */
@@ -22,7 +22,6 @@
 #define NETWORK 0x0a000200u
 #define NETMASK 0xffffff00u
 #define GATEWAY (NETWORK + 2)
-#define NAMESERVER (NETWORK + 3)
 #define FIRST_GUEST (NETWORK + 15)
 #define NSEC_PER_MSEC 1000000ull
 
@@ -223,22 +222,6 @@ static int add_forwards(struct nat *t, const char *text, struct error *err)
 	return r;
 }
 
-/*
- * The library reads /etc/resolv.conf when it first translates a packet to the name server, keeps what it read, and reads again
- * when the file has changed. The sandbox will not let it open anything: so the first packet is ours, an empty
- * datagram to the discard port (RFC 863), from an address that no guest gets: so no complaint about it reaches one.
- */
-static void read_resolver(struct nat *t)
-{
-	static const u8 packet[] = {
-		0x52, 0x55, 10, 0, 2, 3, 0x52, 0x56, 0x4d, 0, 0, 0, 0x08, 0x00, /* Ethernet */
-		0x45, 0, 0, 28, 0, 0, 0, 0, 64, 17, 0x61, 0xd1, 10, 0, 2, 254, 10, 0, 2, 3, /* IP */
-		0, 9, 0, 9, 0, 8, 0, 0, /* UDP, no checksum */
-	};
-
-	slirp_input(t->slirp, packet, sizeof(packet));
-}
-
 static int nat_open(struct net *n, const struct net_setup *setup, struct error *err)
 {
 	struct nat *t = (struct nat *)n;
@@ -249,7 +232,8 @@ static int nat_open(struct net *n, const struct net_setup *setup, struct error *
 	    .vnetmask = address(NETMASK),
 	    .vhost = address(GATEWAY),
 	    .vdhcp_start = address(FIRST_GUEST),
-	    .vnameserver = address(NAMESERVER),
+	    /* The library would open /etc/resolv.conf for each name server it translates to, which the sandbox forbids. */
+	    .disable_dns = true,
 	    .disable_host_loopback = !config_bool(setup->config, "nat.hostLoopback"),
 	};
 
@@ -259,7 +243,6 @@ static int nat_open(struct net *n, const struct net_setup *setup, struct error *
 	t->slirp = slirp_new(&config, &callbacks, t);
 	if (!t->slirp)
 		return fail(err, -ENOMEM, "cannot create a NAT network");
-	read_resolver(t);
 	return setup->forward ? add_forwards(t, config_string(setup->config, "nat.forward"), err) : 0;
 }
 
