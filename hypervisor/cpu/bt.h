@@ -239,6 +239,7 @@ struct bt_cpu {
 	struct tlb tlb_user, tlb_system, tlb_access;
 	u64 mmu_seen; /* the control bits the TLBs were filled under */
 	u64 instructions;
+	_Atomic u64 instructions_told; /* the same for other threads, as of the last look at events */
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin;
 };

@@ -133,6 +133,7 @@ static enum cpu_exit run_until_exit(struct bt_cpu *cpu)
 		/* A task switch to a TSS with the T bit, before interrupts and the task's first instruction. */
 		if (unlikely(cpu->debug_pending) && !cpu->shadow && !debug_after(cpu))
 			return CPU_EXIT_SHUTDOWN;
+		atomic_store_explicit(&cpu->instructions_told, cpu->instructions, memory_order_relaxed);
 		if (take_events(cpu, &why) != NEXT_RUN)
 			return why;
 		single = cpu->shadow || debug_armed(cpu);
@@ -360,7 +361,7 @@ static void bt_dirty(struct cpu *object, u64 gpa, u64 size, unsigned long *bitma
 
 static u64 bt_instructions(struct cpu *object)
 {
-	return object->bt.instructions;
+	return atomic_load_explicit(&object->bt.instructions_told, memory_order_relaxed);
 }
 
 /* ---- proving that it works here ---- */

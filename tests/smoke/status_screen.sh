@@ -75,7 +75,10 @@ sleep 0.5
 terminal_keys y
 wait_state web off 60
 terminal_keys q
-sleep 1
+for _ in $(seq $((20 * SLOW))); do
+	tmux -S "$TMUX_SOCKET" has-session 2>/dev/null || break
+	sleep 0.2
+done
 tmux -S "$TMUX_SOCKET" has-session 2>/dev/null && die "q does not leave"
 
 say "nothing but ASCII"
