@@ -7,6 +7,7 @@ cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8
 passed=0
 failed=0
+failures=() # lines "NAME<tab>LOG", told again at the end
 words=("$@")
 unit_seconds=300
 if [ "${VMK_LONG:-0}" = 1 ]; then
@@ -29,6 +30,7 @@ count() { # NAME STATUS LOG
 		echo "ok    $1"
 	else
 		failed=$((failed + 1))
+		failures+=("$1"$'\t'"$3")
 		echo "FAIL  $1 (status $2)"
 		tail -n 40 "$3" | sed 's/^/      /'
 	fi
@@ -55,7 +57,9 @@ run_unit() { # MODE NAME: a Criterion program; its own tests are counted
 		passed=$((passed + BASH_REMATCH[2]))
 		failed=$((failed + BASH_REMATCH[1] - BASH_REMATCH[2]))
 		echo "${BASH_REMATCH[2]}/${BASH_REMATCH[1]}	$name"
-		[ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ] || grep -v '^\[====\]' "$log" | tail -n 40 | sed 's/^/      /'
+		[ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ] && return
+		failures+=("$name"$'\t'"$log")
+		grep -v '^\[====\]' "$log" | tail -n 40 | sed 's/^/      /'
 	else
 		count "$name" $((status ? status : 1)) "$log"
 	fi
@@ -66,6 +70,7 @@ build() { # MODE TARGET...
 	shift
 	if ! make --no-print-directory -s -j"$(nproc)" MODE="$mode" "$@" >build/log/build_"$mode".log 2>&1; then
 		failed=$((failed + 1))
+		failures+=("build $mode"$'\t'"build/log/build_$mode.log")
 		echo "FAIL  build $mode"
 		tail -n 40 build/log/build_"$mode".log
 		return 1
@@ -115,5 +120,10 @@ if [ "${VMK_LONG:-0}" = 1 ]; then
 	done
 fi
 
+# What failed once more, where it is read first: at the end.
+for f in ${failures[@]+"${failures[@]}"}; do
+	echo "FAIL  ${f%%$'\t'*}"
+	tail -n 12 "${f#*$'\t'}" | cut -c1-200 | sed 's/^/      /'
+done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]
