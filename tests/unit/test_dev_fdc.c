@@ -1,0 +1,333 @@
+// uses: dev disk lib
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Floppy disks: 82077AA, with the DMA controller's help. */
+#include "platform.h"
+
+TestSuite(fdc, .init = floppy_machine, .fini = floppy_end);
+
+static void fdc_command(const u8 *bytes, unsigned n)
+{
+	for (unsigned i = 0; i < n; i++) {
+		cr_assert_eq(in8(0x3f4) & 0xc0, 0x80, "ready for byte %u of %02x: %02x", i, bytes[0], in8(0x3f4));
+		out8(0x3f5, bytes[i]);
+	}
+}
+#define COMMAND(...) fdc_command((const u8[]){__VA_ARGS__}, sizeof((const u8[]){__VA_ARGS__}))
+
+static u8 result[10];
+
+static unsigned fdc_result(void)
+{
+	unsigned n = 0;
+
+	while ((in8(0x3f4) & 0xd0) == 0xd0 && n < sizeof(result))
+		result[n++] = in8(0x3f5);
+	return n;
+}
+
+static void fdc_wait(void)
+{
+	for (unsigned i = 0; i < 100 && !fake_line(m, 6); i++)
+		pass(MS);
+	cr_assert(fake_line(m, 6), "no interrupt");
+}
+
+static void fdc_sense(u8 st0, u8 pcn)
+{
+	COMMAND(0x08);
+	cr_assert_eq(fdc_result(), 2);
+	cr_assert_eq(result[0], st0, "ST0 %02x", result[0]);
+	cr_assert_eq(result[1], pcn);
+}
+
+/* As SeaBIOS and Linux bring the controller up. */
+static void fdc_setup(void)
+{
+	out8(0x3f2, 0x00);
+	out8(0x3f2, 0x0c);
+	fdc_wait();
+	for (u8 n = 0; n < 4; n++)
+		fdc_sense(0xc0 | n, 0);
+	cr_assert_not(fake_line(m, 6));
+	out8(0x3f7, 0x00);
+	COMMAND(0x03, 0xaf, 0x02);
+	out8(0x3f2, 0x1c);
+	COMMAND(0x07, 0x00);
+	fdc_wait();
+	fdc_sense(0x20, 0);
+}
+
+static void fdc_seek(u8 cylinder)
+{
+	COMMAND(0x0f, 0x00, cylinder);
+	fdc_wait();
+	fdc_sense(0x20, cylinder);
+}
+
+static bool sector_is(const u8 *at, unsigned number)
+{
+	return at[0] == (u8)number && at[1] == (u8)(number >> 8) && at[2] == (u8)(number * 7) && at[511] == (u8)(number * 7);
+}
+
+Test(fdc, cmos_knows_the_drives)
+{
+	cr_assert_eq(cmos(0x10), 0x44);
+	cr_assert_eq(cmos(0x14) & 0xc1, 0x41);
+}
+
+Test(fdc, reads_a_sector_by_dma)
+{
+	fdc_setup();
+	fdc_seek(5);
+	dma_setup(0x44, 0x7c00, 512);
+	COMMAND(0xe6, 0x00, 5, 0, 3, 2, 18, 0x1b, 0xff);
+	cr_assert_eq(in8(0x3f4) & 0x90, 0x10, "busy");
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_arr_eq(result, ((u8[]){0, 0, 0, 5, 0, 4, 2}), 7);
+	cr_assert_not(fake_line(m, 6));
+	cr_assert(sector_is(m->ram + 0x7c00, 5 * 36 + 2));
+	cr_assert_eq(in8(0x08) & 4, 4, "terminal count");
+	cr_assert_eq(in8(0x0f) & 4, 4, "and masked");
+}
+
+Test(fdc, reads_across_the_sides_of_a_cylinder)
+{
+	fdc_setup();
+	fdc_seek(10);
+	dma_setup(0x44, 0x10000, 512 * 30);
+	COMMAND(0xc6, 0x00, 10, 0, 7, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_arr_eq(result, ((u8[]){0x04, 0, 0, 11, 0, 1, 2}), 7, "%02x %02x %02x %u %u %u", result[0], result[1], result[2],
+			 result[3], result[4], result[5]);
+	for (unsigned i = 0; i < 30; i++)
+		cr_assert(sector_is(m->ram + 0x10000 + 512 * i, 360 + 6 + i), "sector %u", i);
+}
+
+Test(fdc, end_of_cylinder_without_terminal_count)
+{
+	fdc_setup();
+	dma_setup(0x44, 0x10000, 512 * 10);
+	COMMAND(0x46, 0x00, 0, 0, 17, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x40);
+	cr_assert_eq(result[1], 0x80);
+	cr_assert(sector_is(m->ram + 0x10000, 16));
+	cr_assert(sector_is(m->ram + 0x10200, 17));
+}
+
+Test(fdc, writes_and_verifies)
+{
+	u8 sector[SECTOR_BYTES];
+	int fd = open(floppy_path, O_RDONLY);
+
+	fdc_setup();
+	fdc_seek(79);
+	memset(m->ram + 0x20000, 0xa5, 1024);
+	dma_setup(0x48, 0x20000, 1024);
+	COMMAND(0xc5, 0x04, 79, 1, 17, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x04);
+	cr_assert_eq(result[1], 0);
+	cr_assert_eq(pread(fd, sector, 512, 2879 * 512), 512);
+	cr_assert_eq(sector[0], 0xa5);
+	cr_assert_eq(sector[511], 0xa5);
+	close(fd);
+	COMMAND(0x56, 0x04, 79, 1, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x04);
+	/* BIOS verify: a read with the DMA controller in verify mode. */
+	memset(m->ram + 0x20000, 0, 512);
+	dma_setup(0x40, 0x20000, 512);
+	COMMAND(0x46, 0x04, 79, 1, 18, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x04);
+	cr_assert_eq(m->ram[0x20000], 0);
+}
+
+Test(fdc, finds_no_sector_where_there_is_none)
+{
+	fdc_setup();
+	dma_setup(0x44, 0x10000, 512);
+	COMMAND(0x46, 0x00, 0, 0, 19, 2, 20, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x40);
+	cr_assert_eq(result[1], 0x04, "no data");
+	COMMAND(0x46, 0x00, 9, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[2], 0x10, "wrong cylinder");
+	out8(0x3f7, 2);
+	COMMAND(0x46, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[1], 0x01, "nothing readable at 250 kbit/s");
+	out8(0x3f7, 0);
+	COMMAND(0x46, 0x01, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x41, "no medium in B");
+	COMMAND(0x4a, 0x04);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x04);
+	cr_assert_eq(result[6], 2);
+	cr_assert(result[5] >= 1 && result[5] <= 18);
+}
+
+Test(fdc, formats_a_track)
+{
+	u8 sector[SECTOR_BYTES];
+	int fd = open(floppy_path, O_RDONLY);
+
+	fdc_setup();
+	fdc_seek(3);
+	for (u8 i = 0; i < 18; i++)
+		memcpy(m->ram + 0x30000 + 4 * i, ((u8[]){3, 1, (u8)(i + 1), 2}), 4);
+	dma_setup(0x48, 0x30000, 72);
+	COMMAND(0x4d, 0x04, 2, 18, 0x54, 0xf6);
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_eq(result[0], 0x04);
+	cr_assert_eq(pread(fd, sector, 512, (3 * 36 + 18) * 512), 512);
+	cr_assert_eq(sector[0], 0xf6);
+	cr_assert_eq(pread(fd, sector, 512, (3 * 36 + 17) * 512), 512);
+	cr_assert(sector_is(sector, 3 * 36 + 17), "the other side is untouched");
+	close(fd);
+}
+
+Test(fdc, disk_change_line)
+{
+	out8(0x3f2, 0x0c);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0, "motor off");
+	fdc_setup();
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x80);
+	fdc_seek(1);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x00, "a step clears it");
+	out8(0x3f2, 0x2d);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x80, "an empty drive keeps it");
+}
+
+Test(fdc, implied_seek_lock_and_registers)
+{
+	fdc_setup();
+	COMMAND(0x10);
+	cr_assert_eq(fdc_result(), 1);
+	cr_assert_eq(result[0], 0x90);
+	COMMAND(0x13, 0x00, 0x57, 0x00);
+	COMMAND(0x94);
+	cr_assert_eq(fdc_result(), 1);
+	cr_assert_eq(result[0], 0x10);
+	COMMAND(0x12, 0x84);
+	dma_setup(0x44, 0x10000, 512);
+	COMMAND(0x46, 0x00, 40, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0);
+	cr_assert(sector_is(m->ram + 0x10000, 40 * 36));
+	out8(0x3f4, 0x80); /* software reset */
+	fdc_wait();
+	for (u8 n = 0; n < 4; n++)
+		COMMAND(0x08), fdc_result();
+	COMMAND(0x0e);
+	cr_assert_eq(fdc_result(), 10);
+	cr_assert_eq(result[4], 0xaf);
+	cr_assert_eq(result[5], 0x02);
+	cr_assert_eq(result[6], 18);
+	cr_assert_eq(result[7], 0x84);
+	cr_assert_eq(result[8], 0x57, "locked");
+	COMMAND(0x08);
+	cr_assert_eq(fdc_result(), 1);
+	cr_assert_eq(result[0], 0x80, "no interrupt to sense");
+	COMMAND(0x1f);
+	cr_assert_eq(fdc_result(), 1);
+	cr_assert_eq(result[0], 0x80);
+	COMMAND(0x04, 0x00);
+	cr_assert_eq(fdc_result(), 1);
+	cr_assert_eq(result[0] & 0xd8, 0x08, "head is on track 40");
+	COMMAND(0x8f, 0x00, 5); /* relative, outwards */
+	fdc_wait();
+	COMMAND(0x08);
+	cr_assert_eq(fdc_result(), 2);
+}
+
+Test(fdc, data_through_the_fifo)
+{
+	u8 data[SECTOR_BYTES * 2];
+
+	fdc_setup();
+	COMMAND(0x03, 0xaf, 0x03); /* non-DMA */
+	COMMAND(0x46, 0x00, 0, 0, 17, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	for (unsigned i = 0; i < sizeof(data); i++) {
+		cr_assert_eq(in8(0x3f4) & 0xf0, 0xf0, "byte %u", i);
+		data[i] = in8(0x3f5);
+	}
+	cr_assert(sector_is(data, 16));
+	cr_assert(sector_is(data + 512, 17));
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_eq(result[1], 0x80, "ends by running over EOT");
+	COMMAND(0x45, 0x00, 0, 0, 18, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	for (unsigned i = 0; i < 512; i++) {
+		cr_assert_eq(in8(0x3f4) & 0xf0, 0xb0);
+		out8(0x3f5, 0x3c);
+	}
+	fdc_wait();
+	fdc_result();
+	COMMAND(0x46, 0x00, 0, 0, 18, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	for (unsigned i = 0; i < 512; i++)
+		cr_assert_eq(in8(0x3f5), 0x3c);
+	fdc_wait();
+	fdc_result();
+}
+
+Test(fdc, write_protected_image)
+{
+	int fd = open(floppy_path, O_RDONLY);
+	char config[200];
+	u8 sector[SECTOR_BYTES];
+
+	snprintf(config, sizeof(config), "floppy0.present = \"TRUE\"\nfloppy0.fileName = \"%s\"\n", floppy_path);
+	fake_free(m);
+	fake_read_only = true;
+	machine_of(config);
+	fdc_setup();
+	COMMAND(0x04, 0x00);
+	fdc_result();
+	cr_assert_eq(result[0] & 0x40, 0x40);
+	dma_setup(0x48, 0x20000, 512);
+	COMMAND(0x45, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert_eq(result[0], 0x40);
+	cr_assert_eq(result[1], 0x02);
+	cr_assert_eq(pread(fd, sector, 512, 0), 512);
+	cr_assert(sector_is(sector, 0));
+	close(fd);
+}
+
+Test(fdc, reset_in_the_middle_of_everything)
+{
+	fdc_setup();
+	dma_setup(0x44, 0x10000, 512);
+	out8(0x3f5, 0x46);
+	out8(0x3f5, 0x00);
+	out8(0x3f2, 0x00);
+	cr_assert_eq(in8(0x3f4), 0);
+	out8(0x3f5, 0x46);
+	fdc_setup();
+	COMMAND(0x46, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	out8(0x3f2, 0x18);
+	pass(10 * MS);
+	cr_assert_not(fake_line(m, 6));
+	fdc_setup();
+}
