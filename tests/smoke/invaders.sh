@@ -8,22 +8,25 @@ make_machine game memory 32 cdrom "$IMAGES/invaders.iso"
 vmk vm start game || die "vm start"
 wait_screen game 60 '-\*-.*-\*-'
 first=$(screen_of game)
-sleep 3
-second=$(screen_of game)
-[ "$first" != "$second" ] || die "nothing moves"
+moved() {
+	[ "$first" != "$(screen_of game)" ]
+}
+eventually 10 moved || die "nothing moves"
 ship() {
 	screen_of game | tail -n 1
 }
 say "the ship obeys a key that is held"
 before=$(ship)
-"$SMOKE/vncshot" "$(console_of game)" hold ff51 700 || die "vncshot"
-[ "$before" != "$(ship)" ] || { screen_of game; die "the ship did not move"; }
+steered() {
+	"$SMOKE/vncshot" "$(console_of game)" hold ff51 700 || die "vncshot"
+	[ "$before" != "$(ship)" ]
+}
+eventually 10 steered || { screen_of game; die "the ship did not move"; }
 say "and shoots"
-"$SMOKE/vncshot" "$(console_of game)" hold 20 1500 &
+"$SMOKE/vncshot" "$(console_of game)" hold 20 $((3000 * SLOW)) &
 shooter=$!
-for _ in $(seq 20); do
-	screen_of game | sed '1,12d;$d' | grep -q '[^ ]' && shot=yes && break
-	sleep 0.1
-done
-wait $shooter
-[ "${shot:-no}" = yes ] || { screen_of game; die "no shot flies"; }
+flying() {
+	screen_of game | sed '1,12d;$d' | grep -q '[^ ]'
+}
+eventually 3 flying || { screen_of game; die "no shot flies"; }
+kill $shooter

@@ -20,8 +20,9 @@ export VMK_ROOT
 # Sanitizer builds report into the root, and any report fails the test at its end.
 export ASAN_OPTIONS=log_path=$TOP/sanitizer:detect_leaks=1 UBSAN_OPTIONS=log_path=$TOP/sanitizer:print_stacktrace=1
 export TSAN_OPTIONS=log_path=$TOP/sanitizer
-# Sanitizer builds are slower; waits are generous and end as soon as what is awaited is there.
-case $BUILD in *release) SLOW=1 ;; *) SLOW=4 ;; esac
+# Limits are written for a quiet machine. They end as soon as what is awaited is there, so they may be generous: a
+# loaded machine takes its time, and sanitizer builds are slower still.
+case $BUILD in *release) SLOW=4 ;; *) SLOW=12 ;; esac
 
 die() {
 	echo "FAILED: $*"
@@ -144,6 +145,17 @@ expect_failure() {
 	grep -Eq -- "$pattern" <<<"$text" || die "'$*' said: $text (expected '$pattern')"
 }
 
+# eventually SECONDS COMMAND...: until the command succeeds
+eventually() {
+	local end=$((SECONDS + $1 * SLOW))
+	shift
+	while [ $SECONDS -le $end ]; do
+		"$@" && return
+		sleep 0.1
+	done
+	return 1
+}
+
 # ---- terminals ----
 
 terminals=0
@@ -169,4 +181,12 @@ wait_terminal() { # SECONDS PATTERN
 	done
 	echo "$text"
 	die "the terminal never showed '$2'"
+}
+wait_no_terminal() { # SECONDS PATTERN: until it is gone
+	local end=$((SECONDS + $1 * SLOW))
+	while [ $SECONDS -le $end ]; do
+		terminal_text 2>/dev/null | grep -Eq -- "$2" || return
+		sleep 0.2
+	done
+	die "the terminal still shows '$2'"
 }

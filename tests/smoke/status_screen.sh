@@ -22,12 +22,8 @@ say "power on, attach, type, come back"
 in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
 wait_terminal 20 'World +Name'
 # The selection starts on the first row; machines are sorted by what the header shows.
-for _ in 1 2 3; do
-	terminal_text | grep -Eq 'web' && break
-	sleep 0.3
-done
+wait_terminal 10 'web .*off'
 terminal_keys End
-sleep 0.3
 terminal_keys F2
 wait_state web on 10
 wait_terminal 10 'web .*on '
@@ -47,8 +43,7 @@ say "resize, help"
 tmux -S "$TMUX_SOCKET" resize-window -x 120 -y 40
 wait_terminal 10 'World +Name'
 tmux -S "$TMUX_SOCKET" resize-window -x 30 -y 8
-sleep 1
-terminal_text | grep -q . || die "a small terminal shows nothing"
+wait_terminal 10 .
 tmux -S "$TMUX_SOCKET" resize-window -x 80 -y 25
 wait_terminal 10 'World +Name'
 terminal_keys F1
@@ -64,22 +59,20 @@ wait_terminal 20 'web .*on '
 
 say "power off asks first"
 terminal_keys End
-sleep 0.3
 terminal_keys F3
-wait_terminal 10 '\?'
+wait_terminal 10 '[Pp]ower off.*\?'
 terminal_keys n
-sleep 1
+wait_no_terminal 10 '[Pp]ower off.*\?'
 [ "$(state_of web)" = on ] || die "powered off without a yes"
 terminal_keys F3
-sleep 0.5
+wait_terminal 10 '[Pp]ower off.*\?'
 terminal_keys y
 wait_state web off 60
 terminal_keys q
-for _ in $(seq $((20 * SLOW))); do
-	tmux -S "$TMUX_SOCKET" has-session 2>/dev/null || break
-	sleep 0.2
-done
-tmux -S "$TMUX_SOCKET" has-session 2>/dev/null && die "q does not leave"
+gone() {
+	! tmux -S "$TMUX_SOCKET" has-session 2>/dev/null
+}
+eventually 10 gone || die "q does not leave"
 
 say "nothing but ASCII"
 in_terminal 80x25 "LC_ALL=C VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"

@@ -34,7 +34,10 @@ vmk vm suspend mem || die "vm suspend mem"
 
 say "the host is restarted"
 vmk host stop >/dev/null || die "host stop"
-for _ in $(seq 100); do kill -0 "$host_pid" 2>/dev/null || break; sleep 0.1; done
+host_gone() {
+	! kill -0 "$host_pid" 2>/dev/null
+}
+eventually 20 host_gone || die "the host does not stop"
 start_host
 [ "$(state_of grub)" = suspended ] || die "after the restart grub is $(state_of grub)"
 cp "$saved" "$VMK_ROOT/copy"
@@ -69,9 +72,11 @@ wait_screen grub 20 '^half-line-pc'
 say "memtest86+ goes on without errors"
 vmk vm start mem | grep -q resumed || die "vm start mem did not resume"
 first=$(screen_of mem)
-sleep 5
-second=$(screen_of mem)
-[ "$first" != "$second" ] || die "memtest86+ stands still: $second"
+goes_on() {
+	second=$(screen_of mem)
+	[ "$first" != "$second" ]
+}
+eventually 20 goes_on || die "memtest86+ stands still: $second"
 grep -Eq 'Errors: *0|Errors *: *0' <<<"$second" || die "memtest86+ shows: $second"
 
 say "discard: off, and afresh"

@@ -22,7 +22,7 @@
 
 #include "lib/util.h"
 
-#define PTY_SECONDS 20
+#define PTY_SECONDS 50
 
 struct pty {
 	int fd;

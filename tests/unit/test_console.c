@@ -118,7 +118,7 @@ Test(console, serial_line)
 Test(console, serial_line_in_a_pipe)
 {
 	char *out;
-	cr_assert_eq(run(&out, "echo hi | timeout 1 $BIN/vmksh vm console demo"), 124);
+	cr_assert_eq(run(&out, "echo hi | timeout 4 $BIN/vmksh vm console demo"), 124);
 	cr_assert_str_eq(out, "login: ");
 	heard_wait(serial_heard, "hi\n");
 	free(out);
@@ -150,6 +150,7 @@ Test(console, status_screen)
 	pty_wait(&p, "Power off demo?");
 	pty_type(&p, "h");
 	heard_wait(calls_heard, "vm.stop");
+	pty_wait(&p, "done"); /* before that, the next action would be refused */
 	pty_type(&p, "\r");
 	pty_wait(&p, "grub>");
 	pty_wait(&p, "F12 q detaches");

@@ -599,6 +599,18 @@ out:
 	free(before);
 }
 
+/* Until a killed process that is not our child has ended: gone, or waiting for its parent. */
+static void wait_end(pid_t pid)
+{
+	char path[64], *stat = NULL;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (bool ended = false; !ended; usleep(10000)) {
+		ended = read_file(path, 4096, &stat, NULL, &err) != 0 || strstr(stat, ") Z");
+		free(stat);
+		stat = NULL;
+	}
+}
+
 Test(vmkernel, a_machine_outlives_the_daemon)
 {
 	create("web");
@@ -611,7 +623,7 @@ Test(vmkernel, a_machine_outlives_the_daemon)
 	daemon_end(SIGTERM);
 	cr_assert_eq(kill((pid_t)json_integer_value(pid), 0), 0);
 	cr_assert_eq(kill((pid_t)json_integer_value(gone), SIGKILL), 0);
-	usleep(50000);
+	wait_end((pid_t)json_integer_value(gone));
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
 	cr_expect(state_is("web", "on"));
@@ -726,7 +738,7 @@ Test(vmkernel, one_daemon_a_root)
 
 Test(vmkernel, host_and_its_end)
 {
-	for (int k = 0; k < 100 && !log_has("CPU engine: fake"); k++)
+	for (int k = 0; k < 1000 && !log_has("CPU engine: fake"); k++)
 		usleep(20000);
 	json_t *host = call("host.show", NULL);
 	cr_expect_str_eq(json_string_value(json_object_get(host, "engine")), "fake");
@@ -1146,7 +1158,9 @@ static void alice_starts(void)
 static void alice_waits_and_starts(void)
 {
 	/* Connected before the root was closed to her. */
-	usleep(300000);
+	struct stat st;
+	while (stat(base, &st) == 0 && (st.st_mode & 0077))
+		usleep(10000);
 	alice_starts();
 }
 
