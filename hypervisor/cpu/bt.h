@@ -73,8 +73,13 @@
 #define CR4_PGE BIT(7)
 #define CR4_OSFXSR BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
+#define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
+/* XCR0: what XSAVE saves, and what of it instructions may use (SDM 1 13.1). */
+#define XCR0_X87 BIT(0)
+#define XCR0_SSE BIT(1)
+#define XCR0_AVX BIT(2)
 
 /* Registers of CPUID leaves that list features; a feature is its word and bit, as FEATURE_LM. */
 enum feature_word {
@@ -91,7 +96,7 @@ enum cpu_feature {
 	FEATURE_FXSR = FEATURE(1_EDX, 24), FEATURE_SSE = FEATURE(1_EDX, 25), FEATURE_SSE2 = FEATURE(1_EDX, 26),
 	FEATURE_SSE3 = FEATURE(1_ECX, 0), FEATURE_SSSE3 = FEATURE(1_ECX, 9), FEATURE_CX16 = FEATURE(1_ECX, 13),
 	FEATURE_SSE4_1 = FEATURE(1_ECX, 19), FEATURE_SSE4_2 = FEATURE(1_ECX, 20), FEATURE_POPCNT = FEATURE(1_ECX, 23),
-	FEATURE_XSAVE = FEATURE(1_ECX, 26), FEATURE_OSXSAVE = FEATURE(1_ECX, 27), FEATURE_HYPERVISOR = FEATURE(1_ECX, 31),
+	FEATURE_XSAVE = FEATURE(1_ECX, 26), FEATURE_OSXSAVE = FEATURE(1_ECX, 27), FEATURE_AVX = FEATURE(1_ECX, 28), FEATURE_HYPERVISOR = FEATURE(1_ECX, 31),
 	FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
 	FEATURE_SYSCALL = FEATURE(80000001_EDX, 11), FEATURE_NX = FEATURE(80000001_EDX, 20),
 	FEATURE_PAGE1G = FEATURE(80000001_EDX, 26), FEATURE_RDTSCP = FEATURE(80000001_EDX, 27),
@@ -103,6 +108,12 @@ enum x86_exception {
 	EXC_DF = 8, EXC_TS = 10, EXC_NP = 11, EXC_SS = 12, EXC_GP = 13, EXC_PF = 14, EXC_MF = 16,
 	EXC_AC = 17, EXC_MC = 18, EXC_XM = 19,
 };
+
+/* Whether XCR0 can have that value where these bits are supported (SDM 1 13.3). */
+static inline bool xcr0_valid(u64 value, u64 supported)
+{
+	return value & XCR0_X87 && !(value & ~supported) && (!(value & XCR0_AVX) || value & XCR0_SSE);
+}
 
 /* 48-bit linear addresses: bits 63 to 47 are the same (SDM 1 3.3.7.1). */
 static inline bool canonical(u64 linear)
@@ -196,7 +207,7 @@ struct bt_cpu {
 
 	struct bt_segment ldtr, tr;
 	struct x86_table gdtr, idtr;
-	u64 cr0, cr2, cr3, cr4, cr8, efer;
+	u64 cr0, cr2, cr3, cr4, cr8, efer, xcr0;
 	u64 dr[8];
 	u64 pdpte[4];
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
@@ -216,6 +227,7 @@ struct bt_cpu {
 	u8 sse_unused[16] __attribute__((aligned(16)));
 	u8 x87_operand[16] __attribute__((aligned(16))); /* scratch of exec_x87.c */
 	u8 fxsave[512] __attribute__((aligned(64)));
+	u8 ymm_high[16][16] __attribute__((aligned(64))); /* bits 128-255 of YMM registers; always in memory, as the XMM ones */
 
 	/* debug.c */
 	u32 debug_pending; /* DR6 bits of data, I/O and task breakpoints met, reported by debug_after() */

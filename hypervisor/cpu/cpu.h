@@ -46,9 +46,11 @@ struct x86_state {
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
 	u64 star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, apic_base, pat, misc_enable;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
+	u64 xcr0;	     /* 1 where the guest has no XSAVE */
 	u64 tsc;	     /* value of the time stamp counter at the moment of get() */
 	/* FXSAVE image; outside 64-bit mode FIP and FDP are 32-bit offsets with FCS and FDS above them */
 	u8 fxsave[512] __attribute__((aligned(16)));
+	u8 ymm_high[16][16]; /* bits 128-255 of the YMM registers */
 	bool sti_shadow, mov_ss_shadow, nmi_blocked, halted;
 	/* intack() has given irq_vector, but its delivery has not begun: it comes before anything else. */
 	bool irq_taken;

@@ -98,7 +98,7 @@ u64 cr4_features(const struct bt_cpu *cpu)
 	} table[] = {
 		{ CR4_TSD, FEATURE_TSC }, { CR4_DE, FEATURE_DE }, { CR4_PSE, FEATURE_PSE }, { CR4_PAE, FEATURE_PAE },
 		{ CR4_MCE, FEATURE_MCE }, { CR4_PGE, FEATURE_PGE }, { CR4_PCE, FEATURE_FPU }, { CR4_OSFXSR, FEATURE_FXSR },
-		{ CR4_OSXMMEXCPT, FEATURE_SSE }, { CR4_SMEP, FEATURE_SMEP }, { CR4_SMAP, FEATURE_SMAP },
+		{ CR4_OSXMMEXCPT, FEATURE_SSE }, { CR4_OSXSAVE, FEATURE_XSAVE }, { CR4_SMEP, FEATURE_SMEP }, { CR4_SMAP, FEATURE_SMAP },
 	};
 	u64 bits = 0;
 
@@ -106,6 +106,14 @@ u64 cr4_features(const struct bt_cpu *cpu)
 		if (cpu_has(cpu, table[n].feature))
 			bits |= table[n].bits;
 	return bits;
+}
+
+/* 0 without XSAVE. */
+u64 xcr0_features(const struct bt_cpu *cpu)
+{
+	if (!cpu_has(cpu, FEATURE_XSAVE))
+		return 0;
+	return XCR0_X87 | XCR0_SSE | (cpu_has(cpu, FEATURE_AVX) ? XCR0_AVX : 0);
 }
 
 /* APIC_BASE's enable bit also takes the feature away (SDM 3A 10.4.3). */
@@ -123,6 +131,8 @@ static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
 	out[1] = CLFLUSH_LINE | cpu->index << 24;
 	out[2] = cpu->features[FEATURES_1_ECX];
 	out[3] = cpu->features[FEATURES_1_EDX];
+	if (cpu->cr4 & CR4_OSXSAVE)
+		out[2] |= F(OSXSAVE);
 	if (apic_enabled(cpu)) {
 		out[2] |= APIC_1_ECX;
 		out[3] |= F(APIC);

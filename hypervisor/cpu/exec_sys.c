@@ -559,6 +559,39 @@ static HANDLER(rdtscp)
 	NEXT;
 }
 
+/* ---- XCR0 ---- */
+
+/* XCR0 is the only one (SDM 2C, XGETBV with ECX 1 is a feature of its own). */
+static void check_xcr(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (!(cpu->cr4 & CR4_OSXSAVE))
+		raise_fault(cpu, i, EXC_UD);
+	if (cpu->cpl != 0 && insn_rows[i->op].attr & ATTR_CPL0)
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	if ((u32)cpu->gpr[X86_RCX] != 0)
+		raise_fault_code(cpu, i, EXC_GP, 0);
+}
+
+static HANDLER(xgetbv)
+{
+	check_xcr(cpu, i);
+	cpu->gpr[X86_RAX] = (u32)cpu->xcr0;
+	cpu->gpr[X86_RDX] = cpu->xcr0 >> 32;
+	NEXT;
+}
+
+static HANDLER(xsetbv)
+{
+	u64 value = (u32)cpu->gpr[X86_RAX] | cpu->gpr[X86_RDX] << 32;
+
+	check_xcr(cpu, i);
+	if (!xcr0_valid(value, xcr0_features(cpu)))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	cpu->xcr0 = value;
+	bt_advance(cpu, i);
+	END_TRACE;
+}
+
 /* There are no performance counters, so every index is out of range. */
 static HANDLER(rdpmc)
 {
@@ -614,6 +647,8 @@ const struct insn_exec exec_RDTSCP = EXEC_ALL(rdtscp);
 const struct insn_exec exec_CLAC = EXEC_ALL(clac);
 const struct insn_exec exec_STAC = EXEC_ALL(stac);
 const struct insn_exec exec_SWAPGS = EXEC_ALL(swapgs);
+const struct insn_exec exec_XGETBV = EXEC_ALL(xgetbv);
+const struct insn_exec exec_XSETBV = EXEC_ALL(xsetbv);
 const struct insn_exec exec_RDPMC = EXEC_ALL(rdpmc);
 const struct insn_exec exec_CPUID = EXEC_ALL(cpuid);
 /* #UD: undefined by design, and outside system management mode, which does not exist. */

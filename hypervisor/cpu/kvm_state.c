@@ -21,6 +21,8 @@
 #define MSR_MISC_ENABLE 0x1a0u
 #define XSTATE_BV_AT 512
 #define XSTATE_X87_SSE 3u
+#define XSTATE_AVX 4u
+#define YMM_AT 576 /* in the standard format, which KVM's is */
 
 /* ---- segments ---- */
 
@@ -118,7 +120,32 @@ static int set_registers(struct cpu *cpu, const struct x86_state *state)
 	return 0;
 }
 
-/* ---- x87 and SSE ---- */
+/* ---- x87, SSE and AVX ---- */
+
+static u64 xsave_parts(const struct kvm_xsave *area)
+{
+	u64 parts;
+
+	memcpy(&parts, (const u8 *)area->region + XSTATE_BV_AT, sizeof(parts));
+	return parts;
+}
+
+/* A kernel without XCRS gives its guests none. */
+static void get_xcr0(struct cpu *cpu, struct x86_state *state)
+{
+	struct kvm_xcrs x = {0};
+
+	state->xcr0 = ioctl(cpu->vcpu, KVM_GET_XCRS, &x) || !x.nr_xcrs ? 1 : x.xcrs[0].value;
+}
+
+static int set_xcr0(struct cpu *cpu, const struct x86_state *state)
+{
+	struct kvm_xcrs x = {.nr_xcrs = 1, .xcrs[0].value = state->xcr0};
+
+	if (!ioctl(cpu->vcpu, KVM_SET_XCRS, &x) || state->xcr0 == 1)
+		return 0;
+	return -errno;
+}
 
 static int get_fpu(struct cpu *cpu, struct x86_state *state)
 {
@@ -127,6 +154,8 @@ static int get_fpu(struct cpu *cpu, struct x86_state *state)
 	if (ioctl(cpu->vcpu, KVM_GET_XSAVE, &area))
 		return -errno;
 	memcpy(state->fxsave, area.region, sizeof(state->fxsave));
+	if (xsave_parts(&area) & XSTATE_AVX)
+		memcpy(state->ymm_high, (u8 *)area.region + YMM_AT, sizeof(state->ymm_high));
 	return 0;
 }
 
@@ -140,8 +169,11 @@ static int set_fpu(struct cpu *cpu, const struct x86_state *state)
 		return -errno;
 	memcpy(area.region, state->fxsave, MXCSR_AT + 4);
 	memcpy((u8 *)area.region + 32, state->fxsave + 32, 416 - 32); /* ST0-7, XMM0-15 */
-	memcpy(&parts, (u8 *)area.region + XSTATE_BV_AT, sizeof(parts));
-	parts |= XSTATE_X87_SSE;
+	parts = xsave_parts(&area) | XSTATE_X87_SSE;
+	if (state->xcr0 & XSTATE_AVX) {
+		memcpy((u8 *)area.region + YMM_AT, state->ymm_high, sizeof(state->ymm_high));
+		parts |= XSTATE_AVX;
+	}
 	memcpy((u8 *)area.region + XSTATE_BV_AT, &parts, sizeof(parts));
 	return ioctl(cpu->vcpu, KVM_SET_XSAVE, &area) ? -errno : 0;
 }
@@ -282,6 +314,7 @@ void kvm_get(struct cpu *cpu, struct x86_state *state)
 	memset(state, 0, sizeof(*state));
 	if ((r = get_registers(cpu, state)) || (r = get_fpu(cpu, state)) || (r = get_debug(cpu, state)) || (r = get_events(cpu, state)))
 		log_error("cpu%u: KVM does not give its state: %s", cpu->index, strerror(-r));
+	get_xcr0(cpu, state);
 	get_msrs(cpu, state);
 }
 
@@ -290,7 +323,8 @@ int kvm_set(struct cpu *cpu, const struct x86_state *state, struct error *err)
 	const char *what = "registers";
 	int r = set_registers(cpu, state);
 
-	if (!r && (what = "FPU", r = set_fpu(cpu, state)) == 0 && (what = "debug registers", r = set_debug(cpu, state)) == 0)
+	if (!r && (what = "XCR0", r = set_xcr0(cpu, state)) == 0 && (what = "FPU", r = set_fpu(cpu, state)) == 0 &&
+	    (what = "debug registers", r = set_debug(cpu, state)) == 0)
 		what = "events", r = set_events(cpu, state);
 	if (r)
 		return fail(err, r, "KVM does not take the %s: %s", what, strerror(-r));

@@ -194,8 +194,8 @@ static void segment_get(const struct bt_segment *s, struct x86_segment *out)
 #define SAME_FIELDS(X)                                                                                                 \
 	X(rip) X(gdtr) X(idtr) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(sysenter_cs) X(sysenter_esp)               \
 	X(sysenter_eip) X(star) X(lstar) X(cstar) X(fmask) X(kernel_gs_base) X(tsc_aux) X(apic_base) X(pat)            \
-	X(misc_enable) X(mtrr_def_type) X(nmi_blocked) X(halted) X(irq_taken) X(irq_vector)
-#define SAME_ARRAYS(X) X(dr) X(pdpte) X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(fxsave)
+	X(misc_enable) X(mtrr_def_type) X(xcr0) X(nmi_blocked) X(halted) X(irq_taken) X(irq_vector)
+#define SAME_ARRAYS(X) X(dr) X(pdpte) X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(fxsave) X(ymm_high)
 
 static void bt_get(struct cpu *object, struct x86_state *state)
 {
@@ -281,6 +281,7 @@ void x86_reset(struct x86_state *state)
 	state->apic_base = 0xfee00900;
 	state->pat = 0x0007040600070406;
 	state->misc_enable = 1;
+	state->xcr0 = XCR0_X87;
 	state->fxsave[0] = 0x40;  /* FCW */
 	state->fxsave[4] = 0xff;  /* abridged tags of 5555 */
 	state->fxsave[24] = 0x80; /* MXCSR 1F80 */

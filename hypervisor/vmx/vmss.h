@@ -33,8 +33,9 @@ int vmss_read(struct machine *m, int fd, struct error *err);
 /* The state section's stream, apart from its file. */
 void vmss_save(struct machine *m, struct state_writer *w);
 int vmss_load(struct machine *m, struct state_reader *r, struct error *err);
-/* One CPU's state; a loaded one is what a CPU can be in. */
+/* One CPU's state, of the section's version; a loaded one is what a CPU can be in. */
+#define VMSS_CPU_VERSION 2
 void vmss_save_cpu(struct state_writer *w, const struct x86_state *s);
-int vmss_load_cpu(struct state_reader *r, struct x86_state *s, struct error *err);
+int vmss_load_cpu(struct state_reader *r, unsigned version, struct x86_state *s, struct error *err);
 
 #endif

@@ -9,7 +9,6 @@
 
 #define VERSION_CONFIGURATION 1
 #define VERSION_MACHINE 1
-#define VERSION_CPU 1
 #define MAX_KEYS 1000
 #define TEXT_MAX 4096
 
@@ -274,6 +273,8 @@ void vmss_save_cpu(struct state_writer *w, const struct x86_state *s)
 #define X(f) put_bool(w, s->f);
 	CPU_FLAGS(X)
 #undef X
+	put_u64(w, s->xcr0);
+	put_bytes(w, s->ymm_high, sizeof(s->ymm_high));
 }
 
 /* An engine runs the guest's state as it is given: what no CPU can be in ends here. */
@@ -290,7 +291,7 @@ static int check_cpu(struct x86_state *s, struct error *err)
 	return 0;
 }
 
-int vmss_load_cpu(struct state_reader *r, struct x86_state *s, struct error *err)
+int vmss_load_cpu(struct state_reader *r, unsigned version, struct x86_state *s, struct error *err)
 {
 	memset(s, 0, sizeof(*s));
 #define X(f) s->f = get_u64(r);
@@ -312,6 +313,11 @@ int vmss_load_cpu(struct state_reader *r, struct x86_state *s, struct error *err
 #define X(f) s->f = get_bool(r);
 	CPU_FLAGS(X)
 #undef X
+	s->xcr0 = 1;
+	if (version >= 2) { /* what XSAVE keeps */
+		s->xcr0 = get_u64(r);
+		get_bytes(r, s->ymm_high, sizeof(s->ymm_high));
+	}
 	return check_cpu(s, err);
 }
 
@@ -319,10 +325,10 @@ static int load_cpu(struct vcpu *v, struct state_reader *r, struct error *err)
 {
 	struct x86_state state;
 	u16 version;
-	int ret = state_open(r, "cpu", VERSION_CPU, &version, err);
+	int ret = state_open(r, "cpu", VMSS_CPU_VERSION, &version, err);
 
 	if (!ret)
-		ret = vmss_load_cpu(r, &state, err);
+		ret = vmss_load_cpu(r, version, &state, err);
 	if (!ret)
 		ret = state_close(r, err);
 	return ret ? ret : v->machine->engine->set(v->cpu, &state, err);
@@ -338,7 +344,7 @@ void vmss_save(struct machine *m, struct state_writer *w)
 	save_machine(m, w);
 	for (unsigned i = 0; i < m->n_vcpus; i++) {
 		m->engine->get(m->vcpus[i].cpu, &state);
-		state_begin(w, "cpu", VERSION_CPU);
+		state_begin(w, "cpu", VMSS_CPU_VERSION);
 		vmss_save_cpu(w, &state);
 		state_end(w);
 	}

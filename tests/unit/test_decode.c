@@ -98,7 +98,8 @@ static bool is_covered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_FXSAVE64:
 		return true;
 	default:
-		return z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
+		return z->mnemonic == ZYDIS_MNEMONIC_XGETBV || z->mnemonic == ZYDIS_MNEMONIC_XSETBV ||
+		       z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
 		       z->mnemonic == ZYDIS_MNEMONIC_SFENCE;
 	}
 }

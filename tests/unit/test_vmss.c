@@ -181,7 +181,7 @@ Test(vmss, a_cpu_that_cannot_be_is_refused)
 		const void *data = state_writer_data(w, &len);
 		struct state_reader *r = state_reader_new(data, len);
 		cr_assert_eq(state_open(r, "cpu", 1, &version, &err), 0);
-		cr_expect_eq(vmss_load_cpu(r, &back, &err) == 0, cases[k].good, "case %zu", k);
+		cr_expect_eq(vmss_load_cpu(r, VMSS_CPU_VERSION, &back, &err) == 0, cases[k].good, "case %zu", k);
 		/* Else FXRSTOR would fault in the monitor. */
 		cr_expect_eq(back.fxsave[26] | back.fxsave[27], cases[k].good ? 0 : back.fxsave[26] | back.fxsave[27]);
 		state_reader_free(r);
