@@ -168,15 +168,19 @@ void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len)
 /* ---- network: card n (0-3) is ethernet<n> of the configuration ---- */
 
 /*
- * Plugs the cable in and tells the card's address; DEVICE_ABSENT when there is no such card. `ready` is called when frames may have
- * come: the device takes those it has room for, and looks again itself when it has more room.
+ * Plugs the cable in and tells the card's address; DEVICE_ABSENT when there is no such card of this kind ("e1000", "virtio").
+ * `ready` is called when frames may have come, or gone: the device takes those it has room for, and looks again itself when it
+ * has more room.
  */
-int dev_net_open(struct device *d, unsigned nic, void (*ready)(struct device *d, unsigned nic), u8 address[6], struct error *err);
+int dev_net_open(struct device *d, unsigned nic, const char *kind, void (*ready)(struct device *d, unsigned nic), u8 address[6],
+		 struct error *err);
 bool dev_net_link(struct device *d, unsigned nic); /* is there anything at the cable's other end? */
 /* Ethernet frames without their checksum, 14 to DEV_NET_FRAME_MAX bytes; those that the other side is too slow for are lost. */
 #define DEV_NET_FRAME_MAX 1522
 void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len);
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size); /* its length, or 0 when none waits */
+/* Whether the longest frame would not be lost now; if not, `ready` is called when the other side has caught up. */
+bool dev_net_room(struct device *d, unsigned nic);
 
 /* ---- the machine ---- */
 

@@ -411,7 +411,7 @@ static void on_ready(struct device *d, unsigned number)
 static int nic_init(struct device *d, unsigned number, struct error *err)
 {
 	struct e1000_nic *n = &e1000_of(d)->nic[number];
-	int r = dev_net_open(d, number, on_ready, n->address, err);
+	int r = dev_net_open(d, number, "e1000", on_ready, n->address, err);
 
 	if (r)
 		return r;

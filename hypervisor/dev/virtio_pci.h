@@ -27,7 +27,7 @@ enum { /* 2.1 */
 };
 
 /* Where virtio functions stand on bus 0: above the slots that boards give to built-in devices. */
-enum { VIRTIO_SLOT_BLK = 16, VIRTIO_SLOT_RNG = 26, VIRTIO_SLOT_BALLOON = 27 };
+enum { VIRTIO_SLOT_BLK = 16, VIRTIO_SLOT_RNG = 26, VIRTIO_SLOT_BALLOON = 27, VIRTIO_SLOT_NET = 28 };
 
 struct virtio_pci;
 

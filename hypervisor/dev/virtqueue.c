@@ -128,16 +128,28 @@ bool virtqueue_next(struct virtqueue *q, struct virtq_chain *chain)
 
 /* ---- giving it back ---- */
 
-void virtqueue_done(struct virtqueue *q, const struct virtq_chain *chain, u32 written)
+void virtqueue_done_together(struct virtqueue *q, const struct virtq_part *part, u16 n)
 {
-	u32 element[2] = {chain->head, written};
-	u16 filled = (u16)(q->filled + 1);
+	u16 filled = (u16)(q->filled + n);
 
-	if (q->broken || !put(q, q->used + 4 + 8ull * (q->filled % q->size), element, sizeof(element)))
-		return;
+	for (u16 i = 0; i < n; i++) {
+		u32 element[2] = {part[i].head, part[i].written};
+		if (q->broken || !put(q, q->used + 4 + 8ull * ((u16)(q->filled + i) % q->size), element, sizeof(element)))
+			return;
+	}
 	__atomic_thread_fence(__ATOMIC_RELEASE);
 	if (put(q, q->used + 2, &filled, sizeof(filled)))
 		q->filled = filled;
+}
+
+void virtqueue_done(struct virtqueue *q, const struct virtq_chain *chain, u32 written)
+{
+	virtqueue_done_together(q, &(struct virtq_part){chain->head, written}, 1);
+}
+
+void virtqueue_untake(struct virtqueue *q, u16 n)
+{
+	q->seen = (u16)(q->seen - n);
 }
 
 /* 2.7.7.2: with event indices the guest names the entry whose passing it wants to know of. */

@@ -44,12 +44,21 @@ struct virtq_chain {
 	struct virtq_piece piece[VIRTQ_PIECES]; /* n_out, then n_in */
 };
 
+struct virtq_part { /* what is told of a chain that is given back */
+	u16 head;
+	u32 written;
+};
+
 /* Whether size and addresses are such as a driver may set (2.7: powers of two, alignment). */
 bool virtqueue_valid(const struct virtqueue *q);
 /* The next request; false when there is none or the queue is broken. It stays the device's until virtqueue_done(). */
 bool virtqueue_next(struct virtqueue *q, struct virtq_chain *chain);
 /* Gives a chain back with so many bytes written into its `in` part. */
 void virtqueue_done(struct virtqueue *q, const struct virtq_chain *chain, u32 written);
+/* Gives several back, which the guest sees at once. */
+void virtqueue_done_together(struct virtqueue *q, const struct virtq_part *part, u16 n);
+/* The last n chains taken were not wanted after all: virtqueue_next() hands them out again. */
+void virtqueue_untake(struct virtqueue *q, u16 n);
 /* Whether the guest wants to be interrupted for what was given back since the last call. */
 bool virtqueue_wants_interrupt(struct virtqueue *q);
 

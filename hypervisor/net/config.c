@@ -29,6 +29,12 @@ bool net_present(const struct config *config, unsigned nic)
 	return config_bool(config, nic_key(key, nic, "present"));
 }
 
+/* Older files name cards that are not built: the e1000 is the one such a file's guest is likeliest to know as well. */
+const char *net_kind(const struct config *config, unsigned nic)
+{
+	return str_ieq(nic_string(config, nic, "virtualDev"), "virtio") ? "virtio" : "e1000";
+}
+
 static bool connected(const struct config *config, unsigned nic)
 {
 	char key[KEY_BYTES];

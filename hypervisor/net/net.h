@@ -31,6 +31,8 @@ enum net_direction { NET_OUT, NET_IN }; /* from the card to the back end, and ba
 bool net_port_put(struct net_port *p, enum net_direction way, const void *frame, size_t len, bool *first);
 /* The oldest frame, cut to `size`: its length, or 0 when none waits. */
 size_t net_port_get(struct net_port *p, enum net_direction way, void *to, size_t size);
+/* The longest frame for which there is room now. */
+size_t net_port_room(struct net_port *p, enum net_direction way);
 void net_port_clear(struct net_port *p);
 u64 net_port_lost(struct net_port *p, enum net_direction way);
 
@@ -69,6 +71,8 @@ void net_close(struct net *n);
 /* ---- config.c: ethernet<n>.* ---- */
 
 bool net_present(const struct config *config, unsigned nic);
+/* The kind of card a guest finds: "virtio" or "e1000". */
+const char *net_kind(const struct config *config, unsigned nic);
 /* Leads the card to a tap device, which whoever starts the machine opens (tap_open)? */
 bool net_wants_tap(const struct config *config, unsigned nic);
 /* The card's address: .address, .generatedAddress, or else one made of `seed`, the same every time. */

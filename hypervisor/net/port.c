@@ -95,6 +95,14 @@ size_t net_port_get(struct net_port *p, enum net_direction way, void *to, size_t
 	return len;
 }
 
+size_t net_port_room(struct net_port *p, enum net_direction way)
+{
+	BUG_ON(pthread_mutex_lock(&p->lock));
+	size_t room = QUEUE_BYTES - p->queue[way].count;
+	BUG_ON(pthread_mutex_unlock(&p->lock));
+	return room > QUEUE_RESERVE ? room - QUEUE_RESERVE : 0;
+}
+
 void net_port_clear(struct net_port *p)
 {
 	BUG_ON(pthread_mutex_lock(&p->lock));

@@ -34,13 +34,14 @@ static int tap_handed_over(struct machine *m, unsigned nic, struct error *err)
 	return files_open(m, key, err);
 }
 
-int dev_net_open(struct device *d, unsigned nic, void (*ready)(struct device *d, unsigned nic), u8 address[6], struct error *err)
+int dev_net_open(struct device *d, unsigned nic, const char *kind, void (*ready)(struct device *d, unsigned nic), u8 address[6],
+		 struct error *err)
 {
 	struct machine *m = d->machine;
 	char key[32];
 
 	BUG_ON(nic >= NET_NICS);
-	if (!net_present(m->config, nic))
+	if (!net_present(m->config, nic) || strcmp(net_kind(m->config, nic), kind))
 		return DEVICE_ABSENT;
 	int r = net_address(m->config, nic, m->name, address, err);
 	if (r)
@@ -67,6 +68,11 @@ void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
 
 	if (n->back && net_port_put(n->port, NET_OUT, frame, len, &first) && first)
 		machine_wake(d->machine);
+}
+
+bool dev_net_room(struct device *d, unsigned nic)
+{
+	return net_port_room(d->machine->nics[nic].port, NET_OUT) >= NET_FRAME_MAX;
 }
 
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)

@@ -561,11 +561,12 @@ void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len)
 }
 
 /* Cards are 0 to net_cards - 1; the first one's frames are kept. */
-int dev_net_open(struct device *d, unsigned nic, void (*ready)(struct device *d, unsigned nic), u8 address[6], struct error *err)
+int dev_net_open(struct device *d, unsigned nic, const char *kind, void (*ready)(struct device *d, unsigned nic), u8 address[6],
+		 struct error *err)
 {
 	const u8 made[6] = {0x52, 0x56, 0x4d, 0x12, 0x34, (u8)nic};
 
-	(void)err;
+	(void)err, (void)kind;
 	if (nic >= d->machine->net_cards)
 		return DEVICE_ABSENT;
 	d->machine->net_ready = ready;
@@ -588,6 +589,11 @@ void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
 		return;
 	m->net_sent[m->net_n_sent].len = len;
 	memcpy(m->net_sent[m->net_n_sent++].bytes, frame, len);
+}
+
+bool dev_net_room(struct device *d, unsigned nic)
+{
+	return nic || d->machine->net_n_sent < ARRAY_SIZE(d->machine->net_sent);
 }
 
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)

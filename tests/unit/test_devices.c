@@ -72,7 +72,7 @@ static const char vmx_text[] =
 	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\n"
 	"floppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial2.present = \"TRUE\"\nserial3.present = \"TRUE\"\n"
-	"serial1.fileType = \"null\"\nethernet0.present = \"TRUE\"\nethernet3.present = \"TRUE\"\nethernet3.startConnected = \"FALSE\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
+	"serial1.fileType = \"null\"\nethernet0.present = \"TRUE\"\nethernet3.present = \"TRUE\"\nethernet3.startConnected = \"FALSE\"\nethernet1.present = \"TRUE\"\nethernet1.virtualDev = \"virtio\"\nethernet2.present = \"TRUE\"\nethernet2.virtualDev = \"virtio\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
 
 static struct config *make_config(void)
 {

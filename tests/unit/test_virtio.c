@@ -4,12 +4,13 @@
 #include "disk/disk.h"
 #include "fake_machine.h"
 
-extern const struct device_ops dev_pci, dev_virtio_blk, dev_virtio_rng, dev_virtio_balloon;
+extern const struct device_ops dev_pci, dev_virtio_blk, dev_virtio_rng, dev_virtio_balloon, dev_virtio_net;
 
 #define SECTORS	  4000u
 #define SLOT_BLK  16
 #define SLOT_RNG  26
 #define SLOT_BALLOON 27
+#define SLOT_NET  28
 #define REGS	  0xe0000000ull
 #define IO	  0xc000
 #define COMMON	  REGS
@@ -74,6 +75,7 @@ static struct rig rig_new(const struct device_ops *ops, unsigned slot)
 			       r.disk);
 	r.m = fake_new(text);
 	free(text);
+	r.m->net_cards = 1;
 	fake_add(r.m, &dev_pci);
 	r.device = fake_add(r.m, ops);
 	fake_reset(r.m);
@@ -606,5 +608,192 @@ Test(virtio, balloon)
 	offer(&r, 0);
 	kick(&r, 0);
 	cr_assert_eq(status(&r) & NEEDS_RESET, NEEDS_RESET, "nobody gives so much at once");
+	rig_free(&r);
+}
+
+/* ---- network cards ---- */
+
+#define MRG BIT(15)
+#define RX  0
+#define TX  1
+
+static void arrive(struct rig *r, size_t len)
+{
+	struct fake_frame *f = &r->m->net_waiting[r->m->net_n_waiting++];
+
+	f->len = len;
+	for (size_t i = 0; i < len; i++)
+		f->bytes[i] = (u8)(i * 7);
+	r->m->net_ready(r->device, 0);
+}
+
+static bool frame_at(struct rig *r, u32 gpa, size_t from, size_t len)
+{
+	for (size_t i = 0; i < len; i++)
+		if (r->m->ram[gpa + i] != (u8)((from + i) * 7))
+			return false;
+	return true;
+}
+
+Test(virtio_net, tells_address_and_link)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	cr_assert_eq(config_byte(&r, 0, 4), 0x10001af4);
+	cr_assert_eq(fake_load(r.m, CONFIG, 4), 0x124d5652);
+	cr_assert_eq(fake_load(r.m, CONFIG + 4, 4), 0x00010034);
+	cr_assert_eq(fake_in(r.m, IO + 20, 4), 0x124d5652, "as legacy drivers see it");
+	r.m->net_unplugged = true;
+	cr_assert_eq(fake_load(r.m, CONFIG + 6, 2), 0);
+	rig_free(&r);
+}
+
+Test(virtio_net, sends)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1, TX);
+	for (unsigned i = 0; i < 2000; i++)
+		r.m->ram[DATA + i] = (u8)i;
+	desc(&r, 0, DATA, 12 + 20, NEXT, 1); /* the header ends in the middle of a descriptor */
+	desc(&r, 1, DATA + 1000, 80, 0, 0);
+	memset(r.m->ram + DATA, 0, 12);
+	offer(&r, 0);
+	kick(&r, TX);
+	cr_assert_eq(r.m->net_n_sent, 1);
+	cr_assert_eq(r.m->net_sent[0].len, 100);
+	cr_assert_eq(memcmp(r.m->net_sent[0].bytes, r.m->ram + DATA + 12, 20), 0);
+	cr_assert_eq(memcmp(r.m->net_sent[0].bytes + 20, r.m->ram + DATA + 1000, 80), 0);
+	cr_assert_eq(used(&r), 1);
+	cr_assert(interrupted(&r));
+	desc(&r, 0, DATA, 12 + 13, 0, 0); /* too short for a frame, then too long */
+	offer(&r, 0);
+	kick(&r, TX);
+	desc(&r, 0, DATA, 12 + DEV_NET_FRAME_MAX + 1, 0, 0);
+	offer(&r, 0);
+	kick(&r, TX);
+	cr_assert_eq(used(&r), 3);
+	cr_assert_eq(r.m->net_n_sent, 1);
+	desc(&r, 0, DATA, 11, 0, 0);
+	offer(&r, 0);
+	kick(&r, TX);
+	cr_assert_eq(status(&r) & NEEDS_RESET, NEEDS_RESET, "no whole header");
+	rig_free(&r);
+}
+
+Test(virtio_net, keeps_what_the_cable_has_no_room_for)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1, TX);
+	desc(&r, 0, DATA, 12 + 60, 0, 0);
+	r.m->net_n_sent = 63;
+	offer(&r, 0);
+	offer(&r, 0);
+	kick(&r, TX);
+	cr_assert_eq(used(&r), 1);
+	r.m->net_n_sent = 0;
+	r.m->net_ready(r.device, 0);
+	cr_assert_eq(used(&r), 2);
+	cr_assert_eq(r.m->net_n_sent, 1);
+	rig_free(&r);
+}
+
+Test(virtio_net, receives)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1, RX);
+	arrive(&r, 300);
+	arrive(&r, 100);
+	cr_assert_eq(used(&r), 0);
+	desc(&r, 0, HEADER, 12, NEXT | WRITE, 1);
+	desc(&r, 1, DATA, 1600, WRITE, 0);
+	memset(r.m->ram + HEADER, 0xee, 16);
+	offer(&r, 0);
+	kick(&r, RX);
+	cr_assert_eq(used(&r), 1, "what came before there was room");
+	cr_assert_eq(used_len(&r, 0), 312);
+	cr_assert(frame_at(&r, DATA, 0, 300));
+	cr_assert_eq(fake_load(r.m, HEADER, 8), 0);
+	cr_assert_eq(fake_load(r.m, HEADER + 8, 8), 0xeeeeeeee00010000, "one buffer, and nothing behind the header");
+	cr_assert(interrupted(&r));
+	desc(&r, 1, DATA, 90, WRITE, 0);
+	offer(&r, 0);
+	kick(&r, RX);
+	cr_assert_eq(used(&r), 1, "the second frame is too long");
+	arrive(&r, 90);
+	cr_assert_eq(used(&r), 2);
+	cr_assert_eq(used_len(&r, 1), 102, "but not the third");
+	cr_assert_eq(status(&r), DRIVER_OK);
+	rig_free(&r);
+}
+
+Test(virtio_net, frames_over_several_buffers)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1 | MRG, RX);
+	for (unsigned i = 0; i < 4; i++)
+		desc(&r, i, DATA + 0x1000 * i, 500, WRITE, 0);
+	offer(&r, 2);
+	offer(&r, 0);
+	arrive(&r, 1500);
+	cr_assert_eq(used(&r), 0, "two hold no 1500 bytes");
+	offer(&r, 3);
+	offer(&r, 1);
+	kick(&r, RX);
+	cr_assert_eq(used(&r), 4);
+	cr_assert_eq(fake_load(r.m, DATA + 0x2000 + 10, 2), 4);
+	cr_assert_eq(used_len(&r, 0), 500);
+	cr_assert_eq(used_len(&r, 3), 12);
+	cr_assert(frame_at(&r, DATA + 0x2000 + 12, 0, 488));
+	cr_assert(frame_at(&r, DATA, 488, 500));
+	cr_assert(frame_at(&r, DATA + 0x3000, 988, 500));
+	cr_assert(frame_at(&r, DATA + 0x1000, 1488, 12));
+	rig_free(&r);
+}
+
+Test(virtio_net, endless_small_buffers_lose_a_frame)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1 | MRG, RX);
+	for (unsigned i = 0; i < SIZE; i++) {
+		desc(&r, i, DATA + 64 * i, 13, WRITE, 0);
+		offer(&r, (u16)i);
+	}
+	arrive(&r, 1500);
+	arrive(&r, 105); /* 1 + 8 * 13 would be more than there are */
+	arrive(&r, 92);
+	cr_assert_eq(used(&r), 0, "the first waits for more room");
+	cr_assert_eq(r.m->net_n_waiting, 2);
+	set_status(&r, 0);
+	r.m->net_ready(r.device, 0);
+	cr_assert_eq(r.m->net_n_waiting, 0, "no driver: they are gone");
+	setup(&r, VERSION_1 | MRG, RX);
+	desc(&r, 0, DATA, 12, WRITE, 0);
+	offer(&r, 0);
+	arrive(&r, 60);
+	cr_assert_eq(status(&r) & NEEDS_RESET, NEEDS_RESET);
+	rig_free(&r);
+}
+
+Test(virtio_net, state)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+	struct error err;
+
+	setup(&r, VERSION_1, TX);
+	desc(&r, 0, DATA, 12 + 60, 0, 0);
+	offer(&r, 0);
+	struct state_writer *w = fake_save(r.device);
+	r.device->ops->reset(r.device);
+	cr_assert_eq(fake_restore(r.device, w, &err), 0, "%s", err.text);
+	fake_check_state(r.device, r.device);
+	fake_time(r.m, 1000000);
+	cr_assert_eq(used(&r), 1, "what was open is sent afterwards");
+	cr_assert_eq(r.m->net_n_sent, 1);
+	state_writer_free(w);
 	rig_free(&r);
 }
