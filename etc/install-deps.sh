@@ -9,7 +9,9 @@ build="gcc make libc6-dev pkg-config libjansson-dev libsystemd-dev libseccomp-de
 run="seabios grub-rescue-pc memtest86+"
 test="libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common xorriso mtools tmux xvfb xauth xdotool iproute2
       tigervnc-viewer tigervnc-common procps"
-bench=""
+bench="qemu-system-x86"
+# What etc/guest-image.sh makes guests' disks with.
+guest="kmod fakeroot cpio e2fsprogs grub-pc-bin grub-common"
 nested="qemu-system-x86 busybox-static"
 fuzz="clang libclang-rt-14-dev"
 

@@ -34,11 +34,11 @@ smoke-tools: $(addprefix $(B)/smoke/,$(SMOKE_TOOLS))
 
 .PHONY: test test-long lint
 test:
-	@etc/install-deps.sh build run test
+	@etc/install-deps.sh build run test guest
 	@tests/run.sh
 
 test-long:
-	@etc/install-deps.sh build run test
+	@etc/install-deps.sh build run test guest
 	@VMK_LONG=1 tests/run.sh
 
 # Include directions between the parts (README.md, "Who may include whom"), and headers that compile alone.
