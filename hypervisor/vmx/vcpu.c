@@ -9,6 +9,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <time.h>
 
 #include "lib/util.h"
 #include "vmx/machine.h"
@@ -176,6 +177,19 @@ static void vcpu_exit(struct vcpu *v, enum cpu_exit why, u32 seen)
 	}
 }
 
+/* How quick the interpreter was; an engine that runs the guest on the host's CPU counts nothing. */
+static void tell_speed(const struct vcpu *v)
+{
+	double million = (double)v->machine->engine->instructions(v->cpu) / 1e6, seconds;
+	struct timespec used;
+
+	clock_gettime(CLOCK_THREAD_CPUTIME_ID, &used);
+	seconds = (double)used.tv_sec + (double)used.tv_nsec / 1e9;
+	if (million > 0 && seconds > 0)
+		log_info("cpu%u: %.0f million instructions in %.2f s of CPU time, %.0f million instructions a second", v->index,
+			 million, seconds, million / seconds);
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
@@ -207,6 +221,7 @@ static void *vcpu_thread(void *arg)
 	v->parked = true;
 	pthread_cond_broadcast(&m->parked);
 	machine_unlock(m);
+	tell_speed(v);
 	return NULL;
 }
 
@@ -280,6 +295,38 @@ int vcpus_reset(struct machine *m, struct error *err)
 			return r;
 	}
 	return 0;
+}
+
+/*
+ * Machine time stands still: so do the time stamp counters, or a guest that compares the two finds its TSC unstable. Of
+ * CPUs that do not run.
+ */
+void vcpus_clock_stop(struct machine *m)
+{
+	struct x86_state state;
+
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		m->engine->get(m->vcpus[i].cpu, &state);
+		m->vcpus[i].tsc = state.tsc;
+		m->vcpus[i].tsc_stands = true;
+	}
+}
+
+void vcpus_clock_start(struct machine *m)
+{
+	struct x86_state state;
+	struct error err;
+
+	for (unsigned i = 0; i < m->n_vcpus; i++) {
+		struct vcpu *v = &m->vcpus[i];
+		if (!v->tsc_stands)
+			continue;
+		v->tsc_stands = false;
+		m->engine->get(v->cpu, &state);
+		state.tsc = v->tsc;
+		if (m->engine->set(v->cpu, &state, &err))
+			log_error("cpu%u: the time stamp counter cannot go on where it stood: %s", i, err.text);
+	}
 }
 
 /* ---- life ---- */
