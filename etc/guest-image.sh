@@ -10,6 +10,7 @@
 #	-e FILE		a script that the guest runs once at every boot, when its network is there; it speaks on the serial line
 #	-f FILE=PATH	a file or folder of this host to be PATH in the guest; may be given several times
 #	-m "NAMES"	more kernel modules, with those they need
+#	-x PACKAGE	makes no image: unpacks a package into the folder build/guests/PACKAGE, once
 #
 # Beside IMAGE come IMAGE.vmlinuz and IMAGE.initrd, to boot the same system by kernel.fileName. Its root is found by label:
 # the image boots as an IDE and as a virtio disk. A login waits on tty1 and ttyS0; eth0 asks for an address; files in /srv/www are served
@@ -23,8 +24,8 @@ cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
 top=$PWD/build/guests
 
-flavour=cloud-amd64 size=192 append="" password=vmk name=guest hook="" more="" files=()
-while getopts k:s:a:p:n:e:f:m: option; do
+flavour=cloud-amd64 size=192 append="" password=vmk name=guest hook="" more="" unpack="" files=()
+while getopts k:s:a:p:n:e:f:m:x: option; do
 	case $option in
 	k) flavour=$OPTARG ;;
 	s) size=$OPTARG ;;
@@ -34,15 +35,16 @@ while getopts k:s:a:p:n:e:f:m: option; do
 	e) hook=$OPTARG ;;
 	f) files+=("$OPTARG") ;;
 	m) more=$OPTARG ;;
+	x) unpack=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
-[ $# = 1 ] || {
-	sed -n '3,20s/^# \{0,1\}//p' "$0"
+[ $# = 1 ] || [ -n "$unpack" ] || {
+	sed -n '3,21s/^# \{0,1\}//p' "$0"
 	exit 2
 }
-image=$1
+image=${1:-$top/$unpack}
 case $flavour in
 *amd64) arch=amd64 ;;
 *) arch=i386 ;;
@@ -88,13 +90,12 @@ private_apt() {
 }
 
 # fetch PACKAGE: into build/guests/debs, if it is not there, and tells the file's name. A kernel's meta package stands for the real one.
-updated=""
 fetch() {
 	local dir=$top/debs/$arch/$1 package=$1
 	if ! compgen -G "$dir/*.deb" >/dev/null; then
 		# A source that fails now (a mirror being synchronised) need not be the one with the package.
-		[ -n "$updated" ] || private_apt apt-get update >&2 || true
-		updated=yes
+		[ -e "$work/updated" ] || private_apt apt-get update >&2 || true
+		touch "$work/updated"
 		case $package in
 		linux-image-*)
 			package=$(private_apt apt-cache depends "$package" | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -n 1)
@@ -117,6 +118,18 @@ kernel_tree() {
 		touch "$tree/done"
 	fi
 	echo "$tree"
+}
+
+# unpack_package PACKAGE: into build/guests/PACKAGE; only that stays of it
+unpack_package() {
+	local tree=$top/$1
+	[ ! -e "$tree/done" ] || return 0
+	echo "Fetching the Debian package $1."
+	rm -rf "$tree"
+	mkdir -p "$tree"
+	dpkg-deb -x "$(fetch "$1")" "$tree"
+	rm -r "$top/debs/$arch/$1"
+	touch "$tree/done"
 }
 
 # copy_modules ROOT NAME...: modules with those they need; names the kernel does not know (they are built in, or absent) are passed over
@@ -297,11 +310,15 @@ inputs() {
 mkdir -p "$top" "$(dirname "$image")"
 exec 9>"$top/lock"
 flock 9
+work=$(mktemp -d "$top/work-XXXXXX")
+trap 'rm -rf "$work"' EXIT
+[ -z "$unpack" ] || {
+	unpack_package "$unpack"
+	exit
+}
 stamp=$(inputs | sha256sum)
 [ ! -e "$image" ] || [ "$(cat "$image.stamp" 2>/dev/null)" != "$stamp" ] || exit 0
 echo "Making $image from Debian packages (linux-image-$flavour, busybox-static)."
-work=$(mktemp -d "$top/work-XXXXXX")
-trap 'rm -rf "$work"' EXIT
 root=$work/root
 tree=$(kernel_tree)
 version=$(ls "$tree/lib/modules")
