@@ -51,7 +51,7 @@ struct x86_state {
 	/* FXSAVE image; outside 64-bit mode FIP and FDP are 32-bit offsets with FCS and FDS above them */
 	u8 fxsave[512] __attribute__((aligned(16)));
 	u8 ymm_high[16][16]; /* bits 128-255 of the YMM registers */
-	bool sti_shadow, mov_ss_shadow, nmi_blocked, halted;
+	bool sti_shadow, mov_ss_shadow, nmi_blocked, nmi_pending, halted;
 	/* intack() has given irq_vector, but its delivery has not begun: it comes before anything else. */
 	bool irq_taken;
 	u8 irq_vector;

@@ -246,14 +246,26 @@ static void get_msrs(struct cpu *cpu, struct x86_state *state)
 	}
 }
 
+/*
+ * KVM takes 0, and what is within a second of where the last value written would be by now, for a wish to make CPUs' counters
+ * equal, and goes on with the last one. A write of something far off lets it forget that.
+ */
+static void away_from_tsc(struct cpu *cpu, __u64 *wanted)
+{
+	struct one_msr far = {.head.nmsrs = 1, .entry = {.index = MSR_TSC, .data = *wanted ^ BIT64(62)}};
+
+	*wanted += !*wanted;
+	ioctl(cpu->vcpu, KVM_SET_MSRS, &far);
+}
+
 static int set_msrs(struct cpu *cpu, const struct x86_state *state, struct error *err)
 {
 	for (size_t n = 0; n < ARRAY_SIZE(msrs); n++) {
 		struct one_msr one = {.head.nmsrs = 1, .entry.index = msrs[n].index}, now = one;
 
 		memcpy(&one.entry.data, (const char *)state + msrs[n].field, sizeof(u64));
-		if (msrs[n].index == MSR_TSC && !one.entry.data)
-			one.entry.data = 1; /* 0 asks KVM to make it equal to other CPUs' */
+		if (msrs[n].index == MSR_TSC)
+			away_from_tsc(cpu, &one.entry.data);
 		if (ioctl(cpu->vcpu, KVM_SET_MSRS, &one) == 1)
 			continue;
 		/* Not writable, or not there: no harm where it says the same, or nothing was in it. MISC_ENABLE is the host's. */
@@ -277,6 +289,7 @@ static int get_events(struct cpu *cpu, struct x86_state *state)
 	state->sti_shadow = e.interrupt.shadow & KVM_X86_SHADOW_INT_STI;
 	state->mov_ss_shadow = e.interrupt.shadow & KVM_X86_SHADOW_INT_MOV_SS;
 	state->nmi_blocked = e.nmi.masked && !e.nmi.injected;
+	state->nmi_pending = e.nmi.pending || e.nmi.injected || atomic_load(&cpu->nmi_pin);
 	state->halted = cpu->halted;
 	if (e.interrupt.injected && !e.interrupt.soft) {
 		state->irq_taken = true;
@@ -301,6 +314,7 @@ static int set_events(struct cpu *cpu, const struct x86_state *state)
 	if (ioctl(cpu->vcpu, KVM_SET_VCPU_EVENTS, &e))
 		return -errno;
 	cpu->halted = state->halted;
+	atomic_store(&cpu->nmi_pin, state->nmi_pending);
 	cpu->ready = state->rflags & FLAG_IF && !e.interrupt.shadow && !state->irq_taken;
 	return 0;
 }

@@ -218,6 +218,7 @@ static void bt_get(struct cpu *object, struct x86_state *state)
 	state->tsc = bt_rdtsc(cpu);
 	state->sti_shadow = cpu->shadow & SHADOW_STI;
 	state->mov_ss_shadow = cpu->shadow & SHADOW_MOV_SS;
+	state->nmi_pending = atomic_load(&cpu->nmi_pin);
 }
 
 static void segment_put(struct bt_cpu *cpu, struct bt_segment *s, const struct x86_segment *from)
@@ -256,6 +257,7 @@ static int bt_set(struct cpu *object, const struct x86_state *state, struct erro
 	segment_put(cpu, &cpu->ldtr, &state->ldtr);
 	segment_put(cpu, &cpu->tr, &state->tr);
 	cpu->shadow = (state->sti_shadow ? SHADOW_STI : 0) | (state->mov_ss_shadow ? SHADOW_MOV_SS : 0);
+	atomic_store(&cpu->nmi_pin, state->nmi_pending);
 	cpu->tsc_offset = state->tsc - __rdtsc();
 	mode_update(cpu);
 	mmu_update(cpu);

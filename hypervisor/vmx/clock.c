@@ -144,6 +144,7 @@ void clock_start(struct machine *m)
 		return;
 	c->base = now_monotonic() - c->base;
 	c->running = true;
+	vcpus_clock_start(m);
 	struct dev_timer *t = earliest(c);
 	clock_arm(c, t ? t->when : 0);
 }
@@ -156,6 +157,7 @@ void clock_stop(struct machine *m)
 		return;
 	c->base = clock_now(m);
 	c->running = false;
+	vcpus_clock_stop(m);
 	clock_arm(c, 0);
 }
 

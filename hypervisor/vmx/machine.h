@@ -122,6 +122,8 @@ struct vcpu {
 	bool parked;	   /* waits for machine->hold to end */
 	unsigned map_seen; /* memory.generation this CPU knows */
 	bool a20_seen;
+	u64 tsc;	   /* of its time stamp counter, while tsc_stands */
+	bool tsc_stands;
 };
 
 /* ---- serial.c ---- */
@@ -289,6 +291,8 @@ int vcpus_start(struct machine *m, struct error *err);
 int vcpus_reset(struct machine *m, struct error *err);
 void vcpus_kick(struct machine *m);  /* under the lock */
 bool vcpus_running(struct machine *m); /* under the lock: at least one is inside run() */
+void vcpus_clock_stop(struct machine *m);
+void vcpus_clock_start(struct machine *m);
 void vcpus_irq(struct machine *m, unsigned cpu, bool level);
 void vcpus_nmi(struct machine *m);
 void vcpus_forget(struct machine *m, u64 gpa, u64 len);

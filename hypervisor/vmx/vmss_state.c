@@ -275,6 +275,7 @@ void vmss_save_cpu(struct state_writer *w, const struct x86_state *s)
 #undef X
 	put_u64(w, s->xcr0);
 	put_bytes(w, s->ymm_high, sizeof(s->ymm_high));
+	put_bool(w, s->nmi_pending);
 }
 
 /* An engine runs the guest's state as it is given: what no CPU can be in ends here. */
@@ -314,9 +315,10 @@ int vmss_load_cpu(struct state_reader *r, unsigned version, struct x86_state *s,
 	CPU_FLAGS(X)
 #undef X
 	s->xcr0 = 1;
-	if (version >= 2) { /* what XSAVE keeps */
+	if (version >= 2) {
 		s->xcr0 = get_u64(r);
 		get_bytes(r, s->ymm_high, sizeof(s->ymm_high));
+		s->nmi_pending = get_bool(r);
 	}
 	return check_cpu(s, err);
 }
@@ -331,7 +333,11 @@ static int load_cpu(struct vcpu *v, struct state_reader *r, struct error *err)
 		ret = vmss_load_cpu(r, version, &state, err);
 	if (!ret)
 		ret = state_close(r, err);
-	return ret ? ret : v->machine->engine->set(v->cpu, &state, err);
+	if (ret)
+		return ret;
+	v->tsc = state.tsc;
+	v->tsc_stands = true;
+	return v->machine->engine->set(v->cpu, &state, err);
 }
 
 /* ---- all ---- */
@@ -344,6 +350,8 @@ void vmss_save(struct machine *m, struct state_writer *w)
 	save_machine(m, w);
 	for (unsigned i = 0; i < m->n_vcpus; i++) {
 		m->engine->get(m->vcpus[i].cpu, &state);
+		if (m->vcpus[i].tsc_stands)
+			state.tsc = m->vcpus[i].tsc;
 		state_begin(w, "cpu", VMSS_CPU_VERSION);
 		vmss_save_cpu(w, &state);
 		state_end(w);
