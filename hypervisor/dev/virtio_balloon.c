@@ -161,7 +161,7 @@ static int balloon_load(struct device *d, struct state_reader *r, struct error *
 const struct device_ops dev_virtio_balloon = {
 	.name = "virtio_balloon",
 	.size = sizeof(struct virtio_balloon),
-	.version = 1,
+	.version = 2,
 	.init = balloon_init,
 	.reset = balloon_reset,
 	.save = balloon_save,

@@ -310,7 +310,7 @@ static int blk_load(struct device *dev, struct state_reader *r, struct error *er
 const struct device_ops dev_virtio_blk = {
 	.name = "virtio_blk",
 	.size = sizeof(struct virtio_blk),
-	.version = 1,
+	.version = 2,
 	.init = blk_init,
 	.reset = blk_reset,
 	.stop = blk_stop,

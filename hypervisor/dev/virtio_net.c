@@ -314,7 +314,7 @@ static int net_load(struct device *d, struct state_reader *r, struct error *err)
 const struct device_ops dev_virtio_net = {
 	.name = "virtio_net",
 	.size = sizeof(struct virtio_net),
-	.version = 1,
+	.version = 2,
 	.init = net_init,
 	.reset = net_reset,
 	.save = net_save,

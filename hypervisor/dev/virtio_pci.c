@@ -3,7 +3,7 @@
  * virtio_pci.c - the PCI transport of virtio (virtio 1.2, section 4.1), see virtio_pci.h.
  *
  * Registers are rows of a table: an access of any size at any offset reads the fields it covers, and writes each with the
- * bytes it does not cover as they were. Interrupts are INTx; what asks for an MSI-X vector is told that there is none.
+ * bytes it does not cover as they were. Interrupts are messages where the driver enables MSI-X, else INTx.
  */
 #include <string.h>
 
@@ -21,16 +21,18 @@ enum { ISR_QUEUE = 1, ISR_CONFIG = 2 };
 
 #define IO_BAR	      0
 #define IO_BYTES      128
-#define LEGACY_CONFIG 20 /* 4.1.4.10, without MSI-X */
+#define LEGACY_CONFIG 20 /* 4.1.4.10; with MSI-X two vectors come before it */
+#define LEGACY_CONFIG_MSIX 24
 #define LEGACY_PAGE   4096u
 
 #define MEMORY_BAR    4
-#define MEMORY_BYTES  0x4000
+#define MEMORY_BYTES  0x8000
 #define AT_COMMON     0x0000
 #define AT_ISR	      0x1000
 #define AT_DEVICE     0x2000
 #define AT_NOTIFY     0x3000
 #define NOTIFY_STRIDE 4 /* notify_off_multiplier */
+#define AT_MSIX	      0x4000
 
 /* Capabilities (4.1.4): four structures, then the window by which configuration space reaches a BAR. */
 enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
@@ -46,6 +48,7 @@ enum { CAP_COMMON = 1, CAP_NOTIFY, CAP_ISR, CAP_DEVICE, CAP_PCI };
 #define WINDOW_LENGTH	 (WINDOW + 12)
 #define WINDOW_DATA	 (WINDOW + 16)
 #define WINDOW_END	 (WINDOW + 20)
+#define CAP_MSIX	 WINDOW_END
 
 static struct virtio_device *device_of(struct virtio_pci *v)
 {
@@ -54,8 +57,12 @@ static struct virtio_device *device_of(struct virtio_pci *v)
 
 /* ---- status and interrupts ---- */
 
-static void interrupt(struct virtio_pci *v, u8 why)
+static void interrupt(struct virtio_pci *v, u8 why, u16 vector)
 {
+	if (msix_enabled(&v->msix)) {
+		msix_raise(&v->msix, vector);
+		return;
+	}
 	v->isr |= why;
 	pci_irq(&v->pci, true);
 }
@@ -69,7 +76,7 @@ void virtio_config_changed(struct virtio_pci *v)
 {
 	v->generation++;
 	if (v->status & VIRTIO_DRIVER_OK)
-		interrupt(v, ISR_CONFIG);
+		interrupt(v, ISR_CONFIG, v->config_vector);
 }
 
 void virtio_fail(struct virtio_pci *v)
@@ -88,7 +95,7 @@ void virtio_finish(struct virtio_pci *v, unsigned queue)
 	if (v->queue[queue].broken)
 		virtio_fail(v);
 	else if (wanted)
-		interrupt(v, ISR_QUEUE);
+		interrupt(v, ISR_QUEUE, v->vector[queue]);
 }
 
 static void notify(struct virtio_pci *v, unsigned queue)
@@ -118,8 +125,11 @@ static void device_reset(struct virtio_pci *v)
 	v->offered_select = v->accepted_select = 0;
 	v->queue_select = 0;
 	v->status = v->isr = v->generation = 0;
-	for (unsigned i = 0; i < v->type->queues; i++)
+	v->config_vector = NO_VECTOR;
+	for (unsigned i = 0; i < v->type->queues; i++) {
 		queue_reset(v, &v->queue[i]);
+		v->vector[i] = NO_VECTOR;
+	}
 	features_apply(v);
 	pci_irq(&v->pci, false);
 }
@@ -198,10 +208,31 @@ static void set_accepted(struct virtio_pci *v, u64 value)
 	accept_half(v, v->accepted_select, value);
 }
 
-static u64 get_no_vector(struct virtio_pci *v)
+/* A vector that there is not reads back as none (4.1.5.1.2). */
+static u16 vector_or_none(const struct virtio_pci *v, u64 value)
 {
-	(void)v;
-	return NO_VECTOR;
+	return value < v->msix.n ? (u16)value : NO_VECTOR;
+}
+
+static u64 get_config_vector(struct virtio_pci *v)
+{
+	return v->config_vector;
+}
+
+static void set_config_vector(struct virtio_pci *v, u64 value)
+{
+	v->config_vector = vector_or_none(v, value);
+}
+
+static u64 get_queue_vector(struct virtio_pci *v)
+{
+	return selected(v) ? v->vector[v->queue_select] : NO_VECTOR;
+}
+
+static void set_queue_vector(struct virtio_pci *v, u64 value)
+{
+	if (selected(v))
+		v->vector[v->queue_select] = vector_or_none(v, value);
 }
 
 static u64 get_queues(struct virtio_pci *v)
@@ -290,13 +321,13 @@ static const struct field common_fields[] = {
 	{0x04, 4, get_offered, NULL},
 	{0x08, 4, get_accepted_select, set_accepted_select},
 	{0x0c, 4, get_accepted, set_accepted},
-	{0x10, 2, get_no_vector, NULL},
+	{0x10, 2, get_config_vector, set_config_vector},
 	{0x12, 2, get_queues, NULL},
 	{0x14, 1, get_status, set_status},
 	{0x15, 1, get_generation, NULL},
 	{0x16, 2, get_queue_select, set_queue_select},
 	{0x18, 2, get_queue_size, set_queue_size},
-	{0x1a, 2, get_no_vector, NULL},
+	{0x1a, 2, get_queue_vector, set_queue_vector},
 	{0x1c, 2, get_queue_enable, set_queue_enable},
 	{0x1e, 2, get_queue_notify, NULL},
 	{0x20, 8, get_queue_desc, set_queue_desc},
@@ -375,6 +406,8 @@ static const struct field legacy_fields[] = {
 	{0x10, 2, get_zero, set_legacy_notify},
 	{0x12, 1, get_status, set_status},
 	{0x13, 1, take_isr, NULL},
+	{0x14, 2, get_config_vector, set_config_vector},
+	{0x16, 2, get_queue_vector, set_queue_vector},
 	{0},
 };
 
@@ -440,6 +473,8 @@ static u64 memory_read(struct virtio_pci *v, unsigned at, unsigned size)
 	unsigned offset = at & 0xfff;
 
 	switch (at & ~0xfffu) {
+	case AT_MSIX:
+		return msix_read(&v->msix, offset, size);
 	case AT_COMMON:
 		return offset < COMMON_BYTES ? fields_read(v, common_fields, offset, size) : 0;
 	case AT_ISR:
@@ -462,23 +497,31 @@ static void memory_write(struct virtio_pci *v, unsigned at, unsigned size, u64 v
 	case AT_DEVICE:
 		settings_write(v, offset, size, value);
 		break;
+	case AT_MSIX:
+		msix_write(&v->msix, offset, size, value);
+		break;
 	case AT_NOTIFY: /* which queue, the address says */
 		notify(v, offset / NOTIFY_STRIDE);
 		break;
 	}
 }
 
+static unsigned legacy_config(const struct virtio_pci *v)
+{
+	return msix_enabled(&v->msix) ? LEGACY_CONFIG_MSIX : LEGACY_CONFIG;
+}
+
 static u32 io_read(struct virtio_pci *v, unsigned at, unsigned size)
 {
-	if (at >= LEGACY_CONFIG)
-		return (u32)settings_read(v, at - LEGACY_CONFIG, size);
+	if (at >= legacy_config(v))
+		return (u32)settings_read(v, at - legacy_config(v), size);
 	return (u32)fields_read(v, legacy_fields, at, size);
 }
 
 static void io_write(struct virtio_pci *v, unsigned at, unsigned size, u32 value)
 {
-	if (at >= LEGACY_CONFIG)
-		settings_write(v, at - LEGACY_CONFIG, size, value);
+	if (at >= legacy_config(v))
+		settings_write(v, at - legacy_config(v), size, value);
 	else
 		fields_write(v, legacy_fields, at, size, value);
 }
@@ -591,6 +634,13 @@ static u32 window_u32(const struct virtio_pci *v, unsigned at)
 	return value;
 }
 
+/* The pin is the driver's only while messages are off (PCI 3.0, 6.8.3.3). */
+static void msix_switched(struct virtio_pci *v)
+{
+	pci_irq(&v->pci, v->isr && !msix_enabled(&v->msix));
+	msix_cap_written(&v->msix);
+}
+
 /* Touching its data moves 1, 2 or 4 bytes between it and a BAR; anything else moves nothing. */
 static void window_touched(struct pci_function *f, unsigned offset, unsigned size, bool write)
 {
@@ -599,6 +649,8 @@ static void window_touched(struct pci_function *f, unsigned offset, unsigned siz
 	u8 bar = f->config[WINDOW_BAR];
 	u32 bytes = bar == MEMORY_BAR ? MEMORY_BYTES : bar == IO_BAR ? IO_BYTES : 0;
 
+	if (write && offset < CAP_MSIX + MSIX_CAP_BYTES && offset + size > CAP_MSIX)
+		msix_switched(v);
 	if (offset >= WINDOW_END || offset + size <= WINDOW_DATA)
 		return;
 	if ((length != 1 && length != 2 && length != 4) || at % length || at >= bytes)
@@ -621,7 +673,7 @@ static unsigned capability(struct virtio_pci *v, unsigned at, u8 type, u8 bytes,
 	u8 *config = v->pci.config;
 
 	config[at] = CAP_VENDOR;
-	config[at + 1] = type == CAP_PCI ? 0 : (u8)(at + bytes);
+	config[at + 1] = (u8)(at + bytes);
 	config[at + 2] = bytes;
 	config[at + 3] = type;
 	config[at + 4] = type == CAP_PCI ? 0 : MEMORY_BAR;
@@ -644,6 +696,7 @@ static void capabilities(struct virtio_pci *v)
 	at = capability(v, at, CAP_NOTIFY, CAP_BYTES + 4, AT_NOTIFY, v->type->queues * NOTIFY_STRIDE);
 	BUG_ON(at != WINDOW);
 	capability(v, at, CAP_PCI, WINDOW_END - WINDOW, 0, 0);
+	msix_init(&v->msix, &v->pci, CAP_MSIX, 0, v->type->queues + 1, MEMORY_BAR, AT_MSIX);
 	memset(v->pci.writable + WINDOW_BAR, 0xff, 1);
 	memset(v->pci.writable + WINDOW_OFFSET, 0xff, WINDOW_END - WINDOW_OFFSET);
 }
@@ -670,6 +723,7 @@ void virtio_reset(struct virtio_pci *v)
 	pci_reset(&v->pci);
 	v->pci.config[WINDOW_BAR] = 0;
 	memset(v->pci.config + WINDOW_OFFSET, 0, WINDOW_END - WINDOW_OFFSET);
+	msix_reset(&v->msix);
 	device_reset(v);
 }
 
@@ -711,8 +765,12 @@ void virtio_save(struct virtio_pci *v, struct state_writer *w)
 	put_u8(w, v->status);
 	put_u8(w, v->isr);
 	put_u8(w, v->generation);
-	for (unsigned i = 0; i < v->type->queues; i++)
+	put_u16(w, v->config_vector);
+	for (unsigned i = 0; i < v->type->queues; i++) {
 		queue_save(&v->queue[i], w);
+		put_u16(w, v->vector[i]);
+	}
+	msix_save(&v->msix, w);
 }
 
 /* Capabilities are this build's own: of the saved bytes behind the header only the window is taken. */
@@ -741,8 +799,12 @@ int virtio_load(struct virtio_pci *v, struct state_reader *r, struct error *err)
 	v->status = get_u8(r);
 	v->isr = get_u8(r);
 	v->generation = get_u8(r);
-	for (unsigned i = 0; i < v->type->queues; i++)
+	v->config_vector = vector_or_none(v, get_u16(r));
+	for (unsigned i = 0; i < v->type->queues; i++) {
 		possible &= queue_load(v, &v->queue[i], r);
+		v->vector[i] = vector_or_none(v, get_u16(r));
+	}
+	msix_load(&v->msix, r);
 	if (state_error(r) || !possible || v->isr > (ISR_QUEUE | ISR_CONFIG)) {
 		device_reset(v);
 		return fail(err, -EBADMSG, "saved virtio state of %s is damaged", v->pci.device->ops->name);
@@ -752,6 +814,6 @@ int virtio_load(struct virtio_pci *v, struct state_reader *r, struct error *err)
 		return fail(err, -EINVAL, "%s does not offer what it did when the machine was saved", device_of(v)->dev.ops->name);
 	}
 	features_apply(v);
-	pci_irq(&v->pci, v->isr);
+	pci_irq(&v->pci, v->isr && !msix_enabled(&v->msix));
 	return 0;
 }

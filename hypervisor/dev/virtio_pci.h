@@ -10,7 +10,7 @@
 #ifndef VMK_DEV_VIRTIO_PCI_H
 #define VMK_DEV_VIRTIO_PCI_H
 
-#include "dev/pci.h"
+#include "dev/msix.h"
 #include "dev/virtqueue.h"
 
 #define VIRTIO_QUEUES	    3
@@ -52,6 +52,8 @@ struct virtio_pci {
 	u8 status, isr, generation;
 	u16 io_at; /* where the BARs are mapped, 0 = nowhere */
 	u32 memory_at;
+	struct msix msix;
+	u16 config_vector, vector[VIRTIO_QUEUES]; /* of MSI-X, or 0xffff for none */
 	struct virtqueue queue[VIRTIO_QUEUES];
 };
 

@@ -96,7 +96,7 @@ static int rng_load(struct device *d, struct state_reader *r, struct error *err)
 const struct device_ops dev_virtio_rng = {
 	.name = "virtio_rng",
 	.size = sizeof(struct virtio_rng),
-	.version = 1,
+	.version = 2,
 	.init = rng_init,
 	.reset = rng_reset,
 	.save = rng_save,
