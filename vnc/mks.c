@@ -2,57 +2,65 @@
 /*
  * mks.c - see mks.h
  *
- * The picture viewers get is a copy of the shared page made tile by tile: libvncserver encodes from it whenever it
- * likes, while vmx goes on drawing. Nothing is asked of vmx while nobody watches, so an idle console costs nothing.
+ * The picture the viewer gets is a copy of the shared page made tile by tile: libvncserver encodes from it whenever it
+ * likes, while vmx goes on drawing.
  */
 #include <errno.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <unistd.h>
 
+#include <jansson.h>
 #include <rfb/rfb.h>
 
+#include "api/client.h"
 #include "api/screen.h"
 #include "api/viewer.h"
 #include "lib/log.h"
+#include "lib/sock.h"
 #include "lib/util.h"
+#include "vnc/confine.h"
+#include "vnc/door.h"
 #include "vnc/keys.h"
 #include "vnc/mks.h"
+#include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
 
-#define CLIENTS_MAX 16
-#define CLIENT_STALL_MS 2000 /* a viewer that takes or sends nothing for so long in mid-message is dropped */
-#define BLANK_WIDTH 640
+#define CLIENT_STALL_MS 60000 /* a viewer that takes nothing for so long is dropped */
+#define BLANK_WIDTH 720
 #define BLANK_HEIGHT 400
+#define LOOK_AGAIN_NS NSEC_PER_SEC /* at a machine that is off */
 
 struct mks {
 	rfbScreenInfoPtr rfb;
-	struct viewer *viewer;
+	struct vmk_client *host;
+	struct placard *font;
+	char machine[64], address[64];
+	bool may_operate;
+	struct viewer *viewer; /* NULL: the machine is off, or does not want us */
 	const struct screen_page *page;
 	u32 *pixels; /* what libvncserver encodes; width x height, red in the low byte */
 	u32 width, height;
 	u32 shown;    /* page->sequence of the newest tile in pixels */
 	bool blank;   /* pixels show no picture of the machine */
-	unsigned clients;
 	bool stale;	 /* vmx was drawing while we copied: copy again soon */
-	bool newcomer;	 /* whose first picture must not be an old one */
+	bool newcomer;	 /* the first picture must not be an old one */
 	bool ready_sent; /* vmx owes us a SCREEN_CHANGED */
-};
-
-#define STALE_MS 5
-
-struct mks_client {
-	struct mks *mks;
+	bool gone;	 /* the viewer */
+	bool kicked;
+	u64 look_at; /* when to look at a machine that is off */
+	char said[PLACARD_LINES][200]; /* the placard */
+	/* the viewer's */
 	struct keys keys;
 	int x, y;
 	int buttons;
 	bool placed; /* x and y are known */
 };
+
+#define STALE_MS 5
 
 /* ---- picture ---- */
 
@@ -134,87 +142,177 @@ static void picture_update(struct mks *m)
 		m->shown = before;
 }
 
-/* ---- viewers ---- */
+/* ---- placard ---- */
+
+/* A line of the placard; an empty format leaves it out. */
+static void say(struct mks *m, unsigned line, const char *fmt, ...) PRINTF_LIKE(3, 4);
+static void say(struct mks *m, unsigned line, const char *fmt, ...)
+{
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(m->said[line], sizeof(m->said[line]), fmt, args);
+	va_end(args);
+}
+
+static void placard_show(struct mks *m)
+{
+	const char *lines[PLACARD_LINES];
+	for (unsigned k = 0; k < PLACARD_LINES; k++)
+		lines[k] = m->said[k][0] ? m->said[k] : NULL;
+	if (m->width != BLANK_WIDTH || m->height != BLANK_HEIGHT)
+		picture_resize(m, BLANK_WIDTH, BLANK_HEIGHT);
+	m->blank = true;
+	placard_draw(m->font, m->pixels, m->width, m->height, lines);
+	rfbMarkRectAsModified(m->rfb, 0, 0, (int)m->width, (int)m->height);
+}
+
+/* ---- the machine ---- */
+
+static const char *text_of(const json_t *o, const char *key)
+{
+	const char *text = json_string_value(json_object_get(o, key));
+	return text ? text : "";
+}
+
+static void detach(struct mks *m)
+{
+	keys_release_all(&m->keys);
+	viewer_close(m->viewer);
+	m->viewer = NULL;
+	m->page = NULL;
+	m->ready_sent = m->stale = m->placed = false;
+	m->buttons = 0;
+}
+
+/* A machine that is on: its screen, or the reason why not on the placard. */
+static void attach(struct mks *m)
+{
+	struct error err;
+	int fd = -1;
+	json_t *params = json_pack("{s:s, s:b, s:s}", "vm", m->machine, "view_only", !m->may_operate, "address", m->address);
+	int ret = vmk_call(m->host, "vm.attach", params, NULL, &fd, &err);
+	if (!ret)
+		ret = viewer_open(fd, &m->viewer, &err);
+	if (ret) {
+		m->viewer = NULL;
+		say(m, 1, "%s", err.text);
+		return;
+	}
+	m->page = viewer_page(m->viewer);
+	m->newcomer = true;
+	m->shown = 0;
+	m->blank = false;
+}
+
+/* Asks vmkernel how the machine is; attaches to one that is on, shows the placard of another. */
+static void look(struct mks *m)
+{
+	struct error err;
+	json_t *vm = NULL;
+	int ret = vmk_call(m->host, "vm.show", json_pack("{s:s}", "vm", m->machine), &vm, NULL, &err);
+	const char *state = text_of(vm, "state");
+	char before[sizeof(m->said)];
+	memcpy(before, m->said, sizeof(before));
+	memset(m->said, 0, sizeof(m->said));
+	say(m, 0, "%s", m->machine);
+	m->may_operate = strchr(text_of(vm, "rights"), 'x') && strchr(text_of(vm, "rights"), 'r');
+	if (ret) {
+		say(m, 1, "%s", err.text);
+	} else if (strcmp(state, "on") == 0 || strcmp(state, "stuck") == 0) {
+		attach(m);
+	} else {
+		say(m, 1, "is %s", strcmp(state, "off") == 0 ? "powered off" : state);
+		say(m, 2, "%s", text_of(vm, "event"));
+		if (m->may_operate)
+			say(m, 4, "Enter %s it", strcmp(state, "suspended") == 0 ? "resumes" : "powers on");
+	}
+	json_decref(vm);
+	if (!m->viewer && (!m->blank || memcmp(before, m->said, sizeof(before)) != 0))
+		placard_show(m);
+	m->look_at = now_monotonic() + LOOK_AGAIN_NS;
+}
+
+static void power_on(struct mks *m)
+{
+	struct error err;
+	if (!m->may_operate)
+		return;
+	say(m, 4, "powering on...");
+	placard_show(m);
+	rfbProcessEvents(m->rfb, 0);
+	int ret = vmk_call(m->host, "vm.start", json_pack("{s:s}", "vm", m->machine), NULL, NULL, &err);
+	look(m);
+	if (ret && !m->viewer) {
+		say(m, 3, "%s", err.text);
+		placard_show(m);
+		m->look_at = now_monotonic() + 10 * LOOK_AGAIN_NS; /* time to read it */
+	}
+}
+
+/* ---- the viewer ---- */
 
 static void send_key(void *arg, u8 code, bool down)
 {
-	viewer_send_key(((struct mks *)arg)->viewer, code, down);
+	struct mks *m = arg;
+	if (m->viewer)
+		viewer_send_key(m->viewer, code, down);
 }
 
 static void hook_gone(rfbClientPtr client)
 {
-	struct mks_client *c = client->clientData;
-	if (!c)
-		return;
-	keys_release_all(&c->keys);
-	if (c->buttons)
-		viewer_send_pointer(c->mks->viewer, 0, 0, 0, 0);
-	c->mks->clients--;
-	free(c);
+	struct mks *m = client->clientData;
+	if (m)
+		m->gone = true;
 	client->clientData = NULL;
 }
 
 static enum rfbNewClientAction hook_new(rfbClientPtr client)
 {
-	struct mks *m = client->screen->screenData;
-	if (m->clients >= CLIENTS_MAX) {
-		log_limited(LOG_LEVEL_WARNING, "refused a viewer from %s: %u are connected", client->host, m->clients);
-		return RFB_CLIENT_REFUSE;
-	}
-	struct mks_client *c = xcalloc(1, sizeof(*c));
-	c->mks = m;
-	keys_init(&c->keys, send_key, m);
-	client->clientData = c;
+	client->clientData = client->screen->screenData;
 	client->clientGoneHook = hook_gone;
-	m->clients++;
-	m->newcomer = true;
 	return RFB_CLIENT_ACCEPT;
+}
+
+static void key_of_placard(struct mks *m, rfbKeySym keysym, bool down)
+{
+	if (down && (keysym == 0xff0d || keysym == 0xff8d)) /* Enter, and that of the keypad */
+		power_on(m);
 }
 
 static void hook_key(rfbBool down, rfbKeySym keysym, rfbClientPtr client)
 {
-	struct mks_client *c = client->clientData;
-	if (c && !client->viewOnly)
-		keys_symbol(&c->keys, keysym, down, c->mks->page->leds & 4);
+	struct mks *m = client->clientData;
+	if (m && m->viewer)
+		keys_symbol(&m->keys, keysym, down, m->page->leds & 4);
+	else if (m)
+		key_of_placard(m, keysym, down);
 }
 
 static void hook_scancode(rfbClientPtr client, u32 keycode, u32 keysym, bool down)
 {
-	struct mks_client *c = client->clientData;
-	if (!c)
-		return;
-	if (keycode)
-		keys_scancode(&c->keys, keycode, down);
-	else /* an on-screen keyboard, say: no key, only its meaning */
-		keys_symbol(&c->keys, keysym, down, c->mks->page->leds & 4);
+	struct mks *m = client->clientData;
+	if (!m || !m->viewer || !keycode) /* no key, only its meaning: an on-screen keyboard, say */
+		hook_key(down, keysym, client);
+	else
+		keys_scancode(&m->keys, keycode, down);
 }
 
 /* RFB: left 1, middle 2, right 4, wheel up 8, wheel down 16. The machine: left 1, right 2, middle 4. */
 static void hook_pointer(int mask, int x, int y, rfbClientPtr client)
 {
-	struct mks_client *c = client->clientData;
-	if (!c || client->viewOnly)
+	struct mks *m = client->clientData;
+	if (!m || !m->viewer)
 		return;
-	int pressed = mask & ~c->buttons;
+	int pressed = mask & ~m->buttons;
 	int wheel = (pressed & 16 ? 1 : 0) - (pressed & 8 ? 1 : 0);
 	unsigned buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1);
-	int dx = c->placed ? x - c->x : 0, dy = c->placed ? y - c->y : 0;
-	if (dx || dy || wheel || mask != c->buttons)
-		viewer_send_pointer(c->mks->viewer, dx, dy, wheel, buttons);
-	c->x = x;
-	c->y = y;
-	c->placed = true;
-	c->buttons = mask;
-}
-
-static void drop_all(struct mks *m)
-{
-	rfbClientIteratorPtr iterator = rfbGetClientIterator(m->rfb);
-	rfbClientPtr client;
-	while ((client = rfbClientIteratorNext(iterator)))
-		rfbCloseClient(client);
-	rfbReleaseClientIterator(iterator);
-	rfbProcessEvents(m->rfb, 0);
+	int dx = m->placed ? x - m->x : 0, dy = m->placed ? y - m->y : 0;
+	if (dx || dy || wheel || mask != m->buttons)
+		viewer_send_pointer(m->viewer, dx, dy, wheel, buttons);
+	m->x = x;
+	m->y = y;
+	m->placed = true;
+	m->buttons = mask;
 }
 
 static void library_log(const char *format, ...)
@@ -228,7 +326,7 @@ static void library_log(const char *format, ...)
 	log_debug("%s", text);
 }
 
-static void rfb_open(struct mks *m, const char *name)
+static void rfb_open(struct mks *m)
 {
 	rfbLog = library_log;
 	rfbErr = library_log;
@@ -239,10 +337,10 @@ static void rfb_open(struct mks *m, const char *name)
 		fatal("out of memory");
 	m->rfb->screenData = m;
 	m->rfb->frameBuffer = (char *)m->pixels;
-	m->rfb->desktopName = name;
+	m->rfb->desktopName = m->machine;
 	m->rfb->alwaysShared = TRUE;
 	m->rfb->deferUpdateTime = 0;
-	m->rfb->port = m->rfb->ipv6port = 0; /* we listen ourselves */
+	m->rfb->port = m->rfb->ipv6port = 0; /* nobody listens here */
 	m->rfb->httpPort = m->rfb->http6Port = 0;
 	m->rfb->permitFileTransfer = FALSE;
 	m->rfb->cursor = NULL; /* the guest draws its own */
@@ -254,22 +352,10 @@ static void rfb_open(struct mks *m, const char *name)
 
 /* ---- the loop ---- */
 
-static void accept_viewer(struct mks *m, int listen_fd)
-{
-	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC);
-	if (fd < 0)
-		return;
-	if (fd >= FD_SETSIZE) { /* libvncserver selects */
-		close(fd);
-		return;
-	}
-	rfbNewClient(m->rfb, fd);
-}
-
-/* Asks vmx to tell the next change, once somebody is there to see it. */
+/* Asks vmx to tell the next change. */
 static int ask_for_change(struct mks *m)
 {
-	if (!m->clients || (m->ready_sent && !m->newcomer))
+	if (!m->viewer || (m->ready_sent && !m->newcomer))
 		return 0;
 	int ret = m->newcomer ? viewer_refresh(m->viewer) : 0;
 	m->newcomer = false;
@@ -277,96 +363,98 @@ static int ask_for_change(struct mks *m)
 	return ret ? ret : viewer_ready(m->viewer);
 }
 
-static int wait_for_events(struct mks *m, int listen_fd, bool *screen, bool *connect)
+static void machine_events(struct mks *m)
 {
-	struct pollfd p[2 + CLIENTS_MAX + 8] = {{.fd = viewer_fd(m->viewer), .events = POLLIN},
-						{.fd = listen_fd, .events = POLLIN}};
-	nfds_t n = 2;
-	rfbClientIteratorPtr iterator = rfbGetClientIterator(m->rfb);
-	rfbClientPtr client;
-	while ((client = rfbClientIteratorNext(iterator)) && n < ARRAY_SIZE(p))
-		if (client->sock >= 0)
-			p[n++] = (struct pollfd){.fd = client->sock, .events = POLLIN};
-	rfbReleaseClientIterator(iterator);
-	if (poll(p, n, m->stale ? STALE_MS : -1) < 0 && errno != EINTR)
-		return -errno;
-	*screen = p[0].revents;
-	*connect = p[1].revents;
+	unsigned events = viewer_receive(m->viewer, NULL, NULL);
+	if (events & VIEWER_CHANGED)
+		m->ready_sent = false;
+	if ((events & VIEWER_CHANGED) || m->stale)
+		picture_update(m);
+	if (!(events & VIEWER_ENDED))
+		return;
+	m->kicked = viewer_was_removed(m->viewer);
+	detach(m);
+	if (!m->kicked)
+		look(m);
+}
+
+static int wait_ms(const struct mks *m)
+{
+	if (m->viewer)
+		return m->stale ? STALE_MS : -1;
+	u64 now = now_monotonic();
+	return now >= m->look_at ? 0 : (int)((m->look_at - now) / 1000000 + 1);
+}
+
+static int serve(struct mks *m, struct error *err)
+{
+	while (!m->gone && !m->kicked) {
+		rfbClientPtr client = m->rfb->clientHead;
+		struct pollfd p[2] = {{.fd = client ? client->sock : -1, .events = POLLIN},
+				      {.fd = m->viewer ? viewer_fd(m->viewer) : -1, .events = POLLIN}};
+		if (poll(p, 2, wait_ms(m)) < 0 && errno != EINTR)
+			return fail(err, -errno, "poll: %m");
+		if (m->viewer && (p[1].revents || m->stale))
+			machine_events(m);
+		else if (!m->viewer && now_monotonic() >= m->look_at)
+			look(m);
+		rfbProcessEvents(m->rfb, 0);
+		if (ask_for_change(m) == -EPIPE)
+			detach(m);
+	}
 	return 0;
 }
 
-static int serve(struct mks *m, int listen_fd, struct error *err)
+/* ---- beginning ---- */
+
+/* Whom to serve, and whether the host lets him see the machine. */
+static int hello(struct mks *m, int rfb_fd, int door_fd, struct error *err)
 {
-	for (;;) {
-		bool screen = false, connect = false;
-		int ret = wait_for_events(m, listen_fd, &screen, &connect);
-		if (ret)
-			return fail(err, ret, "cannot wait for viewers: %s", strerror(-ret));
-		if (connect)
-			accept_viewer(m, listen_fd);
-		unsigned events = screen ? viewer_receive(m->viewer, NULL, NULL) : 0;
-		if (events & VIEWER_ENDED) {
-			log_info("the console ends: %s", viewer_farewell(m->viewer));
-			return 0;
-		}
-		if (events & VIEWER_CHANGED)
-			m->ready_sent = false;
-		if ((events & VIEWER_CHANGED) || m->stale)
-			picture_update(m);
-		rfbProcessEvents(m->rfb, 0);
-		if (ask_for_change(m) == -EPIPE)
-			return 0;
-	}
+	struct console_hello h;
+	struct console_answer a = {0};
+	struct error why;
+	json_t *vm = NULL;
+	int came = -1;
+	unsigned n = 1;
+	if (sock_recv(rfb_fd, &h, sizeof(h), &came, &n) != (ssize_t)sizeof(h) || (n != 1 && door_fd < 0))
+		return fail(err, -EPROTO, "the door did not say whom to serve");
+	if (n == 1 && door_fd >= 0)
+		close(came);
+	h.machine[sizeof(h.machine) - 1] = h.address[sizeof(h.address) - 1] = 0;
+	str_copy(m->machine, sizeof(m->machine), h.machine);
+	str_copy(m->address, sizeof(m->address), h.address);
+	m->host = vmk_client_from_fd(door_fd >= 0 ? door_fd : came);
+	int ret = vmk_call(m->host, "vm.show", json_pack("{s:s}", "vm", m->machine), &vm, NULL, &why);
+	a.ret = ret;
+	a.view_only = ret || !strchr(text_of(vm, "rights"), 'x');
+	str_copy(a.text, sizeof(a.text), ret ? why.text : "");
+	json_decref(vm);
+	if (write_full(rfb_fd, &a, sizeof(a)))
+		return fail(err, -EPIPE, "the door has closed");
+	return ret ? fail(err, ret, "%s", why.text) : 0;
 }
 
-int mks_serve(int screen_fd, int listen_fd, const char *name, struct error *err)
+int mks_serve(int rfb_fd, int door_fd, struct error *err)
 {
-	struct mks m = {0};
-	int ret = viewer_open(screen_fd, &m.viewer, err);
-	if (ret)
-		return ret;
-	m.page = viewer_page(m.viewer);
+	struct mks m = {.font = placard_open()};
 	picture_resize(&m, BLANK_WIDTH, BLANK_HEIGHT);
 	m.blank = true;
-	rfb_open(&m, name);
-	ret = serve(&m, listen_fd, err);
-	drop_all(&m);
-	rfbScreenCleanup(m.rfb);
-	free(m.pixels);
-	viewer_close(m.viewer);
-	close(listen_fd);
-	return ret;
-}
-
-/* ---- listening ---- */
-
-int mks_check_listener(int listen_fd, struct error *err)
-{
-	struct sockaddr_storage address;
-	socklen_t len = sizeof(address);
-	if (getsockname(listen_fd, (struct sockaddr *)&address, &len))
-		return fail(err, -errno, "the console's descriptor is not a socket: %m");
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)&address;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)&address;
-	if (address.ss_family == AF_INET && ntohl(v4->sin_addr.s_addr) >> 24 == 127)
-		return 0;
-	if (address.ss_family == AF_INET6 && IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr))
-		return 0;
-	return fail(err, -EPERM, "the console listens on loopback only: it has neither encryption nor log-in");
-}
-
-int mks_listen(unsigned port, struct error *err)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons((u16)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return fail(err, -errno, "cannot make a socket: %m");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 16)) {
-		fail(err, -errno, "cannot listen on 127.0.0.1 port %u: %m", port);
-		close(fd);
-		return err ? err->code : -EADDRINUSE;
+	keys_init(&m.keys, send_key, &m);
+	rfb_open(&m);
+	int ret = confine(false, err);
+	if (!ret)
+		ret = hello(&m, rfb_fd, door_fd, err);
+	if (!ret) {
+		rfbNewClient(m.rfb, rfb_fd);
+		look(&m);
+		ret = serve(&m, err);
+		detach(&m);
 	}
-	return fd;
+	m.rfb->screenData = NULL;
+	rfbScreenCleanup(m.rfb);
+	if (m.host)
+		vmk_disconnect(m.host);
+	placard_close(m.font);
+	free(m.pixels);
+	return ret;
 }

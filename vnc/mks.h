@@ -1,20 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * mks.h - mouse, keyboard, screen: one machine's screen served to VNC viewers by libvncserver.
+ * mks.h - mouse, keyboard, screen: one machine's screen for one VNC viewer, by libvncserver.
  *
- * The process sees the machine only through the socket of api/screen.h: no guest memory, no files. One thread; runs until
- * the machine goes. Takes both descriptors.
+ * One process a viewer, so nothing a viewer does can delay or hurt another. It holds two things: the RFB stream, whose other end is
+ * the door's (door.h), and the user's own connection to vmkernel, by which it attaches to the machine (vm.attach) with the user's
+ * rights and no others. While the machine is off it shows a placard, and attaches again when the machine is on.
+ * One thread; confined (confine.h) before it hears a word.
  */
 #ifndef VMK_VNC_MKS_H
 #define VMK_VNC_MKS_H
 
 #include "lib/error.h"
 
-/* 127.0.0.0/8 and ::1 only: there is no encryption and no log-in on this port. */
-int mks_check_listener(int listen_fd, struct error *err);
-/* Listens on 127.0.0.1:port. */
-int mks_listen(unsigned port, struct error *err);
-/* 0 when the machine ended in an orderly way. */
-int mks_serve(int screen_fd, int listen_fd, const char *name, struct error *err);
+/* door_fd -1: the connection to vmkernel comes with the hello. Takes both; 0 when the viewer has left. */
+int mks_serve(int rfb_fd, int door_fd, struct error *err);
 
 #endif

@@ -63,6 +63,7 @@ enum screen_message_type {
 	SCREEN_CHANGED,	  /* something changed since SCREEN_READY; sent once per READY */
 	SCREEN_SERIAL,	  /* bytes[] from the machine's serial line */
 	SCREEN_BYE,	  /* the machine is powered off; bytes[] holds a sentence */
+	SCREEN_REMOVED,	  /* this viewer is sent away; bytes[] holds a sentence */
 	/* viewer -> vmx */
 	SCREEN_READY = 32, /* tell me the next change (at most 60 a second) */
 	SCREEN_KEY,	   /* key */

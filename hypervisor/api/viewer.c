@@ -23,6 +23,7 @@ struct viewer {
 	int fd;
 	const struct screen_page *page;
 	char farewell[256];
+	bool removed;
 };
 
 /* Hears one packet; its length, 0 at the end, -EAGAIN when none waits. bytes[] never lies about its length afterwards. */
@@ -117,6 +118,11 @@ const char *viewer_farewell(const struct viewer *v)
 	return v->farewell;
 }
 
+bool viewer_was_removed(const struct viewer *v)
+{
+	return v->removed;
+}
+
 const struct screen_page *viewer_page(const struct viewer *v)
 {
 	return v->page;
@@ -149,8 +155,9 @@ unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *by
 			events |= VIEWER_CHANGED;
 		else if (m.type == SCREEN_SERIAL && serial && m.length)
 			serial(arg, m.bytes, m.length);
-		else if (m.type == SCREEN_BYE) {
+		else if (m.type == SCREEN_BYE || m.type == SCREEN_REMOVED) {
 			farewell_keep(v, &m);
+			v->removed = m.type == SCREEN_REMOVED;
 			return events | VIEWER_ENDED;
 		}
 	}

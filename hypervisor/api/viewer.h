@@ -23,11 +23,13 @@ int viewer_fd(const struct viewer *v); /* for poll: readable -> viewer_receive()
 
 enum viewer_event {
 	VIEWER_CHANGED = 1, /* the screen: take a snapshot, then viewer_ready() */
-	VIEWER_ENDED = 2,   /* powered off, or vmx is gone; viewer_farewell() says why */
+	VIEWER_ENDED = 2,   /* powered off, sent away, or vmx is gone; viewer_farewell() says why */
 };
 /* Reads all that has arrived, never blocks; returns VIEWER_ bits. `serial` (may be NULL) gets the serial line's bytes. */
 unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *bytes, size_t len), void *arg);
 const char *viewer_farewell(const struct viewer *v);
+/* Whether it ended because somebody sent this viewer away. */
+bool viewer_was_removed(const struct viewer *v);
 /* The shared page itself, for who follows tile_sequence[] (vmk-mks); sizes in it are to be clamped by the caller. */
 const struct screen_page *viewer_page(const struct viewer *v);
 

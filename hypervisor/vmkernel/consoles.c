@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* consoles.c - see consoles.h */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <netinet/in.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/console_wire.h"
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "vmkernel/consoles.h"
+
+#define AUTHD_FD 3
+#define AGAIN_FIRST_USEC 200000u
+#define AGAIN_MAX_USEC 60000000u
+#define LIVED_WELL_NS (60 * NSEC_PER_SEC)
+
+static struct {
+	bool started;
+	int control_fd; /* -1: vmk-authd is not running */
+	pid_t pid;
+	sd_event_source *io, *child, *again;
+	u64 started_ns;
+	unsigned failures;
+	char fingerprint[CONSOLE_TEXT_SIZE];
+	struct request *unlock; /* waiting for vmk-authd's answer */
+} consoles = {.control_fd = -1};
+
+/* ---- telling vmk-authd ---- */
+
+static void command_send(const struct console_command *c, int fd)
+{
+	if (consoles.control_fd >= 0 && sock_send(consoles.control_fd, c, sizeof(*c), &fd, fd >= 0) < 0)
+		log_warning("cannot tell vmk-authd of the console at port %u: %m", c->port);
+}
+
+static struct console_command command_of(const struct vm *vm)
+{
+	struct console_command c = {.type = CONSOLE_LISTEN, .port = vm->vnc_port, .uid = vm->file.uid, .gid = vm->file.gid};
+	str_copy(c.machine, sizeof(c.machine), vm->name);
+	if (vm->config && !vm->problem[0])
+		str_copy(c.password, sizeof(c.password), config_string(vm->config, "RemoteDisplay.vnc.password"));
+	return c;
+}
+
+static void tell(struct vm *vm)
+{
+	struct console_command c = command_of(vm);
+	if (vm->console_fd < 0)
+		return;
+	command_send(&c, vm->console_fd);
+	explicit_bzero(&c, sizeof(c));
+}
+
+/* ---- ports ---- */
+
+/* VncAuth sends nothing over the wire that an eavesdropper could not guess from: unless it is asked for, only on loopback. */
+static const char *address_for(const struct vm *vm)
+{
+	if (!*config_string(vm->config, "RemoteDisplay.vnc.password"))
+		return host.console_address;
+	return config_bool(vm->config, "RemoteDisplay.vnc.passwordAnywhere") ? host.console_address : "127.0.0.1";
+}
+
+static int listen_on(const char *address, unsigned port, struct error *err)
+{
+	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((u16)port)};
+	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((u16)port)};
+	bool is_v6 = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
+	int one = 1, fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (!is_v6)
+		inet_pton(AF_INET, address, &v4.sin_addr);
+	if (fd < 0)
+		return fail(err, -errno, "cannot make a console port: %m");
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
+	int bound = is_v6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) : bind(fd, (struct sockaddr *)&v4, sizeof(v4));
+	if (bound || listen(fd, 128)) {
+		int ret = fail(err, -errno, "cannot use console port %u: %m", port);
+		close(fd);
+		return ret;
+	}
+	return fd;
+}
+
+static bool port_taken(unsigned port)
+{
+	for (const struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->console_fd >= 0 && vm->vnc_port == port)
+			return true;
+	return false;
+}
+
+static void console_close(struct vm *vm)
+{
+	struct console_command c = {.type = CONSOLE_CLOSE, .port = vm->vnc_port};
+	if (vm->console_fd < 0)
+		return;
+	command_send(&c, -1);
+	close(vm->console_fd);
+	vm->console_fd = -1;
+	vm->vnc_port = 0;
+}
+
+static bool wanted(const struct vm *vm)
+{
+	return vm->config && !vm->problem[0] && config_bool(vm->config, "RemoteDisplay.vnc.enabled");
+}
+
+/* The configured port, the one it had, or the first free one. */
+static void console_open(struct vm *vm)
+{
+	struct error err;
+	u64 fixed = config_number(vm->config, "RemoteDisplay.vnc.port");
+	const char *address = address_for(vm);
+	unsigned had = vm->vnc_port, first = fixed ? (unsigned)fixed : host.vnc_first, last = fixed ? (unsigned)fixed : host.vnc_last;
+	vm->vnc_port = 0;
+	for (unsigned port = fixed || !had ? first : had; port <= last; port = port == had && !fixed ? first : port + 1) {
+		if (port == had && !fixed && vm->vnc_port) /* tried first already */
+			break;
+		int fd = port_taken(port) ? fail(&err, -EADDRINUSE, "another machine has console port %u", port) : listen_on(address, port, &err);
+		if (fd >= 0) {
+			vm->console_fd = fd;
+			vm->vnc_port = port;
+			str_copy(vm->console_address, sizeof(vm->console_address), address);
+			return;
+		}
+		if (port == had && !fixed)
+			had = 0;
+	}
+	if (fixed)
+		event_vm(LOG_LEVEL_WARNING, vm, "%s has no console: %s", vm->name, err.text);
+}
+
+void consoles_update(struct vm *vm)
+{
+	if (!consoles.started)
+		return;
+	bool has = vm->console_fd >= 0;
+	u64 fixed = wanted(vm) ? config_number(vm->config, "RemoteDisplay.vnc.port") : 0;
+	if (has && (!wanted(vm) || (fixed && fixed != vm->vnc_port) || strcmp(vm->console_address, address_for(vm)) != 0)) {
+		console_close(vm);
+		has = false;
+	}
+	if (!has && wanted(vm))
+		console_open(vm);
+	tell(vm);
+}
+
+void consoles_claim(struct vm *vm)
+{
+	if (vm->console_fd < 0)
+		consoles_update(vm);
+	if (vm->console_fd >= 0 || !wanted(vm) || config_number(vm->config, "RemoteDisplay.vnc.port"))
+		return;
+	for (struct vm *other = host.vms; other; other = other->next) {
+		if (other->console_fd < 0 || other->world || (wanted(other) && config_number(other->config, "RemoteDisplay.vnc.port")))
+			continue;
+		console_close(other);
+		consoles_update(vm);
+		return;
+	}
+}
+
+void consoles_forget(struct vm *vm)
+{
+	console_close(vm);
+}
+
+bool consoles_address(const struct vm *vm, char *text, size_t size)
+{
+	const char *address = vm->console_address;
+	char name[256] = "localhost";
+	if (vm->console_fd < 0)
+		return false;
+	if (strcmp(address, "0.0.0.0") == 0 || strcmp(address, "::") == 0) {
+		gethostname(name, sizeof(name) - 1);
+		address = name;
+	}
+	snprintf(text, size, strchr(address, ':') ? "[%s]:%u" : "%s:%u", address, vm->vnc_port);
+	return true;
+}
+
+/* ---- the process ---- */
+
+static void authd_start(void);
+
+static int on_again(sd_event_source *source, uint64_t usec, void *arg)
+{
+	(void)source, (void)usec, (void)arg;
+	authd_start();
+	return 0;
+}
+
+static void unlock_end(int ret, json_t *result, const struct error *err)
+{
+	struct request *r = consoles.unlock;
+	consoles.unlock = NULL;
+	if (r)
+		request_finish(r, ret, result, err);
+	else
+		json_decref(result);
+}
+
+static void authd_gone(void)
+{
+	struct error err;
+	fail(&err, -ECONNRESET, "vmk-authd has ended");
+	unlock_end(err.code, NULL, &err);
+	consoles.io = sd_event_source_disable_unref(consoles.io);
+	if (consoles.control_fd >= 0)
+		close(consoles.control_fd);
+	consoles.control_fd = -1;
+}
+
+static void start_again_later(void)
+{
+	uint64_t wait = AGAIN_FIRST_USEC;
+	consoles.failures = now_monotonic() - consoles.started_ns > LIVED_WELL_NS ? 0 : consoles.failures + 1;
+	for (unsigned k = 1; k < consoles.failures && wait < AGAIN_MAX_USEC; k++)
+		wait *= 2;
+	consoles.again = sd_event_source_disable_unref(consoles.again);
+	if (sd_event_add_time_relative(host.event, &consoles.again, CLOCK_MONOTONIC, MIN(wait, (uint64_t)AGAIN_MAX_USEC), 10000, on_again,
+				       NULL) < 0)
+		log_error("cannot make a timer: consoles stay closed");
+}
+
+static int on_child(sd_event_source *source, const siginfo_t *info, void *arg)
+{
+	(void)source, (void)arg;
+	event_host(LOG_LEVEL_ERROR, EVENT_PUBLIC, "vmk-authd, the consoles' front door, %s %d and is started again",
+		   info->si_code == CLD_EXITED ? "ended with status" : "was killed by signal", info->si_status);
+	consoles.child = sd_event_source_disable_unref(consoles.child);
+	consoles.pid = 0;
+	authd_gone();
+	start_again_later();
+	return 0;
+}
+
+static int on_report(sd_event_source *source, int fd, uint32_t events, void *arg)
+{
+	struct console_report r;
+	(void)source, (void)events, (void)arg;
+	if (sock_recv(fd, &r, sizeof(r), NULL, NULL) != (ssize_t)sizeof(r)) {
+		authd_gone(); /* its end is told by on_child() */
+		return 0;
+	}
+	r.text[sizeof(r.text) - 1] = 0;
+	if (r.type == CONSOLE_EVENT) {
+		event_host(r.level >= LOG_LEVEL_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, EVENT_ADMIN, "%s", r.text);
+	} else if (r.type == CONSOLE_READY) {
+		str_copy(consoles.fingerprint, sizeof(consoles.fingerprint), r.text);
+	} else if (r.type == CONSOLE_UNLOCKED) {
+		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%u addresses may use the consoles again", r.number);
+		unlock_end(0, message_result("released: %u", r.number), NULL);
+	}
+	return 0;
+}
+
+NORETURN static void authd_execute(int fd)
+{
+	char *argv[] = {(char *)"vmk-authd", (char *)"--root", *get_root() ? (char *)get_root() : (char *)"/", (char *)"--control-fd", (char *)"3", NULL};
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	setsid(); /* a signal from the daemon's terminal is not for the consoles */
+	int program = fcntl(host.authd_fd, F_DUPFD_CLOEXEC, AUTHD_FD + 1);
+	if (fd == AUTHD_FD)
+		fcntl(fd, F_SETFD, 0);
+	else
+		dup2(fd, AUTHD_FD);
+	dup2(host.log_fd >= 0 ? host.log_fd : STDERR_FILENO, STDERR_FILENO);
+	execveat(program, "", argv, environ, AT_EMPTY_PATH);
+	_exit(127);
+}
+
+static void authd_start(void)
+{
+	int pair[2];
+	if (host.authd_fd < 0)
+		return;
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair)) {
+		log_error("cannot start vmk-authd: %m");
+		start_again_later();
+		return;
+	}
+	consoles.started_ns = now_monotonic();
+	pid_t pid = fork();
+	if (pid == 0)
+		authd_execute(pair[1]);
+	close(pair[1]);
+	consoles.control_fd = pair[0];
+	fcntl(pair[0], F_SETFL, O_NONBLOCK);
+	if (pid < 0 || sd_event_add_child(host.event, &consoles.child, pid, WEXITED, on_child, NULL) < 0 ||
+	    sd_event_add_io(host.event, &consoles.io, pair[0], EPOLLIN, on_report, NULL) < 0) {
+		log_error("cannot start vmk-authd: %m");
+		authd_gone();
+		start_again_later();
+		return;
+	}
+	consoles.pid = pid;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		tell(vm);
+}
+
+void consoles_start(void)
+{
+	consoles.started = true;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->world)
+			consoles_update(vm);
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		if (!vm->world)
+			consoles_update(vm);
+	authd_start();
+}
+
+const char *consoles_fingerprint(void)
+{
+	return consoles.fingerprint;
+}
+
+int consoles_unlock(const char *address, struct request *r, struct error *err)
+{
+	struct console_command c = {.type = CONSOLE_UNLOCK};
+	if (consoles.control_fd < 0)
+		return fail(err, -ENOTCONN, "vmk-authd is not running");
+	if (consoles.unlock)
+		return fail(err, -EBUSY, "another release is under way");
+	str_copy(c.text, sizeof(c.text), address);
+	consoles.unlock = r;
+	command_send(&c, -1);
+	return PENDING;
+}

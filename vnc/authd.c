@@ -1,0 +1,601 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* authd.c - see authd.h */
+#include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <grp.h>
+#include <libgen.h>
+#include <limits.h>
+#include <linux/close_range.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
+#include <poll.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/prctl.h>
+#include <sys/signalfd.h>
+#include <sys/socket.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "api/client.h"
+#include "api/console_wire.h"
+#include "lib/log.h"
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "pam/login.h"
+#include "vnc/authd.h"
+#include "vnc/certificate.h"
+#include "vnc/confine.h"
+#include "vnc/des.h"
+#include "vnc/door.h"
+#include "vnc/lockout.h"
+
+#define WEB_FOLDER "/usr/share/novnc"
+#define PORTS_MAX 4096
+
+struct port {
+	int fd;
+	struct console_command is;
+};
+
+struct visit {
+	struct authd *a;
+	struct visit *next;
+	pid_t pid;
+	int post_fd;
+	char address[64];
+	struct console_command to; /* the machine */
+	bool inside;		   /* logged in */
+	pid_t login_pid, mks_pid;  /* 0: none */
+	u64 answer_at;		   /* a log-in waits until then; 0: none does */
+};
+
+struct authd {
+	int control_fd, signal_fd, mks_fd, web_fd;
+	struct port *ports;
+	unsigned n_ports;
+	struct visit *visits;
+	unsigned n_visits;
+	struct lockout *lockout;
+	gnutls_certificate_credentials_t certificate;
+	gnutls_anon_server_credentials_t anonymous;
+	struct log_limit refusals;
+};
+
+static void report(struct authd *a, enum console_report_type type, enum log_level level, unsigned number, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
+static void report(struct authd *a, enum console_report_type type, enum log_level level, unsigned number, const char *fmt, ...)
+{
+	struct console_report r = {.type = type, .level = level, .number = number};
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(r.text, sizeof(r.text), fmt, args);
+	va_end(args);
+	if (a->control_fd < 0 || sock_send(a->control_fd, &r, sizeof(r), NULL, 0) < 0)
+		log_line(level, "%s", r.text);
+}
+
+/* ---- processes ---- */
+
+/* In a child: everything but stdio and the descriptors given, which become 3, 4, ... in order. */
+static void keep_descriptors(int *fds, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		if (fds[k] >= 0)
+			fds[k] = fcntl(fds[k], F_DUPFD, 3 + (int)n);
+	for (unsigned k = 0; k < n; k++) {
+		close(3 + (int)k);
+		if (fds[k] >= 0)
+			fds[k] = dup2(fds[k], 3 + (int)k);
+	}
+	close_range(3 + n, ~0u, 0);
+}
+
+static void child_signals(void)
+{
+	sigset_t none;
+	sigemptyset(&none);
+	sigprocmask(SIG_SETMASK, &none, NULL);
+	signal(SIGPIPE, SIG_IGN);
+}
+
+NORETURN static void be_door(struct authd *a, const struct visit *v, int fd, int post_fd)
+{
+	int fds[] = {fd, post_fd, a->web_fd};
+	struct error err;
+	keep_descriptors(fds, ARRAY_SIZE(fds));
+	child_signals();
+	prctl(PR_SET_NAME, "vmk-authd-door");
+	prctl(PR_SET_PDEATHSIG, 0);
+	if (confine(fds[2] >= 0, &err)) {
+		log_error("a connection from %s: %s", v->address, err.text);
+		_exit(1);
+	}
+	struct door d = {.fd = fds[0], .post_fd = fds[1], .web_fd = fds[2], .machine = v->to.machine, .address = v->address,
+			 .vnc_auth = v->to.password[0], .login_seconds = AUTHD_LOGIN_SECONDS, .certificate = a->certificate,
+			 .anonymous = a->anonymous};
+	int ret = door_serve(&d, &err);
+	if (ret)
+		log_info("the connection from %s to the console of %s has ended: %s", v->address, v->to.machine, err.text);
+	_exit(ret ? 1 : 0);
+}
+
+/* As the machine's owner, connected to vmkernel: for VncAuth, which proves no user. */
+static int owner_connect(const struct visit *v, struct error *err)
+{
+	char *folder = root_path("run/vmk");
+	int ret = chdir(folder) ? fail(err, -errno, "cannot enter %s: %m", folder) : 0;
+	gid_t gid = v->to.gid;
+	free(folder);
+	if (ret)
+		return ret;
+	if (geteuid() == 0 && (setgroups(1, &gid) || setresgid(gid, gid, gid) || setresuid(v->to.uid, v->to.uid, v->to.uid)))
+		return fail(err, -errno, "cannot become the machine's owner: %m");
+	return sock_connect("door.sock", SOCK_STREAM, err);
+}
+
+NORETURN static void be_mks(struct authd *a, const struct visit *v, int rfb_fd, bool as_owner)
+{
+	struct error err;
+	char *root = xasprintf("VMK_ROOT=%s", get_root()), *title = xasprintf("vmk-mks [%s] %s", v->to.machine, v->address);
+	char *argv[] = {title, "--rfb-fd", "3", as_owner ? "--door-fd" : NULL, "4", NULL};
+	char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", root, getenv("ASAN_OPTIONS") ? xasprintf("ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS")) : NULL, NULL};
+	/* Kept aside while this process may change who it is. */
+	int mks_fd = fcntl(a->mks_fd, F_DUPFD, 100), owner_fd = -1;
+	if (as_owner && (owner_fd = owner_connect(v, &err)) < 0) {
+		log_error("console of %s: %s", v->to.machine, err.text);
+		_exit(1);
+	}
+	int fds[] = {rfb_fd, owner_fd, mks_fd};
+	keep_descriptors(fds, ARRAY_SIZE(fds));
+	child_signals();
+	fcntl(fds[2], F_SETFD, FD_CLOEXEC);
+	execveat(fds[2], "", argv, envp, AT_EMPTY_PATH);
+	log_error("cannot execute vmk-mks: %m");
+	_exit(127);
+}
+
+/* ---- what a connection asks for ---- */
+
+static void answer(struct visit *v, int fd, int ret, const char *text)
+{
+	struct post p = {.ret = ret};
+	str_copy(p.text, sizeof(p.text), text);
+	sock_send(v->post_fd, &p, sizeof(p), &fd, fd >= 0);
+	if (fd >= 0)
+		close(fd);
+}
+
+static void start_login(struct visit *v)
+{
+	struct error err;
+	int fd = -1, ret = v->login_pid ? fail(&err, -EBUSY, "one log-in at a time") : login_start(&v->login_pid, &fd, &err);
+	if (ret)
+		v->login_pid = v->login_pid > 0 ? v->login_pid : 0;
+	v->answer_at = 0;
+	answer(v, fd, ret, ret ? err.text : "");
+}
+
+static void locked_out(struct visit *v)
+{
+	/* As a wrong password is answered: who guesses need not know that he has to wait. */
+	answer(v, -1, -EACCES, "log-in failed: wrong user name or password");
+}
+
+static void ask_login(struct visit *v)
+{
+	s64 delay = lockout_delay(v->a->lockout, v->address, now_realtime() / NSEC_PER_SEC);
+	if (delay < 0)
+		locked_out(v);
+	else if (delay == 0)
+		start_login(v);
+	else
+		v->answer_at = now_monotonic() + (u64)delay;
+}
+
+static void start_console(struct visit *v, bool as_owner)
+{
+	int pair[2];
+	if (v->mks_pid || socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair)) {
+		answer(v, -1, -EBUSY, "this connection has a console already");
+		return;
+	}
+	pid_t pid = fork();
+	if (pid == 0)
+		be_mks(v->a, v, pair[1], as_owner);
+	close(pair[1]);
+	if (pid < 0) {
+		close(pair[0]);
+		answer(v, -1, -EAGAIN, "no more processes can be started");
+		return;
+	}
+	v->mks_pid = pid;
+	v->inside = true;
+	answer(v, pair[0], 0, "");
+}
+
+static void failed(struct visit *v, const char *how)
+{
+	struct authd *a = v->a;
+	unsigned n = lockout_fail(a->lockout, v->address, now_realtime() / NSEC_PER_SEC);
+	if (n == LOCKOUT_FAILURES)
+		report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "%s is locked out of the consoles for %d minutes: %u log-ins have failed (console unlock releases it)",
+		       v->address, LOCKOUT_SECONDS / 60, n);
+	else if (log_allow(&a->refusals, LOG_LEVEL_WARNING))
+		report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "%s from %s at the console of %s", how, v->address, v->to.machine);
+}
+
+static void ask_check(struct visit *v, const struct post *p)
+{
+	u8 expected[16];
+	s64 delay = lockout_delay(v->a->lockout, v->address, now_realtime() / NSEC_PER_SEC);
+	des_response(v->to.password, p->challenge, expected);
+	bool same = v->to.password[0] && gnutls_memcmp(expected, p->response, sizeof(expected)) == 0;
+	if (delay < 0) {
+		locked_out(v);
+	} else if (!same) {
+		failed(v, "a wrong console password");
+		answer(v, -1, -EACCES, "log-in failed: wrong password");
+	} else {
+		lockout_succeed(v->a->lockout, v->address);
+		start_console(v, true);
+	}
+}
+
+static void visit_close(struct visit *v)
+{
+	for (struct visit **p = &v->a->visits; *p; p = &(*p)->next) {
+		if (*p == v) {
+			*p = v->next;
+			break;
+		}
+	}
+	v->a->n_visits--;
+	close(v->post_fd);
+	free(v);
+}
+
+/* false: the connection has ended. */
+static bool visit_serve(struct visit *v)
+{
+	struct post p;
+	unsigned none = 0;
+	if (sock_recv(v->post_fd, &p, sizeof(p), NULL, &none) != (ssize_t)sizeof(p))
+		return false;
+	if (v->answer_at)
+		return false; /* it has a question open: not one of ours */
+	if (p.type == POST_LOGIN)
+		ask_login(v);
+	else if (p.type == POST_CONSOLE)
+		start_console(v, false);
+	else if (p.type == POST_CHECK)
+		ask_check(v, &p);
+	else
+		return false;
+	return true;
+}
+
+/* ---- connections ---- */
+
+static void peer_text(int fd, char text[64])
+{
+	struct sockaddr_storage from;
+	socklen_t len = sizeof(from);
+	str_copy(text, 64, "?");
+	if (getpeername(fd, (struct sockaddr *)&from, &len))
+		return;
+	if (from.ss_family == AF_INET)
+		inet_ntop(AF_INET, &((struct sockaddr_in *)&from)->sin_addr, text, 64);
+	else if (from.ss_family == AF_INET6)
+		inet_ntop(AF_INET6, &((struct sockaddr_in6 *)&from)->sin6_addr, text, 64);
+	if (str_starts(text, "::ffff:"))
+		memmove(text, text + 7, strlen(text + 7) + 1);
+}
+
+static bool too_many(const struct authd *a, const char *address)
+{
+	unsigned strangers = 0, same = 0;
+	for (const struct visit *v = a->visits; v; v = v->next) {
+		strangers += !v->inside;
+		same += !v->inside && strcmp(v->address, address) == 0;
+	}
+	return a->n_visits >= AUTHD_VISITS_MAX || strangers >= AUTHD_STRANGERS_MAX || same >= AUTHD_STRANGERS_EACH;
+}
+
+static void socket_options(int fd)
+{
+	static const struct { int level, name, value; } options[] = {
+		{IPPROTO_TCP, TCP_NODELAY, 1}, {SOL_SOCKET, SO_KEEPALIVE, 1}, {IPPROTO_TCP, TCP_KEEPIDLE, 60},
+		{IPPROTO_TCP, TCP_KEEPINTVL, 15}, {IPPROTO_TCP, TCP_KEEPCNT, 4},
+	};
+	for (size_t k = 0; k < ARRAY_SIZE(options); k++)
+		setsockopt(fd, options[k].level, options[k].name, &options[k].value, sizeof(int));
+}
+
+/* Takes fd. */
+static struct visit *visit_open(struct authd *a, int fd, const struct console_command *to)
+{
+	struct visit *v = xcalloc(1, sizeof(*v));
+	int pair[2];
+	v->a = a;
+	v->to = *to;
+	peer_text(fd, v->address);
+	if (too_many(a, v->address)) {
+		if (log_allow(&a->refusals, LOG_LEVEL_WARNING))
+			report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "a connection from %s is refused: too many are waiting to log in", v->address);
+		goto refuse;
+	}
+	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
+		goto refuse;
+	socket_options(fd);
+	v->pid = fork();
+	if (v->pid == 0)
+		be_door(a, v, fd, pair[1]);
+	close(pair[1]);
+	close(fd);
+	if (v->pid < 0) {
+		close(pair[0]);
+		free(v);
+		return NULL;
+	}
+	v->post_fd = pair[0];
+	v->next = a->visits;
+	a->visits = v;
+	a->n_visits++;
+	return v;
+refuse:
+	close(fd);
+	free(v);
+	return NULL;
+}
+
+static void reap(struct authd *a)
+{
+	struct signalfd_siginfo info;
+	int status;
+	pid_t pid;
+	(void)!read(a->signal_fd, &info, sizeof(info));
+	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
+		for (struct visit *v = a->visits; v; v = v->next) {
+			if (v->login_pid == pid) {
+				v->login_pid = 0;
+				if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+					lockout_succeed(a->lockout, v->address);
+				else
+					failed(v, "a failed log-in");
+			} else if (v->mks_pid == pid) {
+				v->mks_pid = 0;
+			} else if (v->pid == pid) {
+				v->pid = 0;
+			}
+		}
+	}
+}
+
+/* ---- vmkernel ---- */
+
+static void port_close(struct authd *a, u32 number)
+{
+	for (unsigned k = 0; k < a->n_ports; k++) {
+		if (a->ports[k].is.port == number) {
+			close(a->ports[k].fd);
+			explicit_bzero(&a->ports[k], sizeof(a->ports[k]));
+			a->ports[k] = a->ports[--a->n_ports];
+			return;
+		}
+	}
+}
+
+/* false: vmkernel is gone. */
+static bool control_serve(struct authd *a)
+{
+	struct console_command c;
+	int fd = -1;
+	unsigned n = 1;
+	ssize_t got = sock_recv(a->control_fd, &c, sizeof(c), &fd, &n);
+	if (got != (ssize_t)sizeof(c))
+		return false;
+	c.machine[sizeof(c.machine) - 1] = c.password[sizeof(c.password) - 1] = c.text[sizeof(c.text) - 1] = 0;
+	if (c.type == CONSOLE_LISTEN && n == 1 && a->n_ports < PORTS_MAX) {
+		port_close(a, c.port);
+		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
+		a->ports[a->n_ports++] = (struct port){.fd = fd, .is = c};
+		n = 0;
+	} else if (c.type == CONSOLE_CLOSE) {
+		port_close(a, c.port);
+	} else if (c.type == CONSOLE_UNLOCK) {
+		report(a, CONSOLE_UNLOCKED, LOG_LEVEL_INFO, lockout_release(a->lockout, c.text), "%s", c.text);
+	}
+	if (n == 1 && fd >= 0)
+		close(fd);
+	explicit_bzero(&c, sizeof(c));
+	return true;
+}
+
+static void control_lost(struct authd *a)
+{
+	close(a->control_fd);
+	a->control_fd = -1;
+	while (a->n_ports)
+		port_close(a, a->ports[0].is.port);
+}
+
+/* ---- the loop ---- */
+
+static int next_answer_ms(const struct authd *a)
+{
+	u64 now = now_monotonic(), first = 0;
+	for (const struct visit *v = a->visits; v; v = v->next)
+		if (v->answer_at && (!first || v->answer_at < first))
+			first = v->answer_at;
+	return !first ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);
+}
+
+static void answer_waiting(struct authd *a)
+{
+	u64 now = now_monotonic();
+	for (struct visit *v = a->visits; v; v = v->next)
+		if (v->answer_at && v->answer_at <= now)
+			start_login(v);
+}
+
+static void serve_visits(struct authd *a, const struct pollfd *p, struct visit *const *visits, unsigned n)
+{
+	for (unsigned k = 0; k < n; k++)
+		if (p[k].revents && !visit_serve(visits[k]))
+			visit_close(visits[k]);
+	(void)a;
+}
+
+static int loop(struct authd *a, struct error *err)
+{
+	struct pollfd *p = xcalloc(2 + PORTS_MAX + AUTHD_VISITS_MAX, sizeof(*p));
+	struct visit **visits = xcalloc(AUTHD_VISITS_MAX, sizeof(struct visit *));
+	while (a->control_fd >= 0 || a->visits) {
+		unsigned n = 0, n_visits = 0, n_ports = a->n_ports;
+		p[n++] = (struct pollfd){.fd = a->control_fd, .events = POLLIN};
+		p[n++] = (struct pollfd){.fd = a->signal_fd, .events = POLLIN};
+		for (unsigned k = 0; k < n_ports; k++)
+			p[n++] = (struct pollfd){.fd = a->ports[k].fd, .events = POLLIN};
+		for (struct visit *v = a->visits; v; v = v->next) {
+			visits[n_visits++] = v;
+			p[n++] = (struct pollfd){.fd = v->post_fd, .events = POLLIN};
+		}
+		if (poll(p, n, next_answer_ms(a)) < 0 && errno != EINTR) {
+			free(p);
+			free(visits);
+			return fail(err, -errno, "poll: %m");
+		}
+		if (p[1].revents)
+			reap(a);
+		answer_waiting(a);
+		serve_visits(a, p + 2 + n_ports, visits, n_visits);
+		for (unsigned k = 0; k < n_ports; k++) {
+			int fd = p[2 + k].revents ? accept4(p[2 + k].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
+			if (fd >= 0)
+				visit_open(a, fd, &a->ports[k].is);
+		}
+		if (p[0].revents && a->control_fd >= 0 && !control_serve(a))
+			control_lost(a);
+	}
+	free(p);
+	free(visits);
+	return 0;
+}
+
+/* ---- beginning ---- */
+
+static int open_beside(const char *name)
+{
+	char self[PATH_MAX];
+	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	self[n > 0 ? n : 0] = 0;
+	char *path = xasprintf("%s/%s", dirname(self), name);
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	free(path);
+	return fd;
+}
+
+static int prepare(struct authd *a, char fingerprint[FINGERPRINT_SIZE], struct error *err)
+{
+	sigset_t mask;
+	char *empty = root_path("run/vmk/empty");
+	int ret = make_dirs(empty, 0555, err);
+	free(empty);
+	if (ret)
+		return ret;
+	a->mks_fd = open_beside("vmk-mks");
+	if (a->mks_fd < 0)
+		return fail(err, -ENOENT, "vmk-mks is not installed beside vmk-authd");
+	a->web_fd = open(WEB_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	ret = certificate_load(&a->certificate, fingerprint, err);
+	if (ret)
+		return ret;
+	if (gnutls_anon_allocate_server_credentials(&a->anonymous) ||
+	    gnutls_anon_set_server_known_dh_params(a->anonymous, GNUTLS_SEC_PARAM_MEDIUM))
+		return fail(err, -ENOMEM, "cannot prepare TLS");
+	a->lockout = lockout_open();
+	sigemptyset(&mask);
+	sigaddset(&mask, SIGCHLD);
+	sigprocmask(SIG_BLOCK, &mask, NULL);
+	a->signal_fd = signalfd(-1, &mask, SFD_CLOEXEC | SFD_NONBLOCK);
+	return a->signal_fd < 0 ? fail(err, -errno, "signalfd: %m") : 0;
+}
+
+static void finish(struct authd *a)
+{
+	lockout_close(a->lockout);
+	gnutls_certificate_free_credentials(a->certificate);
+	gnutls_anon_free_server_credentials(a->anonymous);
+	free(a->ports);
+}
+
+int authd_serve(int control_fd, struct error *err)
+{
+	struct authd a = {.control_fd = control_fd};
+	char fingerprint[FINGERPRINT_SIZE] = "";
+	a.ports = xcalloc(PORTS_MAX, sizeof(struct port));
+	int ret = prepare(&a, fingerprint, err);
+	if (ret)
+		return ret;
+	report(&a, CONSOLE_READY, LOG_LEVEL_INFO, 0, "%s", fingerprint);
+	ret = loop(&a, err);
+	finish(&a);
+	return ret;
+}
+
+/* ---- one connection ---- */
+
+/* The machine whose console has that port, with its owner; by vmkernel's own list. */
+static int machine_of_port(unsigned port, const char *wanted, struct console_command *to, struct error *err)
+{
+	struct vmk_client *c;
+	json_t *list = NULL, *vm;
+	size_t k;
+	int ret = vmk_connect(&c, err);
+	if (!ret) {
+		ret = vmk_call(c, "vm.list", NULL, &list, NULL, err);
+		vmk_disconnect(c);
+	}
+	if (ret)
+		return ret;
+	json_array_foreach(list, k, vm) {
+		const char *name = json_string_value(json_object_get(vm, "name"));
+		unsigned of = (unsigned)json_integer_value(json_object_get(vm, "vnc_port"));
+		if (name && (wanted ? strcmp(name, wanted) == 0 : port && of == port))
+			str_copy(to->machine, sizeof(to->machine), name);
+	}
+	json_decref(list);
+	if (to->machine[0])
+		return 0;
+	return wanted ? fail(err, -ENOENT, "no virtual machine named %s", wanted)
+		      : fail(err, -ENOENT, "port %u is no machine's console: name the machine with --machine", port);
+}
+
+int authd_serve_one(int fd, const char *machine, struct error *err)
+{
+	struct authd a = {.control_fd = -1};
+	struct console_command to = {.type = CONSOLE_LISTEN};
+	struct sockaddr_storage here = {0};
+	socklen_t len = sizeof(here);
+	char fingerprint[FINGERPRINT_SIZE];
+	getsockname(fd, (struct sockaddr *)&here, &len);
+	to.port = here.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&here)->sin_port)
+		: here.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&here)->sin6_port) : 0;
+	int ret = machine_of_port(to.port, machine, &to, err);
+	if (!ret)
+		ret = prepare(&a, fingerprint, err);
+	if (ret) {
+		close(fd);
+		return ret;
+	}
+	if (visit_open(&a, fd, &to))
+		ret = loop(&a, err);
+	finish(&a);
+	return ret;
+}

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * certificate.h - the host's certificate: <root>/etc/vmk/console.crt and console.key (0600), PEM.
+ *
+ * Made once, self-signed for this host's name and addresses; an administrator may put another in its place.
+ */
+#ifndef VMK_VNC_CERTIFICATE_H
+#define VMK_VNC_CERTIFICATE_H
+
+#include <gnutls/gnutls.h>
+
+#include "lib/error.h"
+
+#define FINGERPRINT_SIZE 96 /* "AB:CD:..." of 32 bytes, NUL */
+
+/* Makes what is missing, then loads; *out is the caller's. */
+int certificate_load(gnutls_certificate_credentials_t *out, char fingerprint[FINGERPRINT_SIZE], struct error *err);
+
+#endif

@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* gate.c - see gate.h */
+#include <errno.h>
+#include <string.h>
+
+#include "lib/util.h"
+#include "vnc/gate.h"
+
+enum { SET_PIXEL_FORMAT = 0, SET_ENCODINGS = 2, UPDATE_REQUEST = 3, KEY_EVENT = 4, POINTER_EVENT = 5, CUT_TEXT = 6,
+       CONTINUOUS_UPDATES = 150, FENCE = 248, XVP = 250, SET_DESKTOP_SIZE = 251, QEMU = 255 };
+#define CUT_TEXT_HEADER 8
+
+enum verdict { PASS, LEAVE_OUT };
+
+static u32 be16(const u8 *p)
+{
+	return (u32)p[0] << 8 | p[1];
+}
+
+static u32 be32(const u8 *p)
+{
+	return be16(p) << 16 | be16(p + 2);
+}
+
+/* Of a message that has `n` bytes so far: how many tell its length, when `n` is fewer; else its length. 0: no message. */
+static u32 message_length(const u8 *m, u32 n)
+{
+	switch (m[0]) {
+	case SET_PIXEL_FORMAT:
+		return 20;
+	case SET_ENCODINGS:
+		return n < 4 ? 4 : be16(m + 2) > GATE_ENCODINGS_MAX ? 0 : 4 + be16(m + 2) * 4;
+	case UPDATE_REQUEST:
+	case CONTINUOUS_UPDATES:
+		return 10;
+	case KEY_EVENT:
+		return 8;
+	case POINTER_EVENT:
+		return 6;
+	case CUT_TEXT:
+		return CUT_TEXT_HEADER; /* what follows is not held here */
+	case FENCE:
+		return n < 9 ? 9 : m[8] > 64 ? 0 : 9 + m[8];
+	case XVP:
+		return 4;
+	case SET_DESKTOP_SIZE:
+		return n < 8 ? 8 : 8 + m[6] * 16u > GATE_MESSAGE_MAX ? 0 : 8 + m[6] * 16u;
+	case QEMU: /* only the extended key event: the others belong to extensions that are not offered */
+		return n < 2 ? 2 : m[1] == 0 ? 12 : 0;
+	default:
+		return 0;
+	}
+}
+
+static enum verdict judge(const struct gate *g, const u8 *m)
+{
+	switch (m[0]) {
+	case SET_PIXEL_FORMAT:
+	case SET_ENCODINGS:
+	case UPDATE_REQUEST:
+		return PASS;
+	case KEY_EVENT:
+	case POINTER_EVENT:
+	case QEMU:
+	case CUT_TEXT:
+		return g->view_only ? LEAVE_OUT : PASS;
+	default: /* answers to extensions the console server does not have */
+		return LEAVE_OUT;
+	}
+}
+
+void gate_init(struct gate *g, bool view_only)
+{
+	*g = (struct gate){.view_only = view_only};
+}
+
+/* The whole message in held[], of `length` bytes: on to `out` or away. */
+static int message_done(struct gate *g, u32 length, u8 *out, size_t *given, struct error *err)
+{
+	enum verdict verdict = judge(g, g->held);
+	if (g->held[0] == CUT_TEXT) {
+		u32 text = be32(g->held + 4);
+		/* The sign bit means the extended clipboard, which is not offered. */
+		if (text > INT32_MAX)
+			return fail(err, -EPROTO, "a clipboard of a kind that was not offered");
+		if (text > GATE_CUT_TEXT_MAX)
+			verdict = LEAVE_OUT;
+		g->passing = verdict == PASS ? text : 0;
+		g->leaving = verdict == PASS ? 0 : text;
+	}
+	if (verdict == PASS) {
+		memcpy(out + *given, g->held, length);
+		*given += length;
+	}
+	g->n_held = 0;
+	return 0;
+}
+
+/* Bytes of a long message; returns how many of `n`. */
+static size_t body(struct gate *g, const u8 *in, size_t n, u8 *out, size_t room, size_t *given)
+{
+	size_t some = MIN(n, (size_t)(g->passing ? g->passing : g->leaving));
+	if (g->passing) {
+		some = MIN(some, room - *given);
+		memcpy(out + *given, in, some);
+		*given += some;
+		g->passing -= (u32)some;
+	} else {
+		g->leaving -= (u32)some;
+	}
+	return some;
+}
+
+ssize_t gate_feed(struct gate *g, const u8 *in, size_t n, u8 *out, size_t room, size_t *given, struct error *err)
+{
+	size_t taken = 0;
+	*given = 0;
+	while (taken < n) {
+		if (g->passing || g->leaving) {
+			size_t some = body(g, in + taken, n - taken, out, room, given);
+			if (!some)
+				break;
+			taken += some;
+			continue;
+		}
+		if (room - *given < GATE_MESSAGE_MAX)
+			break;
+		g->held[g->n_held++] = in[taken++];
+		u32 length = message_length(g->held, g->n_held);
+		if (!length)
+			return fail(err, -EPROTO, "message type %u is not one this console takes", g->held[0]);
+		if (g->n_held == length) {
+			int ret = message_done(g, length, out, given, err);
+			if (ret)
+				return ret;
+		}
+	}
+	return (ssize_t)taken;
+}
