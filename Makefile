@@ -24,6 +24,7 @@ LDFLAGS_tsan := -fsanitize=thread
 CFLAGS += $(CFLAGS_$(MODE))
 LDFLAGS += $(LDFLAGS_$(MODE))
 # The interpreter keeps the guest's x87 state in the host's registers: no compiler-made FPU or SSE code there.
+CFLAGS_vnc := $(shell pkg-config --cflags freetype2 2>/dev/null)
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
 
 # A part is a folder of *.c and *.S, made into build/MODE/lib<part>.a
@@ -43,16 +44,19 @@ DIR_pam := pam
 
 # Programs: main file, the parts they link (in order) and the libraries. <dir>/main.c or <dir>/<name>_main.c never goes
 # into the part's archive.
-PROGRAMS := vmkernel vmk-vmx vmk-mks vmkstatus vmksh vmk-login
+PROGRAMS := vmkernel vmk-vmx vmk-mks vmk-authd vmkstatus vmksh vmk-login
 MAIN_vmkernel := hypervisor/vmkernel/main.c
 USES_vmkernel := vmkernel pam api disk net lib
 LIBS_vmkernel := -ljansson -lsystemd -lcrypt -lpam
 MAIN_vmk-vmx := hypervisor/vmx/main.c
 USES_vmk-vmx := vmx dev vmx cpu disk net api lib
 LIBS_vmk-vmx := -ljansson -lsystemd -lseccomp -lslirp -lzstd
-MAIN_vmk-mks := vnc/main.c
+MAIN_vmk-mks := vnc/mks_main.c
 USES_vmk-mks := vnc api lib
-LIBS_vmk-mks := -lvncserver -ljansson
+LIBS_vmk-mks := -lvncserver -lfreetype -lseccomp -ljansson
+MAIN_vmk-authd := vnc/authd_main.c
+USES_vmk-authd := vnc pam api lib
+LIBS_vmk-authd := -lgnutls -lnettle -lseccomp -ljansson
 MAIN_vmkstatus := tui/main.c
 USES_vmkstatus := tui pam api lib
 LIBS_vmkstatus := -lncursesw -ltinfo -ljansson

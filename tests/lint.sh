@@ -19,7 +19,7 @@ allowed() {
 	pam) echo lib api pam ;;
 	shell) echo lib api pam/login.h shell ;;
 	tui) echo lib api pam/login.h tui ;;
-	vnc) echo lib api vnc ;;
+	vnc) echo lib api pam/login.h vnc ;;
 	esac
 }
 

@@ -247,8 +247,15 @@ static void ask_check(struct visit *v, const struct post *p)
 	}
 }
 
+/* The connection has ended; what its log-in comes to is still to be heard. */
 static void visit_close(struct visit *v)
 {
+	if (v->post_fd >= 0)
+		close(v->post_fd);
+	v->post_fd = -1;
+	v->answer_at = 0;
+	if (v->login_pid)
+		return;
 	for (struct visit **p = &v->a->visits; *p; p = &(*p)->next) {
 		if (*p == v) {
 			*p = v->next;
@@ -256,7 +263,6 @@ static void visit_close(struct visit *v)
 		}
 	}
 	v->a->n_visits--;
-	close(v->post_fd);
 	free(v);
 }
 
@@ -361,13 +367,16 @@ static void reap(struct authd *a)
 	pid_t pid;
 	(void)!read(a->signal_fd, &info, sizeof(info));
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
-		for (struct visit *v = a->visits; v; v = v->next) {
+		for (struct visit *v = a->visits, *next; v; v = next) {
+			next = v->next;
 			if (v->login_pid == pid) {
 				v->login_pid = 0;
 				if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 					lockout_succeed(a->lockout, v->address);
 				else
 					failed(v, "a failed log-in");
+				if (v->post_fd < 0)
+					visit_close(v);
 			} else if (v->mks_pid == pid) {
 				v->mks_pid = 0;
 			} else if (v->pid == pid) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* conf.c - see conf.h */
+#include <arpa/inet.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,6 +23,18 @@ static int conf_port(const struct config *c, const char *key, unsigned *port, st
 	return 0;
 }
 
+/* A private host is one person's: loopback, unless it says otherwise. */
+static int conf_address(const struct config *c, struct error *err)
+{
+	u8 bytes[16];
+	const char *text = c ? config_get(c, "console.address") : NULL;
+	str_copy(host.console_address, sizeof(host.console_address), text ? text : *get_root() ? "127.0.0.1" : "::");
+	if (text && inet_pton(AF_INET, text, bytes) != 1 && inet_pton(AF_INET6, text, bytes) != 1)
+		return fail(err, -EINVAL, "vmkernel.conf:%d: console.address = \"%s\": must be an IPv4 or IPv6 address, as 0.0.0.0 or ::1",
+			    config_line(c, "console.address"), text);
+	return 0;
+}
+
 static int conf_log_level(const struct config *c, struct error *err)
 {
 	static const char *const names[] = {"debug", "info", "warning", "error"};
@@ -39,7 +52,7 @@ static int conf_log_level(const struct config *c, struct error *err)
 
 static void conf_known(void *arg, const char *key, const char *value)
 {
-	static const char *const known[] = {"console.firstPort", "console.lastPort", "log.level", "autostart"};
+	static const char *const known[] = {"console.address", "console.firstPort", "console.lastPort", "log.level", "autostart"};
 	(void)value;
 	for (unsigned k = 0; k < ARRAY_SIZE(known); k++)
 		if (str_ieq(key, known[k]))
@@ -56,8 +69,12 @@ int conf_read(struct error *err)
 	host.autostart = true;
 	int ret = access(path, F_OK) == 0 ? config_read(path, &c, err) : 0;
 	free(path);
-	if (ret || !c)
+	if (!ret)
+		ret = conf_address(c, err);
+	if (ret || !c) {
+		config_free(c);
 		return ret;
+	}
 	config_each(c, conf_known, c);
 	const char *autostart = config_get(c, "autostart");
 	ret = conf_port(c, "console.firstPort", &host.vnc_first, err);

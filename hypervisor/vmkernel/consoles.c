@@ -112,29 +112,34 @@ static bool wanted(const struct vm *vm)
 	return vm->config && !vm->problem[0] && config_bool(vm->config, "RemoteDisplay.vnc.enabled");
 }
 
-/* The configured port, the one it had, or the first free one. */
+static bool try_port(struct vm *vm, unsigned port, struct error *err)
+{
+	const char *address = address_for(vm);
+	int fd = port_taken(port) ? fail(err, -EADDRINUSE, "another machine has console port %u", port) : listen_on(address, port, err);
+	if (fd < 0)
+		return false;
+	vm->console_fd = fd;
+	vm->vnc_port = port;
+	str_copy(vm->console_address, sizeof(vm->console_address), address);
+	return true;
+}
+
+/* The configured port; else the one it had, or the first free one. */
 static void console_open(struct vm *vm)
 {
 	struct error err;
-	u64 fixed = config_number(vm->config, "RemoteDisplay.vnc.port");
-	const char *address = address_for(vm);
-	unsigned had = vm->vnc_port, first = fixed ? (unsigned)fixed : host.vnc_first, last = fixed ? (unsigned)fixed : host.vnc_last;
+	unsigned fixed = (unsigned)config_number(vm->config, "RemoteDisplay.vnc.port"), had = vm->vnc_port;
 	vm->vnc_port = 0;
-	for (unsigned port = fixed || !had ? first : had; port <= last; port = port == had && !fixed ? first : port + 1) {
-		if (port == had && !fixed && vm->vnc_port) /* tried first already */
-			break;
-		int fd = port_taken(port) ? fail(&err, -EADDRINUSE, "another machine has console port %u", port) : listen_on(address, port, &err);
-		if (fd >= 0) {
-			vm->console_fd = fd;
-			vm->vnc_port = port;
-			str_copy(vm->console_address, sizeof(vm->console_address), address);
-			return;
-		}
-		if (port == had && !fixed)
-			had = 0;
+	if (fixed) {
+		if (!try_port(vm, fixed, &err))
+			event_vm(LOG_LEVEL_WARNING, vm, "%s has no console: %s", vm->name, err.text);
+		return;
 	}
-	if (fixed)
-		event_vm(LOG_LEVEL_WARNING, vm, "%s has no console: %s", vm->name, err.text);
+	if (had && try_port(vm, had, &err))
+		return;
+	for (unsigned port = host.vnc_first; port <= host.vnc_last; port++)
+		if (try_port(vm, port, &err))
+			return;
 }
 
 void consoles_update(struct vm *vm)

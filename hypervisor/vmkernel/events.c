@@ -125,3 +125,14 @@ json_t *events_show(const struct caller *c, u64 lines, u64 since)
 	}
 	return out;
 }
+
+const char *events_last_of(const struct vm *vm)
+{
+	u64 oldest = last_seq > RING ? last_seq - RING : 0;
+	for (u64 seq = last_seq; seq > oldest; seq--) {
+		const struct event *e = &ring[seq % RING];
+		if (e->seq == seq && e->vm_path && strcmp(e->vm_path, vm->path) == 0)
+			return e->text;
+	}
+	return NULL;
+}

@@ -64,7 +64,9 @@ struct vm {
 	u64 pid_start; /* of /proc/PID/stat: together with pid unique */
 	int pidfd;
 	uid_t run_uid;
-	unsigned vnc_port;
+	unsigned vnc_port;	  /* of its console, 0 = none (consoles.h) */
+	int console_fd;		  /* listens there, -1 = none */
+	char console_address[48]; /* there */
 	sd_event_source *exit_source;
 	struct control *control;
 	bool poweroff_told; /* it has said that it ends */
@@ -80,7 +82,6 @@ struct vm {
 	/* from its last status */
 	char engine[16];
 	unsigned viewers;
-	pid_t mks_pid;
 	/* sampled */
 	struct cpu_use cpu;
 	u64 resident_kb;
@@ -88,7 +89,7 @@ struct vm {
 
 struct host {
 	sd_event *event;
-	int lock_fd, root_fd, vmx_fd, mks_fd, log_fd;
+	int lock_fd, root_fd, vmx_fd, authd_fd, log_fd;
 	int kvm_fd; /* /dev/kvm, -1 where there is none or it may not be opened */
 	struct vm *vms;
 	struct conn *conns;
@@ -98,6 +99,7 @@ struct host {
 	unsigned cpus;
 	u64 started_ns;
 	unsigned vnc_first, vnc_last; /* console ports */
+	char console_address[48];     /* where they listen */
 	bool autostart;
 	char engine[16];
 	json_t *passed_over; /* array of sentences */
@@ -174,6 +176,8 @@ enum event_subject { EVENT_PUBLIC, EVENT_ADMIN };
 int events_open(struct error *err);
 void event_vm(enum log_level level, const struct vm *vm, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void event_host(enum log_level level, enum event_subject subject, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* The newest event of a machine, or NULL; valid until the next is logged. */
+const char *events_last_of(const struct vm *vm);
 json_t *events_show(const struct caller *c, u64 lines, u64 since);
 
 /* world numbers are never used twice while the host is up */

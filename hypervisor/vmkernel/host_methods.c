@@ -7,6 +7,7 @@
 
 #include "lib/util.h"
 #include "pam/users.h"
+#include "vmkernel/consoles.h"
 #include "vmkernel/methods.h"
 
 int handle_host_show(struct request *r, json_t **result, struct error *err)
@@ -27,6 +28,8 @@ int handle_host_show(struct request *r, json_t **result, struct error *err)
 			      *get_root() ? get_root() : "/", "passed_over", host.passed_over, "pid", (int)getpid(), "clients",
 			      (int)host.n_conns, "machines_on", (int)on, "machines_total", (int)total);
 	*result = o ? o : json_object();
+	const char *print = consoles_fingerprint();
+	json_object_set_new(*result, "certificate", *print ? json_sprintf("SHA-256 %s", print) : json_null());
 	json_object_set_new(*result, "engine", host.engine[0] ? json_string(host.engine) : json_null());
 	char *passed = xstrdup("");
 	size_t k;

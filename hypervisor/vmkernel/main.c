@@ -19,11 +19,12 @@
 
 #include "lib/util.h"
 #include "vmkernel/conf.h"
+#include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
 #include "vmkernel/job.h"
 #include "vmkernel/probe.h"
 
-struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .mks_fd = -1, .log_fd = -1, .kvm_fd = -1};
+struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .authd_fd = -1, .log_fd = -1, .kvm_fd = -1};
 
 /* The root, its folders, and a canonical name for it: machines' paths are compared with it. */
 static void open_root(const char *root)
@@ -222,7 +223,7 @@ int main(int argc, char *argv[])
 	host.cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 	host.passed_over = json_array();
 	host.vmx_fd = open_program("vmk-vmx");
-	host.mks_fd = open_program("vmk-mks");
+	host.authd_fd = open_program("vmk-authd");
 	host.kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	start_events();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel " VMK_VERSION " starts on %s", *get_root() ? get_root() : "/");
@@ -231,6 +232,7 @@ int main(int argc, char *argv[])
 	supervise_adopt();
 	if (server_start(&err))
 		fatal("%s", err.text);
+	consoles_start();
 	probe_engines();
 	autostart();
 	tell_ready((int)ready_fd ? (int)ready_fd : -1);

@@ -16,6 +16,7 @@
 
 #include "lib/util.h"
 #include "pam/users.h"
+#include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
 #include "vmkernel/suspend.h"
 
@@ -157,6 +158,7 @@ bool vm_refresh(struct vm *vm)
 	/* While it runs, the name it was started with stays. */
 	if (!vm->world)
 		vm_take_name(vm);
+	consoles_update(vm);
 	return true;
 }
 
@@ -193,7 +195,7 @@ struct vm *registry_adopt(const char *path)
 {
 	struct vm *vm = xcalloc(1, sizeof(*vm)), **p = &host.vms;
 	vm->path = xstrdup(path);
-	vm->pidfd = -1;
+	vm->pidfd = vm->console_fd = -1;
 	while (*p)
 		p = &(*p)->next;
 	*p = vm;
@@ -305,6 +307,7 @@ int registry_remove(struct vm *vm, struct error *err)
 			break;
 		}
 	}
+	consoles_forget(vm);
 	config_free(vm->config);
 	free(vm->path);
 	free(vm);

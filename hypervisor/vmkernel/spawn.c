@@ -247,13 +247,9 @@ int spawn_run(void *arg, int report, json_t **result, struct error *err)
 	if (listen(l.s->control_fd, 16))
 		return fail(err, -errno, "cannot listen on the control socket: %m");
 	add_fd(&l, "--control-fd", l.s->control_fd);
-	if (host.mks_fd >= 0)
-		add_fd(&l, "--mks-fd", host.mks_fd);
 	/* The one descriptor its owner might not open himself: hardware virtualisation is for every machine, not for a group. */
 	if (host.kvm_fd >= 0)
 		add_fd(&l, "--kvm-fd", host.kvm_fd);
-	if (l.s->vnc_fd >= 0)
-		add_fd(&l, "--vnc-fd", l.s->vnc_fd);
 	ret = wait_for_go(report, err);
 	if (ret)
 		return ret;

@@ -10,7 +10,6 @@ struct spawn {
 	const char *name;
 	unsigned world;
 	int control_fd; /* bound, not yet listening: the child does, so that SO_PEERCRED shows it */
-	int vnc_fd;	/* listening, or -1 */
 	bool resume;	/* from its suspended state */
 };
 

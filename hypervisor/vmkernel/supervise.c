@@ -18,6 +18,7 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
@@ -71,43 +72,6 @@ int world_take(unsigned *world, struct error *err)
 	int ret = replace_file(path, line, strlen(line), 0644, err);
 	free(path);
 	return ret;
-}
-
-static int vnc_listen_on(unsigned port, struct error *err)
-{
-	struct sockaddr_in address = {
-		.sin_family = AF_INET, .sin_port = htons((u16)port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	int one = 1, fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return fail(err, -errno, "cannot make a console port: %m");
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || listen(fd, 16)) {
-		int ret = fail(err, -errno, "cannot use console port %u: %m", port);
-		close(fd);
-		return ret;
-	}
-	return fd;
-}
-
-/* The console's listening socket in *fd (-1: none wanted): on the configured port, or the first free one. */
-static int vnc_listen(struct vm *vm, int *fd, struct error *err)
-{
-	*fd = -1;
-	if (!config_bool(vm->config, "RemoteDisplay.vnc.enabled"))
-		return 0;
-	u64 wanted = config_number(vm->config, "RemoteDisplay.vnc.port");
-	unsigned first = wanted ? (unsigned)wanted : host.vnc_first, last = wanted ? (unsigned)wanted : host.vnc_last;
-	for (unsigned port = first; port <= last; port++) {
-		int got = vnc_listen_on(port, err);
-		if (got >= 0) {
-			*fd = got;
-			vm->vnc_port = port;
-			return 0;
-		}
-		if (wanted || (got != -EADDRINUSE && got != -EACCES))
-			return got;
-	}
-	return fail(err, -EADDRINUSE, "no console port is free from %u to %u", host.vnc_first, host.vnc_last);
 }
 
 static int world_file_write(struct vm *vm, struct error *err)
@@ -169,8 +133,8 @@ static void vm_down(struct vm *vm)
 	if (vm->state == VM_STARTING) /* else somebody changes or deletes it */
 		vm->busy = NULL;
 	vm->state = VM_OFF;
-	vm->world = vm->vnc_port = vm->viewers = 0;
-	vm->pid = vm->mks_pid = 0;
+	vm->world = vm->viewers = 0;
+	vm->pid = 0;
 	vm->asked_ns = vm->resident_kb = 0;
 	vm->cpu = (struct cpu_use){0};
 	vm->engine[0] = 0;
@@ -306,12 +270,10 @@ static void take_status(struct vm *vm, json_t *status)
 {
 	const char *engine = json_string_value(json_object_get(status, "engine"));
 	json_int_t viewers = json_integer_value(json_object_get(status, "viewers"));
-	json_int_t mks = json_integer_value(json_object_get(status, "mks_pid"));
 	json_int_t up = json_integer_value(json_object_get(status, "uptime_ns"));
 	str_copy(vm->engine, sizeof(vm->engine), engine ? engine : "");
 	vm->suspended_percent = (unsigned)json_integer_value(json_object_get(status, "suspending")) % 101;
 	vm->viewers = viewers > 0 && viewers < 10000 ? (unsigned)viewers : 0;
-	vm->mks_pid = mks > 0 && mks < INT32_MAX ? (pid_t)mks : 0;
 	if (up > 0 && (u64)up < now_monotonic())
 		vm->started_ns = now_monotonic() - (u64)up;
 	if (vm->engine[0] && !host.engine[0])
@@ -417,11 +379,10 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 }
 
 /* Waits for the child's files; vm is in state STARTING. */
-static int vm_spawn(struct vm *vm, int control_fd, int vnc_fd, struct error *err)
+static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 {
 	struct spawn spawn = {
-		.path = vm->path, .name = vm->name, .world = vm->world, .control_fd = control_fd, .vnc_fd = vnc_fd,
-		.resume = vm->resuming};
+		.path = vm->path, .name = vm->name, .world = vm->world, .control_fd = control_fd, .resume = vm->resuming};
 	struct job_spec spec = {
 		.seconds = START_SECONDS, .run = spawn_run, .done = on_spawned, .arg = &spawn, .done_arg = vm, .keep_child = true};
 	int report;
@@ -467,20 +428,17 @@ int vm_start(struct vm *vm, struct request *r, struct error *err)
 	vm->resuming = vm->state == VM_SUSPENDED;
 	vm->world = world;
 	char *path = world_path(vm->world, "sock");
-	int vnc_fd = -1, control_fd = sock_listen(path, SOCK_SEQPACKET, 0600, err);
+	int control_fd = sock_listen(path, SOCK_SEQPACKET, 0600, err);
 	free(path);
 	ret = control_fd < 0 ? control_fd : 0;
-	if (!ret)
-		ret = vnc_listen(vm, &vnc_fd, err);
 	if (!ret) {
+		consoles_claim(vm);
 		vm->run_uid = vm->file.uid;
 		vm->started_ns = now_monotonic();
-		ret = vm_spawn(vm, control_fd, vnc_fd, err);
+		ret = vm_spawn(vm, control_fd, err);
 	}
 	if (control_fd >= 0)
 		close(control_fd);
-	if (vnc_fd >= 0)
-		close(vnc_fd);
 	if (ret) {
 		vm_down(vm);
 		return fail_prefix(err, "%s cannot be powered on", vm->name);

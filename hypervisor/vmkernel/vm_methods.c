@@ -9,6 +9,7 @@
 #include "lib/util.h"
 #include "net/net.h"
 #include "pam/users.h"
+#include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/suspend.h"
@@ -43,9 +44,9 @@ static json_t *vm_describe(const struct caller *c, struct vm *vm)
 	snprintf(text, sizeof(text), "%llu MB", (unsigned long long)memory);
 	set_string(o, "memory", text);
 	json_object_set_new(o, "used_mb", json_integer((json_int_t)(vm->resident_kb / 1024)));
-	snprintf(text, sizeof(text), "127.0.0.1:%u", vm->vnc_port);
-	json_object_set_new(o, "console", on && vm->vnc_port ? json_string(text) : json_null());
-	json_object_set_new(o, "vnc_port", on && vm->vnc_port ? json_integer(vm->vnc_port) : json_null());
+	char address[320];
+	json_object_set_new(o, "console", consoles_address(vm, address, sizeof(address)) ? json_string(address) : json_null());
+	json_object_set_new(o, "vnc_port", vm->console_fd >= 0 ? json_integer(vm->vnc_port) : json_null());
 	u64 up = on ? (now_monotonic() - vm->started_ns) / NSEC_PER_SEC : 0;
 	json_object_set_new(o, "uptime", on ? json_integer((json_int_t)up) : json_null());
 	uptime_text(up, text, sizeof(text));
@@ -78,6 +79,8 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 	json_object_set_new(*result, "progress", vm->suspend != SUSPEND_WRITING
 							 ? json_null()
 							 : json_sprintf("suspending, %u %%", vm->suspended_percent));
+	const char *event = events_last_of(vm);
+	json_object_set_new(*result, "event", event ? json_string(event) : json_null());
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);
@@ -102,7 +105,6 @@ int handle_world_list(struct request *r, json_t **result, struct error *err)
 		char command[VM_NAME_MAX + 16];
 		snprintf(command, sizeof(command), "vmk-vmx [%s]", vm->name);
 		set_string(o, "command", command);
-		json_object_set_new(o, "mks_pid", vm->mks_pid ? json_integer(vm->mks_pid) : json_null());
 		json_array_append_new(*result, o);
 	}
 	return 0;
@@ -215,6 +217,14 @@ static void on_attach(void *arg, int ret, json_t *answer, int fd, const struct e
 	request_finish(r, ret, result, err);
 }
 
+/* Who attaches, for those who look at console.list; the name is of the user the door knows, the address is what he says. */
+static json_t *attach_command(const struct request *r, bool view_only)
+{
+	char user[USER_NAME_SIZE];
+	users_name_of(r->caller.uid, user);
+	return json_pack("{s:s, s:b, s:s, s:s*}", "cmd", "attach", "view_only", view_only, "user", user, "address", param_string(r, "address"));
+}
+
 int handle_vm_attach(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
@@ -226,7 +236,7 @@ int handle_vm_attach(struct request *r, json_t **result, struct error *err)
 	if (!ret)
 		ret = need_on(r->vm, err);
 	if (!ret)
-		ret = control_send(r->vm->control, json_pack("{s:s, s:b}", "cmd", "attach", "view_only", view_only),
+		ret = control_send(r->vm->control, attach_command(r, view_only),
 				   CONTROL_SECONDS, on_attach, r, err);
 	return ret ? ret : PENDING;
 }

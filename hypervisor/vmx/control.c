@@ -2,7 +2,7 @@
 /*
  * control.c - the VMkernel's door to this machine: JSON objects, one a packet, on a SOCK_SEQPACKET socket.
  *
- * {"cmd":"status"|"stop"|"reset"|"attach"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * {"cmd":"status"|"stop"|"reset"|"attach"|"viewers"|"remove"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
  * "suspend" comes with the descriptor of an empty file and is answered when the machine is in it, on the disk, standing still;
  * "suspended" from the same controller then ends the process. If the controller goes away before, the machine goes on.
  * {"event":"...","text":"..."} may come at any time. Only root and the machine's own user are heard.
@@ -60,16 +60,6 @@ static u64 resident_kb(const struct vmx *x)
 	return resident * (u64)sysconf(_SC_PAGESIZE) / 1024;
 }
 
-static unsigned vnc_port(const struct vmx *x)
-{
-	struct sockaddr_in sin = {0};
-	socklen_t len = sizeof(sin);
-
-	if (x->mks.listen_fd < 0 || getsockname(x->mks.listen_fd, (struct sockaddr *)&sin, &len) || sin.sin_family != AF_INET)
-		return 0;
-	return ntohs(sin.sin_port);
-}
-
 static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
 {
 	(void)args, (void)fd, (void)err;
@@ -88,8 +78,6 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	json_object_set_new(answer, "memory_kb", json_integer((json_int_t)resident_kb(x)));
 	json_object_set_new(answer, "guest_memory_mb", json_integer((json_int_t)(m->memory.bytes / MIB)));
 	json_object_set_new(answer, "viewers", json_integer(screen_viewers(x)));
-	json_object_set_new(answer, "vnc_port", json_integer(vnc_port(x)));
-	json_object_set_new(answer, "mks_pid", json_integer(x->mks.pid));
 	json_object_set_new(answer, "uptime_ns", json_integer((json_int_t)uptime));
 	json_object_set_new(answer, "instructions", json_integer((json_int_t)instructions));
 	if (suspend_active(x))
@@ -168,10 +156,29 @@ static int run_reset(struct vmx *x, json_t *args, json_t *answer, int *fd, struc
 static int run_attach(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
 {
 	(void)answer;
+	struct screen_who who = {0};
+	const char *user = json_string_value(json_object_get(args, "user")), *address = json_string_value(json_object_get(args, "address"));
 
+	str_copy(who.user, sizeof(who.user), user ? user : "");
+	str_copy(who.address, sizeof(who.address), address ? address : "");
 	/* Rights are given, not assumed: without an explicit false the viewer only looks. */
-	*fd = screen_attach(x, !json_is_false(json_object_get(args, "view_only")), false, err);
+	*fd = screen_attach(x, !json_is_false(json_object_get(args, "view_only")), &who, err);
 	return *fd < 0 ? *fd : 0;
+}
+
+static int run_viewers(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)args, (void)fd, (void)err;
+	json_object_set_new(answer, "viewers", screen_list(x));
+	return 0;
+}
+
+static int run_remove(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	const char *text = json_string_value(json_object_get(args, "text"));
+	(void)answer, (void)fd;
+
+	return screen_remove(x, (u64)json_integer_value(json_object_get(args, "id")), text ? text : "sent away", err);
 }
 
 static void controller_answer(struct controller *c, json_t *answer, int r, const struct error *err, int fd);
@@ -212,7 +219,7 @@ static int run_suspended(struct controller *c, struct error *err)
 
 static const struct command commands[] = {
 	{"status", run_status, NULL}, {"stop", run_stop, NULL},	      {"reset", run_reset, NULL},
-	{"attach", run_attach, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
+	{"attach", run_attach, NULL}, {"viewers", run_viewers, NULL}, {"remove", run_remove, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
 };
 
 /* ---- connections ---- */

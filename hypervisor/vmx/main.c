@@ -30,16 +30,16 @@ struct options {
 	const char *file; /* standalone */
 	const char *name, *engine, *screen_socket;
 	const char *suspend_to, *resume; /* standalone */
-	int config_fd, control_fd, log_fd, mks_fd, vnc_fd, vnc_port, resume_fd, suspend_fd;
+	int config_fd, control_fd, log_fd, resume_fd, suspend_fd;
 	u64 world, serial;
 	bool sandbox;
 	struct files files;
 };
 
 static const char usage_text[] =
-	"usage: vmk-vmx --standalone FILE.vmx [--serial N] [--vnc PORT] [--screen-socket PATH] [--engine NAME] [--no-sandbox]\n"
+	"usage: vmk-vmx --standalone FILE.vmx [--serial N] [--screen-socket PATH] [--engine NAME] [--no-sandbox]\n"
 	"               [--suspend-to FILE (at SIGUSR1)] [--resume FILE]\n"
-	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--mks-fd F --vnc-fd F] [--kvm-fd F] [--resume-fd F] [--file KEY=F]...\n"
+	"       vmk-vmx --name NAME --world N --config-fd F --control-fd F --log-fd F [--kvm-fd F] [--resume-fd F] [--file KEY=F]...\n"
 	"       vmk-vmx --engines\n";
 
 NORETURN static void usage(void)
@@ -85,14 +85,13 @@ static void file_option(struct files *files, const char *text)
 	files->n++;
 }
 
-enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_VNC, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
-	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_MKS_FD, OPT_VNC_FD, OPT_FILE, OPT_ENGINES,
+enum vmx_option { OPT_STANDALONE, OPT_SERIAL, OPT_SCREEN_SOCKET, OPT_NO_SANDBOX, OPT_ENGINE, OPT_NAME, OPT_WORLD, OPT_CONFIG_FD,
+	      OPT_CONTROL_FD, OPT_LOG_FD, OPT_FILE, OPT_ENGINES,
 	      OPT_RESUME_FD, OPT_SUSPEND_TO, OPT_RESUME, OPT_KVM_FD };
 
 static const struct option long_options[] = {
 	{"standalone", required_argument, NULL, OPT_STANDALONE},
 	{"serial", required_argument, NULL, OPT_SERIAL},
-	{"vnc", required_argument, NULL, OPT_VNC},
 	{"screen-socket", required_argument, NULL, OPT_SCREEN_SOCKET},
 	{"no-sandbox", no_argument, NULL, OPT_NO_SANDBOX},
 	{"engine", required_argument, NULL, OPT_ENGINE},
@@ -101,8 +100,6 @@ static const struct option long_options[] = {
 	{"config-fd", required_argument, NULL, OPT_CONFIG_FD},
 	{"control-fd", required_argument, NULL, OPT_CONTROL_FD},
 	{"log-fd", required_argument, NULL, OPT_LOG_FD},
-	{"mks-fd", required_argument, NULL, OPT_MKS_FD},
-	{"vnc-fd", required_argument, NULL, OPT_VNC_FD},
 	{"file", required_argument, NULL, OPT_FILE},
 	{"kvm-fd", required_argument, NULL, OPT_KVM_FD},
 	{"engines", no_argument, NULL, OPT_ENGINES},
@@ -120,9 +117,6 @@ static void take_option(struct options *o, int option)
 		break;
 	case OPT_SERIAL:
 		o->serial = number_option("serial", optarg, SERIAL_LINES - 1);
-		break;
-	case OPT_VNC:
-		o->vnc_port = (int)number_option("vnc", optarg, 65535);
 		break;
 	case OPT_SCREEN_SOCKET:
 		o->screen_socket = optarg;
@@ -147,12 +141,6 @@ static void take_option(struct options *o, int option)
 		break;
 	case OPT_LOG_FD:
 		o->log_fd = fd_option("log-fd", optarg);
-		break;
-	case OPT_MKS_FD:
-		o->mks_fd = fd_option("mks-fd", optarg);
-		break;
-	case OPT_VNC_FD:
-		o->vnc_fd = fd_option("vnc-fd", optarg);
 		break;
 	case OPT_FILE:
 		file_option(&o->files, optarg);
@@ -224,29 +212,6 @@ static char *name_of(const struct options *o, const struct config *config)
 		*dot = 0;
 	free(path);
 	return name;
-}
-
-/* ---- console server of a standalone machine ---- */
-
-static int open_vnc(struct options *o, struct error *err)
-{
-	struct sockaddr_in sin = {.sin_family = AF_INET, .sin_port = htons((u16)o->vnc_port), .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
-	char self[4096];
-	int one = 1;
-
-	if (o->vnc_port < 0)
-		return 0;
-	o->vnc_fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-	setsockopt(o->vnc_fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
-	if (o->vnc_fd < 0 || bind(o->vnc_fd, (struct sockaddr *)&sin, sizeof(sin)) || listen(o->vnc_fd, 16))
-		return fail(err, -errno, "cannot listen on 127.0.0.1 port %d: %s", o->vnc_port, strerror(errno));
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
-	self[n > 0 ? n : 0] = 0;
-	char *program = xasprintf("%s/vmk-mks", dirname(self));
-	o->mks_fd = open(program, O_RDONLY | O_CLOEXEC); /* not O_PATH: execveat works with both, fexecve of scripts with this */
-	int r = o->mks_fd < 0 ? fail(err, -errno, "cannot open %s: %s", program, strerror(errno)) : 0;
-	free(program);
-	return r;
 }
 
 /* ---- suspending without a VMkernel ---- */
@@ -402,7 +367,6 @@ static void close_down(struct vmx *x)
 		control_event(x, "poweroff", why);
 		screen_bye(x, why);
 		terminal_free(x);
-		mks_stop(x);
 		screen_free(x);
 		control_free(x);
 		net_free(x);
@@ -420,8 +384,6 @@ static int power_on(struct vmx *x, const struct options *o, struct error *err)
 	if ((r = loop_new(x, err)) || (r = people_init(x, o, err)) || (r = net_init(x, err)) ||
 	    (o->resume_fd >= 0 && (r = suspend_resume(x, o->resume_fd, err))) || (r = machine_start_threads(x->machine, err)))
 		return r;
-	if (mks_start(x, err))
-		log_warning("%s", err->text); /* the machine runs without */
 	if (!o->sandbox)
 		log_warning("running without a sandbox");
 	else if (sandbox_enter(net_has_nat(x), err))
@@ -457,7 +419,7 @@ static void process_init(const struct options *o)
 }
 
 /* Returns the machine's exit status, or -errno with a sentence. */
-static int run(struct vmx *x, struct options *o, char *argv0, struct error *err)
+static int run(struct vmx *x, struct options *o, struct error *err)
 {
 	struct config *config = NULL;
 	char *name = NULL, *folder = NULL;
@@ -466,13 +428,10 @@ static int run(struct vmx *x, struct options *o, char *argv0, struct error *err)
 	if (r)
 		goto out;
 	x->name = name = name_of(o, config);
-	if ((r = open_vnc(o, err)) || (r = open_suspended(o, err)))
+	r = open_suspended(o, err);
+	if (r)
 		goto out;
 	x->suspend_fd = o->suspend_fd;
-	x->mks.image_fd = o->mks_fd;
-	x->mks.listen_fd = o->vnc_fd;
-	if ((r = mks_prepare(x, argv0, err)))
-		goto out;
 	const struct cpu_ops *engine = cpu_engine_choose(o->engine ? o->engine : config_string(config, "cpu.engine"), err);
 	if (!engine) {
 		r = err->code;
@@ -496,9 +455,9 @@ out:
 
 int main(int argc, char **argv)
 {
-	struct options o = {.config_fd = -1, .control_fd = -1, .log_fd = -1, .mks_fd = -1, .vnc_fd = -1, .vnc_port = -1,
+	struct options o = {.config_fd = -1, .control_fd = -1, .log_fd = -1, 
 			    .resume_fd = -1, .suspend_fd = -1, .sandbox = true};
-	struct vmx x = {.mks = {.image_fd = -1, .listen_fd = -1, .starter = -1, .pid_fd = -1}, .suspend = {.fd = -1}, .suspend_fd = -1};
+	struct vmx x = {.suspend = {.fd = -1}, .suspend_fd = -1};
 	struct error err;
 
 	parse_options(&o, argc, argv);
@@ -506,7 +465,7 @@ int main(int argc, char **argv)
 	x.world = (u32)o.world;
 	x.standalone = o.file != NULL;
 	x.statm_fd = open("/proc/self/statm", O_RDONLY | O_CLOEXEC);
-	int r = run(&x, &o, argv[0], &err);
+	int r = run(&x, &o, &err);
 	if (r >= 0)
 		return x.standalone ? r & 0xff : r != 0;
 	if (x.standalone)

@@ -28,7 +28,10 @@ struct viewer {
 	struct vmx *x;
 	unsigned index;
 	int fd;
-	bool view_only, hidden;
+	bool view_only;
+	struct screen_who who;
+	u64 id;	  /* never used twice */
+	u64 since; /* seconds since 1970 */
 	sd_event_source *io;
 	bool ready, forced; /* wants SCREEN_CHANGED; even if nothing changed */
 	u32 seen;	    /* page->sequence it was last told of */
@@ -361,7 +364,7 @@ static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg
 
 /* ---- coming and going ---- */
 
-int screen_add(struct vmx *x, int fd, bool view_only, bool hidden, struct error *err)
+int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
 {
 	struct screen_message hello = {.type = SCREEN_HELLO};
 	unsigned i = 0;
@@ -378,7 +381,8 @@ int screen_add(struct vmx *x, int fd, bool view_only, bool hidden, struct error 
 		return fail(err, (int)n, "cannot greet a viewer: %s", strerror((int)-n));
 	}
 	struct viewer *v = xcalloc(1, sizeof(*v));
-	*v = (struct viewer){.x = x, .index = i, .fd = fd, .view_only = view_only, .hidden = hidden};
+	*v = (struct viewer){.x = x, .index = i, .fd = fd, .view_only = view_only, .who = *who, .id = ++x->screen.last_id,
+			      .since = now_realtime() / NSEC_PER_SEC};
 	v->seen = atomic_load(&x->machine->page->sequence) - 1; /* the first READY is answered at once */
 	int r = sd_event_add_io(x->loop, &v->io, fd, EPOLLIN, on_viewer, v);
 	if (r < 0) {
@@ -390,14 +394,14 @@ int screen_add(struct vmx *x, int fd, bool view_only, bool hidden, struct error 
 	return 0;
 }
 
-int screen_attach(struct vmx *x, bool view_only, bool hidden, struct error *err)
+int screen_attach(struct vmx *x, bool view_only, const struct screen_who *who, struct error *err)
 {
 	int pair[2];
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return fail(err, -errno, "cannot create a socket pair: %s", strerror(errno));
 	fcntl(pair[0], F_SETFL, O_NONBLOCK); /* ours; how the viewer waits is its own business */
-	int r = screen_add(x, pair[0], view_only, hidden, err);
+	int r = screen_add(x, pair[0], view_only, who, err);
 	if (r) {
 		close(pair[1]);
 		return r;
@@ -409,6 +413,7 @@ static int on_listener(sd_event_source *source, int fd, uint32_t events, void *a
 {
 	(void)source, (void)events;
 	struct vmx *x = arg;
+	const struct screen_who nobody = {0};
 	struct sock_peer peer;
 	struct error err;
 	int client = accept4(fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
@@ -417,7 +422,7 @@ static int on_listener(sd_event_source *source, int fd, uint32_t events, void *a
 		return 0;
 	if (sock_peer(client, &peer) || (peer.uid != 0 && peer.uid != geteuid()))
 		close(client);
-	else if (screen_add(x, client, false, false, &err))
+	else if (screen_add(x, client, false, &nobody, &err))
 		log_warning("%s", err.text);
 	return 0;
 }
@@ -434,8 +439,34 @@ unsigned screen_viewers(const struct vmx *x)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < VIEWERS_MAX; i++)
-		n += x->screen.viewers[i] && !x->screen.viewers[i]->hidden;
+		n += x->screen.viewers[i] != NULL;
 	return n;
+}
+
+json_t *screen_list(const struct vmx *x)
+{
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		const struct viewer *v = x->screen.viewers[i];
+		if (v)
+			json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:b, s:I}", "id", (json_int_t)v->id, "user", v->who.user, "address",
+							      v->who.address, "view_only", v->view_only, "since", (json_int_t)v->since));
+	}
+	return list;
+}
+
+int screen_remove(struct vmx *x, u64 id, const char *sentence, struct error *err)
+{
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		struct viewer *v = x->screen.viewers[i];
+		if (v && v->id == id) {
+			viewer_send(v, SCREEN_REMOVED, sentence, MIN(strlen(sentence), sizeof(((struct screen_message *)0)->bytes)));
+			viewer_remove(v);
+			return 0;
+		}
+	}
+	return fail(err, -ENOENT, "%s has no viewer %llu", x->name, (unsigned long long)id);
 }
 
 void screen_bye(struct vmx *x, const char *sentence)

@@ -24,16 +24,7 @@ struct screen {
 	bool harvesting;     /* the vCPUs are to hand over dirty pages before the next drawing */
 	u64 drawn_at;	     /* machine-independent, CLOCK_MONOTONIC */
 	u64 changed_at;	     /* last time something had changed */
-};
-
-struct mks {
-	int image_fd, listen_fd; /* -1: no console server wanted */
-	int starter;		 /* socket of the process that starts it, -1 = none */
-	pid_t pid;		 /* 0 = not running */
-	int pid_fd;
-	unsigned failures;
-	u64 started_at;
-	sd_event_source *exit_source, *again;
+	u64 last_id;	     /* of a viewer */
 };
 
 struct net_source { /* one card's back end on the loop */
@@ -68,7 +59,6 @@ struct vmx {
 	int suspend_fd;	    /* standalone: where SIGUSR1 suspends to, -1 = nowhere */
 	int statm_fd;	    /* /proc/self/statm */
 	struct screen screen;
-	struct mks mks;
 	struct net_source net[NET_NICS];
 	struct controller *controllers[CONTROLLERS_MAX];
 	sd_event_source *control_listener, *hard_stop, *clock, *wake;
@@ -91,10 +81,18 @@ int screen_init(struct vmx *x, struct error *err);
 void screen_free(struct vmx *x);
 /* Accepts viewers on a listening SOCK_SEQPACKET socket (standalone). */
 int screen_listen(struct vmx *x, int fd, struct error *err);
-/* A new viewer; takes fd in every case. hidden ones are not counted. */
-int screen_add(struct vmx *x, int fd, bool view_only, bool hidden, struct error *err);
+/* Who looks, as vmkernel says; "" where nobody said. */
+struct screen_who {
+	char user[40], address[64];
+};
+/* A new viewer; takes fd in every case. */
+int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err);
 /* A socket pair, one end of which is a viewer: returns the other end. */
-int screen_attach(struct vmx *x, bool view_only, bool hidden, struct error *err);
+int screen_attach(struct vmx *x, bool view_only, const struct screen_who *who, struct error *err);
+/* Array of {id, user, address, view_only, since (seconds since 1970)}. */
+json_t *screen_list(const struct vmx *x);
+/* Sends a viewer away; -ENOENT. */
+int screen_remove(struct vmx *x, u64 id, const char *sentence, struct error *err);
 unsigned screen_viewers(const struct vmx *x);
 void screen_release_keys(struct vmx *x); /* all that viewers hold down */
 void screen_bye(struct vmx *x, const char *sentence);
@@ -105,16 +103,8 @@ void screen_serial_room(struct vmx *x);
 /* Listening SOCK_SEQPACKET socket of the controllers; takes fd. */
 int control_init(struct vmx *x, int fd, struct error *err);
 void control_free(struct vmx *x);
-/* "reset", "poweroff", "suspended", "mks-died", "warning" and a sentence to every controller. */
+/* "reset", "poweroff", "suspended", "warning" and a sentence to every controller. */
 void control_event(struct vmx *x, const char *event, const char *text);
-
-/*
- * Before any thread or descriptor that the console server must not have: forks the small process that will start
- * it, since the sandbox allows vmx itself no exec. argv0 is vmx's, to be told apart in ps.
- */
-int mks_prepare(struct vmx *x, char *argv0, struct error *err);
-int mks_start(struct vmx *x, struct error *err);
-void mks_stop(struct vmx *x);
 
 /* Serial line `line` on stdin and stdout; raw mode where they are a terminal. */
 int terminal_init(struct vmx *x, unsigned line, struct error *err);

@@ -11,8 +11,12 @@
  *	png FILE	writes what has been received
  *	stable MS	waits (at most 20 s) until nothing has changed for so long
  *	size		prints "WIDTHxHEIGHT"
+ *
+ * VNC_USERNAME and VNC_PASSWORD log in; VNC_CA is the certificate to trust (else encryption without).
  */
 #include <png.h>
+#include <stdarg.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -125,6 +129,39 @@ static int act(rfbClient *client, int left, char **words)
 	return 2;
 }
 
+static rfbCredential *credential(rfbClient *client, int type)
+{
+	(void)client;
+	rfbCredential *c = calloc(1, sizeof(*c));
+	const char *user = getenv("VNC_USERNAME"), *password = getenv("VNC_PASSWORD"), *ca = getenv("VNC_CA");
+	if (type == rfbCredentialTypeUser) {
+		c->userCredential.username = strdup(user ? user : "");
+		c->userCredential.password = strdup(password ? password : "");
+	} else {
+		c->x509Credential.x509CACertFile = ca ? strdup(ca) : NULL;
+		c->x509Credential.x509CrlVerifyMode = rfbX509CrlVerifyNone;
+	}
+	return c;
+}
+
+static char *vnc_password(rfbClient *client)
+{
+	(void)client;
+	const char *password = getenv("VNC_PASSWORD");
+	return strdup(password ? password : "");
+}
+
+static bool verbose;
+
+static void library_log(const char *format, ...)
+{
+	va_list args;
+	va_start(args, format);
+	if (verbose)
+		vfprintf(stderr, format, args);
+	va_end(args);
+}
+
 int main(int argc, char **argv)
 {
 	char *colon = argc > 1 ? strrchr(argv[1], ':') : NULL;
@@ -137,7 +174,10 @@ int main(int argc, char **argv)
 	client->serverPort = atoi(colon + 1);
 	client->GotFrameBufferUpdate = updated;
 	client->appData.encodingsString = "zrle hextile raw";
-	rfbEnableClientLogging = FALSE;
+	client->GetCredential = credential;
+	client->GetPassword = vnc_password;
+	verbose = getenv("VNC_VERBOSE");
+	rfbClientLog = rfbClientErr = library_log;
 	if (!rfbInitClient(client, NULL, NULL))
 		fail("cannot connect");
 	receive(client, 0.3);
