@@ -114,7 +114,8 @@ static void native_signal(int sig, siginfo_t *info, void *context)
 	__asm__("mov %%es, %0" : "=rm"(n->es));
 	__asm__("mov %%gs, %0" : "=rm"(n->gs));
 	memcpy(n->fxsave, uc->uc_mcontext.fpregs, 512);
-	/* no pending x87 error must go back with us */
+	/* no pending x87 error, and no exception that SSE unmasked, must go back with us */
+	uc->uc_mcontext.fpregs->mxcsr = 0x1f80;
 	uc->uc_mcontext.fpregs->swd = 0;
 	uc->uc_mcontext.fpregs->cwd = 0x37f;
 	g[REG_RIP] = (greg_t)native_return;

@@ -410,7 +410,7 @@ static bool is_excluded(const struct insn_row *row, enum insn_mode mode)
 	static const char *const names[] = {"CPUID",   "RDTSC",  "RDTSCP",	 "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET",
 					    "SWAPGS",  "INT",	 "SLDT",  "STR",      "SGDT",	 "SIDT",    "SMSW",
 					    "LAR",     "LSL",	 "VERR",  "VERW",     "FNSTENV", "FNSAVE",  "FXSAVE",
-					    "FXRSTOR", "LSS",	 "LFS",	  "INT1"};
+					    "FXRSTOR", "LSS",	 "LFS",	  "INT1",     "XGETBV",	 "XSETBV"};
 	/* far transfers in 64-bit mode */
 	static const char *const names64[] = {"RETF", "IRET", "LGS"};
 
@@ -976,6 +976,12 @@ static bool is_memory_fault(const struct native *n)
 	return n->vector >= 12 && n->vector <= 14;
 }
 
+/* BT and its kin check the address before they add the bit's, too: that may be the only one that is not canonical. */
+static bool is_bit_string(const struct test_case *c)
+{
+	return c->mode == MODE_64 && !strncmp(c->row->name, "BT", 2) && !strcmp(c->row->operands, "Ev_Gv");
+}
+
 static void compare_fault(const struct native *host, const struct native *guest)
 {
 	if (host->vector == 14) {
@@ -1029,7 +1035,8 @@ static bool compare(const struct test_case *c, const struct native *host, struct
 	report[0] = 0;
 	if (!c->single && guest->vector == 14 && guest->cr2 == c->origin + CODE + PAGE && guest->rip == end)
 		guest->vector = 1;
-	if (host->vector != guest->vector && !(has_many_accesses(c) && is_memory_fault(host) && is_memory_fault(guest)))
+	if (host->vector != guest->vector &&
+	    !((has_many_accesses(c) || is_bit_string(c)) && is_memory_fault(host) && is_memory_fault(guest)))
 		differ("  exception: host %u (code %x, CR2 %llx), engine %u (code %x, CR2 %llx)\n", host->vector,
 		       host->code, (unsigned long long)host->cr2, guest->vector, guest->code,
 		       (unsigned long long)guest->cr2);
