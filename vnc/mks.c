@@ -200,7 +200,7 @@ static void hook_pointer(int mask, int x, int y, rfbClientPtr client)
 	unsigned buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1);
 	int dx = c->placed ? x - c->x : 0, dy = c->placed ? y - c->y : 0;
 	if (dx || dy || wheel || mask != c->buttons)
-		viewer_send_pointer(c->mks->viewer, dx, dy, wheel, buttons);
+		viewer_send_position(c->mks->viewer, x, y, dx, dy, wheel, buttons);
 	c->x = x;
 	c->y = y;
 	c->placed = true;

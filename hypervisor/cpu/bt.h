@@ -97,10 +97,13 @@ enum cpu_feature {
 	FEATURE_SSE3 = FEATURE(1_ECX, 0), FEATURE_SSSE3 = FEATURE(1_ECX, 9), FEATURE_CX16 = FEATURE(1_ECX, 13),
 	FEATURE_SSE4_1 = FEATURE(1_ECX, 19), FEATURE_SSE4_2 = FEATURE(1_ECX, 20), FEATURE_POPCNT = FEATURE(1_ECX, 23),
 	FEATURE_XSAVE = FEATURE(1_ECX, 26), FEATURE_OSXSAVE = FEATURE(1_ECX, 27), FEATURE_AVX = FEATURE(1_ECX, 28), FEATURE_HYPERVISOR = FEATURE(1_ECX, 31),
-	FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
+	FEATURE_TSC_ADJUST = FEATURE(7_EBX, 1), FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
+	FEATURE_FMA = FEATURE(1_ECX, 12), FEATURE_MOVBE = FEATURE(1_ECX, 22), FEATURE_F16C = FEATURE(1_ECX, 29),
+	FEATURE_PCLMUL = FEATURE(1_ECX, 1), FEATURE_AES = FEATURE(1_ECX, 25),
+	FEATURE_BMI1 = FEATURE(7_EBX, 3), FEATURE_AVX2 = FEATURE(7_EBX, 5), FEATURE_BMI2 = FEATURE(7_EBX, 8),
 	FEATURE_SYSCALL = FEATURE(80000001_EDX, 11), FEATURE_NX = FEATURE(80000001_EDX, 20),
 	FEATURE_PAGE1G = FEATURE(80000001_EDX, 26), FEATURE_RDTSCP = FEATURE(80000001_EDX, 27),
-	FEATURE_LM = FEATURE(80000001_EDX, 29), FEATURE_LAHF64 = FEATURE(80000001_ECX, 0),
+	FEATURE_LM = FEATURE(80000001_EDX, 29), FEATURE_LAHF64 = FEATURE(80000001_ECX, 0), FEATURE_LZCNT = FEATURE(80000001_ECX, 5),
 };
 
 enum x86_exception {
@@ -213,6 +216,7 @@ struct bt_cpu {
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
 	u64 star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, apic_base, pat, misc_enable;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
+	u64 tsc_adjust; /* what the guest has added to its TSC (SDM 3B 17.17.3) */
 	u64 tsc_offset; /* guest TSC = host TSC + this */
 	u64 a20_mask;	/* ANDed to physical addresses: all ones, or without bit 20 */
 
@@ -222,7 +226,7 @@ struct bt_cpu {
 	 */
 	bool fpu_live, mxcsr_live;
 	u32 sse_missing; /* enum sse_set: what the host cannot do */
-	u8 sse_operand[16] __attribute__((aligned(16))); /* scratch of exec_sse.c, as the next two */
+	u8 sse_operand[32] __attribute__((aligned(32))); /* scratch of exec_sse.c, as the next two */
 	u8 sse_result[16] __attribute__((aligned(16)));
 	u8 sse_unused[16] __attribute__((aligned(16)));
 	u8 x87_operand[16] __attribute__((aligned(16))); /* scratch of exec_x87.c */
@@ -245,6 +249,7 @@ struct bt_cpu {
 
 	const struct cpu_host *host;
 	enum cpu_model model;
+	struct cpu_machine machine;
 	u32 features[FEATURE_WORDS]; /* as CPUID tells them: cpuid.c */
 	unsigned index;
 	struct bt_memory *memory;

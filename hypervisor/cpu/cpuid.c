@@ -6,9 +6,11 @@
 #include <cpuid.h>
 #include <string.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/priv.h"
 
 #define CLFLUSH_LINE (64u / 8 << 8)
+#define INVARIANT_TSC BIT(8) /* the host's, whose TSC the engine reads */
 #define F(name) (1u << (FEATURE_##name % 32))
 #define APIC_1_ECX (BIT(21) | BIT(24)) /* the machine's APIC has x2APIC mode and the TSC deadline timer */
 
@@ -17,7 +19,7 @@ static const u32 implemented[FEATURE_WORDS] = {
 	[FEATURES_1_EDX] = F(FPU) | F(DE) | F(PSE) | F(TSC) | F(MSR) | F(PAE) | F(MCE) | F(CX8) | F(SEP) | F(MTRR) | F(PGE) |
 			   F(MCA) | F(CMOV) | F(PAT) | F(PSE36) | F(CLFSH) | F(FXSR),
 	[FEATURES_1_ECX] = F(HYPERVISOR),
-	[FEATURES_7_EBX] = F(SMEP) | F(SMAP),
+	[FEATURES_7_EBX] = F(TSC_ADJUST) | F(SMEP) | F(SMAP),
 	[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
 	[FEATURES_80000001_ECX] = F(LAHF64),
 };
@@ -50,13 +52,13 @@ static const struct model models[] = {
 	[CPU_MODEL_X86_64_V2] = {
 		.brand = "vmk virtual CPU (x86-64, binary translator)",
 		.signature = 0x106a5,
-		.max_leaf = 7,
+		.max_leaf = CPUID_FREQUENCIES,
 		.linear_bits = 48,
 		.features = {
 			[FEATURES_1_EDX] = I686_1_EDX | F(MMX) | F(SSE) | F(SSE2),
 			[FEATURES_1_ECX] = F(SSE3) | F(SSSE3) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(POPCNT) |
 					   F(HYPERVISOR),
-			[FEATURES_7_EBX] = F(SMEP) | F(SMAP),
+			[FEATURES_7_EBX] = F(TSC_ADJUST) | F(SMEP) | F(SMAP),
 			[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
 			[FEATURES_80000001_ECX] = F(LAHF64),
 		},
@@ -148,6 +150,8 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	if ((leaf > m->max_leaf && leaf < 0x40000000) || (leaf >= 0x40000100 && leaf < 0x80000000) || leaf > 0x80000008)
 		leaf = m->max_leaf;
 
+	if (cpuid_machine(&cpu->machine, leaf, out))
+		return;
 	switch (leaf) {
 	case 0:
 		out[0] = m->max_leaf;
@@ -166,10 +170,6 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 		if (!subleaf)
 			out[1] = cpu->features[FEATURES_7_EBX];
 		break;
-	case 0x40000000:
-		out[0] = 0x40000000;
-		memcpy(&out[1], "vmkvmkvmkvmk", 12);
-		break;
 	case 0x80000000:
 		out[0] = 0x80000008;
 		break;
@@ -181,6 +181,9 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	case 0x80000003:
 	case 0x80000004:
 		memcpy(out, m->brand + (leaf - 0x80000002) * 16, 16);
+		break;
+	case 0x80000007:
+		out[3] = INVARIANT_TSC;
 		break;
 	case 0x80000008:
 		out[0] = PHYS_BITS | m->linear_bits << 8;

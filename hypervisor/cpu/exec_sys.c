@@ -61,6 +61,32 @@ static void port_out(struct bt_cpu *cpu, const struct insn *i, u16 port)
 	io_write(cpu, port, size, size == 4 ? value : value & (BIT(8 * size) - 1));
 }
 
+/*
+ * A call of the machine by IN EAX, DX: neither IOPL nor the I/O bitmap is asked, so that programs can make it, too. A register that
+ * the call leaves as it is keeps its upper half.
+ */
+static bool backdoor(struct bt_cpu *cpu, const struct insn *i)
+{
+	static const u8 order[CPU_BACKDOOR_REGS] = {X86_RAX, X86_RBX, X86_RCX, X86_RDX, X86_RSI, X86_RDI};
+	u32 regs[CPU_BACKDOOR_REGS];
+
+	if ((u32)cpu->gpr[X86_RAX] != CPU_BACKDOOR_MAGIC || (u16)cpu->gpr[X86_RDX] != CPU_BACKDOOR_PORT || i->size != 2 ||
+	    !cpu->host->backdoor)
+		return false;
+	for (unsigned n = 0; n < CPU_BACKDOOR_REGS; n++)
+		regs[n] = (u32)cpu->gpr[order[n]];
+	fpu_leave(cpu);
+	if (!cpu->host->backdoor(cpu->host->opaque, regs))
+		return false;
+	bt_advance(cpu, i);
+	for (unsigned n = 0; n < CPU_BACKDOOR_REGS; n++)
+		if (regs[n] != (u32)cpu->gpr[order[n]])
+			cpu->gpr[order[n]] = regs[n];
+	cpu->gpr[X86_RAX] = (u32)cpu->gpr[X86_RAX];
+	debug_port(cpu, CPU_BACKDOOR_PORT, 4);
+	return true;
+}
+
 static HANDLER(in_ib)
 {
 	port_in(cpu, i, (u8)i->imm);
@@ -69,7 +95,8 @@ static HANDLER(in_ib)
 
 static HANDLER(in_dx)
 {
-	port_in(cpu, i, (u16)cpu->gpr[X86_RDX]);
+	if (!backdoor(cpu, i))
+		port_in(cpu, i, (u16)cpu->gpr[X86_RDX]);
 	END_TRACE;
 }
 

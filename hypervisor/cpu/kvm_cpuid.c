@@ -9,13 +9,14 @@
 #include <stdlib.h>
 #include <sys/ioctl.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/kvm.h"
 
 #define ENTRIES_MAX 256u
+#define MACHINE_LEAVES 4u
 #define ALL 0xffffffffu
-#define MAX_BASIC 7u
+#define MAX_BASIC CPUID_FREQUENCIES
 #define MAX_EXTENDED 0x80000008u
-#define HYPERVISOR_LEAF 0x40000000u
 #define HYPERVISOR BIT(31)
 #define APIC BIT(9)
 /* Leaf 1, EDX: FPU DE PSE TSC MSR PAE MCE CX8 SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH FXSR */
@@ -35,8 +36,8 @@ static const struct leaf_row leaves[] = {
 	{0x00000001, {ALL, 0x0000ff00, 0x42d82203, 0x078bf9ff}},
 	{0x00000002, {ALL, ALL, ALL, ALL}},
 	{0x00000004, {0x00003fff, ALL, ALL, ALL}},
-	/* EBX: FSGSBASE SMEP ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. ECX: UMIP. EDX: FSRM */
-	{0x00000007, {0, 0x219c0281, 0x00000004, 0x00000010}},
+	/* EBX: FSGSBASE TSC_ADJUST SMEP ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. ECX: UMIP. EDX: FSRM */
+	{0x00000007, {0, 0x219c0283, 0x00000004, 0x00000010}},
 	{0x80000000, {ALL, ALL, ALL, ALL}},
 	/* ECX: LAHF LZCNT SSE4A misaligned SSE PREFETCHW. EDX: not APIC */
 	{0x80000001, {ALL, 0, 0x000001e1, 0xfffffdff}},
@@ -67,7 +68,7 @@ static void filter(struct kvm_cpuid_entry2 *e, const struct leaf_row *row, enum 
 	e->edx &= row->mask[3];
 	switch (e->function) {
 	case 0:
-		e->eax = MIN(e->eax, i686 ? I686_MAX_BASIC : MAX_BASIC);
+		e->eax = i686 ? I686_MAX_BASIC : MAX_BASIC;
 		break;
 	case 1:
 		e->ecx = (i686 ? 0 : e->ecx) | HYPERVISOR;
@@ -88,16 +89,29 @@ static void filter(struct kvm_cpuid_entry2 *e, const struct leaf_row *row, enum 
 	}
 }
 
-int kvm_set_cpuid(struct cpu *cpu, int kvm, enum cpu_model model, struct error *err)
+/* The leaves that are the machine's, however the host's stand. */
+static u32 add_machine(struct kvm_cpuid_entry2 *list, u32 n, const struct cpu_machine *machine)
+{
+	static const u32 own[MACHINE_LEAVES] = {CPUID_TSC_RATIO, CPUID_FREQUENCIES, CPUID_HYPERVISOR, CPUID_HYPERVISOR_TIMING};
+
+	for (size_t i = 0; i < ARRAY_SIZE(own); i++) {
+		u32 out[4] = {0};
+
+		cpuid_machine(machine, own[i], out);
+		list[n++] = (struct kvm_cpuid_entry2){.function = own[i], .eax = out[0], .ebx = out[1], .ecx = out[2], .edx = out[3]};
+	}
+	return n;
+}
+
+int kvm_set_cpuid(struct cpu *cpu, int kvm, const struct cpu_config *config, struct error *err)
 {
 	struct kvm_cpuid2 *list = calloc(1, sizeof(*list) + ENTRIES_MAX * sizeof(list->entries[0]));
-	struct kvm_cpuid_entry2 hypervisor = {.function = HYPERVISOR_LEAF, .eax = HYPERVISOR_LEAF};
 	u32 n = 0;
 	int r = 0;
 
 	if (!list)
 		return fail(err, -ENOMEM, "no memory for CPUID");
-	list->nent = ENTRIES_MAX - 1;
+	list->nent = ENTRIES_MAX - MACHINE_LEAVES;
 	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, list)) {
 		r = fail(err, -errno, "KVM does not tell its CPU's features: %s", strerror(errno));
 		goto out;
@@ -108,17 +122,14 @@ int kvm_set_cpuid(struct cpu *cpu, int kvm, enum cpu_model model, struct error *
 		if (!row || (row->leaf == 7 && list->entries[i].index))
 			continue;
 		list->entries[n] = list->entries[i];
-		filter(&list->entries[n], row, model);
+		filter(&list->entries[n], row, config->model);
 		if (row->leaf == 1) {
 			list->entries[n].ebx |= cpu->index << 24 | 1u << 16;
 			list->entries[n].edx |= cpu->host->apic_msr ? APIC : 0;
 		}
 		n++;
 	}
-	memcpy(&hypervisor.ebx, "vmkv", 4);
-	memcpy(&hypervisor.ecx, "mkvm", 4);
-	memcpy(&hypervisor.edx, "kvmk", 4);
-	list->entries[n++] = hypervisor;
+	n = add_machine(list->entries, n, &config->machine);
 	list->nent = n;
 	if (ioctl(cpu->vcpu, KVM_SET_CPUID2, list))
 		r = fail(err, -errno, "KVM does not take the CPU's features: %s", strerror(errno));

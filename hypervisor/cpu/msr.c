@@ -25,7 +25,22 @@ static u64 tsc_read(struct bt_cpu *cpu)
 
 static bool tsc_write(struct bt_cpu *cpu, u64 value)
 {
-	cpu->tsc_offset += value - bt_rdtsc(cpu);
+	u64 step = value - bt_rdtsc(cpu);
+
+	cpu->tsc_offset += step;
+	cpu->tsc_adjust += step;
+	return true;
+}
+
+static u64 tsc_adjust_read(struct bt_cpu *cpu)
+{
+	return cpu->tsc_adjust;
+}
+
+static bool tsc_adjust_write(struct bt_cpu *cpu, u64 value)
+{
+	cpu->tsc_offset += value - cpu->tsc_adjust;
+	cpu->tsc_adjust = value;
 	return true;
 }
 
@@ -117,6 +132,7 @@ static const struct msr msrs[] = {
 	MSR_CALL(0x010, tsc_read, tsc_write),		    /* TIME_STAMP_COUNTER */
 	MSR_CONSTANT(0x017, 0),				    /* PLATFORM_ID */
 	MSR_CONSTANT(0x02a, 0),				    /* EBL_CR_POWERON */
+	{0x03b, 1, 1, NO_FIELD, ~0ull, NULL, tsc_adjust_read, tsc_adjust_write, FEATURE_TSC_ADJUST},
 	MSR_CONSTANT(0x079, 0),				    /* BIOS_UPDT_TRIG */
 	MSR_CONSTANT(0x08b, 0),				    /* BIOS_SIGN_ID */
 	MSR_CONSTANT(0x0fe, 0x508),			    /* MTRRCAP: WC, fixed, 8 variable */

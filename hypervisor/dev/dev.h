@@ -157,6 +157,8 @@ struct screen_page *dev_screen(struct device *d); /* api/screen.h */
 /* Keys as set-1 scancodes (bit 7 of `code` = E0 prefix), pointer moves as relative steps (dy down) and buttons
  * (bit 0 left, 1 right, 2 middle), wheel steps (positive = towards the user). */
 void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code, bool down));
+/* A pointer that takes positions (0-65535 of the screen's width and height); false: the guest does not want them now. */
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons));
 void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons));
 void dev_set_leds(struct device *d, unsigned leds); /* bit 0 scroll, 1 num, 2 caps */
 /* Serial line n (0-3): bytes from the other side; receive() returns how many it took (the rest is offered again
@@ -186,6 +188,12 @@ bool dev_net_room(struct device *d, unsigned nic);
 
 /* The power button, when the device can tell the guest of it: press() returns false when the guest has not asked to be told. */
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d));
+
+/* Calls of the machine by its guest: cpu_host.backdoor. */
+void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[6]));
+/* Rates in kHz: of the guest's TSC (0: not known), and of what the APIC's timer counts. */
+u32 dev_tsc_khz(struct device *d);
+#define DEV_APIC_TIMER_KHZ 1000000u
 
 enum machine_request { REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_EXIT /* debug.exit with status */ };
 /* Carried out after the current instruction. */

@@ -68,7 +68,9 @@ struct machine {
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*pointer)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len);
-	struct device *display, *keyboard, *mouse, *serial;
+	bool (*pointer_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
+	bool (*call)(struct device *d, u32 regs[CPU_BACKDOOR_REGS]);
+	struct device *display, *keyboard, *mouse, *absolute, *backdoor, *serial;
 	void (*net_ready)(struct device *d, unsigned nic);
 	unsigned net_cards; /* how many ethernet<n> there are */
 	bool net_unplugged;
@@ -472,6 +474,12 @@ unsigned dev_accessing_cpu(struct device *d)
 }
 
 /* The fake TSC counts 2 GHz. */
+u32 dev_tsc_khz(struct device *d)
+{
+	(void)d;
+	return 2000000;
+}
+
 u64 dev_tsc_ns(struct device *d, u64 cycles)
 {
 	(void)d;
@@ -525,6 +533,18 @@ void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code,
 {
 	d->machine->keyboard = d;
 	d->machine->key = key;
+}
+
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons))
+{
+	d->machine->absolute = d;
+	d->machine->pointer_to = move;
+}
+
+void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[CPU_BACKDOOR_REGS]))
+{
+	d->machine->backdoor = d;
+	d->machine->call = call;
 }
 
 void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons))
