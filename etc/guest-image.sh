@@ -232,6 +232,8 @@ make_root() {
 		# Every device that is there asks for its driver.
 		find /sys/devices -name modalias | xargs cat | sort -u | xargs modprobe -a 2>/dev/null
 		modprobe -a evdev $more 2>/dev/null
+		# From here on the consoles are for people: they see the kernel's errors only.
+		dmesg -n 4
 	END
 	executable "$root/etc/rc.network" <<-END
 		#!/bin/sh
