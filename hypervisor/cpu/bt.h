@@ -448,7 +448,8 @@ void x87_leave(struct bt_cpu *cpu); /* the same of the x87 only */
 void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
 
 /* ---- cpuid.c ---- */
-void cpuid_init(struct bt_cpu *cpu); /* sets features: what the host, this engine and cpu->model all have */
+/* Sets features: what the host, this engine and cpu->model all have. Fails where the model needs what the host has not. */
+int cpuid_init(struct bt_cpu *cpu, struct error *err);
 
 /* ---- MMX and SSE ---- */
 void mxcsr_leave(struct bt_cpu *cpu); /* the image's MXCSR is up to date, the host's is that of the ABI */

@@ -109,7 +109,7 @@ struct cpu_slot {
 };
 
 /* What CPUID tells at most; an engine offers what it and the host know of it. */
-enum cpu_model { CPU_MODEL_I686, CPU_MODEL_X86_64_V2 };
+enum cpu_model { CPU_MODEL_I686, CPU_MODEL_X86_64_V2, CPU_MODEL_X86_64_V3 };
 
 /* What CPUID tells of the machine: cpu/cpuid.h */
 struct cpu_machine {

@@ -4,10 +4,12 @@
  * it executes the guest's instructions on the host, the host has.
  */
 #include <cpuid.h>
+#include <errno.h>
 #include <string.h>
 
 #include "cpu/cpuid.h"
 #include "cpu/priv.h"
+#include "cpu/sse.h"
 
 #define CLFLUSH_LINE (64u / 8 << 8)
 #define INVARIANT_TSC BIT(8) /* the host's, whose TSC the engine reads */
@@ -27,7 +29,17 @@ static const u32 implemented[FEATURE_WORDS] = {
 /* Features it has where the host has them. */
 static const u32 executed[FEATURE_WORDS] = {
 	[FEATURES_1_EDX] = F(MMX) | F(SSE) | F(SSE2),
-	[FEATURES_1_ECX] = F(SSE3) | F(SSSE3) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(POPCNT),
+	[FEATURES_1_ECX] = F(SSE3) | F(PCLMUL) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) | F(MOVBE) | F(POPCNT) |
+			   F(AES) | F(AVX) | F(F16C),
+	[FEATURES_7_EBX] = F(BMI1) | F(AVX2) | F(BMI2),
+	[FEATURES_80000001_ECX] = F(LZCNT),
+};
+
+/* What makes x86-64-v3 of x86-64-v2; all of it or nothing, as one instruction set is executed with the help of others. */
+static const u32 v3[FEATURE_WORDS] = {
+	[FEATURES_1_ECX] = F(FMA) | F(MOVBE) | F(XSAVE) | F(AVX) | F(F16C),
+	[FEATURES_7_EBX] = F(BMI1) | F(AVX2) | F(BMI2),
+	[FEATURES_80000001_ECX] = F(LZCNT),
 };
 
 #define I686_1_EDX                                                                                                     \
@@ -63,6 +75,20 @@ static const struct model models[] = {
 			[FEATURES_80000001_ECX] = F(LAHF64),
 		},
 	},
+	[CPU_MODEL_X86_64_V3] = {
+		.brand = "vmk virtual CPU (x86-64-v3, bin. translator)",
+		.signature = 0x306c3,
+		.max_leaf = CPUID_FREQUENCIES,
+		.linear_bits = 48,
+		.features = {
+			[FEATURES_1_EDX] = I686_1_EDX | F(MMX) | F(SSE) | F(SSE2),
+			[FEATURES_1_ECX] = F(SSE3) | F(PCLMUL) | F(SSSE3) | F(FMA) | F(CX16) | F(SSE4_1) | F(SSE4_2) |
+					   F(MOVBE) | F(POPCNT) | F(AES) | F(XSAVE) | F(AVX) | F(F16C) | F(HYPERVISOR),
+			[FEATURES_7_EBX] = F(TSC_ADJUST) | F(BMI1) | F(AVX2) | F(SMEP) | F(BMI2) | F(SMAP),
+			[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
+			[FEATURES_80000001_ECX] = F(LAHF64) | F(LZCNT),
+		},
+	},
 };
 
 static void host_features(u32 words[FEATURE_WORDS])
@@ -82,14 +108,20 @@ static void host_features(u32 words[FEATURE_WORDS])
 	}
 }
 
-void cpuid_init(struct bt_cpu *cpu)
+int cpuid_init(struct bt_cpu *cpu, struct error *err)
 {
 	const struct model *m = &models[cpu->model];
 	u32 host[FEATURE_WORDS];
 
 	host_features(host);
-	for (unsigned n = 0; n < FEATURE_WORDS; n++)
+	for (unsigned n = 0; n < FEATURE_WORDS; n++) {
 		cpu->features[n] = m->features[n] & (implemented[n] | (executed[n] & host[n]));
+		if (cpu->model == CPU_MODEL_X86_64_V3 && v3[n] & ~host[n])
+			return fail(err, -ENOTSUP, "cpu.model x86-64-v3 needs AVX, AVX2, FMA, F16C, BMI1, BMI2, LZCNT and MOVBE of the "
+						   "host's CPU, which has not all of them");
+	}
+	cpu->sse_missing |= cpu_has(cpu, FEATURE_AVX) ? 0 : SET_AVX;
+	return 0;
 }
 
 u64 cr4_features(const struct bt_cpu *cpu)

@@ -317,7 +317,7 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 	cpu->model = config->model;
 	cpu->machine = config->machine;
 	sse_reset(cpu);
-	cpuid_init(cpu);
+	ret = cpuid_init(cpu, err);
 	cpu->a20_mask = ~0ull;
 	cpu->generation = 1;
 	cpu->page = PAGE_SIZE;
@@ -327,7 +327,8 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 
 		cpu->tlb_user.entry[n] = cpu->tlb_system.entry[n] = cpu->tlb_access.entry[n] = empty;
 	}
-	ret = trace_create(cpu, err);
+	if (!ret)
+		ret = trace_create(cpu, err);
 	if (!ret)
 		ret = memory_map(cpu, NULL, 0, err);
 	if (!ret) {
