@@ -89,6 +89,13 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len);
 /* Whole pages of RAM whose contents nobody wants: they are zeros when next touched, and the host has them until then. */
 void dev_ram_discard(struct device *d, u64 gpa, u64 size);
 
+/*
+ * RAM itself, for transfers that work beside the machine: host memory behind gpa, `contiguous` bytes of it, or NULL. It stays
+ * as long as the machine. Who has written to it tells so.
+ */
+u8 *dev_dma_ram(struct device *d, u64 gpa, bool write, u64 *contiguous);
+void dev_dma_wrote(struct device *d, u64 gpa, u64 len);
+
 /* i440FX PAM registers: how 16 KiB (or 64 KiB for 0xF0000) areas of C0000-FFFFF behave. */
 enum shadow_mode { SHADOW_ROM, SHADOW_READ_RAM_WRITE_ROM, SHADOW_READ_ROM_WRITE_RAM, SHADOW_RAM };
 void dev_shadow(struct device *d, u32 gpa, u32 size, enum shadow_mode mode);
@@ -146,6 +153,25 @@ struct dev_timer {
 };
 void dev_timer_init(struct device *d, struct dev_timer *t, void (*fn)(struct device *d));
 void dev_timer_set(struct dev_timer *t, u64 when); /* re-arms; 0 cancels */
+
+/* ---- work that blocks ---- */
+
+/*
+ * A thread of the device's, for jobs one after another. work() runs there, without the machine's lock: it uses what its job holds and
+ * nothing else of the device. done() follows under the lock, and may start the job again. A machine without CPUs does both at once.
+ */
+struct dev_worker;
+enum dev_job_state { DEV_JOB_IDLE, DEV_JOB_WAITING, DEV_JOB_WORKING, DEV_JOB_WORKED };
+struct dev_job {
+	void (*work)(struct dev_job *job);
+	void (*done)(struct dev_job *job);
+	struct dev_job *next; /* these are the worker's */
+	enum dev_job_state state;
+};
+int dev_worker_new(struct device *d, struct dev_worker **out, struct error *err); /* from init(); stop() frees it */
+void dev_worker_free(struct dev_worker *w); /* its jobs are finished */
+void dev_job_start(struct dev_worker *w, struct dev_job *job);
+void dev_job_finish(struct dev_worker *w, struct dev_job *job); /* returns after done(), or at once if it is idle */
 
 /* ---- people: screen, keyboard, mouse, serial lines ---- */
 

@@ -402,6 +402,53 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len)
 	return true;
 }
 
+u8 *dev_dma_ram(struct device *d, u64 gpa, bool write, u64 *contiguous)
+{
+	(void)write;
+	*contiguous = gpa < FAKE_RAM ? FAKE_RAM - gpa : 0;
+	return gpa < FAKE_RAM ? d->machine->ram + gpa : NULL;
+}
+
+void dev_dma_wrote(struct device *d, u64 gpa, u64 len)
+{
+	cr_assert(gpa <= FAKE_RAM && len <= FAKE_RAM - gpa);
+	(void)d;
+}
+
+/* Jobs are done at once, unless the test holds them. */
+static bool fake_hold_jobs;
+struct dev_worker {
+	struct dev_job *held;
+};
+
+int dev_worker_new(struct device *d, struct dev_worker **out, struct error *err)
+{
+	(void)d, (void)err;
+	*out = xcalloc(1, sizeof(**out));
+	return 0;
+}
+
+void dev_worker_free(struct dev_worker *w)
+{
+	free(w);
+}
+
+void dev_job_finish(struct dev_worker *w, struct dev_job *job)
+{
+	cr_assert_eq(w->held, job);
+	w->held = NULL;
+	job->work(job);
+	job->done(job);
+}
+
+void dev_job_start(struct dev_worker *w, struct dev_job *job)
+{
+	cr_assert_null(w->held);
+	w->held = job;
+	if (!fake_hold_jobs)
+		dev_job_finish(w, job);
+}
+
 void dev_ram_discard(struct device *d, u64 gpa, u64 size)
 {
 	if (gpa <= FAKE_RAM && size <= FAKE_RAM - gpa)
