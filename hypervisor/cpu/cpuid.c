@@ -5,6 +5,7 @@
  */
 #include <cpuid.h>
 #include <errno.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "cpu/cpuid.h"
@@ -14,7 +15,6 @@
 #define CLFLUSH_LINE (64u / 8 << 8)
 #define INVARIANT_TSC BIT(8) /* the host's, whose TSC the engine reads */
 #define F(name) (1u << (FEATURE_##name % 32))
-#define APIC_1_ECX (BIT(21) | BIT(24)) /* the machine's APIC has x2APIC mode and the TSC deadline timer */
 
 /* Features the engine implements whatever the host. APIC is the machine's to offer: see cpuid_read(). */
 static const u32 implemented[FEATURE_WORDS] = {
@@ -168,7 +168,7 @@ static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
 	if (cpu->cr4 & CR4_OSXSAVE)
 		out[2] |= F(OSXSAVE);
 	if (apic_enabled(cpu)) {
-		out[2] |= APIC_1_ECX;
+		out[2] |= CPUID_1_ECX_APIC;
 		out[3] |= F(APIC);
 	}
 }
@@ -223,4 +223,42 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	default:
 		break;
 	}
+}
+
+int cpuid_list(const struct cpu_config *config, struct cpuid_leaf list[CPUID_LEAVES_MAX], struct error *err)
+{
+	static const struct cpu_host nobody;
+	static const struct {
+		u32 first, last;
+		u32 subleaves; /* 0: they are all the same */
+	} ranges[] = {{0, 6, 0}, {7, 7, 1}, {8, 12, 0}, {13, 13, 3}, {14, 0x16, 0}, {CPUID_HYPERVISOR, CPUID_HYPERVISOR, 0},
+		      {CPUID_HYPERVISOR_TIMING, CPUID_HYPERVISOR_TIMING, 0}, {0x80000000, 0x80000008, 0}};
+	struct bt_cpu *cpu = calloc(1, sizeof(*cpu));
+	int n = 0, ret;
+
+	if (!cpu)
+		return fail(err, -ENOMEM, "no memory for CPUID");
+	cpu->host = &nobody;
+	cpu->index = config->index;
+	cpu->model = config->model;
+	cpu->machine = config->machine;
+	if ((ret = cpuid_init(cpu, err)))
+		goto out;
+	for (size_t r = 0; r < ARRAY_SIZE(ranges); r++) {
+		/* Above the highest basic leaf the same is told again. */
+		for (u32 leaf = ranges[r].first; leaf <= ranges[r].last && (leaf > 0x16 || leaf <= models[cpu->model].max_leaf); leaf++) {
+			for (u32 sub = 0; sub < MAX(ranges[r].subleaves, 1u); sub++) {
+				struct cpuid_leaf *l = &list[n];
+				*l = (struct cpuid_leaf){.leaf = leaf, .subleaf = sub, .indexed = ranges[r].subleaves};
+				cpuid_read(cpu, leaf, sub, l->out);
+				if (l->out[0] | l->out[1] | l->out[2] | l->out[3])
+					n++;
+				BUG_ON(n == CPUID_LEAVES_MAX);
+			}
+		}
+	}
+	ret = n;
+out:
+	free(cpu);
+	return ret;
 }
