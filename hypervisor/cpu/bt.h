@@ -148,7 +148,7 @@ struct bt_segment {
 
 #define PAGE_SIZE 4096u
 #define PAGE_MASK (~(u64)(PAGE_SIZE - 1))
-#define TLB_ENTRIES 1024
+#define TLB_ENTRIES 4096
 
 /*
  * Direct-mapped by linear page. A tag is the linear page address, or has low bits set so that it never
@@ -229,6 +229,7 @@ struct bt_cpu {
 	u8 sse_operand[32] __attribute__((aligned(32))); /* scratch of exec_sse.c, as the next two */
 	u8 sse_result[16] __attribute__((aligned(16)));
 	u8 sse_unused[16] __attribute__((aligned(16)));
+	u8 avx_result[32] __attribute__((aligned(32))); /* of exec_avx.c */
 	u8 x87_operand[16] __attribute__((aligned(16))); /* scratch of exec_x87.c */
 	u8 fxsave[512] __attribute__((aligned(64)));
 	u8 ymm_high[16][16] __attribute__((aligned(64))); /* bits 128-255 of YMM registers; always in memory, as the XMM ones */
