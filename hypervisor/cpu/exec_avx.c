@@ -213,17 +213,40 @@ ALWAYS_INLINE u64 avx_run(struct bt_cpu *cpu, const struct avx_attempt *a, unsig
 	return a->stub(a->gpr);
 }
 
+/* VCVTPS2PH does not flush to zero, by which mxcsr_checked() finds tiny results: where UE is unmasked, these are UE. */
+static void note_tiny_halves(struct bt_cpu *cpu)
+{
+	u32 mxcsr;
+	bool tiny = false;
+
+	for (unsigned n = 0; n < 8; n++) {
+		u16 half = *(const guest_u16 *)(cpu->avx_result + 2 * n);
+
+		tiny |= !(half & 0x7c00) && half & 0x3ff;
+	}
+	__asm__ volatile("stmxcsr %0" : "=m"(mxcsr));
+	mxcsr |= tiny && !(*mxcsr_image(cpu) & MXCSR_UM) ? MXCSR_UE : 0;
+	__asm__ volatile("ldmxcsr %0" : : "m"(mxcsr));
+}
+
 static u64 avx_try(struct bt_cpu *cpu, const void *closure)
 {
 	const struct avx_attempt *a = closure;
+	u64 result = avx_run(cpu, a, a->shape, a->wide);
 
-	return avx_run(cpu, a, a->shape, a->wide);
+	__asm__ volatile("vmovups %%ymm0, (%0)" : : "r"(cpu->avx_result) : "memory");
+	if (a->shape & SHAPE_BACK)
+		note_tiny_halves(cpu);
+	return result;
 }
 
-/* Out of line, as the address of what it is asked to do escapes. */
+/* Out of line, as the address of what it is asked to do escapes. Other files' code may change the host's registers. */
 static __attribute__((noinline)) u64 avx_checked(struct bt_cpu *cpu, struct avx_attempt a)
 {
-	return mxcsr_checked(cpu, a.insn, avx_try, &a);
+	u64 result = mxcsr_checked(cpu, a.insn, avx_try, &a);
+
+	__asm__ volatile("vmovups (%0), %%ymm0" : : "r"(cpu->avx_result) : "memory");
+	return result;
 }
 
 /* Leaves the result in YMM0. */
@@ -300,11 +323,13 @@ static HANDLER(cvt_from_gpr)
 	NEXT;
 }
 
-/* VCVTPS2PH: what is written may be memory, half as long as the source. */
+/* VCVTPS2PH: what is written may be memory, half as long as the source. A page fault comes before any exception. */
 static HANDLER(floating_back)
 {
 	const struct avx_op *op = avx_need(cpu, i);
 
+	if (i->flags & INSN_MEM && unlikely(!mem_fast_write(cpu, i->seg, insn_ea(cpu, i), op->bytes[is_wide(i)])))
+		mem_probe_write(cpu, i, i->seg, insn_ea(cpu, i), op->bytes[is_wide(i)]);
 	if (is_wide(i)) {
 		avx_execute(cpu, i, op, NULL, STUB_IMM(op, true), 0, SHAPE_FP | SHAPE_BACK, true);
 		__asm__ volatile("vmovups %%xmm0, (%0)" : : "r"(cpu->sse_result) : "memory");
@@ -629,8 +654,8 @@ static HANDLER(mask_store)
 }
 
 /*
- * An element that has been read has its mask cleared, so that after a fault the rest is tried again (SDM 2C, VPGATHERDD).
- * At the end nothing is left of the mask, nor of the destination beyond the elements.
+ * Elements are read in order, and the mask of what is done is cleared, so that after a fault the rest is tried again (SDM
+ * 2C, VPGATHERDD). At the end nothing is left of the mask, nor of the destination beyond the elements.
  */
 ALWAYS_INLINE void gather(struct bt_cpu *cpu, const struct insn *i, unsigned index_bytes, unsigned bytes)
 {
@@ -641,14 +666,15 @@ ALWAYS_INLINE void gather(struct bt_cpu *cpu, const struct insn *i, unsigned ind
 		const void *at = register_at(cpu, i->index, n * index_bytes);
 		s64 index = index_bytes == 4 ? (s32) * (const guest_u32 *)at : (s64)get64(at);
 		u64 ea = address_wrap(i, base + ((u64)index << i->scale));
+		bool wanted = mask_bit(cpu, mask, n * bytes, bytes);
 
-		if (!mask_bit(cpu, mask, n * bytes, bytes))
-			continue;
 		if (bytes == 8) {
-			set64(register_at(cpu, i->reg, n * 8), mem_read64(cpu, i, i->seg, ea));
+			if (wanted)
+				set64(register_at(cpu, i->reg, n * 8), mem_read64(cpu, i, i->seg, ea));
 			set64(register_at(cpu, mask, n * 8), 0);
 		} else {
-			*(guest_u32 *)register_at(cpu, i->reg, n * 4) = mem_read32(cpu, i, i->seg, ea);
+			if (wanted)
+				*(guest_u32 *)register_at(cpu, i->reg, n * 4) = mem_read32(cpu, i, i->seg, ea);
 			*(guest_u32 *)register_at(cpu, mask, n * 4) = 0;
 		}
 	}

@@ -19,9 +19,7 @@
 
 #define MXCSR_FLAGS	 0x3fu
 #define MXCSR_BEFORE	 0x7u /* IE DE ZE: found before the result is computed */
-#define MXCSR_UE	 0x10u
 #define MXCSR_MASKS	 0x1f80u
-#define MXCSR_UM	 0x800u
 #define MXCSR_FTZ	 0x8000u
 #define MXCSR_WRITABLE	 0xffffu
 #define MXCSR_MASK_SHIFT 7
@@ -29,16 +27,10 @@
 /* ---- registers ---- */
 
 #define MMX_AT	 32u
-#define MXCSR_AT 24u
 
 static inline void *mmx(struct bt_cpu *cpu, unsigned n)
 {
 	return cpu->fxsave + MMX_AT + 16 * (n & 7);
-}
-
-static inline u32 *mxcsr_image(struct bt_cpu *cpu)
-{
-	return (u32 *)(void *)(cpu->fxsave + MXCSR_AT);
 }
 
 /* What a write of an MMX register leaves in the rest of the x87 register (SDM 1 9.5.1). */
@@ -132,7 +124,8 @@ static u32 fp_try(struct bt_cpu *cpu, fp_attempt *attempt, const void *closure, 
 /*
  * Some exception is unmasked (SDM 1 11.5.2, 11.5.3): what is found before computing keeps the rest from being noted. An
  * unmasked underflow is that the result is tiny, exact or not; flushing to zero tells. PE beside an unmasked UE or OE is that
- * of the masked result: it may be set where the CPU, which rounds to an unbounded exponent then, leaves it clear.
+ * of the masked result: it may be set where the CPU, which rounds to an unbounded exponent then, leaves it clear. So may flags of the later
+ * steps of dot products, which are checked as a whole.
  */
 u64 mxcsr_checked(struct bt_cpu *cpu, const struct insn *i, fp_attempt *attempt, const void *closure)
 {

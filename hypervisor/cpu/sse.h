@@ -46,6 +46,15 @@ static inline void set128(void *p, u64 low, u64 high)
 
 /* ---- MXCSR: exec_sse.c ---- */
 
+#define MXCSR_AT 24u
+#define MXCSR_UE 0x10u
+#define MXCSR_UM 0x800u
+
+static inline u32 *mxcsr_image(struct bt_cpu *cpu)
+{
+	return (u32 *)(void *)(cpu->fxsave + MXCSR_AT);
+}
+
 /* False: the guest has unmasked an exception. To be asked where cpu->mxcsr_live is not set. */
 bool mxcsr_enter(struct bt_cpu *cpu);
 /* Executes an instruction under the host's MXCSR as it is, changing no guest state. */
