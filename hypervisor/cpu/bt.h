@@ -73,6 +73,7 @@
 #define CR4_PGE BIT(7)
 #define CR4_OSFXSR BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
+#define CR4_FSGSBASE BIT(16)
 #define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
@@ -83,7 +84,8 @@
 
 /* Registers of CPUID leaves that list features; a feature is its word and bit, as FEATURE_LM. */
 enum feature_word {
-	FEATURES_1_EDX, FEATURES_1_ECX, FEATURES_7_EBX, FEATURES_80000001_EDX, FEATURES_80000001_ECX, FEATURE_WORDS,
+	FEATURES_1_EDX, FEATURES_1_ECX, FEATURES_7_EBX, FEATURES_80000001_EDX, FEATURES_80000001_ECX, FEATURES_D_1_EAX,
+	FEATURES_7_ECX, FEATURE_WORDS,
 };
 #define FEATURE(word, bit) (FEATURES_##word * 32 + (bit))
 enum cpu_feature {
@@ -99,11 +101,14 @@ enum cpu_feature {
 	FEATURE_XSAVE = FEATURE(1_ECX, 26), FEATURE_OSXSAVE = FEATURE(1_ECX, 27), FEATURE_AVX = FEATURE(1_ECX, 28), FEATURE_HYPERVISOR = FEATURE(1_ECX, 31),
 	FEATURE_TSC_ADJUST = FEATURE(7_EBX, 1), FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
 	FEATURE_FMA = FEATURE(1_ECX, 12), FEATURE_MOVBE = FEATURE(1_ECX, 22), FEATURE_F16C = FEATURE(1_ECX, 29),
-	FEATURE_PCLMUL = FEATURE(1_ECX, 1), FEATURE_AES = FEATURE(1_ECX, 25),
+	FEATURE_PCLMUL = FEATURE(1_ECX, 1), FEATURE_AES = FEATURE(1_ECX, 25), FEATURE_RDRAND = FEATURE(1_ECX, 30),
+	FEATURE_FSGSBASE = FEATURE(7_EBX, 0), FEATURE_RDSEED = FEATURE(7_EBX, 18), FEATURE_RDPID = FEATURE(7_ECX, 22),
 	FEATURE_BMI1 = FEATURE(7_EBX, 3), FEATURE_AVX2 = FEATURE(7_EBX, 5), FEATURE_BMI2 = FEATURE(7_EBX, 8),
 	FEATURE_SYSCALL = FEATURE(80000001_EDX, 11), FEATURE_NX = FEATURE(80000001_EDX, 20),
 	FEATURE_PAGE1G = FEATURE(80000001_EDX, 26), FEATURE_RDTSCP = FEATURE(80000001_EDX, 27),
 	FEATURE_LM = FEATURE(80000001_EDX, 29), FEATURE_LAHF64 = FEATURE(80000001_ECX, 0), FEATURE_LZCNT = FEATURE(80000001_ECX, 5),
+	FEATURE_XSAVEOPT = FEATURE(D_1_EAX, 0), FEATURE_XSAVEC = FEATURE(D_1_EAX, 1), FEATURE_XGETBV1 = FEATURE(D_1_EAX, 2),
+	FEATURE_XSAVES = FEATURE(D_1_EAX, 3),
 };
 
 enum x86_exception {
@@ -165,6 +170,8 @@ struct tlb {
 	unsigned used_count;
 	bool large; /* some came from large pages: INVLPG must flush all */
 };
+
+#define OP_ROWS_MAX 2048u
 
 struct trace;	  /* trace.c */
 struct bt_memory; /* mmu.c: slots, per-page code marks */
@@ -252,6 +259,7 @@ struct bt_cpu {
 	enum cpu_model model;
 	struct cpu_machine machine;
 	u32 features[FEATURE_WORDS]; /* as CPUID tells them: cpuid.c */
+	u64 rows_refused[OP_ROWS_MAX / 64]; /* instructions of features that are not among them: #UD */
 	unsigned index;
 	struct bt_memory *memory;
 	struct tlb tlb_user, tlb_system, tlb_access;
@@ -261,6 +269,12 @@ struct bt_cpu {
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin;
 };
+
+/* Whether the CPU has the instruction, a row of optab.def. */
+static inline bool cpu_has_row(const struct bt_cpu *cpu, unsigned row)
+{
+	return !(cpu->rows_refused[row / 64] >> (row % 64) & 1);
+}
 
 static inline bool cpu_has(const struct bt_cpu *cpu, enum cpu_feature feature)
 {
@@ -446,10 +460,12 @@ void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum ta
 /* ---- x87 ---- */
 void fpu_leave(struct bt_cpu *cpu); /* host registers -> cpu->fxsave; before callbacks and at the end of run() */
 void x87_leave(struct bt_cpu *cpu); /* the same of the x87 only */
+/* The image becomes what FXSAVE writes, with REX.W or without; registers stay where they are. */
+void fxsave_update(struct bt_cpu *cpu, bool wide);
 void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
 
 /* ---- cpuid.c ---- */
-/* Sets features: what the host, this engine and cpu->model all have. Fails where the model needs what the host has not. */
+/* Sets features: what the host, this engine and cpu->model all have, and rows_refused. Fails where the model needs what the host has not. */
 int cpuid_init(struct bt_cpu *cpu, struct error *err);
 
 /* ---- MMX and SSE ---- */

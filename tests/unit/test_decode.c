@@ -105,10 +105,17 @@ static bool is_covered(const ZydisDecodedInstruction *z)
 		return true;
 	case ZYDIS_ISA_SET_FXSAVE:
 	case ZYDIS_ISA_SET_FXSAVE64:
+	case ZYDIS_ISA_SET_RDRAND:
+	case ZYDIS_ISA_SET_RDSEED:
+	case ZYDIS_ISA_SET_RDPID:
+	case ZYDIS_ISA_SET_RDWRFSGS:
+	case ZYDIS_ISA_SET_XSAVE:
+	case ZYDIS_ISA_SET_XSAVEC:
+	case ZYDIS_ISA_SET_XSAVEOPT:
+	case ZYDIS_ISA_SET_XSAVES:
 		return true;
 	default:
-		return z->mnemonic == ZYDIS_MNEMONIC_XGETBV || z->mnemonic == ZYDIS_MNEMONIC_XSETBV ||
-		       z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
+		return z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
 		       z->mnemonic == ZYDIS_MNEMONIC_SFENCE;
 	}
 }

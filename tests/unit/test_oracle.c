@@ -410,7 +410,9 @@ static bool is_excluded(const struct insn_row *row, enum insn_mode mode)
 	static const char *const names[] = {"CPUID",   "RDTSC",  "RDTSCP",	 "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET",
 					    "SWAPGS",  "INT",	 "SLDT",  "STR",      "SGDT",	 "SIDT",    "SMSW",
 					    "LAR",     "LSL",	 "VERR",  "VERW",     "FNSTENV", "FNSAVE",  "FXSAVE",
-					    "FXRSTOR", "LSS",	 "LFS",	  "INT1",     "XGETBV",	 "XSETBV"};
+					    "FXRSTOR", "LSS",	 "LFS",	  "INT1",     "XGETBV",	 "XSETBV",  "XSAVE",
+					    "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR",	 "XRSTORS",
+					    "RDRAND",	"RDSEED", "RDPID"};
 	/* far transfers in 64-bit mode */
 	static const char *const names64[] = {"RETF", "IRET", "LGS"};
 
@@ -432,8 +434,8 @@ static bool make_encoding(struct test_case *c)
 	u8 prefix[6];
 	unsigned count = 0, n = 0;
 
-	/* near branches with it are 16-bit ones to AMD in 64-bit mode, too */
-	if (percent(25) && !(c->mode == MODE_64 && c->row->attr & ATTR_F64))
+	/* near branches with it are 16-bit ones to AMD in 64-bit mode, too, and MOVSXD reads as much as without it there */
+	if (percent(25) && !(c->mode == MODE_64 && c->row->attr & ATTR_F64) && !name_is(c, "MOVSXD"))
 		prefix[count++] = 0x66;
 	if (percent(15))
 		prefix[count++] = 0x67;
