@@ -10,6 +10,8 @@
 #	-e FILE		a script that the guest runs once at every boot, when its network is there; it speaks on the serial line
 #	-f FILE=PATH	a file or folder of this host to be PATH in the guest; may be given several times
 #	-m "NAMES"	more kernel modules, with those they need
+#	-d PACKAGES	instead of the small system a whole Debian with systemd and these packages, separated by commas (mmdebstrap makes
+#			it: as root, or where users have user namespaces); of the options above, -e and -m are for the small one only
 #	-x PACKAGE	makes no image: unpacks a package into the folder build/guests/PACKAGE, once
 #
 # Beside IMAGE come IMAGE.vmlinuz and IMAGE.initrd, to boot the same system by kernel.fileName. Its root is found by label:
@@ -24,8 +26,8 @@ cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
 top=$PWD/build/guests
 
-flavour=cloud-amd64 size=192 append="" password=vmk name=guest hook="" more="" unpack="" files=()
-while getopts k:s:a:p:n:e:f:m:x: option; do
+flavour=cloud-amd64 size=192 append="" password=vmk name=guest hook="" more="" unpack="" debian="" files=()
+while getopts k:s:a:p:n:e:f:m:x:d: option; do
 	case $option in
 	k) flavour=$OPTARG ;;
 	s) size=$OPTARG ;;
@@ -36,12 +38,13 @@ while getopts k:s:a:p:n:e:f:m:x: option; do
 	f) files+=("$OPTARG") ;;
 	m) more=$OPTARG ;;
 	x) unpack=$OPTARG ;;
+	d) debian=$OPTARG ;;
 	*) exit 2 ;;
 	esac
 done
 shift $((OPTIND - 1))
 [ $# = 1 ] || [ -n "$unpack" ] || {
-	sed -n '3,21s/^# \{0,1\}//p' "$0"
+	sed -n '3,23s/^# \{0,1\}//p' "$0"
 	exit 2
 }
 image=${1:-$top/$unpack}
@@ -205,7 +208,7 @@ make_root() {
 	END
 	echo "root:x:0:0:root:/root:/bin/sh" >"$root/etc/passwd"
 	echo "root:x:0:" >"$root/etc/group"
-	echo "root:$(password="$password" perl -e 'print crypt($ENV{password}, "\$6\$guestimage\$")'):19000:0:99999:7:::" >"$root/etc/shadow"
+	echo "root:$(hash_password):19000:0:99999:7:::" >"$root/etc/shadow"
 	chmod 600 "$root/etc/shadow"
 	echo "$name" >"$root/etc/hostname"
 	printf '127.0.0.1\tlocalhost\n127.0.1.1\t%s\n' "$name" >"$root/etc/hosts"
@@ -232,6 +235,8 @@ make_root() {
 		# Every device that is there asks for its driver.
 		find /sys/devices -name modalias | xargs cat | sort -u | xargs modprobe -a 2>/dev/null
 		modprobe -a evdev $more 2>/dev/null
+		# From here on the consoles are for people: they see the kernel's errors only.
+		dmesg -n 4
 	END
 	executable "$root/etc/rc.network" <<-END
 		#!/bin/sh
@@ -262,11 +267,51 @@ make_root() {
 		exec poweroff
 	END
 	[ -z "$hook" ] || executable "$root/etc/rc.hook" <"$hook"
+	copy_files
+	find "$root" -exec touch -h -d @1700000000 {} +
+	fakeroot -s "$work/owners" true # all of it is root's
+}
+
+# make_debian: a root file system as Debian's own tools make it; nothing is changed in it but what an installer would ask for
+make_debian() {
+	local packages=systemd-sysv,udev,dbus,initramfs-tools,linux-image-$flavour,$debian tar shadow
+	tar=$top/debian-$arch-$(sha256sum <<<"$packages" | head -c 16).tar
+	if [ ! -e "$tar" ]; then
+		private_apt apt-get update >&2 || true # makes its folder of sources
+		mmdebstrap --quiet --variant=minbase --architectures=$arch --include="$packages" --aptopt='Acquire::Languages "none"' \
+			--dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
+			--dpkgopt='path-exclude=/usr/share/locale/*' "$(. /etc/os-release && echo "$VERSION_CODENAME")" "$work/debian.tar" \
+			$(find "$top/apt-$arch/etc" -type f)
+		mv "$work/debian.tar" "$tar"
+	fi
+	mkdir "$root"
+	fakeroot -s "$work/owners" tar -C "$root" -xpf "$tar"
+	# The file stays the same one, whose owner fakeroot knows.
+	shadow=$(sed "s,^root:[^:]*:,root:$(hash_password):," "$root/etc/shadow")
+	echo "$shadow" >"$root/etc/shadow"
+	echo "$name" >"$root/etc/hostname"
+	echo "LABEL=guest-root / ext4 errors=remount-ro 0 1" >"$root/etc/fstab"
+	copy_files
+	mkdir -p "$root/boot/grub"
+	cat >"$root/boot/grub/grub.cfg" <<-END
+		set timeout=0
+		menuentry "Debian GNU/Linux" {
+			linux /vmlinuz root=LABEL=guest-root ro console=tty0 console=ttyS0,115200 $append
+			initrd /initrd.img
+		}
+	END
+}
+
+copy_files() {
 	local file
 	for file in ${files[@]+"${files[@]}"}; do
 		mkdir -p "$root/$(dirname "${file#*=}")"
 		cp -rL "${file%%=*}" "$root/${file#*=}"
 	done
+}
+
+hash_password() {
+	password="$password" perl -e 'print crypt($ENV{password}, "\$6\$guestimage\$")'
 }
 
 # The gap between the partition table and the first partition holds GRUB's core (its loader expects it in sector 1).
@@ -282,9 +327,7 @@ make_image() {
 		dd of="$out" bs=1 seek=446 conv=notrunc status=none
 	printf '\x55\xaa' | dd of="$out" bs=1 seek=510 conv=notrunc status=none
 	dd if="$work/core.img" of="$out" bs=512 seek=1 conv=notrunc status=none
-	find "$root" -exec touch -h -d @1700000000 {} +
-	# Under fakeroot all of it is root's.
-	E2FSPROGS_FAKE_TIME=1700000000 fakeroot mke2fs -q -F -t ext4 -L guest-root -U 1b2c3d4e-0000-4000-8000-76c5f7d0a001 \
+	E2FSPROGS_FAKE_TIME=1700000000 fakeroot -i "$work/owners" mke2fs -q -F -t ext4 -L guest-root -U 1b2c3d4e-0000-4000-8000-76c5f7d0a001 \
 		-E "offset=$((start * 512)),hash_seed=1b2c3d4e-0000-4000-8000-76c5f7d0a002,root_owner=0:0" -d "$root" "$out" "$(((size - 1) * 1024))k"
 	mv "$out" "$image"
 }
@@ -298,7 +341,7 @@ le32() { # NUMBER: for printf
 }
 
 inputs() {
-	echo "$flavour|$size|$append|$password|$name|$more"
+	echo "$flavour|$size|$append|$password|$name|$more|$debian"
 	local file
 	for file in ${files[@]+"${files[@]}"}; do
 		echo "$file"
@@ -318,8 +361,14 @@ trap 'rm -rf "$work"' EXIT
 }
 stamp=$(inputs | sha256sum)
 [ ! -e "$image" ] || [ "$(cat "$image.stamp" 2>/dev/null)" != "$stamp" ] || exit 0
-echo "Making $image from Debian packages (linux-image-$flavour, busybox-static)."
+echo "Making $image from Debian packages (linux-image-$flavour, ${debian:-busybox-static})."
 root=$work/root
+if [ -n "$debian" ]; then
+	make_debian
+	make_image
+	echo "$stamp" >"$image.stamp"
+	exit
+fi
 tree=$(kernel_tree)
 version=$(ls "$tree/lib/modules")
 mkdir "$work/busybox"

@@ -308,7 +308,7 @@ static void hook_pointer(int mask, int x, int y, rfbClientPtr client)
 	unsigned buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1);
 	int dx = m->placed ? x - m->x : 0, dy = m->placed ? y - m->y : 0;
 	if (dx || dy || wheel || mask != m->buttons)
-		viewer_send_pointer(m->viewer, dx, dy, wheel, buttons);
+		viewer_send_position(m->viewer, x, y, dx, dy, wheel, buttons);
 	m->x = x;
 	m->y = y;
 	m->placed = true;

@@ -67,7 +67,7 @@ enum screen_message_type {
 	/* viewer -> vmx */
 	SCREEN_READY = 32, /* tell me the next change (at most 60 a second) */
 	SCREEN_KEY,	   /* key */
-	SCREEN_POINTER,	   /* pointer: relative */
+	SCREEN_POINTER,	   /* pointer: steps, and the position where the viewer knows it */
 	SCREEN_SERIAL_IN,  /* bytes[] to the serial line */
 	SCREEN_SERIAL_ON,  /* serial.on: start/stop sending SCREEN_SERIAL; `line` chooses COM1-4 */
 	SCREEN_REFRESH,	   /* draw now, then SCREEN_CHANGED even if nothing changed (a screenshot) */
@@ -77,7 +77,7 @@ struct screen_message {
 	u16 length; /* of bytes[] */
 	union {
 		struct { u8 code; /* set-1 scancode, bit 7 = E0 prefix; Pause is 0xC6 */ u8 down; } key;
-		struct { s16 dx, dy, wheel; u16 buttons; } pointer;
+		struct { s16 dx, dy, wheel; u16 buttons; u16 x, y /* of 65536ths of the screen */, placed; } pointer;
 		struct { u8 on, line; } serial;
 		u8 bytes[1024];
 	};

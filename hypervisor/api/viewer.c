@@ -197,13 +197,34 @@ int viewer_send_key(struct viewer *v, u8 code, bool down)
 	return message_send(v, &m);
 }
 
-int viewer_send_pointer(struct viewer *v, int dx, int dy, int wheel, unsigned buttons)
+static struct screen_message pointer_message(int dx, int dy, int wheel, unsigned buttons)
 {
 	struct screen_message m = {.type = SCREEN_POINTER, .length = sizeof(m.pointer)};
 	m.pointer.dx = (s16)MAX(-0x7fff, MIN(dx, 0x7fff));
 	m.pointer.dy = (s16)MAX(-0x7fff, MIN(dy, 0x7fff));
 	m.pointer.wheel = (s16)MAX(-0x7fff, MIN(wheel, 0x7fff));
 	m.pointer.buttons = (u16)buttons;
+	return m;
+}
+
+int viewer_send_pointer(struct viewer *v, int dx, int dy, int wheel, unsigned buttons)
+{
+	struct screen_message m = pointer_message(dx, dy, wheel, buttons);
+	return message_send(v, &m);
+}
+
+/* 0 to 65535 for the first to the last pixel. */
+static u16 position(int at, u32 pixels)
+{
+	return (u16)MIN((u64)MAX(at, 0) * 0xffff / (MAX(pixels, 2) - 1), 0xffff);
+}
+
+int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int wheel, unsigned buttons)
+{
+	struct screen_message m = pointer_message(dx, dy, wheel, buttons);
+	m.pointer.x = position(x, MIN(v->page->width, SCREEN_MAX_WIDTH));
+	m.pointer.y = position(y, MIN(v->page->height, SCREEN_MAX_HEIGHT));
+	m.pointer.placed = 1;
 	return message_send(v, &m);
 }
 

@@ -73,6 +73,7 @@
 #define CR4_PGE BIT(7)
 #define CR4_OSFXSR BIT(9)
 #define CR4_OSXMMEXCPT BIT(10)
+#define CR4_FSGSBASE BIT(16)
 #define CR4_OSXSAVE BIT(18)
 #define CR4_SMEP BIT(20)
 #define CR4_SMAP BIT(21)
@@ -83,7 +84,8 @@
 
 /* Registers of CPUID leaves that list features; a feature is its word and bit, as FEATURE_LM. */
 enum feature_word {
-	FEATURES_1_EDX, FEATURES_1_ECX, FEATURES_7_EBX, FEATURES_80000001_EDX, FEATURES_80000001_ECX, FEATURE_WORDS,
+	FEATURES_1_EDX, FEATURES_1_ECX, FEATURES_7_EBX, FEATURES_80000001_EDX, FEATURES_80000001_ECX, FEATURES_D_1_EAX,
+	FEATURES_7_ECX, FEATURE_WORDS,
 };
 #define FEATURE(word, bit) (FEATURES_##word * 32 + (bit))
 enum cpu_feature {
@@ -97,10 +99,16 @@ enum cpu_feature {
 	FEATURE_SSE3 = FEATURE(1_ECX, 0), FEATURE_SSSE3 = FEATURE(1_ECX, 9), FEATURE_CX16 = FEATURE(1_ECX, 13),
 	FEATURE_SSE4_1 = FEATURE(1_ECX, 19), FEATURE_SSE4_2 = FEATURE(1_ECX, 20), FEATURE_POPCNT = FEATURE(1_ECX, 23),
 	FEATURE_XSAVE = FEATURE(1_ECX, 26), FEATURE_OSXSAVE = FEATURE(1_ECX, 27), FEATURE_AVX = FEATURE(1_ECX, 28), FEATURE_HYPERVISOR = FEATURE(1_ECX, 31),
-	FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
+	FEATURE_TSC_ADJUST = FEATURE(7_EBX, 1), FEATURE_SMEP = FEATURE(7_EBX, 7), FEATURE_SMAP = FEATURE(7_EBX, 20),
+	FEATURE_FMA = FEATURE(1_ECX, 12), FEATURE_MOVBE = FEATURE(1_ECX, 22), FEATURE_F16C = FEATURE(1_ECX, 29),
+	FEATURE_PCLMUL = FEATURE(1_ECX, 1), FEATURE_AES = FEATURE(1_ECX, 25), FEATURE_RDRAND = FEATURE(1_ECX, 30),
+	FEATURE_FSGSBASE = FEATURE(7_EBX, 0), FEATURE_RDSEED = FEATURE(7_EBX, 18), FEATURE_RDPID = FEATURE(7_ECX, 22),
+	FEATURE_BMI1 = FEATURE(7_EBX, 3), FEATURE_AVX2 = FEATURE(7_EBX, 5), FEATURE_BMI2 = FEATURE(7_EBX, 8),
 	FEATURE_SYSCALL = FEATURE(80000001_EDX, 11), FEATURE_NX = FEATURE(80000001_EDX, 20),
 	FEATURE_PAGE1G = FEATURE(80000001_EDX, 26), FEATURE_RDTSCP = FEATURE(80000001_EDX, 27),
-	FEATURE_LM = FEATURE(80000001_EDX, 29), FEATURE_LAHF64 = FEATURE(80000001_ECX, 0),
+	FEATURE_LM = FEATURE(80000001_EDX, 29), FEATURE_LAHF64 = FEATURE(80000001_ECX, 0), FEATURE_LZCNT = FEATURE(80000001_ECX, 5),
+	FEATURE_XSAVEOPT = FEATURE(D_1_EAX, 0), FEATURE_XSAVEC = FEATURE(D_1_EAX, 1), FEATURE_XGETBV1 = FEATURE(D_1_EAX, 2),
+	FEATURE_XSAVES = FEATURE(D_1_EAX, 3),
 };
 
 enum x86_exception {
@@ -145,7 +153,7 @@ struct bt_segment {
 
 #define PAGE_SIZE 4096u
 #define PAGE_MASK (~(u64)(PAGE_SIZE - 1))
-#define TLB_ENTRIES 1024
+#define TLB_ENTRIES 4096
 
 /*
  * Direct-mapped by linear page. A tag is the linear page address, or has low bits set so that it never
@@ -162,6 +170,8 @@ struct tlb {
 	unsigned used_count;
 	bool large; /* some came from large pages: INVLPG must flush all */
 };
+
+#define OP_ROWS_MAX 2048u
 
 struct trace;	  /* trace.c */
 struct bt_memory; /* mmu.c: slots, per-page code marks */
@@ -213,6 +223,7 @@ struct bt_cpu {
 	u64 sysenter_cs, sysenter_esp, sysenter_eip;
 	u64 star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, apic_base, pat, misc_enable;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
+	u64 tsc_adjust; /* what the guest has added to its TSC (SDM 3B 17.17.3) */
 	u64 tsc_offset; /* guest TSC = host TSC + this */
 	u64 a20_mask;	/* ANDed to physical addresses: all ones, or without bit 20 */
 
@@ -222,9 +233,10 @@ struct bt_cpu {
 	 */
 	bool fpu_live, mxcsr_live;
 	u32 sse_missing; /* enum sse_set: what the host cannot do */
-	u8 sse_operand[16] __attribute__((aligned(16))); /* scratch of exec_sse.c, as the next two */
+	u8 sse_operand[32] __attribute__((aligned(32))); /* scratch of exec_sse.c, as the next two */
 	u8 sse_result[16] __attribute__((aligned(16)));
 	u8 sse_unused[16] __attribute__((aligned(16)));
+	u8 avx_result[32] __attribute__((aligned(32))); /* of exec_avx.c */
 	u8 x87_operand[16] __attribute__((aligned(16))); /* scratch of exec_x87.c */
 	u8 fxsave[512] __attribute__((aligned(64)));
 	u8 ymm_high[16][16] __attribute__((aligned(64))); /* bits 128-255 of YMM registers; always in memory, as the XMM ones */
@@ -245,7 +257,9 @@ struct bt_cpu {
 
 	const struct cpu_host *host;
 	enum cpu_model model;
+	struct cpu_machine machine;
 	u32 features[FEATURE_WORDS]; /* as CPUID tells them: cpuid.c */
+	u64 rows_refused[OP_ROWS_MAX / 64]; /* instructions of features that are not among them: #UD */
 	unsigned index;
 	struct bt_memory *memory;
 	struct tlb tlb_user, tlb_system, tlb_access;
@@ -255,6 +269,12 @@ struct bt_cpu {
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin;
 };
+
+/* Whether the CPU has the instruction, a row of optab.def. */
+static inline bool cpu_has_row(const struct bt_cpu *cpu, unsigned row)
+{
+	return !(cpu->rows_refused[row / 64] >> (row % 64) & 1);
+}
 
 static inline bool cpu_has(const struct bt_cpu *cpu, enum cpu_feature feature)
 {
@@ -440,10 +460,13 @@ void task_switch(struct bt_cpu *cpu, const struct insn *i, u16 selector, enum ta
 /* ---- x87 ---- */
 void fpu_leave(struct bt_cpu *cpu); /* host registers -> cpu->fxsave; before callbacks and at the end of run() */
 void x87_leave(struct bt_cpu *cpu); /* the same of the x87 only */
+/* The image becomes what FXSAVE writes, with REX.W or without; registers stay where they are. */
+void fxsave_update(struct bt_cpu *cpu, bool wide);
 void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
 
 /* ---- cpuid.c ---- */
-void cpuid_init(struct bt_cpu *cpu); /* sets features: what the host, this engine and cpu->model all have */
+/* Sets features: what the host, this engine and cpu->model all have, and rows_refused. Fails where the model needs what the host has not. */
+int cpuid_init(struct bt_cpu *cpu, struct error *err);
 
 /* ---- MMX and SSE ---- */
 void mxcsr_leave(struct bt_cpu *cpu); /* the image's MXCSR is up to date, the host's is that of the ABI */

@@ -47,6 +47,7 @@ struct x86_state {
 	u64 star, lstar, cstar, fmask, kernel_gs_base, tsc_aux, apic_base, pat, misc_enable;
 	u64 mtrr_def_type, mtrr_fixed[11], mtrr_base[8], mtrr_mask[8];
 	u64 xcr0;	     /* 1 where the guest has no XSAVE */
+	u64 tsc_adjust;
 	u64 tsc;	     /* value of the time stamp counter at the moment of get() */
 	/* FXSAVE image; outside 64-bit mode FIP and FDP are 32-bit offsets with FCS and FDS above them */
 	u8 fxsave[512] __attribute__((aligned(16)));
@@ -63,6 +64,10 @@ enum cpu_exit {
 	CPU_EXIT_KICKED,   /* kick() was called, or any reason to look around */
 	CPU_EXIT_ERROR,	   /* the engine cannot go on; it has logged why */
 };
+
+#define CPU_BACKDOOR_PORT 0x5658
+#define CPU_BACKDOOR_MAGIC 0x564d5868u
+#define CPU_BACKDOOR_REGS 6
 
 struct cpu_host {
 	void *opaque; /* first argument of every callback */
@@ -87,6 +92,11 @@ struct cpu_host {
 	/* CR8: bits 7-4 of the APIC's TPR. NULL: the engine keeps its own. */
 	u64 (*cr8_read)(void *opaque);
 	void (*cr8_write)(void *opaque, u64 value); /* 0-15 */
+	/*
+	 * IN EAX, DX from CPU_BACKDOOR_PORT with CPU_BACKDOOR_MAGIC in EAX: a call of the machine, from any privilege level. Takes
+	 * and gives back EAX, EBX, ECX, EDX, ESI, EDI. False: it is a port like others, as where this is NULL.
+	 */
+	bool (*backdoor)(void *opaque, u32 regs[CPU_BACKDOOR_REGS]);
 };
 
 /* Guest-physical ranges backed by host memory, sorted, not overlapping, page-aligned; the rest is MMIO. */
@@ -99,13 +109,20 @@ struct cpu_slot {
 };
 
 /* What CPUID tells at most; an engine offers what it and the host know of it. */
-enum cpu_model { CPU_MODEL_I686, CPU_MODEL_X86_64_V2 };
+enum cpu_model { CPU_MODEL_I686, CPU_MODEL_X86_64_V2, CPU_MODEL_X86_64_V3 };
+
+/* What CPUID tells of the machine: cpu/cpuid.h */
+struct cpu_machine {
+	u32 tsc_khz, apic_khz; /* what the TSC and, before its divider, the local APIC's timer count; 0: not told */
+	char hypervisor[13];   /* its maker, twelve characters; "": ours */
+};
 
 struct cpu_config {
 	unsigned index;		     /* APIC id */
 	const struct cpu_host *host; /* lives as long as the CPU */
 	u64 ram_bytes;		     /* highest RAM address, for sizing tables */
 	enum cpu_model model;
+	struct cpu_machine machine;
 };
 
 struct cpu; /* each engine's own */

@@ -13,7 +13,7 @@
 
 #define MAX_LEN 15
 
-enum { MAP_1B, MAP_0F, MAP_38, MAP_3A, MAPS };
+enum { MAP_1B, MAP_0F, MAP_38, MAP_3A, MAP_VEX_0F, MAP_VEX_38, MAP_VEX_3A, MAPS };
 
 enum prefix_rule { PREFIX_ANY, PREFIX_NP, PREFIX_P66, PREFIX_PF3, PREFIX_PF2, PREFIX_W0, PREFIX_B0, PREFIX_B1 };
 
@@ -38,6 +38,9 @@ enum modrm_rule {
 #define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)                                                     \
 	extern const struct insn_exec exec_##NAME##_##OPERANDS;
 #define OP0(map, opcode, prefix, modrm, NAME, attributes) extern const struct insn_exec exec_##NAME;
+#define VEX(map, opcode, prefix, modrm, lw, NAME, OPERANDS, kind, bytes, set, attributes)                              \
+	extern const struct insn_exec exec_##NAME##_##OPERANDS;
+#define VEX0(map, opcode, prefix, modrm, lw, NAME, kind, set, attributes) extern const struct insn_exec exec_##NAME;
 #include "cpu/optab.def"
 
 /* Attributes as the table writes them. */
@@ -59,11 +62,31 @@ enum {
 	MAX32 = ATTR_MAX32
 };
 
+/* Columns `lw` of VEX rows. */
+#define VEX_W01	     (VEX_W0 | VEX_W1)
+#define VEX_L01	     (VEX_L0 | VEX_L1)
+#define LW_ANY	     (VEX_L01 | VEX_W01)
+#define LW_W0	     (VEX_L01 | VEX_W0)
+#define LW_W1	     (VEX_L01 | VEX_W1)
+#define LW_L0	     (VEX_L0 | VEX_W01)
+#define LW_L0_W0     (VEX_L0 | VEX_W0)
+#define LW_L0_W1     (VEX_L0 | VEX_W1)
+#define LW_L1	     (VEX_L1 | VEX_W01)
+#define LW_L1_W0     (VEX_L1 | VEX_W0)
+#define LW_L1_W1     (VEX_L1 | VEX_W1)
+#define LW_SCALAR    (LW_ANY | VEX_SCALAR)
+#define LW_SCALAR_W0 (LW_W0 | VEX_SCALAR)
+#define LW_SCALAR_W1 (LW_W1 | VEX_SCALAR)
+
 const struct insn_row insn_rows[] = {
 #define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)                                                     \
-	{#NAME, #OPERANDS, &exec_##NAME##_##OPERANDS, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm},
+	{#NAME, #OPERANDS, &exec_##NAME##_##OPERANDS, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm, 0},
 #define OP0(map, opcode, prefix, modrm, NAME, attributes)                                                              \
-	{#NAME, "", &exec_##NAME, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm},
+	{#NAME, "", &exec_##NAME, attributes, MAP_##map, opcode, PREFIX_##prefix, MODRM_##modrm, 0},
+#define VEX(map, opcode, prefix, modrm, lw, NAME, OPERANDS, kind, bytes, set, attributes)                              \
+	{#NAME, #OPERANDS, &exec_##NAME##_##OPERANDS, attributes, MAP_VEX_##map, opcode, PREFIX_##prefix, MODRM_##modrm, LW_##lw},
+#define VEX0(map, opcode, prefix, modrm, lw, NAME, kind, set, attributes)                                              \
+	{#NAME, "", &exec_##NAME, attributes, MAP_VEX_##map, opcode, PREFIX_##prefix, MODRM_##modrm, LW_##lw},
 #include "cpu/optab.def"
 };
 const unsigned insn_row_count = ARRAY_SIZE(insn_rows);
@@ -85,23 +108,25 @@ enum reg_kind {
 	REG_DEBUG
 };
 enum rm_kind { RM_PLAIN, RM_BYTE, RM_REGISTER /* ModRM.mod is ignored */ };
-enum imm_kind { IMM_NONE, IMM_BYTE, IMM_SIGNED_BYTE, IMM_WORD, IMM_SIGNED_Z, IMM_FULL, IMM_FAR, IMM_OFFSET, IMM_ENTER };
+enum imm_kind { IMM_NONE, IMM_BYTE, IMM_SIGNED_BYTE, IMM_WORD, IMM_SIGNED_Z, IMM_FULL, IMM_FAR, IMM_OFFSET, IMM_ENTER, IMM_REGISTER };
 
 struct row_facts {
 	u8 has_modrm;
 	u8 size; /* SIZE_*, SIZE_Y, SIZE_COUNT: the effective operand size */
 	u8 reg, rm, imm;
 	u8 fixed; /* REG_FIXED: the register */
+	bool vvvv; /* VEX.vvvv names an operand */
+	bool vsib; /* the memory operand is indexed by a vector */
 };
 
 #define LIST_END    0xFFFF
 #define MODRM_FORMS (8 + 64)
 
 static struct row_facts facts[ROWS];
-static u16 lists[8 * ROWS + 24 * 1024]; /* row numbers, each list closed by LIST_END */
+static u16 lists[8 * ROWS + 32 * 1024]; /* row numbers, each list closed by LIST_END */
 static u16 opcode_list[MAPS][256];	/* where its list starts, or for a group: which group */
 static u8 opcode_is_group[MAPS][256];
-static u16 group_list[96][MODRM_FORMS];
+static u16 group_list[192][MODRM_FORMS];
 static unsigned list_used, group_count, invalid_row;
 static pthread_once_t tables_once = PTHREAD_ONCE_INIT;
 
@@ -149,7 +174,7 @@ static bool operand_sets_size(const char *token, size_t len, u8 *size)
 		*size = SIZE_16;
 	else if (!token_is(token, len, "eAX"))
 		*size = size_letter(token[len - 1]);
-	return !strchr("IJA1VWUPQN", token[0]) || token_is(token, len, "AL") || token_is(token, len, "AX");
+	return !strchr("IJA1VWUPQNHLT", token[0]) || token_is(token, len, "AL") || token_is(token, len, "AX");
 }
 
 static u8 immediate_kind(const char *token, u8 before, u32 attr)
@@ -199,6 +224,16 @@ static void facts_add_register(struct row_facts *f, const char *token, bool firs
 		break;
 	case 'Z':
 		f->reg = byte ? REG_OPCODE_BYTE : REG_OPCODE;
+		break;
+	case 'B':
+	case 'H':
+		f->vvvv = true;
+		break;
+	case 'L':
+		f->imm = IMM_REGISTER;
+		break;
+	case 'T':
+		f->vsib = true;
 		break;
 	case 'S':
 		f->reg = first ? REG_SEGMENT_TO : REG_SEGMENT;
@@ -345,6 +380,8 @@ struct decoder {
 	u8 rex; /* 0 when there is none */
 	bool opsize, addrsize, lock;
 	u8 repeat;   /* the last of F2 and F3, or 0 */
+	u8 vex;	     /* its L and W as enum insn_vex; 0 when there is no VEX prefix */
+	u8 vvvv;     /* of VEX, the right way round */
 	int segment; /* override, or -1 */
 };
 
@@ -410,7 +447,7 @@ static void decode_prefixes(struct decoder *d)
 
 static bool prefixes_match(const struct decoder *d, const struct insn_row *row)
 {
-	if (row->attr & (d->mode == MODE_64 ? ATTR_I64 : ATTR_O64))
+	if (row->attr & (d->mode == MODE_64 ? ATTR_I64 : ATTR_O64) || (row->vex & d->vex) != d->vex)
 		return false;
 	switch (row->prefix) {
 	case PREFIX_NP:
@@ -477,7 +514,7 @@ static void decode_memory16(struct decoder *d, unsigned mod, unsigned rm)
 		i->disp = fetch_signed(d, mod);
 }
 
-static void decode_memory(struct decoder *d, unsigned mod, unsigned rm)
+static void decode_memory(struct decoder *d, unsigned mod, unsigned rm, bool vsib)
 {
 	struct insn *i = d->i;
 	unsigned base = rm;
@@ -487,7 +524,7 @@ static void decode_memory(struct decoder *d, unsigned mod, unsigned rm)
 		unsigned index = (sib >> 3 & 7) | (d->rex & REX_X ? 8 : 0);
 
 		base = sib & 7;
-		if (index != X86_RSP) {
+		if (index != X86_RSP || vsib) {
 			i->index = index;
 			i->scale = sib >> 6;
 		}
@@ -517,7 +554,7 @@ static void decode_rm(struct decoder *d, const struct row_facts *f)
 	if (i->flags & INSN_ADDR16)
 		decode_memory16(d, mod, rm);
 	else
-		decode_memory(d, mod, rm);
+		decode_memory(d, mod, rm, f->vsib);
 	/* SDM 1 table 3-5: what is based on SP or BP is on the stack */
 	if (d->segment < 0 && (i->base == X86_RBP || i->base == X86_RSP))
 		i->seg = X86_SS;
@@ -587,6 +624,9 @@ static void decode_immediate(struct decoder *d, const struct row_facts *f, unsig
 	case IMM_OFFSET:
 		i->imm = fetch(d, i->flags & INSN_ADDR16 ? 2 : i->flags & INSN_ADDR32 ? 4 : 8);
 		break;
+	case IMM_REGISTER: /* in the upper half of a byte */
+		i->imm = fetch(d, 1) >> 4 & (d->mode == MODE_64 ? 15 : 7);
+		break;
 	case IMM_ENTER:
 		i->imm = fetch(d, 2);
 		i->imm |= fetch(d, 1) << 32;
@@ -620,6 +660,56 @@ static HANDLER(exec_undefined)
 	raise_fault(cpu, i, EXC_UD);
 }
 
+/*
+ * VEX (SDM 2A 2.3), after its first byte; outside 64-bit mode that of LES or LDS, which have no register form. Its pp, R, X,
+ * B and W become what the prefixes they stand for would be. False: no instruction is like this.
+ */
+static bool decode_vex(struct decoder *d, u8 first, unsigned *map)
+{
+	static const u8 repeat[] = {0, 0, 0xF3, 0xF2};
+	bool alone = !d->opsize && !d->repeat && !d->lock && !d->rex;
+	u8 byte = fetch(d, 1), rest = byte & 0x7F;
+
+	d->rex = byte & 0x80 ? 0 : REX_R;
+	*map = 1;
+	if (first == 0xC4) {
+		d->rex = ~byte >> 5 & 7;
+		*map = byte & 31;
+		rest = fetch(d, 1);
+		d->rex |= rest & 0x80 ? REX_W : 0;
+	}
+	d->vex = (rest & 4 ? VEX_L1 : VEX_L0) | (d->rex & REX_W ? VEX_W1 : VEX_W0);
+	d->opsize = (rest & 3) == 1;
+	d->repeat = repeat[rest & 3];
+	d->vvvv = ~rest >> 3 & 15;
+	/* registers 8 to 15 and 64-bit operands are in 64-bit mode only */
+	if (d->mode != MODE_64)
+		d->rex = 0;
+	if (!alone || !*map || *map > 3)
+		return false;
+	*map += MAP_VEX_0F - 1;
+	return true;
+}
+
+/* False: #UD. */
+static bool decode_vex_operands(struct decoder *d, const struct insn_row *row, const struct row_facts *f)
+{
+	struct insn *i = d->i;
+
+	if (!f->vvvv && d->vvvv)
+		return false;
+	if (d->mode != MODE_64)
+		d->vvvv &= 7;
+	i->imm |= (u64)d->vvvv << INSN_VVVV_SHIFT;
+	if (d->vex & VEX_L1 && !(row->vex & VEX_SCALAR))
+		i->flags |= INSN_256;
+	if (!f->vsib)
+		return true;
+	/* gathers (SDM 2B, VPGATHERDD): a SIB byte, and three different registers */
+	return (i->modrm & 7) == 4 && !(i->flags & INSN_ADDR16) && i->reg != i->index && i->reg != d->vvvv &&
+	       i->index != d->vvvv;
+}
+
 static bool decode_body(struct decoder *d)
 {
 	struct insn *i = d->i;
@@ -629,7 +719,11 @@ static bool decode_body(struct decoder *d)
 	u8 opcode = fetch(d, 1);
 	bool valid;
 
-	if (opcode == 0x0F) {
+	if ((opcode == 0xC4 || opcode == 0xC5) && (d->mode == MODE_64 || *d->p >= 0xC0)) {
+		if (!decode_vex(d, opcode, &map))
+			return false;
+		opcode = fetch(d, 1);
+	} else if (opcode == 0x0F) {
 		map = MAP_0F;
 		opcode = fetch(d, 1);
 		if (opcode == 0x38 || opcode == 0x3A) {
@@ -658,6 +752,8 @@ static bool decode_body(struct decoder *d)
 	}
 	valid = decode_reg(d, f, opcode);
 	decode_immediate(d, f, i->size);
+	if (d->vex)
+		valid &= decode_vex_operands(d, row, f);
 	if (d->lock) {
 		i->flags |= INSN_LOCK;
 		valid &= row->attr & ATTR_LOCK && i->flags & INSN_MEM;

@@ -72,7 +72,17 @@ static void add_segment(struct text *t, const struct insn *i)
 		text_add(t, "%s:", segment_names[i->seg & 7]);
 }
 
-static void add_memory(struct text *t, const struct insn *i, u64 ip)
+/* XMM registers, or YMM ones of as many bits as VEX.L says; with the letters P Q N the eight MMX ones. */
+static void add_vector(struct text *t, const struct insn *i, const char *token, unsigned n)
+{
+	if (strchr("PQN", token[0]))
+		text_add(t, "mm%u", n & 7);
+	else
+		text_add(t, "%cmm%u", token[1] == 'x' && i->flags & INSN_256 ? 'y' : 'x', n);
+}
+
+/* `vsib`: the code of an operand whose index is a vector, or NULL. */
+static void add_memory(struct text *t, const struct insn *i, const char *vsib, u64 ip)
 {
 	enum insn_size size = address_size(i);
 	s64 disp = i->disp;
@@ -92,7 +102,10 @@ static void add_memory(struct text *t, const struct insn *i, u64 ip)
 		add_register(t, i->base, size);
 	if (i->index != INSN_NO_REG) {
 		text_add(t, i->base != INSN_NO_REG ? "+" : "");
-		add_register(t, i->index, size);
+		if (vsib)
+			add_vector(t, i, vsib, i->index);
+		else
+			add_register(t, i->index, size);
 		if (i->scale)
 			text_add(t, "*%u", 1u << i->scale);
 	}
@@ -138,8 +151,18 @@ static void add_pointer_size(struct text *t, const struct insn *i, char letter)
 	case 'y':
 		text_add(t, "%s", by_size[i->size]);
 		break;
+	case 'o':
 	case 'x':
-		text_add(t, "xmmword ptr ");
+		text_add(t, letter == 'x' && i->flags & INSN_256 ? "ymmword ptr " : "xmmword ptr ");
+		break;
+	case 'h':
+		text_add(t, i->flags & INSN_256 ? "xmmword ptr " : "qword ptr ");
+		break;
+	case 'f':
+		text_add(t, "%s", by_size[i->flags & INSN_256 ? SIZE_64 : SIZE_32]);
+		break;
+	case 'e':
+		text_add(t, "%s", by_size[i->flags & INSN_256 ? SIZE_32 : SIZE_16]);
 		break;
 	case 't':
 		text_add(t, "tbyte ptr ");
@@ -170,21 +193,12 @@ static void add_rm(struct text *t, const struct insn *i, char letter, u64 ip)
 {
 	if (i->flags & INSN_MEM) {
 		add_pointer_size(t, i, letter);
-		add_memory(t, i, ip);
+		add_memory(t, i, NULL, ip);
 	} else if (letter == 'b') {
 		add_byte_register(t, i->rm);
 	} else {
 		add_register(t, i->rm, register_size(i, letter));
 	}
-}
-
-/* XMM registers, and with the letters P Q N the eight MMX ones. */
-static void add_vector(struct text *t, char letter, unsigned n)
-{
-	if (strchr("PQN", letter))
-		text_add(t, "mm%u", n & 7);
-	else
-		text_add(t, "xmm%u", n);
 }
 
 static u64 cut(u64 value, enum insn_size size)
@@ -254,15 +268,28 @@ static void add_operand(struct text *t, const struct insn *i, const char *token,
 		if (i->flags & INSN_MEM)
 			add_rm(t, i, letter, ip);
 		else
-			add_vector(t, token[0], i->rm);
+			add_vector(t, i, token, i->rm);
 		break;
 	case 'U':
 	case 'N':
-		add_vector(t, token[0], i->rm);
+		add_vector(t, i, token, i->rm);
 		break;
 	case 'V':
 	case 'P':
-		add_vector(t, token[0], i->reg);
+		add_vector(t, i, token, i->reg);
+		break;
+	case 'H':
+		add_vector(t, i, token, insn_vvvv(i));
+		break;
+	case 'L':
+		add_vector(t, i, token, i->imm & 15);
+		break;
+	case 'B':
+		add_register(t, insn_vvvv(i), i->size);
+		break;
+	case 'T':
+		add_pointer_size(t, i, token[2]);
+		add_memory(t, i, token, ip);
 		break;
 	case 'G':
 	case 'Z':
@@ -311,9 +338,18 @@ static const char *sized_name(const struct insn *i, const char *name)
 	    {"JCXZ", "jcxz", "jecxz", "jrcxz"},
 	    {"FXSAVE", "fxsave", "fxsave", "fxsave64"},
 	    {"FXRSTOR", "fxrstor", "fxrstor", "fxrstor64"},
+    {"XSAVE", "xsave", "xsave", "xsave64"},
+    {"XSAVEOPT", "xsaveopt", "xsaveopt", "xsaveopt64"},
+    {"XSAVEC", "xsavec", "xsavec", "xsavec64"},
+    {"XSAVES", "xsaves", "xsaves", "xsaves64"},
+    {"XRSTOR", "xrstor", "xrstor", "xrstor64"},
+    {"XRSTORS", "xrstors", "xrstors", "xrstors64"},
 	    {"MOVD", "movd", "movd", "movq"},
 	    {"PEXTRD", "pextrd", "pextrd", "pextrq"},
 	    {"PINSRD", "pinsrd", "pinsrd", "pinsrq"},
+	    {"VMOVD", "vmovd", "vmovd", "vmovq"},
+	    {"VPEXTRD", "vpextrd", "vpextrd", "vpextrq"},
+	    {"VPINSRD", "vpinsrd", "vpinsrd", "vpinsrq"},
 	};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)

@@ -15,62 +15,22 @@
 
 #include "cpu/exec.h"
 #include "cpu/priv.h"
+#include "cpu/sse.h"
 
 #define MXCSR_FLAGS	 0x3fu
 #define MXCSR_BEFORE	 0x7u /* IE DE ZE: found before the result is computed */
-#define MXCSR_UE	 0x10u
 #define MXCSR_MASKS	 0x1f80u
-#define MXCSR_UM	 0x800u
 #define MXCSR_FTZ	 0x8000u
 #define MXCSR_WRITABLE	 0xffffu
 #define MXCSR_MASK_SHIFT 7
 
-/* The CPUID features beyond what every x86-64 CPU has, as bits of cpu->sse_missing. */
-enum sse_set {
-	SET_BASE = 0,
-	SET_SSE3 = BIT(0),
-	SET_SSSE3 = BIT(1),
-	SET_SSE41 = BIT(2),
-	SET_SSE42 = BIT(3),
-	SET_AES = BIT(4),
-	SET_PCLMUL = BIT(5)
-};
-
 /* ---- registers ---- */
 
-#define XMM_AT	 160u
 #define MMX_AT	 32u
-#define MXCSR_AT 24u
-
-static inline void *xmm(struct bt_cpu *cpu, unsigned n)
-{
-	return cpu->fxsave + XMM_AT + 16 * n;
-}
 
 static inline void *mmx(struct bt_cpu *cpu, unsigned n)
 {
 	return cpu->fxsave + MMX_AT + 16 * (n & 7);
-}
-
-static inline u32 *mxcsr_image(struct bt_cpu *cpu)
-{
-	return (u32 *)(void *)(cpu->fxsave + MXCSR_AT);
-}
-
-static inline u64 get64(const void *p)
-{
-	return *(const guest_u64 *)p;
-}
-
-static inline void set64(void *p, u64 value)
-{
-	*(guest_u64 *)p = value;
-}
-
-static inline void set128(void *p, u64 low, u64 high)
-{
-	set64(p, low);
-	set64((u8 *)p + 8, high);
 }
 
 /* What a write of an MMX register leaves in the rest of the x87 register (SDM 1 9.5.1). */
@@ -138,8 +98,7 @@ void mxcsr_leave(struct bt_cpu *cpu)
 	cpu->mxcsr_live = false;
 }
 
-/* False: the guest has unmasked an exception. Out of line, as it has a local variable whose address escapes. */
-static __attribute__((noinline)) bool mxcsr_enter(struct bt_cpu *cpu)
+bool mxcsr_enter(struct bt_cpu *cpu)
 {
 	u32 value = *mxcsr_image(cpu) & MXCSR_WRITABLE;
 
@@ -150,16 +109,13 @@ static __attribute__((noinline)) bool mxcsr_enter(struct bt_cpu *cpu)
 	return true;
 }
 
-typedef u64 sse_op(void *v, const void *w);
-
-/* Executes with these control bits, masked, into cpu->sse_result; returns the exceptions. */
-static u32 fp_try(struct bt_cpu *cpu, sse_op *op, const void *v, const void *w, u32 control, u64 *result)
+/* Executes with these control bits, masked; returns the exceptions. */
+static u32 fp_try(struct bt_cpu *cpu, fp_attempt *attempt, const void *closure, u32 control, u64 *result)
 {
 	u32 flags;
 
-	memcpy(cpu->sse_result, v, 16);
 	host_mxcsr_set((control & ~MXCSR_FLAGS) | MXCSR_MASKS);
-	*result = op(cpu->sse_result, w);
+	*result = attempt(cpu, closure);
 	flags = host_mxcsr() & MXCSR_FLAGS;
 	host_mxcsr_set(MXCSR_MASKS);
 	return flags;
@@ -168,23 +124,46 @@ static u32 fp_try(struct bt_cpu *cpu, sse_op *op, const void *v, const void *w, 
 /*
  * Some exception is unmasked (SDM 1 11.5.2, 11.5.3): what is found before computing keeps the rest from being noted. An
  * unmasked underflow is that the result is tiny, exact or not; flushing to zero tells. PE beside an unmasked UE or OE is that
- * of the masked result: it may be set where the CPU, which rounds to an unbounded exponent then, leaves it clear. Leaves the
- * vector result in cpu->sse_result.
+ * of the masked result: it may be set where the CPU, which rounds to an unbounded exponent then, leaves it clear. So may flags of the later
+ * steps of dot products, which are checked as a whole.
  */
-static __attribute__((noinline)) u64 fp_checked(struct bt_cpu *cpu, const struct insn *i, sse_op *op, const void *v,
-						const void *w)
+u64 mxcsr_checked(struct bt_cpu *cpu, const struct insn *i, fp_attempt *attempt, const void *closure)
 {
 	u32 value = *mxcsr_image(cpu) & MXCSR_WRITABLE, unmasked = ~(value >> MXCSR_MASK_SHIFT) & MXCSR_FLAGS, flags;
 	u64 result;
-	u32 tiny = value & MXCSR_UM ? 0 : fp_try(cpu, op, v, w, value | MXCSR_FTZ, &result) & MXCSR_UE;
+	u32 tiny = value & MXCSR_UM ? 0 : fp_try(cpu, attempt, closure, value | MXCSR_FTZ, &result) & MXCSR_UE;
 
-	flags = fp_try(cpu, op, v, w, value & MXCSR_UM ? value : value & ~MXCSR_FTZ, &result) | tiny;
+	flags = fp_try(cpu, attempt, closure, value & MXCSR_UM ? value : value & ~MXCSR_FTZ, &result) | tiny;
 	if (flags & unmasked & MXCSR_BEFORE)
 		flags &= MXCSR_BEFORE;
 	*mxcsr_image(cpu) = value | flags;
 	if (flags & unmasked)
 		raise_fault(cpu, i, cpu->cr4 & CR4_OSXMMEXCPT ? EXC_XM : EXC_UD);
 	return result;
+}
+
+typedef u64 sse_op(void *v, const void *w);
+
+struct sse_attempt {
+	sse_op *op;
+	const void *v, *w;
+};
+
+static u64 sse_try(struct bt_cpu *cpu, const void *closure)
+{
+	const struct sse_attempt *a = closure;
+
+	memcpy(cpu->sse_result, a->v, 16);
+	return a->op(cpu->sse_result, a->w);
+}
+
+/* Leaves the vector result in cpu->sse_result. */
+static __attribute__((noinline)) u64 fp_checked(struct bt_cpu *cpu, const struct insn *i, sse_op *op, const void *v,
+						const void *w)
+{
+	struct sse_attempt a = {op, v, w};
+
+	return mxcsr_checked(cpu, i, sse_try, &a);
 }
 
 /* Executes op, whatever MXCSR asks for. */
@@ -203,9 +182,9 @@ static inline __attribute__((always_inline)) u64 fp_execute(struct bt_cpu *cpu, 
 /* ---- operands in memory ---- */
 
 /* Operands that must be aligned: the linear address decides, before paging (SDM 1 10.4.1). */
-static void check_aligned(struct bt_cpu *cpu, const struct insn *i, u64 ea)
+static void check_aligned(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size)
 {
-	if ((cpu->seg[i->seg].base + ea) & 15)
+	if ((cpu->seg[i->seg].base + ea) & (size - 1))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 }
 
@@ -216,13 +195,12 @@ static void check_alignment(struct bt_cpu *cpu, const struct insn *i, u64 ea, un
 		raise_fault_code(cpu, i, EXC_AC, 0);
 }
 
-static __attribute__((noinline)) void *operand_slow(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size,
-						    bool aligned)
+const void *operand_slow(struct bt_cpu *cpu, const struct insn *i, u64 ea, unsigned size, bool aligned)
 {
 	u64 value;
 
 	if (aligned)
-		check_aligned(cpu, i, ea);
+		check_aligned(cpu, i, ea, size);
 	switch (size) {
 	case 1:
 		value = mem_read8(cpu, i, i->seg, ea);
@@ -245,23 +223,10 @@ static __attribute__((noinline)) void *operand_slow(struct bt_cpu *cpu, const st
 	return cpu->sse_operand;
 }
 
-/* Where `size` bytes of the memory operand can be read: in the guest's RAM, or in a copy. */
-static inline __attribute__((always_inline)) const void *operand(struct bt_cpu *cpu, const struct insn *i, unsigned size,
-								 bool aligned)
-{
-	u64 ea = insn_ea(cpu, i);
-	void *p = mem_fast_read(cpu, i->seg, ea, size);
-
-	if (likely(p != NULL) && (!aligned || likely(!((uintptr_t)p & 15))))
-		return p;
-	return operand_slow(cpu, i, ea, size, aligned);
-}
-
-static __attribute__((noinline)) void store_slow(struct bt_cpu *cpu, const struct insn *i, u64 ea, const void *from,
-						 unsigned size, bool aligned)
+void store_slow(struct bt_cpu *cpu, const struct insn *i, u64 ea, const void *from, unsigned size, bool aligned)
 {
 	if (aligned)
-		check_aligned(cpu, i, ea);
+		check_aligned(cpu, i, ea, size);
 	switch (size) {
 	case 1:
 		mem_write8(cpu, i, i->seg, ea, *(const guest_u8 *)from);
@@ -280,67 +245,6 @@ static __attribute__((noinline)) void store_slow(struct bt_cpu *cpu, const struc
 		mem_write_bytes(cpu, i, i->seg, ea, from, size);
 		break;
 	}
-}
-
-static inline __attribute__((always_inline)) void copy16(void *to, const void *from)
-{
-	__asm__ volatile("movups (%1), %%xmm0\n\tmovups %%xmm0, (%0)" : : "r"(to), "r"(from) : "memory");
-}
-
-static inline __attribute__((always_inline)) void copy16_aligned(void *to, const void *from)
-{
-	__asm__ volatile("movaps (%1), %%xmm0\n\tmovaps %%xmm0, (%0)" : : "r"(to), "r"(from) : "memory");
-}
-
-static inline __attribute__((always_inline)) void store(struct bt_cpu *cpu, const struct insn *i, const void *from,
-							unsigned size, bool aligned)
-{
-	u64 ea = insn_ea(cpu, i);
-	void *p = mem_fast_write(cpu, i->seg, ea, size);
-
-	if (unlikely(!p) || (aligned && unlikely((uintptr_t)p & 15))) {
-		store_slow(cpu, i, ea, from, size, aligned);
-		return;
-	}
-	switch (size) {
-	case 1:
-		*(volatile guest_u8 *)p = *(const guest_u8 *)from;
-		break;
-	case 2:
-		*(volatile guest_u16 *)p = *(const guest_u16 *)from;
-		break;
-	case 4:
-		*(volatile guest_u32 *)p = *(const guest_u32 *)from;
-		break;
-	case 8:
-		*(volatile guest_u64 *)p = get64(from);
-		break;
-	default:
-		if (aligned)
-			copy16_aligned(p, from);
-		else
-			copy16(p, from);
-		break;
-	}
-}
-
-/* The E operand of a row, from a register or memory, zero-extended. */
-static inline u64 operand_y(struct bt_cpu *cpu, const struct insn *i)
-{
-	if (i->flags & INSN_MEM)
-		return i->size == SIZE_64 ? mem_read64(cpu, i, i->seg, insn_ea(cpu, i))
-					  : mem_read32(cpu, i, i->seg, insn_ea(cpu, i));
-	return i->size == SIZE_64 ? cpu->gpr[i->rm] : (u32)cpu->gpr[i->rm];
-}
-
-static inline void result_y(struct bt_cpu *cpu, const struct insn *i, u64 value)
-{
-	if (!(i->flags & INSN_MEM))
-		cpu->gpr[i->rm] = i->size == SIZE_64 ? value : (u32)value;
-	else if (i->size == SIZE_64)
-		mem_write64(cpu, i, i->seg, insn_ea(cpu, i), value);
-	else
-		mem_write32(cpu, i, i->seg, insn_ea(cpu, i), (u32)value);
 }
 
 /* ---- kinds: V = V op W ---- */
@@ -1133,13 +1037,13 @@ static const void *cvt_operand(struct bt_cpu *cpu, const struct insn *i)
 
 /*
  * Only the bytes whose mask has its top bit set are written, at DS:rDI; faults are those of the whole operand, which the
- * manual allows (SDM 2B, MASKMOVDQU) and AMD's CPUs do.
+ * manual allows (SDM 2B, MASKMOVDQU) and AMD's CPUs do; for these it consists of quadwords, which is how they check alignment.
  */
-static void masked_bytes(struct bt_cpu *cpu, const struct insn *i, const u8 *from, const u8 *mask, unsigned count)
+void store_masked_bytes(struct bt_cpu *cpu, const struct insn *i, const u8 *from, const u8 *mask, unsigned count)
 {
 	u64 base = cpu->gpr[X86_RDI], wrap = i->flags & INSN_ADDR16 ? 0xffff : i->flags & INSN_ADDR32 ? 0xffffffff : ~0ull;
 
-	check_alignment(cpu, i, base & wrap, count, true);
+	check_alignment(cpu, i, base & wrap, 8, true);
 	mem_probe_write(cpu, i, i->seg, base & wrap, count);
 	for (unsigned n = 0; n < count; n++)
 		if (mask[n] & 0x80)
@@ -1149,7 +1053,7 @@ static void masked_bytes(struct bt_cpu *cpu, const struct insn *i, const u8 *fro
 static HANDLER(masked_store)
 {
 	sse_need(cpu, i, 0);
-	masked_bytes(cpu, i, xmm(cpu, i->reg), xmm(cpu, i->rm), 16);
+	store_masked_bytes(cpu, i, xmm(cpu, i->reg), xmm(cpu, i->rm), 16);
 	NEXT;
 }
 
@@ -1158,7 +1062,7 @@ static HANDLER(mmx_masked_store)
 	if (unlikely(!mmx_check(cpu, i)))
 		END_TRACE;
 	mmx_begin(cpu);
-	masked_bytes(cpu, i, mmx(cpu, i->reg), mmx(cpu, i->rm), 8);
+	store_masked_bytes(cpu, i, mmx(cpu, i->reg), mmx(cpu, i->rm), 8);
 	NEXT;
 }
 
@@ -1217,7 +1121,7 @@ static HANDLER(crc)
 /* Returns ECX; rdx and rax are the explicit lengths, sign-extended; writes the mask and the flags. */
 typedef u64 string_stub(const void *v, const void *w, s64 rdx, s64 rax, void *mask, u16 *flags);
 
-static u64 string_compare(struct bt_cpu *cpu, const struct insn *i, const u8 *stubs, const void *v, const void *w)
+u64 string_compare(struct bt_cpu *cpu, const struct insn *i, const u8 *stubs, const void *v, const void *w)
 {
 	s64 rdx = (s64)cpu->gpr[X86_RDX], rax = (s64)cpu->gpr[X86_RAX];
 
@@ -1241,24 +1145,33 @@ static u64 string_compare(struct bt_cpu *cpu, const struct insn *i, const u8 *st
 
 /* ---- kinds: MXCSR ---- */
 
-static HANDLER(ldmxcsr)
+void mxcsr_load(struct bt_cpu *cpu, const struct insn *i)
 {
-	u32 value;
+	u32 value = mem_read32(cpu, i, i->seg, insn_ea(cpu, i));
 
-	sse_need(cpu, i, 0);
-	value = mem_read32(cpu, i, i->seg, insn_ea(cpu, i));
 	if (value & ~MXCSR_WRITABLE)
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	mxcsr_leave(cpu);
 	*mxcsr_image(cpu) = value;
+}
+
+void mxcsr_store(struct bt_cpu *cpu, const struct insn *i)
+{
+	mxcsr_leave(cpu);
+	mem_write32(cpu, i, i->seg, insn_ea(cpu, i), *mxcsr_image(cpu));
+}
+
+static HANDLER(ldmxcsr)
+{
+	sse_need(cpu, i, 0);
+	mxcsr_load(cpu, i);
 	NEXT;
 }
 
 static HANDLER(stmxcsr)
 {
 	sse_need(cpu, i, 0);
-	mxcsr_leave(cpu);
-	mem_write32(cpu, i, i->seg, insn_ea(cpu, i), *mxcsr_image(cpu));
+	mxcsr_store(cpu, i);
 	NEXT;
 }
 

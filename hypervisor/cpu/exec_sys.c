@@ -61,6 +61,32 @@ static void port_out(struct bt_cpu *cpu, const struct insn *i, u16 port)
 	io_write(cpu, port, size, size == 4 ? value : value & (BIT(8 * size) - 1));
 }
 
+/*
+ * A call of the machine by IN EAX, DX: neither IOPL nor the I/O bitmap is asked, so that programs can make it, too. A register that
+ * the call leaves as it is keeps its upper half.
+ */
+static bool backdoor(struct bt_cpu *cpu, const struct insn *i)
+{
+	static const u8 order[CPU_BACKDOOR_REGS] = {X86_RAX, X86_RBX, X86_RCX, X86_RDX, X86_RSI, X86_RDI};
+	u32 regs[CPU_BACKDOOR_REGS];
+
+	if ((u32)cpu->gpr[X86_RAX] != CPU_BACKDOOR_MAGIC || (u16)cpu->gpr[X86_RDX] != CPU_BACKDOOR_PORT || i->size != 2 ||
+	    !cpu->host->backdoor)
+		return false;
+	for (unsigned n = 0; n < CPU_BACKDOOR_REGS; n++)
+		regs[n] = (u32)cpu->gpr[order[n]];
+	fpu_leave(cpu);
+	if (!cpu->host->backdoor(cpu->host->opaque, regs))
+		return false;
+	bt_advance(cpu, i);
+	for (unsigned n = 0; n < CPU_BACKDOOR_REGS; n++)
+		if (regs[n] != (u32)cpu->gpr[order[n]])
+			cpu->gpr[order[n]] = regs[n];
+	cpu->gpr[X86_RAX] = (u32)cpu->gpr[X86_RAX];
+	debug_port(cpu, CPU_BACKDOOR_PORT, 4);
+	return true;
+}
+
 static HANDLER(in_ib)
 {
 	port_in(cpu, i, (u8)i->imm);
@@ -69,7 +95,8 @@ static HANDLER(in_ib)
 
 static HANDLER(in_dx)
 {
-	port_in(cpu, i, (u16)cpu->gpr[X86_RDX]);
+	if (!backdoor(cpu, i))
+		port_in(cpu, i, (u16)cpu->gpr[X86_RDX]);
 	END_TRACE;
 }
 
@@ -514,6 +541,31 @@ static HANDLER(swapgs)
 	NEXT;
 }
 
+/* The base of FS or GS, by ModRM.reg; the instructions are in 64-bit mode only. */
+static struct bt_segment *base_segment(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (!(cpu->cr4 & CR4_FSGSBASE))
+		raise_fault(cpu, i, EXC_UD);
+	return &cpu->seg[i->modrm >> 3 & 1 ? X86_GS : X86_FS];
+}
+
+static HANDLER(rdbase)
+{
+	gpr_write(cpu, i->rm, i->size, base_segment(cpu, i)->base);
+	NEXT;
+}
+
+static HANDLER(wrbase)
+{
+	struct bt_segment *seg = base_segment(cpu, i);
+	u64 value = i->size == SIZE_64 ? cpu->gpr[i->rm] : (u32)cpu->gpr[i->rm];
+
+	if (!canonical(value))
+		raise_fault_code(cpu, i, EXC_GP, 0);
+	seg->base = seg->hidden_base = value;
+	NEXT;
+}
+
 static HANDLER(rdmsr)
 {
 	u64 value;
@@ -559,38 +611,26 @@ static HANDLER(rdtscp)
 	NEXT;
 }
 
-/* ---- XCR0 ---- */
-
-/* XCR0 is the only one (SDM 2C, XGETBV with ECX 1 is a feature of its own). */
-static void check_xcr(struct bt_cpu *cpu, const struct insn *i)
+static HANDLER(rdpid)
 {
-	if (!(cpu->cr4 & CR4_OSXSAVE))
-		raise_fault(cpu, i, EXC_UD);
-	if (cpu->cpl != 0 && insn_rows[i->op].attr & ATTR_CPL0)
-		raise_fault_code(cpu, i, EXC_GP, 0);
-	if ((u32)cpu->gpr[X86_RCX] != 0)
-		raise_fault_code(cpu, i, EXC_GP, 0);
-}
-
-static HANDLER(xgetbv)
-{
-	check_xcr(cpu, i);
-	cpu->gpr[X86_RAX] = (u32)cpu->xcr0;
-	cpu->gpr[X86_RDX] = cpu->xcr0 >> 32;
+	cpu->gpr[i->rm] = (u32)cpu->tsc_aux;
 	NEXT;
 }
 
-static HANDLER(xsetbv)
-{
-	u64 value = (u32)cpu->gpr[X86_RAX] | cpu->gpr[X86_RDX] << 32;
-
-	check_xcr(cpu, i);
-	if (!xcr0_valid(value, xcr0_features(cpu)))
-		raise_fault_code(cpu, i, EXC_GP, 0);
-	cpu->xcr0 = value;
-	bt_advance(cpu, i);
-	END_TRACE;
-}
+/* The host's own random numbers: CF says whether there was one, else the register becomes 0. */
+#define RANDOM(name)                                                                       \
+	static HANDLER(name)                                                               \
+	{                                                                                  \
+		u64 value;                                                                 \
+		bool ok;                                                                   \
+		__asm__ volatile(#name " %0\n\tsetc %1" : "=r"(value), "=qm"(ok) : : "cc"); \
+		gpr_write(cpu, i->rm, i->size, value);                                     \
+		cpu->flags = flags_from_eflags(ok ? FLAG_CF : 0);                          \
+		NEXT;                                                                      \
+	}
+RANDOM(rdrand)
+RANDOM(rdseed)
+#undef RANDOM
 
 /* There are no performance counters, so every index is out of range. */
 static HANDLER(rdpmc)
@@ -647,8 +687,13 @@ const struct insn_exec exec_RDTSCP = EXEC_ALL(rdtscp);
 const struct insn_exec exec_CLAC = EXEC_ALL(clac);
 const struct insn_exec exec_STAC = EXEC_ALL(stac);
 const struct insn_exec exec_SWAPGS = EXEC_ALL(swapgs);
-const struct insn_exec exec_XGETBV = EXEC_ALL(xgetbv);
-const struct insn_exec exec_XSETBV = EXEC_ALL(xsetbv);
+const struct insn_exec exec_RDFSBASE_Ry = EXEC_FORMS(NULL, rdbase);
+const struct insn_exec exec_RDGSBASE_Ry = EXEC_FORMS(NULL, rdbase);
+const struct insn_exec exec_WRFSBASE_Ry = EXEC_FORMS(NULL, wrbase);
+const struct insn_exec exec_WRGSBASE_Ry = EXEC_FORMS(NULL, wrbase);
+const struct insn_exec exec_RDPID_Rd = EXEC_FORMS(NULL, rdpid);
+const struct insn_exec exec_RDRAND_Rv = EXEC_FORMS(NULL, rdrand);
+const struct insn_exec exec_RDSEED_Rv = EXEC_FORMS(NULL, rdseed);
 const struct insn_exec exec_RDPMC = EXEC_ALL(rdpmc);
 const struct insn_exec exec_CPUID = EXEC_ALL(cpuid);
 /* #UD: undefined by design, and outside system management mode, which does not exist. */

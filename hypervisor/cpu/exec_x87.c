@@ -622,18 +622,23 @@ static u64 fxsave_address(struct bt_cpu *cpu, const struct insn *i)
 	return ea;
 }
 
-static HANDLER(fxsave)
+void fxsave_update(struct bt_cpu *cpu, bool wide)
 {
-	u64 ea = fxsave_address(cpu, i);
-
 	if (cpu->fpu_live)
 		fpu_sync(cpu);
 	mxcsr_leave(cpu);
 	image(cpu)->reserved = 0;
 	image(cpu)->mxcsr_mask = MXCSR_MASK;
 	/* with REX.W the pointers are 64 bits, without segments (SDM 1 table 10-2) */
-	if (i->size == SIZE_64)
+	if (wide)
 		image(cpu)->fcs = image(cpu)->fds = 0;
+}
+
+static HANDLER(fxsave)
+{
+	u64 ea = fxsave_address(cpu, i);
+
+	fxsave_update(cpu, i->size == SIZE_64);
 	mem_write_bytes(cpu, i, i->seg, ea, cpu->fxsave, fxsave_bytes(cpu));
 	NEXT_BY_LOOP;
 }

@@ -51,13 +51,14 @@ enum insn_flags {
 	INSN_ADDR16 = BIT(3),
 	INSN_ADDR32 = BIT(4), /* neither: 64-bit addresses */
 	INSN_MEM = BIT(5),    /* the ModRM operand is in memory */
+	INSN_256 = BIT(6),    /* VEX.L, where it says how long vectors are */
 };
 
 /* 32 bytes, two to a cache line. */
 struct insn {
 	insn_handler *handler;
 	u64 imm;    /* immediate extended as the instruction wants; moffs; branch displacement (sign-extended);
-		     * far pointer: offset in bits 0-31, selector in 32-47; ENTER: level in 32-47 */
+		     * far pointer: offset in bits 0-31, selector in 32-47; ENTER: level in 32-47; VEX: insn_vvvv() in 32-35 */
 	s32 disp;   /* ModRM displacement */
 	u16 offset; /* from the first byte of its trace to its own first byte */
 	u16 op;	    /* index into insn_rows */
@@ -76,6 +77,13 @@ struct insn {
 	u8 modrm;     /* raw ModRM byte where there is one */
 };
 _Static_assert(sizeof(struct insn) == 32, "struct insn stays small");
+
+/* The register that VEX.vvvv names: 0 where the instruction has none. */
+#define INSN_VVVV_SHIFT 32
+static inline unsigned insn_vvvv(const struct insn *i)
+{
+	return i->imm >> INSN_VVVV_SHIFT & 15;
+}
 
 enum insn_mode { MODE_16, MODE_32, MODE_64 }; /* CS.D / CS.L */
 
@@ -115,12 +123,21 @@ enum insn_attr {
 	ATTR_OSZ = BIT(13),	 /* insn.size is the effective operand size whatever the operands say */
 	ATTR_MAX32 = BIT(14),	 /* operand size is at most 32 bits */
 };
+/* The values of VEX.L and VEX.W that a row is for. */
+enum insn_vex {
+	VEX_L0 = BIT(0),
+	VEX_L1 = BIT(1),
+	VEX_W0 = BIT(2),
+	VEX_W1 = BIT(3),
+	VEX_SCALAR = BIT(4), /* L means nothing */
+};
 struct insn_row {
 	const char *name;
 	const char *operands;
 	const struct insn_exec *exec;
 	u32 attr;
 	u8 map, opcode, prefix, modrm;
+	u8 vex; /* enum insn_vex; 0: not behind a VEX prefix */
 };
 extern const struct insn_row insn_rows[];
 extern const unsigned insn_row_count;

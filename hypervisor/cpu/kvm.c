@@ -116,6 +116,28 @@ static int inject(struct cpu *cpu)
 
 /* ---- exits ---- */
 
+/* KVM itself puts what is read into EAX when the guest goes on. At CPL 3 without IOPL it has raised #GP before we know of it. */
+static bool backdoor(struct cpu *cpu, u8 *data)
+{
+	struct kvm_regs r;
+
+	if (cpu->run->io.port != CPU_BACKDOOR_PORT || cpu->run->io.size != 4 || cpu->run->io.count != 1 || !cpu->host->backdoor ||
+	    ioctl(cpu->vcpu, KVM_GET_REGS, &r) || (u32)r.rax != CPU_BACKDOOR_MAGIC)
+		return false;
+	__u64 *const order[CPU_BACKDOOR_REGS] = {&r.rax, &r.rbx, &r.rcx, &r.rdx, &r.rsi, &r.rdi};
+	u32 regs[CPU_BACKDOOR_REGS];
+
+	for (unsigned n = 0; n < CPU_BACKDOOR_REGS; n++)
+		regs[n] = (u32)*order[n];
+	if (!cpu->host->backdoor(cpu->host->opaque, regs))
+		return false;
+	for (unsigned n = 0; n < CPU_BACKDOOR_REGS; n++)
+		if (regs[n] != (u32)*order[n])
+			*order[n] = regs[n];
+	memcpy(data, &regs[0], sizeof(regs[0]));
+	return ioctl(cpu->vcpu, KVM_SET_REGS, &r) == 0;
+}
+
 static void exit_io(struct cpu *cpu)
 {
 	struct kvm_run *run = cpu->run;
@@ -123,6 +145,8 @@ static void exit_io(struct cpu *cpu)
 	u8 *data = (u8 *)run + run->io.data_offset;
 	u8 size = run->io.size;
 
+	if (run->io.direction == KVM_EXIT_IO_IN && backdoor(cpu, data))
+		return;
 	for (u32 n = 0; n < run->io.count; n++, data += size) {
 		u32 value = 0;
 
@@ -376,7 +400,7 @@ static int take_apic_msrs(struct cpu *cpu)
 	return ioctl(cpu->vm, KVM_ENABLE_CAP, &cap) || ioctl(cpu->vm, KVM_X86_SET_MSR_FILTER, &filter) ? -errno : 0;
 }
 
-static int create_vm(struct cpu *cpu, int kvm, enum cpu_model model, struct error *err)
+static int create_vm(struct cpu *cpu, int kvm, const struct cpu_config *config, struct error *err)
 {
 	u64 identity = IDENTITY_MAP;
 	int slots = ioctl(kvm, KVM_CHECK_EXTENSION, KVM_CAP_NR_MEMSLOTS);
@@ -404,7 +428,7 @@ static int create_vm(struct cpu *cpu, int kvm, enum cpu_model model, struct erro
 		return fail(err, -EIO, "cannot map the virtual CPU's page: %s", strerror(errno));
 	cpu->run = run;
 	cpu->run_bytes = (size_t)bytes;
-	return kvm_set_cpuid(cpu, kvm, model, err);
+	return kvm_set_cpuid(cpu, kvm, config, err);
 }
 
 static void kvm_destroy(struct cpu *cpu)
@@ -446,7 +470,7 @@ static int kvm_create(const struct cpu_config *config, struct cpu **out, struct 
 	if (kvm >= 0)
 		r = check_capabilities(kvm, err);
 	if (!r)
-		r = create_vm(cpu, kvm, config->model, err);
+		r = create_vm(cpu, kvm, config, err);
 	if (!r) {
 		x86_reset(&state);
 		r = kvm_set(cpu, &state, err);

@@ -61,7 +61,7 @@ void kvm_get(struct cpu *cpu, struct x86_state *state);
 int kvm_set(struct cpu *cpu, const struct x86_state *state, struct error *err);
 
 /* kvm_cpuid.c: `kvm` is the descriptor of /dev/kvm */
-int kvm_set_cpuid(struct cpu *cpu, int kvm, enum cpu_model model, struct error *err);
+int kvm_set_cpuid(struct cpu *cpu, int kvm, const struct cpu_config *config, struct error *err);
 
 /* kvm_trial.c */
 int kvm_usable(struct error *err);

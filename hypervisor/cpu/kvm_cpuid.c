@@ -1,128 +1,83 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * kvm_cpuid.c - the CPU a guest of the kvm engine sees: the host's as far as KVM supports it, less what struct x86_state does not
- * carry (AVX and what else XSAVE keeps, speculation controls, paravirtual clocks) and what the machine has not (MONITOR,
- * performance counters, virtualisation, more cores than one a socket).
+ * kvm_cpuid.c - the CPU a guest of the kvm engine sees: the one that the bt engine would show it on this host, so that a suspended
+ * machine goes on with either, less what this host's KVM does not support.
  */
 #include <errno.h>
-#include <string.h>
 #include <stdlib.h>
+#include <string.h>
 #include <sys/ioctl.h>
 
+#include "cpu/cpuid.h"
 #include "cpu/kvm.h"
 
 #define ENTRIES_MAX 256u
-#define ALL 0xffffffffu
-#define MAX_BASIC 7u
-#define MAX_EXTENDED 0x80000008u
-#define HYPERVISOR_LEAF 0x40000000u
-#define HYPERVISOR BIT(31)
-#define APIC BIT(9)
-/* Leaf 1, EDX: FPU DE PSE TSC MSR PAE MCE CX8 SEP MTRR PGE MCA CMOV PAT PSE36 CLFSH FXSR */
-#define I686_FEATURES 0x010bf9fdu
-#define I686_MAX_BASIC 2u
+#define ADDRESS_SIZES 0x80000008u
+#define LINEAR_BITS_48 (48u << 8)
+#define HYPERVISOR BIT(31) /* leaf 1, ECX: told whatever KVM says */
 
-/* A leaf without a row is absent. */
-struct leaf_row {
+/* Registers that list features; in others KVM has no say. */
+static const struct {
 	u32 leaf;
 	u32 mask[4]; /* EAX EBX ECX EDX */
+} feature_rows[] = {
+	{0x00000001, {0, 0, ~HYPERVISOR, ~0u}},
+	{0x00000007, {0, ~0u, ~0u, ~0u}},
+	{0x80000001, {0, 0, ~0u, ~0u}},
 };
 
-static const struct leaf_row leaves[] = {
-	{0x00000000, {ALL, ALL, ALL, ALL}},
-	/* EBX: not the APIC id and the count of CPUs. ECX: SSE3 PCLMUL SSSE3 CX16 SSE4.1 SSE4.2 MOVBE POPCNT AES RDRAND. EDX: not
-	 * APIC (the machine's to offer), PSN, DS, ACPI, SS, HTT, TM, PBE */
-	{0x00000001, {ALL, 0x0000ff00, 0x42d82203, 0x078bf9ff}},
-	{0x00000002, {ALL, ALL, ALL, ALL}},
-	{0x00000004, {0x00003fff, ALL, ALL, ALL}},
-	/* EBX: FSGSBASE SMEP ERMS RDSEED ADX SMAP CLFLUSHOPT CLWB SHA. ECX: UMIP. EDX: FSRM */
-	{0x00000007, {0, 0x219c0281, 0x00000004, 0x00000010}},
-	{0x80000000, {ALL, ALL, ALL, ALL}},
-	/* ECX: LAHF LZCNT SSE4A misaligned SSE PREFETCHW. EDX: not APIC */
-	{0x80000001, {ALL, 0, 0x000001e1, 0xfffffdff}},
-	{0x80000002, {ALL, ALL, ALL, ALL}},
-	{0x80000003, {ALL, ALL, ALL, ALL}},
-	{0x80000004, {ALL, ALL, ALL, ALL}},
-	{0x80000005, {ALL, ALL, ALL, ALL}},
-	{0x80000006, {ALL, ALL, ALL, ALL}},
-	{0x80000007, {0, 0, 0, 0x00000100}}, /* invariant TSC */
-	{0x80000008, {0x0000ffff, 0, 0, 0}},
-};
-
-static const struct leaf_row *row_of(u32 leaf)
+static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm_cpuid2 *supported, u32 leaf)
 {
-	for (size_t n = 0; n < ARRAY_SIZE(leaves); n++)
-		if (leaves[n].leaf == leaf)
-			return &leaves[n];
+	for (u32 n = 0; n < supported->nent; n++)
+		if (supported->entries[n].function == leaf && !supported->entries[n].index)
+			return &supported->entries[n];
 	return NULL;
 }
 
-static void filter(struct kvm_cpuid_entry2 *e, const struct leaf_row *row, enum cpu_model model)
+static struct kvm_cpuid_entry2 entry_of(const struct cpuid_leaf *l, const struct kvm_cpuid2 *supported)
 {
-	bool i686 = model == CPU_MODEL_I686;
+	const struct kvm_cpuid_entry2 *host = supported_leaf(supported, l->leaf);
+	u32 has[4] = {0}, out[4];
 
-	e->eax &= row->mask[0];
-	e->ebx &= row->mask[1];
-	e->ecx &= row->mask[2];
-	e->edx &= row->mask[3];
-	switch (e->function) {
-	case 0:
-		e->eax = MIN(e->eax, i686 ? I686_MAX_BASIC : MAX_BASIC);
-		break;
-	case 1:
-		e->ecx = (i686 ? 0 : e->ecx) | HYPERVISOR;
-		e->edx &= i686 ? I686_FEATURES : ALL;
-		break;
-	case 7:
-		e->eax = 0; /* no further subleaf */
-		break;
-	case 0x80000001:
-		if (i686)
-			e->ecx = e->edx = 0;
-		break;
-	case 0x80000000:
-		e->eax = MIN(e->eax, MAX_EXTENDED);
-		break;
-	default:
-		break;
-	}
+	if (host)
+		memcpy(has, (u32[]){host->eax, host->ebx, host->ecx, host->edx}, sizeof(has));
+	memcpy(out, l->out, sizeof(out));
+	for (size_t r = 0; r < ARRAY_SIZE(feature_rows); r++)
+		for (unsigned k = 0; k < 4 && feature_rows[r].leaf == l->leaf; k++)
+			out[k] &= has[k] | ~feature_rows[r].mask[k];
+	if (l->leaf == ADDRESS_SIZES) /* KVM knows no CPU with less, and without long mode nobody asks */
+		out[0] = (out[0] & 0xff) | LINEAR_BITS_48;
+	return (struct kvm_cpuid_entry2){.function = l->leaf, .index = l->subleaf, .flags = l->indexed ? KVM_CPUID_FLAG_SIGNIFCANT_INDEX : 0,
+					 .eax = out[0], .ebx = out[1], .ecx = out[2], .edx = out[3]};
 }
 
-int kvm_set_cpuid(struct cpu *cpu, int kvm, enum cpu_model model, struct error *err)
+int kvm_set_cpuid(struct cpu *cpu, int kvm, const struct cpu_config *config, struct error *err)
 {
-	struct kvm_cpuid2 *list = calloc(1, sizeof(*list) + ENTRIES_MAX * sizeof(list->entries[0]));
-	struct kvm_cpuid_entry2 hypervisor = {.function = HYPERVISOR_LEAF, .eax = HYPERVISOR_LEAF};
-	u32 n = 0;
-	int r = 0;
+	struct kvm_cpuid2 *supported = calloc(1, sizeof(*supported) + ENTRIES_MAX * sizeof(supported->entries[0]));
+	struct kvm_cpuid2 *list = calloc(1, sizeof(*list) + CPUID_LEAVES_MAX * sizeof(list->entries[0]));
+	struct cpuid_leaf leaves[CPUID_LEAVES_MAX];
+	int n = cpuid_list(config, leaves, err), r = MIN(n, 0);
 
-	if (!list)
-		return fail(err, -ENOMEM, "no memory for CPUID");
-	list->nent = ENTRIES_MAX - 1;
-	if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, list)) {
-		r = fail(err, -errno, "KVM does not tell its CPU's features: %s", strerror(errno));
-		goto out;
+	if (!r && (!supported || !list))
+		r = fail(err, -ENOMEM, "no memory for CPUID");
+	if (!r) {
+		supported->nent = ENTRIES_MAX;
+		if (ioctl(kvm, KVM_GET_SUPPORTED_CPUID, supported))
+			r = fail(err, -errno, "KVM does not tell its CPU's features: %s", strerror(errno));
 	}
-	for (u32 i = 0; i < list->nent; i++) {
-		const struct leaf_row *row = row_of(list->entries[i].function);
-
-		if (!row || (row->leaf == 7 && list->entries[i].index))
-			continue;
-		list->entries[n] = list->entries[i];
-		filter(&list->entries[n], row, model);
-		if (row->leaf == 1) {
-			list->entries[n].ebx |= cpu->index << 24 | 1u << 16;
-			list->entries[n].edx |= cpu->host->apic_msr ? APIC : 0;
+	for (int k = 0; !r && k < n; k++) {
+		list->entries[k] = entry_of(&leaves[k], supported);
+		if (leaves[k].leaf == 1 && cpu->host->apic_msr) {
+			list->entries[k].ecx |= CPUID_1_ECX_APIC;
+			list->entries[k].edx |= CPUID_1_EDX_APIC;
 		}
-		n++;
 	}
-	memcpy(&hypervisor.ebx, "vmkv", 4);
-	memcpy(&hypervisor.ecx, "mkvm", 4);
-	memcpy(&hypervisor.edx, "kvmk", 4);
-	list->entries[n++] = hypervisor;
-	list->nent = n;
-	if (ioctl(cpu->vcpu, KVM_SET_CPUID2, list))
-		r = fail(err, -errno, "KVM does not take the CPU's features: %s", strerror(errno));
-out:
+	if (!r) {
+		list->nent = (u32)n;
+		if (ioctl(cpu->vcpu, KVM_SET_CPUID2, list))
+			r = fail(err, -errno, "KVM does not take the CPU's features: %s", strerror(errno));
+	}
+	free(supported);
 	free(list);
 	return r;
 }

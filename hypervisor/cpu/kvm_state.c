@@ -220,7 +220,7 @@ static const struct msr_row msrs[] = {
 	MSR(0x26d, mtrr_fixed[8]), MSR(0x26e, mtrr_fixed[9]), MSR(0x26f, mtrr_fixed[10]),
 	MSR(0x277, pat), MSR(0x2ff, mtrr_def_type),
 	MSR(0xc0000081, star), MSR(0xc0000082, lstar), MSR(0xc0000083, cstar), MSR(0xc0000084, fmask),
-	MSR(0xc0000102, kernel_gs_base), MSR(0xc0000103, tsc_aux), MSR(MSR_TSC, tsc),
+	MSR(0xc0000102, kernel_gs_base), MSR(0xc0000103, tsc_aux), MSR(0x3b, tsc_adjust), MSR(MSR_TSC, tsc),
 };
 
 struct one_msr {

@@ -193,7 +193,7 @@ static void segment_get(const struct bt_segment *s, struct x86_segment *out)
 /* Fields that are the same in both structs, in one list for both directions. */
 #define SAME_FIELDS(X)                                                                                                 \
 	X(rip) X(gdtr) X(idtr) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(sysenter_cs) X(sysenter_esp)               \
-	X(sysenter_eip) X(star) X(lstar) X(cstar) X(fmask) X(kernel_gs_base) X(tsc_aux) X(apic_base) X(pat)            \
+	X(sysenter_eip) X(star) X(lstar) X(cstar) X(fmask) X(kernel_gs_base) X(tsc_aux) X(tsc_adjust) X(apic_base) X(pat)            \
 	X(misc_enable) X(mtrr_def_type) X(xcr0) X(nmi_blocked) X(halted) X(irq_taken) X(irq_vector)
 #define SAME_ARRAYS(X) X(dr) X(pdpte) X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(fxsave) X(ymm_high)
 
@@ -315,8 +315,9 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 	cpu->host = config->host;
 	cpu->index = config->index;
 	cpu->model = config->model;
+	cpu->machine = config->machine;
 	sse_reset(cpu);
-	cpuid_init(cpu);
+	ret = cpuid_init(cpu, err);
 	cpu->a20_mask = ~0ull;
 	cpu->generation = 1;
 	cpu->page = PAGE_SIZE;
@@ -326,7 +327,8 @@ static int bt_create(const struct cpu_config *config, struct cpu **out, struct e
 
 		cpu->tlb_user.entry[n] = cpu->tlb_system.entry[n] = cpu->tlb_access.entry[n] = empty;
 	}
-	ret = trace_create(cpu, err);
+	if (!ret)
+		ret = trace_create(cpu, err);
 	if (!ret)
 		ret = memory_map(cpu, NULL, 0, err);
 	if (!ret) {

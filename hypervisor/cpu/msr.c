@@ -25,7 +25,22 @@ static u64 tsc_read(struct bt_cpu *cpu)
 
 static bool tsc_write(struct bt_cpu *cpu, u64 value)
 {
-	cpu->tsc_offset += value - bt_rdtsc(cpu);
+	u64 step = value - bt_rdtsc(cpu);
+
+	cpu->tsc_offset += step;
+	cpu->tsc_adjust += step;
+	return true;
+}
+
+static u64 tsc_adjust_read(struct bt_cpu *cpu)
+{
+	return cpu->tsc_adjust;
+}
+
+static bool tsc_adjust_write(struct bt_cpu *cpu, u64 value)
+{
+	cpu->tsc_offset += value - cpu->tsc_adjust;
+	cpu->tsc_adjust = value;
 	return true;
 }
 
@@ -75,6 +90,18 @@ static bool gs_base_write(struct bt_cpu *cpu, u64 value)
 	return segment_base_write(&cpu->seg[X86_GS], value);
 }
 
+static u64 xss_read(struct bt_cpu *cpu)
+{
+	(void)cpu;
+	return 0;
+}
+
+static bool xss_write(struct bt_cpu *cpu, u64 value)
+{
+	(void)cpu;
+	return !value;
+}
+
 /* UC, WC, WT, WP, WB; PAT also knows UC- (7). */
 static bool memory_type(u64 type)
 {
@@ -117,6 +144,7 @@ static const struct msr msrs[] = {
 	MSR_CALL(0x010, tsc_read, tsc_write),		    /* TIME_STAMP_COUNTER */
 	MSR_CONSTANT(0x017, 0),				    /* PLATFORM_ID */
 	MSR_CONSTANT(0x02a, 0),				    /* EBL_CR_POWERON */
+	{0x03b, 1, 1, NO_FIELD, ~0ull, NULL, tsc_adjust_read, tsc_adjust_write, FEATURE_TSC_ADJUST},
 	MSR_CONSTANT(0x079, 0),				    /* BIOS_UPDT_TRIG */
 	MSR_CONSTANT(0x08b, 0),				    /* BIOS_SIGN_ID */
 	MSR_CONSTANT(0x0fe, 0x508),			    /* MTRRCAP: WC, fixed, 8 variable */
@@ -134,6 +162,7 @@ static const struct msr msrs[] = {
 	MSR_ARRAY(0x268, 8, 1, mtrr_fixed[3], ~0ull, mtrr_types), /* FIX4K_C0000 ... F8000 */
 	MSR_VALID(0x277, pat, ~0ull, pat_valid),		    /* PAT */
 	MSR_VALID(0x2ff, mtrr_def_type, 0xcff, mtrr_type),	    /* MTRR_DEF_TYPE */
+	{0xda0, 1, 1, NO_FIELD, 0, NULL, xss_read, xss_write, FEATURE_XSAVES}, /* XSS: no such states */
 	MSR_LONG_CALL(0xc0000080, efer_read, efer_write),		 /* EFER */
 	MSR_LONG(0xc0000081, star, ~0ull, NULL, FEATURE_LM),		 /* STAR */
 	MSR_LONG(0xc0000082, lstar, ~0ull, canonical, FEATURE_LM),	 /* LSTAR */

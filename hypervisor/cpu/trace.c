@@ -376,6 +376,11 @@ static bool build_insn(const struct bt_cpu *cpu, const struct fetch *f, unsigned
 		break;
 	}
 	i->offset = (u16)offset;
+	if (unlikely(!cpu_has_row(cpu, i->op))) {
+		i->handler = exec_undefined;
+		*after = AFTER_LOOP;
+		return true;
+	}
 	row = &insn_rows[i->op];
 	*after = row->attr & ATTR_END || insn_changes_key(i) ? AFTER_LOOP : AFTER_MORE;
 	if (row->operands && row->operands[0] == 'J') {

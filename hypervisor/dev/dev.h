@@ -89,6 +89,13 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len);
 /* Whole pages of RAM whose contents nobody wants: they are zeros when next touched, and the host has them until then. */
 void dev_ram_discard(struct device *d, u64 gpa, u64 size);
 
+/*
+ * RAM itself, for transfers that work beside the machine: host memory behind gpa, `contiguous` bytes of it, or NULL. It stays
+ * as long as the machine. Who has written to it tells so.
+ */
+u8 *dev_dma_ram(struct device *d, u64 gpa, bool write, u64 *contiguous);
+void dev_dma_wrote(struct device *d, u64 gpa, u64 len);
+
 /* i440FX PAM registers: how 16 KiB (or 64 KiB for 0xF0000) areas of C0000-FFFFF behave. */
 enum shadow_mode { SHADOW_ROM, SHADOW_READ_RAM_WRITE_ROM, SHADOW_READ_ROM_WRITE_RAM, SHADOW_RAM };
 void dev_shadow(struct device *d, u32 gpa, u32 size, enum shadow_mode mode);
@@ -147,6 +154,25 @@ struct dev_timer {
 void dev_timer_init(struct device *d, struct dev_timer *t, void (*fn)(struct device *d));
 void dev_timer_set(struct dev_timer *t, u64 when); /* re-arms; 0 cancels */
 
+/* ---- work that blocks ---- */
+
+/*
+ * A thread of the device's, for jobs one after another. work() runs there, without the machine's lock: it uses what its job holds and
+ * nothing else of the device. done() follows under the lock, and may start the job again. A machine without CPUs does both at once.
+ */
+struct dev_worker;
+enum dev_job_state { DEV_JOB_IDLE, DEV_JOB_WAITING, DEV_JOB_WORKING, DEV_JOB_WORKED };
+struct dev_job {
+	void (*work)(struct dev_job *job);
+	void (*done)(struct dev_job *job);
+	struct dev_job *next; /* these are the worker's */
+	enum dev_job_state state;
+};
+int dev_worker_new(struct device *d, struct dev_worker **out, struct error *err); /* from init(); stop() frees it */
+void dev_worker_free(struct dev_worker *w); /* its jobs are finished */
+void dev_job_start(struct dev_worker *w, struct dev_job *job);
+void dev_job_finish(struct dev_worker *w, struct dev_job *job); /* returns after done(), or at once if it is idle */
+
 /* ---- people: screen, keyboard, mouse, serial lines ---- */
 
 /* The display adapter: `refresh` is called, at most 60 times a second and only while someone looks, to bring the
@@ -157,6 +183,8 @@ struct screen_page *dev_screen(struct device *d); /* api/screen.h */
 /* Keys as set-1 scancodes (bit 7 of `code` = E0 prefix), pointer moves as relative steps (dy down) and buttons
  * (bit 0 left, 1 right, 2 middle), wheel steps (positive = towards the user). */
 void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code, bool down));
+/* A pointer that takes positions (0-65535 of the screen's width and height); false: the guest does not want them now. */
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons));
 void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons));
 void dev_set_leds(struct device *d, unsigned leds); /* bit 0 scroll, 1 num, 2 caps */
 /* Serial line n (0-3): bytes from the other side; receive() returns how many it took (the rest is offered again
@@ -186,6 +214,12 @@ bool dev_net_room(struct device *d, unsigned nic);
 
 /* The power button, when the device can tell the guest of it: press() returns false when the guest has not asked to be told. */
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d));
+
+/* Calls of the machine by its guest: cpu_host.backdoor. */
+void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[6]));
+/* Rates in kHz: of the guest's TSC (0: not known), and of what the APIC's timer counts. */
+u32 dev_tsc_khz(struct device *d);
+#define DEV_APIC_TIMER_KHZ 1000000u
 
 enum machine_request { REQUEST_RESET, REQUEST_POWER_OFF, REQUEST_EXIT /* debug.exit with status */ };
 /* Carried out after the current instruction. */

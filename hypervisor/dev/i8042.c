@@ -343,6 +343,14 @@ static void i8042_move(struct device *d, int dx, int dy, int wheel, unsigned but
 	pump(c);
 }
 
+void i8042_nudge_mouse(struct device *d)
+{
+	struct i8042 *c = (struct i8042 *)d;
+
+	ps2_mouse_nudge(&c->mouse);
+	pump(c);
+}
+
 /* ---- life ---- */
 
 static int i8042_init(struct device *d, struct error *err)

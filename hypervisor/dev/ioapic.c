@@ -63,10 +63,28 @@ static void pin_level(struct ioapic *s, unsigned pin)
 	pin_send(s, e);
 }
 
+static unsigned pin_of(unsigned line)
+{
+	return line == TIMER_LINE ? TIMER_PIN : line;
+}
+
+bool ioapic_line_masked(struct device *d, unsigned line)
+{
+	return ((struct ioapic *)d)->entry[pin_of(line)].low & REDIR_MASK;
+}
+
+bool ioapic_request_waits(struct device *d, unsigned line)
+{
+	struct device *lapic = dev_find(d, "lapic");
+	u32 low = ((struct ioapic *)d)->entry[pin_of(line)].low;
+
+	return lapic && !(low & REDIR_MASK) && lapic_request_waits(lapic, (u8)low);
+}
+
 static void ioapic_line(struct device *d, unsigned line, bool level)
 {
 	struct ioapic *s = (struct ioapic *)d;
-	unsigned pin = line == TIMER_LINE ? TIMER_PIN : line;
+	unsigned pin = pin_of(line);
 	u32 was = s->lines;
 
 	if (line == TIMER_PIN || pin >= PINS)

@@ -92,6 +92,7 @@ struct lapic {
 	u64 start;    /* machine time at which `initial` began to count */
 	u64 deadline; /* MSR TSC_DEADLINE */
 	u64 due;      /* machine time of the next timer interrupt; 0 = none to come */
+	u32 backlog;  /* periodic ones the guest could not take in time; not saved */
 	bool lint0;   /* the 8259's output: not saved, the 8259 drives it */
 };
 
@@ -298,6 +299,16 @@ static int lapic_intack(struct device *d, unsigned cpu)
 	return vector;
 }
 
+bool lapic_request_waits(struct device *d, u8 vector)
+{
+	struct lapics *s = (struct lapics *)d;
+
+	for (unsigned i = 0; i < s->n; i++)
+		if (set_has(s->apic[i].irr, vector))
+			return true;
+	return false;
+}
+
 static void eoi(struct lapics *s, struct lapic *l)
 {
 	int vector = set_highest(l->isr);
@@ -339,21 +350,34 @@ static u32 timer_count(const struct lapic *l, u64 now)
 	return passed < l->initial ? l->initial - (u32)passed : 0;
 }
 
+static u64 timer_period(const struct lapic *l)
+{
+	return l->initial * divisor(l);
+}
+
+/* When to look at it next. What is overdue follows at four times the rate, so that a guest that counts ticks keeps the time. */
+static u64 timer_next(struct lapics *s, const struct lapic *l)
+{
+	return l->due && l->backlog ? MIN(l->due, dev_now(&s->dev) + timer_period(l) / 4) : l->due;
+}
+
 /* The machine timer stands at the first interrupt that is due on any CPU. */
 static void timer_arm(struct lapics *s)
 {
 	u64 when = 0;
 
-	for (unsigned i = 0; i < s->n; i++)
-		if (s->apic[i].due && (!when || s->apic[i].due < when))
-			when = s->apic[i].due;
+	for (unsigned i = 0; i < s->n; i++) {
+		u64 next = timer_next(s, &s->apic[i]);
+		if (next && (!when || next < when))
+			when = next;
+	}
 	dev_timer_set(&s->timer, when);
 }
 
 /* When the count, as it is now, next comes to zero. A masked timer counts without anybody noticing. */
 static void timer_schedule(struct lapics *s, struct lapic *l)
 {
-	u64 now = dev_now(&s->dev), period = l->initial * divisor(l), end = l->start + period;
+	u64 now = dev_now(&s->dev), period = timer_period(l), end = l->start + period;
 
 	if (!deadline_mode(l)) {
 		l->due = 0;
@@ -367,12 +391,32 @@ static void timer_schedule(struct lapics *s, struct lapic *l)
 	timer_arm(s);
 }
 
+/*
+ * One interrupt of a periodic timer, and how many before it are owed: a real CPU would have taken them, where the host has not let
+ * this one run. At most those of a second are, and none of a timer that no CPU could follow.
+ */
+static void timer_tick(struct lapics *s, struct lapic *l, u64 owed)
+{
+	u64 period = timer_period(l);
+	bool waits = set_has(l->irr, l->lvt[LVT_TIMER] & LVT_VECTOR);
+
+	owed += waits;
+	l->backlog = period < 4 * MIN_PERIOD_NS ? 0 : (u32)MIN(owed, NSEC_PER_SEC / period);
+	if (!waits || !l->backlog)
+		local_interrupt(s, l, LVT_TIMER);
+}
+
 static void timer_fire(struct lapics *s, struct lapic *l)
 {
-	if (!l->due || l->due > dev_now(&s->dev))
+	u64 now = dev_now(&s->dev), due = l->due;
+
+	if (!due || due > now)
 		return;
 	l->due = l->deadline = 0;
-	local_interrupt(s, l, LVT_TIMER);
+	if (periodic(l) && l->initial)
+		timer_tick(s, l, l->backlog + (now - due) / timer_period(l));
+	else
+		local_interrupt(s, l, LVT_TIMER);
 	timer_schedule(s, l);
 }
 
@@ -380,8 +424,13 @@ static void lapic_timer(struct device *d)
 {
 	struct lapics *s = (struct lapics *)d;
 
-	for (unsigned i = 0; i < s->n; i++)
-		timer_fire(s, &s->apic[i]);
+	for (unsigned i = 0; i < s->n; i++) {
+		struct lapic *l = &s->apic[i];
+		if (l->due && l->due <= dev_now(d))
+			timer_fire(s, l);
+		else if (l->due && l->backlog)
+			timer_tick(s, l, l->backlog - 1);
+	}
 	timer_arm(s);
 }
 
@@ -390,6 +439,7 @@ static void timer_lvt_write(struct lapics *s, struct lapic *l, u32 value)
 	bool was = deadline_mode(l);
 
 	timer_fire(s, l);
+	l->backlog = 0;
 	l->lvt[LVT_TIMER] = value;
 	if (was != deadline_mode(l)) /* disarms the timer (10.5.4.1) */
 		l->initial = 0, l->deadline = l->due = 0;
@@ -402,6 +452,7 @@ static void timer_initial_write(struct lapics *s, struct lapic *l, u32 value)
 	if (deadline_mode(l))
 		return;
 	l->initial = value;
+	l->backlog = 0;
 	l->start = dev_now(&s->dev);
 	timer_schedule(s, l);
 }
@@ -413,6 +464,7 @@ static void timer_divide_write(struct lapics *s, struct lapic *l, u32 value)
 
 	timer_fire(s, l);
 	passed = l->initial - timer_count(l, now);
+	l->backlog = 0;
 	l->divide = value;
 	l->start = now - MIN(now, passed * divisor(l));
 	timer_schedule(s, l);
@@ -836,6 +888,7 @@ static int lapic_load(struct device *d, struct state_reader *r, struct error *er
 		l->start = get_u64(r);
 		l->deadline = get_u64(r);
 		l->due = get_u64(r);
+		l->backlog = 0;
 		tame(s, l);
 		update(s, l);
 	}

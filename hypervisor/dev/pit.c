@@ -6,6 +6,7 @@
  * follow from machine time whenever somebody looks. Only channel 0, which drives IRQ 0, arms a timer. Names and mode
  * numbers are those of the Intel 8254 data sheet (231164).
  */
+#include "dev/ioapic.h"
 #include "dev/isa.h"
 #include "dev/pic.h"
 
@@ -179,17 +180,33 @@ static void irq0_restart(struct pit *p)
 	pit_schedule(p);
 }
 
+/* Whether the last interrupt has not been taken yet. The 8259 keeps what it has been told while the IOAPIC is in use instead. */
+static bool irq0_waits(struct pit *p)
+{
+	struct device *pic = dev_find(&p->dev, "pic"), *ioapic = dev_find(&p->dev, "ioapic");
+
+	if (ioapic && !ioapic_line_masked(ioapic, 0))
+		return ioapic_request_waits(ioapic, 0);
+	return pic && pic_request_waits(pic, 0);
+}
+
+static bool irq0_masked(struct pit *p)
+{
+	struct device *pic = dev_find(&p->dev, "pic"), *ioapic = dev_find(&p->dev, "ioapic");
+
+	return (!pic || pic_line_masked(pic, 0)) && (!ioapic || ioapic_line_masked(ioapic, 0));
+}
+
 /*
  * One interrupt. A real CPU would have taken the one before long ago; where the host has not let this one run,
  * it is owed. Handlers mask the line for a moment; nothing is owed to a guest that leaves it masked.
  */
 static void irq0_tick(struct pit *p, u64 owed)
 {
-	struct device *pic = dev_find(&p->dev, "pic");
-	bool waits = pic && pic_request_waits(pic, 0);
+	bool waits = irq0_waits(p);
 	u64 limit = MIN(TICKS_PER_SECOND / p->channel[0].count, MAX_BACKLOG);
 
-	p->masked_ticks = pic && pic_line_masked(pic, 0) ? (u8)MIN(p->masked_ticks + 1, 255) : 0;
+	p->masked_ticks = irq0_masked(p) ? (u8)MIN(p->masked_ticks + 1, 255) : 0;
 	if (p->masked_ticks > MASKED_TICKS || !periodic(&p->channel[0]))
 		owed = 0;
 	else if (waits)

@@ -54,6 +54,7 @@ struct ps2_mouse {
 	u8 knock[2]; /* the last two sample rates set: 200, 100, then 80 switches the wheel on */
 	u8 last_byte;
 	bool remote, wrap, scaling, reporting;
+	bool nudged; /* not saved: the next one comes soon */
 	int dx, dy, wheel; /* not yet reported, screen directions */
 	u8 buttons, reported_buttons;
 	u64 next_report; /* machine time */
@@ -61,11 +62,17 @@ struct ps2_mouse {
 void ps2_mouse_reset(struct ps2_mouse *m);
 void ps2_mouse_command(struct ps2_mouse *m, u8 byte);
 void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int wheel, unsigned buttons);
+/* The next report is due though nothing has moved. */
+void ps2_mouse_nudge(struct ps2_mouse *m);
 /* Queues a packet if there is something to report and it is time; returns when to ask again, 0 = not needed. */
 u64 ps2_mouse_report(struct ps2_mouse *m, u64 now);
 bool ps2_mouse_ready(const struct ps2_mouse *m);
 u8 ps2_mouse_take(struct ps2_mouse *m);
 void ps2_mouse_save(const struct ps2_mouse *m, struct state_writer *w);
 void ps2_mouse_load(struct ps2_mouse *m, struct state_reader *r);
+
+struct device;
+/* i8042.c: the guest is to look for what the mouse's other interface has. */
+void i8042_nudge_mouse(struct device *i8042);
 
 #endif

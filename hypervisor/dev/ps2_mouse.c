@@ -68,6 +68,7 @@ static void packet(struct ps2_mouse *m, struct ps2_queue *q, bool scaled)
 	m->dx -= dx;
 	m->dy -= dy;
 	m->reported_buttons = m->buttons;
+	m->nudged = false;
 	ps2_queue_put(q, (u8)((m->buttons & 7) | 8 | (x < 0) << 4 | (y < 0) << 5));
 	ps2_queue_put(q, (u8)x);
 	ps2_queue_put(q, (u8)y);
@@ -81,7 +82,7 @@ static void packet(struct ps2_mouse *m, struct ps2_queue *q, bool scaled)
 
 u64 ps2_mouse_report(struct ps2_mouse *m, u64 now)
 {
-	bool news = m->dx || m->dy || (m->wheel && m->id == ID_WHEEL) || m->buttons != m->reported_buttons;
+	bool news = m->nudged || m->dx || m->dy || (m->wheel && m->id == ID_WHEEL) || m->buttons != m->reported_buttons;
 
 	if (!news || !m->reporting || m->remote || m->wrap)
 		return 0;
@@ -93,6 +94,11 @@ u64 ps2_mouse_report(struct ps2_mouse *m, u64 now)
 	m->next_report = now + NSEC_PER_SEC / MAX(m->rate, 10);
 	news = m->dx || m->dy || (m->wheel && m->id == ID_WHEEL);
 	return news ? m->next_report : 0;
+}
+
+void ps2_mouse_nudge(struct ps2_mouse *m)
+{
+	m->nudged = true;
 }
 
 void ps2_mouse_move(struct ps2_mouse *m, int dx, int dy, int wheel, unsigned buttons)
@@ -116,6 +122,7 @@ static void set_defaults(struct ps2_mouse *m)
 	m->resolution = 2;
 	m->scaling = m->remote = m->wrap = m->reporting = false;
 	m->dx = m->dy = m->wheel = 0;
+	m->nudged = false;
 	ps2_queue_clear(&m->packets);
 }
 

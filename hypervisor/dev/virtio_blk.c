@@ -2,31 +2,45 @@
 /*
  * virtio_blk.c - virtio disks (virtio 1.2, section 5.2): the keys virtio0.* to virtio9.*, one PCI function each.
  *
- * Requests are carried out as they are taken. A guest that asks for a lot at once is served in rounds, between which
- * the machine does other things.
+ * Requests are taken in batches, one batch of a disk at a time, and carried out by a thread of the device's, straight from and to
+ * the guest's memory. Whatever ends a queue waits for the batch: a reset, suspending, power off.
  */
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
+#include <sys/uio.h>
 
 #include "dev/isa.h"
 #include "dev/virtio_pci.h"
 #include "disk/disk.h"
+#include "lib/util.h"
 
 #define DISKS 10
 
-enum { F_SIZE_MAX = BIT(1), F_SEG_MAX = BIT(2), F_RO = BIT(5), F_BLK_SIZE = BIT(6), F_FLUSH = BIT(9), F_TOPOLOGY = BIT(10) };
-enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8 };
+enum {
+	F_SIZE_MAX = BIT(1),
+	F_SEG_MAX = BIT(2),
+	F_RO = BIT(5),
+	F_BLK_SIZE = BIT(6),
+	F_FLUSH = BIT(9),
+	F_TOPOLOGY = BIT(10),
+	F_DISCARD = BIT(13),
+	F_WRITE_ZEROES = BIT(14),
+};
+enum { T_IN = 0, T_OUT = 1, T_FLUSH = 4, T_GET_ID = 8, T_DISCARD = 11, T_WRITE_ZEROES = 13 };
 enum { S_OK = 0, S_IOERR = 1, S_UNSUPP = 2 };
 
 #define QUEUE_SIZE    256
 #define SEG_MAX	      254u /* and header and status: a whole queue */
 #define SIZE_MAX_SEG  (64 * (u32)KIB)
 #define REQUEST_BYTES ((u64)SEG_MAX * SIZE_MAX_SEG)
-#define BUFFER	      (64 * KIB)
-#define ROUND_BYTES   (4 * MIB) /* in one go, before others have their turn */
-#define ROUND_CHAINS  256u
+#define BATCH	      16	/* requests, and no more after BATCH_BYTES: then others have their turn */
+#define BATCH_BYTES   (4 * MIB)
 #define ID_BYTES      20
+#define RANGES_MAX    16u		     /* of one discard */
+#define DISCARD_MAX   (4 * (u32)MIB)	     /* sectors of a range */
+#define ZEROES_MAX    (32 * (u32)(MIB / SECTOR)) /* the host may have to write them */
 
 struct header { /* 5.2.6 */
 	u32 type, reserved;
@@ -42,19 +56,48 @@ struct blk_config { /* 5.2.4 */
 	u8 physical_block_exp, alignment_offset;
 	u16 min_io_size;
 	u32 opt_io_size;
+	u8 writeback, unused0[3];
+	u32 max_discard_sectors, max_discard_seg, discard_sector_alignment;
+	u32 max_write_zeroes_sectors, max_write_zeroes_seg;
+	u8 write_zeroes_may_unmap, unused1[3];
+};
+
+struct range { /* 5.2.6: of discard and write zeroes */
+	u64 sector;
+	u32 sectors, flags;
+};
+#define RANGE_UNMAP BIT(0)
+
+/* What is held of one from notify() until it is given back. */
+struct request {
+	struct virtq_chain chain;
+	u32 type;
+	u64 sector, bytes; /* of data */
+	int result;	   /* of the disk */
+	u8 status;
+	bool carry_out; /* the answer is not known yet */
+	unsigned n; /* of: */
+	union {
+		struct iovec iov[VIRTQ_PIECES];
+		struct range range[RANGES_MAX];
+	};
 };
 
 struct virtio_disk {
 	struct virtio_pci v;
 	unsigned number;
 	struct disk *disk;
+	struct dev_job job;
+	unsigned n; /* requests of the batch under way; 0: none is */
+	bool ending; /* no further batch now */
+	struct request *request; /* BATCH of them */
 };
 
 struct virtio_blk {
 	struct virtio_device base;
 	struct virtio_disk disk[DISKS];
-	struct dev_timer again; /* the next round */
-	u8 buffer[BUFFER];
+	struct dev_worker *worker;
+	struct dev_timer again; /* looks at the rings after a resume */
 };
 
 static struct virtio_blk *blk_of(struct virtio_disk *d)
@@ -62,109 +105,255 @@ static struct virtio_blk *blk_of(struct virtio_disk *d)
 	return (struct virtio_blk *)d->v.pci.device;
 }
 
-/* ---- requests ---- */
+/* ---- taking requests ---- */
 
-static u8 io_failed(struct virtio_disk *d, const char *what, u64 sector, int ret)
-{
-	dev_log(d->v.pci.device, "virtio%u: %s sector %llu: %s", d->number, what, (unsigned long long)sector, strerror(-ret));
-	return S_IOERR;
-}
-
-/* Whole sectors, all of them on the disk, and no more than the configuration said. */
+/* Whole sectors, all of them on the disk. */
 static bool range_ok(struct virtio_disk *d, u64 sector, u64 bytes)
 {
 	u64 sectors = disk_bytes(d->disk) / SECTOR;
 
-	return bytes % SECTOR == 0 && bytes <= REQUEST_BYTES && sector <= sectors && bytes / SECTOR <= sectors - sector;
+	return bytes % SECTOR == 0 && sector <= sectors && bytes / SECTOR <= sectors - sector;
 }
 
-static u8 move(struct virtio_disk *d, struct virtqueue *q, const struct virtq_chain *chain, u64 sector, u64 bytes, bool write)
+/* Bytes of memory as the host has it. False: not RAM, or in more pieces than there are. */
+static bool add_memory(struct request *r, struct virtqueue *q, u64 gpa, u64 len, bool write)
 {
-	u8 *buffer = blk_of(d)->buffer;
-
-	if (!range_ok(d, sector, bytes) || (write && disk_readonly(d->disk)))
-		return S_IOERR;
-	for (u64 done = 0; done < bytes;) {
-		size_t n = (size_t)MIN(BUFFER, bytes - done);
-		u64 at = sector * SECTOR + done;
-		int ret;
-
-		if (write && !virtq_read(q, chain, sizeof(struct header) + done, buffer, n))
-			return S_IOERR;
-		ret = write ? disk_write(d->disk, at, buffer, n) : disk_read(d->disk, at, buffer, n);
-		if (ret < 0)
-			return io_failed(d, write ? "writing" : "reading", at / SECTOR, ret);
-		if (!write && !virtq_write(q, chain, done, buffer, n))
-			return S_IOERR;
-		done += n;
+	while (len) {
+		u64 contiguous;
+		u8 *at = dev_dma_ram(q->device, gpa, write, &contiguous);
+		if (!at || r->n == VIRTQ_PIECES)
+			return false;
+		u64 part = MIN(len, contiguous);
+		r->iov[r->n++] = (struct iovec){at, (size_t)part};
+		gpa += part;
+		len -= part;
 	}
-	return S_OK;
+	return true;
 }
 
-static u8 flush(struct virtio_disk *d)
+/* The data of a request: `bytes` after `skip` of some pieces. */
+static bool add_data(struct request *r, struct virtqueue *q, const struct virtq_piece *piece, u64 skip, bool write)
 {
-	int ret = disk_readonly(d->disk) ? 0 : disk_flush(d->disk);
-
-	return ret < 0 ? io_failed(d, "flushing, at", 0, ret) : S_OK;
+	for (u64 left = r->bytes; left; piece++) {
+		if (skip >= piece->len) {
+			skip -= piece->len;
+			continue;
+		}
+		u64 part = MIN(left, piece->len - skip);
+		if (!add_memory(r, q, piece->gpa + skip, part, write))
+			return false;
+		left -= part;
+		skip = 0;
+	}
+	return true;
 }
 
-static u8 get_id(struct virtio_disk *d, struct virtqueue *q, const struct virtq_chain *chain)
+static void take_transfer(struct virtio_disk *d, struct virtqueue *q, struct request *r, bool write)
+{
+	const struct virtq_chain *c = &r->chain;
+
+	r->bytes = write ? c->out_bytes - sizeof(struct header) : c->in_bytes - 1;
+	r->status = S_IOERR;
+	if (r->bytes > REQUEST_BYTES || !range_ok(d, r->sector, r->bytes) || (write && disk_readonly(d->disk)))
+		return;
+	if (write ? add_data(r, q, c->piece, sizeof(struct header), false) : add_data(r, q, c->piece + c->n_out, 0, true))
+		r->carry_out = true;
+	else
+		q->broken = true;
+}
+
+static bool range_allowed(struct virtio_disk *d, const struct request *r, const struct range *range)
+{
+	bool discard = r->type == T_DISCARD;
+
+	/* 5.2.6.2: flags a device does not know, and unmap of a discard, are unsupported. */
+	return range_ok(d, range->sector, (u64)range->sectors * SECTOR) && range->sectors <= (discard ? DISCARD_MAX : ZEROES_MAX);
+}
+
+static void take_ranges(struct virtio_disk *d, struct virtqueue *q, struct request *r)
+{
+	u64 bytes = r->chain.out_bytes - sizeof(struct header);
+
+	r->status = S_IOERR;
+	r->n = (unsigned)(bytes / sizeof(struct range));
+	if (!bytes || bytes % sizeof(struct range) || bytes > sizeof(r->range) || disk_readonly(d->disk) ||
+	    !virtq_read(q, &r->chain, sizeof(struct header), r->range, (size_t)bytes))
+		return;
+	for (unsigned i = 0; i < r->n; i++) {
+		if (r->range[i].flags & ~(r->type == T_DISCARD ? 0 : RANGE_UNMAP)) {
+			r->status = S_UNSUPP;
+			return;
+		}
+		if (!range_allowed(d, r, &r->range[i]))
+			return;
+	}
+	r->carry_out = true;
+}
+
+static void take_id(struct virtio_disk *d, struct virtqueue *q, struct request *r)
 {
 	char id[ID_BYTES] = {0};
 
 	snprintf(id, sizeof(id), "vmk-virtio%u", d->number);
-	return virtq_write(q, chain, 0, id, (size_t)MIN(sizeof(id), chain->in_bytes - 1)) ? S_OK : S_IOERR;
+	if (virtq_write(q, &r->chain, 0, id, (size_t)MIN(sizeof(id), r->chain.in_bytes - 1)))
+		r->status = S_OK;
 }
 
 /* The last byte the device may write is the status, all before it data. */
-static void request(struct virtio_disk *d, struct virtqueue *q, const struct virtq_chain *chain)
+static void take_request(struct virtio_disk *d, struct virtqueue *q, struct request *r)
 {
 	struct header h;
-	u8 status = S_UNSUPP;
-	u64 in;
 
-	if (!chain->in_bytes || chain->in_bytes > UINT32_MAX || !virtq_read(q, chain, 0, &h, sizeof(h))) {
+	if (!r->chain.in_bytes || r->chain.in_bytes > UINT32_MAX || !virtq_read(q, &r->chain, 0, &h, sizeof(h))) {
 		q->broken = true; /* nowhere to say what is wrong */
 		return;
 	}
-	in = chain->in_bytes - 1;
+	r->type = h.type;
+	r->sector = h.sector;
+	r->bytes = 0;
+	r->n = 0;
+	r->result = 0;
+	r->carry_out = false;
+	r->status = S_UNSUPP;
 	switch (h.type) {
 	case T_IN:
-		status = move(d, q, chain, h.sector, in, false);
-		break;
 	case T_OUT:
-		status = move(d, q, chain, h.sector, chain->out_bytes - sizeof(h), true);
+		take_transfer(d, q, r, h.type == T_OUT);
 		break;
 	case T_FLUSH:
-		status = flush(d);
+		r->carry_out = true;
 		break;
 	case T_GET_ID:
-		status = get_id(d, q, chain);
+		take_id(d, q, r);
+		break;
+	case T_DISCARD:
+	case T_WRITE_ZEROES:
+		take_ranges(d, q, r);
 		break;
 	}
-	if (virtq_write(q, chain, in, &status, 1))
-		virtqueue_done(q, chain, h.type == T_IN && status == S_OK ? (u32)in + 1 : 1);
+}
+
+/* ---- carrying them out, on the device's thread ---- */
+
+static int carry_out_ranges(struct disk *disk, const struct request *r)
+{
+	int ret = 0;
+
+	for (unsigned i = 0; i < r->n && !ret; i++) {
+		const struct range *at = &r->range[i];
+		if (r->type == T_DISCARD)
+			ret = disk_discard(disk, at->sector * SECTOR, (u64)at->sectors * SECTOR);
+		else
+			ret = disk_zero(disk, at->sector * SECTOR, (u64)at->sectors * SECTOR, at->flags & RANGE_UNMAP);
+	}
+	return ret;
+}
+
+static int carry_out(struct disk *disk, struct request *r)
+{
+	switch (r->type) {
+	case T_IN:
+	case T_OUT:
+		return disk_transfer(disk, r->sector * SECTOR, r->iov, r->n, r->type == T_OUT);
+	case T_FLUSH:
+		return disk_flush(disk);
+	default:
+		return carry_out_ranges(disk, r);
+	}
+}
+
+static void batch_work(struct dev_job *job)
+{
+	struct virtio_disk *d = container_of(job, struct virtio_disk, job);
+
+	for (unsigned i = 0; i < d->n; i++) {
+		struct request *r = &d->request[i];
+		if (!r->carry_out)
+			continue;
+		r->result = carry_out(d->disk, r);
+		r->status = r->result ? S_IOERR : S_OK;
+	}
+}
+
+/* ---- giving them back ---- */
+
+static void wrote_data(struct virtqueue *q, const struct request *r)
+{
+	u64 left = r->bytes;
+
+	for (unsigned i = r->chain.n_out; left; i++) {
+		const struct virtq_piece *piece = &r->chain.piece[i];
+		u64 part = MIN(left, piece->len);
+		dev_dma_wrote(q->device, piece->gpa, part);
+		left -= part;
+	}
+}
+
+static void give_back(struct virtio_disk *d, struct virtqueue *q, struct request *r)
+{
+	if (r->carry_out && r->type == T_IN)
+		wrote_data(q, r);
+	if (r->result)
+		dev_log(q->device, "virtio%u: request %u at sector %llu: %s", d->number, r->type, (unsigned long long)r->sector,
+			strerror(-r->result));
+	if (virtq_write(q, &r->chain, r->chain.in_bytes - 1, &r->status, 1))
+		virtqueue_done(q, &r->chain, r->type == T_IN && r->status == S_OK ? (u32)r->chain.in_bytes : 1);
+}
+
+static void blk_notify(struct virtio_pci *v, unsigned queue);
+
+static void batch_done(struct dev_job *job)
+{
+	struct virtio_disk *d = container_of(job, struct virtio_disk, job);
+	struct virtqueue *q = &d->v.queue[0];
+
+	for (unsigned i = 0; i < d->n; i++)
+		give_back(d, q, &d->request[i]);
+	d->n = 0;
+	virtio_finish(&d->v, 0);
+	if (virtio_running(&d->v))
+		blk_notify(&d->v, 0);
 }
 
 static void blk_notify(struct virtio_pci *v, unsigned queue)
 {
 	struct virtio_disk *d = container_of(v, struct virtio_disk, v);
 	struct virtqueue *q = &v->queue[queue];
-	struct virtq_chain chain;
 	u64 bytes = 0;
-	unsigned n = 0;
 
-	while (bytes < ROUND_BYTES && n < ROUND_CHAINS && virtqueue_next(q, &chain)) {
-		request(d, q, &chain);
-		bytes += chain.in_bytes + chain.out_bytes;
-		n++;
+	if (d->n || d->ending)
+		return;
+	while (d->n < BATCH && bytes < BATCH_BYTES && virtqueue_next(q, &d->request[d->n].chain)) {
+		struct request *r = &d->request[d->n];
+		take_request(d, q, r);
+		if (q->broken)
+			break;
+		bytes += r->bytes;
+		d->n++;
 	}
-	virtio_finish(v, queue);
-	if (bytes >= ROUND_BYTES || n == ROUND_CHAINS)
-		dev_timer_set(&blk_of(d)->again, MAX(dev_now(v->pci.device), 1ull));
+	if (d->n)
+		dev_job_start(blk_of(d)->worker, &d->job);
+	else
+		virtio_finish(v, queue);
 }
 
-static void next_round(struct device *dev)
+/* Afterwards no request is under way, and none begins before d->ending ends. */
+static void end_batch(struct virtio_disk *d)
+{
+	d->ending = true;
+	if (d->n)
+		dev_job_finish(blk_of(d)->worker, &d->job);
+}
+
+static void blk_quiesce(struct virtio_pci *v)
+{
+	struct virtio_disk *d = container_of(v, struct virtio_disk, v);
+
+	end_batch(d);
+	d->ending = false;
+}
+
+static void look_again(struct device *dev)
 {
 	struct virtio_blk *b = (struct virtio_blk *)dev;
 
@@ -183,6 +372,12 @@ static void blk_config(struct virtio_pci *v, u8 *bytes)
 		.blk_size = SECTOR,
 		.physical_block_exp = 3, /* writes of 4 KiB are the fast ones */
 		.min_io_size = 8,
+		.max_discard_sectors = DISCARD_MAX,
+		.max_discard_seg = RANGES_MAX,
+		.discard_sector_alignment = 8,
+		.max_write_zeroes_sectors = ZEROES_MAX,
+		.max_write_zeroes_seg = RANGES_MAX,
+		.write_zeroes_may_unmap = 1,
 	};
 
 	memcpy(bytes, &c, sizeof(c));
@@ -197,6 +392,7 @@ static const struct virtio_type blk_type = {
 	.config_bytes = sizeof(struct blk_config),
 	.config = blk_config,
 	.notify = blk_notify,
+	.quiesce = blk_quiesce,
 };
 
 /* ---- life ---- */
@@ -227,8 +423,9 @@ static int disk_init(struct virtio_blk *b, unsigned n, struct error *err)
 	if (ret)
 		return ret;
 	d->number = n;
-	if (disk_readonly(d->disk))
-		features |= F_RO;
+	d->job = (struct dev_job){.work = batch_work, .done = batch_done};
+	d->request = xcalloc(BATCH, sizeof(d->request[0]));
+	features |= disk_readonly(d->disk) ? F_RO : F_DISCARD | F_WRITE_ZEROES;
 	virtio_add(&b->base, &d->v, &blk_type, (u8)(VIRTIO_SLOT_BLK + n), features);
 	return 0;
 }
@@ -238,9 +435,16 @@ static void blk_stop(struct device *dev)
 	struct virtio_blk *b = (struct virtio_blk *)dev;
 
 	for (unsigned n = 0; n < DISKS; n++) {
-		disk_close(b->disk[n].disk);
-		b->disk[n].disk = NULL;
+		struct virtio_disk *d = &b->disk[n];
+		if (d->disk)
+			end_batch(d);
+		disk_close(d->disk);
+		free(d->request);
+		d->disk = NULL;
+		d->request = NULL;
 	}
+	dev_worker_free(b->worker);
+	b->worker = NULL;
 }
 
 static int blk_init(struct device *dev, struct error *err)
@@ -254,8 +458,13 @@ static int blk_init(struct device *dev, struct error *err)
 			return ret;
 		}
 	}
-	dev_timer_init(dev, &b->again, next_round);
-	return b->base.n ? 0 : DEVICE_ABSENT;
+	if (!b->base.n)
+		return DEVICE_ABSENT;
+	dev_timer_init(dev, &b->again, look_again);
+	int ret = dev_worker_new(dev, &b->worker, err);
+	if (ret)
+		blk_stop(dev);
+	return ret;
 }
 
 static void blk_reset(struct device *dev)
@@ -272,11 +481,15 @@ static int blk_flush(struct device *dev, struct error *err)
 	struct virtio_blk *b = (struct virtio_blk *)dev;
 
 	for (unsigned n = 0; n < DISKS; n++) {
-		struct disk *disk = b->disk[n].disk;
-		int ret = disk && !disk_readonly(disk) ? disk_flush(disk) : 0;
+		struct virtio_disk *d = &b->disk[n];
+		if (!d->disk)
+			continue;
+		blk_quiesce(&d->v);
+		int ret = disk_readonly(d->disk) ? 0 : disk_flush(d->disk);
 		if (ret)
 			return fail(err, ret, "virtio%u cannot be written out: %s", n, strerror(-ret));
 	}
+	dev_timer_set(&b->again, MAX(dev_now(dev), 1ull)); /* the rest of the rings, should the machine go on */
 	return 0;
 }
 

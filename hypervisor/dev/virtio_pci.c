@@ -113,6 +113,12 @@ static void features_apply(struct virtio_pci *v)
 	}
 }
 
+static void quiesce(struct virtio_pci *v)
+{
+	if (v->type->quiesce)
+		v->type->quiesce(v);
+}
+
 static void queue_reset(struct virtio_pci *v, struct virtqueue *q)
 {
 	*q = (struct virtqueue){.device = v->pci.device, .size = v->type->queue_size};
@@ -121,6 +127,7 @@ static void queue_reset(struct virtio_pci *v, struct virtqueue *q)
 /* What writing 0 to the status does (2.4); the BARs and the window stay. */
 static void device_reset(struct virtio_pci *v)
 {
+	quiesce(v);
 	v->accepted = 0;
 	v->offered_select = v->accepted_select = 0;
 	v->queue_select = 0;
@@ -366,6 +373,7 @@ static void set_legacy_page(struct virtio_pci *v, u64 page)
 
 	if (!q)
 		return;
+	quiesce(v);
 	queue_reset(v, q);
 	features_apply(v);
 	if (!page)

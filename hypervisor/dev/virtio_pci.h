@@ -41,6 +41,7 @@ struct virtio_type {
 	void (*config)(struct virtio_pci *v, u8 *bytes);
 	void (*config_written)(struct virtio_pci *v, unsigned at, u8 byte); /* may be NULL */
 	void (*notify)(struct virtio_pci *v, unsigned queue);
+	void (*quiesce)(struct virtio_pci *v); /* before queues are reset: nothing uses them when it returns. May be NULL */
 };
 
 struct virtio_pci {

@@ -5,12 +5,14 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk/format.h"
 #include "lib/util.h"
 
 #define PROBE_BYTES 4096
+#define BOUNCE (64 * KIB)
 
 int disk_pread(int fd, void *to, size_t len, u64 offset)
 {
@@ -152,7 +154,7 @@ bool disk_readonly(const struct disk *disk)
 	return disk->flags & DISK_READONLY;
 }
 
-static bool outside(const struct disk *disk, u64 offset, size_t len)
+static bool outside(const struct disk *disk, u64 offset, u64 len)
 {
 	return offset % SECTOR || len % SECTOR || offset > disk->bytes || len > disk->bytes - offset;
 }
@@ -175,6 +177,103 @@ int disk_write(struct disk *disk, u64 offset, const void *from, size_t len)
 	if (disk->overlay)
 		return overlay_write(disk->overlay, offset, from, len);
 	return disk->format->write(disk, offset, from, len);
+}
+
+/* ---- several pieces ---- */
+
+/* Between a buffer and the front of iov, which moves on. */
+static void gather(struct iovec **iov, u8 *buffer, size_t len, bool write)
+{
+	while (len) {
+		size_t part = MIN(len, (*iov)->iov_len);
+
+		memcpy(write ? buffer : (*iov)->iov_base, write ? (*iov)->iov_base : buffer, part);
+		(*iov)->iov_base = (u8 *)(*iov)->iov_base + part;
+		(*iov)->iov_len -= part;
+		*iov += !(*iov)->iov_len;
+		buffer += part;
+		len -= part;
+	}
+}
+
+static int transfer_by_buffer(struct disk *disk, u64 offset, struct iovec *iov, u64 len, bool write)
+{
+	u8 *buffer = xcalloc(1, BOUNCE);
+	int rc = 0;
+
+	while (!rc && len) {
+		size_t part = (size_t)MIN(len, BOUNCE);
+
+		if (write)
+			gather(&iov, buffer, part, true);
+		rc = write ? disk_write(disk, offset, buffer, part) : disk_read(disk, offset, buffer, part);
+		if (!rc && !write)
+			gather(&iov, buffer, part, false);
+		offset += part;
+		len -= part;
+	}
+	free(buffer);
+	return rc;
+}
+
+int disk_transfer(struct disk *disk, u64 offset, struct iovec *iov, unsigned n, bool write)
+{
+	u64 len = 0;
+	int rc = -EOPNOTSUPP;
+
+	if (write && disk->flags & DISK_READONLY)
+		return -EROFS;
+	for (unsigned i = 0; i < n; i++)
+		len += iov[i].iov_len;
+	if (outside(disk, offset, len))
+		return -EINVAL;
+	if (!disk->overlay && disk->format->transfer)
+		rc = disk->format->transfer(disk, offset, iov, n, write);
+	return rc == -EOPNOTSUPP ? transfer_by_buffer(disk, offset, iov, len, write) : rc;
+}
+
+/* ---- sectors without contents ---- */
+
+static int write_zeros(struct disk *disk, u64 offset, u64 len)
+{
+	u8 *zeros = xcalloc(1, BOUNCE);
+	int rc = 0;
+
+	while (!rc && len) {
+		size_t part = (size_t)MIN(len, BOUNCE);
+
+		rc = disk_write(disk, offset, zeros, part);
+		offset += part;
+		len -= part;
+	}
+	free(zeros);
+	return rc;
+}
+
+int disk_zero(struct disk *disk, u64 offset, u64 len, bool unmap)
+{
+	int rc = -EOPNOTSUPP;
+
+	if (disk->flags & DISK_READONLY)
+		return -EROFS;
+	if (outside(disk, offset, len))
+		return -EINVAL;
+	if (!disk->overlay && disk->format->zero)
+		rc = disk->format->zero(disk, offset, len, unmap);
+	return rc == -EOPNOTSUPP ? write_zeros(disk, offset, len) : rc;
+}
+
+int disk_discard(struct disk *disk, u64 offset, u64 len)
+{
+	int rc = 0;
+
+	if (disk->flags & DISK_READONLY)
+		return -EROFS;
+	if (outside(disk, offset, len))
+		return -EINVAL;
+	if (!disk->overlay && disk->format->zero)
+		rc = disk->format->zero(disk, offset, len, true);
+	return rc == -EOPNOTSUPP ? 0 : rc;
 }
 
 int disk_flush(struct disk *disk)

@@ -18,6 +18,7 @@
 #define SECTOR 512u
 
 struct disk;
+struct iovec;
 
 struct disk_format {
 	const char *name; /* "raw", "flat" */
@@ -26,6 +27,10 @@ struct disk_format {
 	int (*open)(struct disk *disk, struct error *err);
 	int (*read)(struct disk *disk, u64 offset, void *to, size_t len);
 	int (*write)(struct disk *disk, u64 offset, const void *from, size_t len);
+	/* Optional: bytes to and from several places at once, -EOPNOTSUPP where it has to be done piece by piece. iov is used up. */
+	int (*transfer)(struct disk *disk, u64 offset, struct iovec *iov, unsigned n, bool write);
+	/* Optional: they read as zeros afterwards; `unmap`: and need no room. -EOPNOTSUPP where they have to be written. */
+	int (*zero)(struct disk *disk, u64 offset, u64 len, bool unmap);
 	int (*flush)(struct disk *disk);
 	void (*close)(struct disk *disk);
 };
@@ -42,6 +47,11 @@ u64 disk_bytes(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
 int disk_read(struct disk *disk, u64 offset, void *to, size_t len);
 int disk_write(struct disk *disk, u64 offset, const void *from, size_t len);
+/* As disk_read() and disk_write(), with pieces of any size whose sum is whole sectors; iov is used up. */
+int disk_transfer(struct disk *disk, u64 offset, struct iovec *iov, unsigned n, bool write);
+int disk_zero(struct disk *disk, u64 offset, u64 len, bool unmap);
+/* Nobody wants these sectors any more: what they hold afterwards is not said. */
+int disk_discard(struct disk *disk, u64 offset, u64 len);
 int disk_flush(struct disk *disk);
 
 extern const struct disk_format *const disk_formats[];

@@ -3,7 +3,7 @@
  * nat.c - a network of the machine's own, 10.0.2.0/24, whose gateway is libslirp in this process: DHCP, and outgoing TCP and
  * UDP through ordinary sockets of the owner's. Needs no privilege.
  *
- *	10.0.2.2 gateway, and with nat.hostLoopback the host itself	10.0.2.15 first guest
+ *	10.0.2.2 gateway, and with nat.hostLoopback the host itself	10.0.2.3 name server	10.0.2.15 first guest
  *
  * The library wants its descriptors polled; they are in an epoll descriptor of ours, brought up to date before the loop sleeps.
  */
@@ -16,18 +16,21 @@
 
 #include "lib/log.h"
 #include "lib/util.h"
+#include "net/dns.h"
 #include "net/net.h"
 
 #define POLLS_MAX 256 /* connections beyond them wait */
 #define NETWORK 0x0a000200u
 #define NETMASK 0xffffff00u
 #define GATEWAY (NETWORK + 2)
+#define NAME_SERVER (NETWORK + 3)
 #define FIRST_GUEST (NETWORK + 15)
 #define NSEC_PER_MSEC 1000000ull
 
 struct nat {
 	struct net net;
 	Slirp *slirp;
+	struct dns dns;
 	struct nat_poll {
 		int fd;
 		u32 events;  /* EPOLL* wanted */
@@ -47,6 +50,13 @@ static ssize_t on_packet(const void *frame, size_t len, void *arg)
 {
 	struct nat *t = arg;
 
+	u8 changed[NET_FRAME_MAX];
+
+	if (len <= sizeof(changed) && dns_is_answer(&t->dns, frame, len)) {
+		memcpy(changed, frame, len);
+		dns_in(&t->dns, changed, len);
+		frame = changed;
+	}
 	net_port_put(t->net.port, NET_IN, frame, len, NULL);
 	return (ssize_t)len; /* a lost frame is no error */
 }
@@ -198,9 +208,17 @@ static bool is_martian(const u8 *frame, size_t len)
 static void nat_send(struct net *n, const u8 *frame, size_t len)
 {
 	struct nat *t = (struct nat *)n;
+	u8 changed[NET_FRAME_MAX];
 
-	if (!is_martian(frame, len))
-		slirp_input(t->slirp, frame, (int)len);
+	if (is_martian(frame, len))
+		return;
+	if (dns_is_question(&t->dns, frame, len)) {
+		memcpy(changed, frame, len); /* no port holds longer ones */
+		if (!dns_out(&t->dns, changed, len))
+			return;
+		frame = changed;
+	}
+	slirp_input(t->slirp, frame, (int)len);
 }
 
 /* ---- opening ---- */
@@ -232,11 +250,15 @@ static int nat_open(struct net *n, const struct net_setup *setup, struct error *
 	    .vnetmask = address(NETMASK),
 	    .vhost = address(GATEWAY),
 	    .vdhcp_start = address(FIRST_GUEST),
-	    /* The library would open /etc/resolv.conf for each name server it translates to, which the sandbox forbids. */
+	    .vnameserver = address(NAME_SERVER),
+	    /* The library would open /etc/resolv.conf again and again, which the sandbox forbids: dns.c does it. */
 	    .disable_dns = true,
 	    .disable_host_loopback = !config_bool(setup->config, "nat.hostLoopback"),
 	};
 
+	int r = dns_init(&t->dns, (const u8 *)&config.vnameserver, setup->config, err);
+	if (r)
+		return r;
 	n->fd = epoll_create1(EPOLL_CLOEXEC);
 	if (n->fd < 0)
 		return fail(err, -errno, "cannot create an event descriptor: %s", strerror(errno));

@@ -45,8 +45,12 @@ static void device_forget(struct machine *m, unsigned id)
 		p->keyboard = NULL;
 	if (p->pointer && p->pointer->id == id)
 		p->pointer = NULL;
+	if (p->absolute_pointer && p->absolute_pointer->id == id)
+		p->absolute_pointer = NULL;
 	if (p->power_button && p->power_button->id == id)
 		p->power_button = NULL;
+	if (p->backdoor && p->backdoor->id == id)
+		p->backdoor = NULL;
 }
 
 static int device_init(struct machine *m, const struct device_ops *ops, unsigned id, struct error *err)

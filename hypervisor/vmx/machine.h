@@ -103,6 +103,7 @@ struct clock {
 	bool running;
 	pthread_cond_t *sleeper; /* in clock_sleep(): stands in for the timerfd */
 	u64 armed;    /* machine time the timerfd is set to, 0 = off */
+	u32 tsc_khz; /* as guests are told; 0 = no CPUs */
 	u64 tsc_start, tsc_start_ns; /* the host's TSC at that CLOCK_MONOTONIC: its rate follows */
 	struct dev_timer *timers[CLOCK_MAX_TIMERS];
 };
@@ -166,11 +167,13 @@ struct nic {
 /* ---- the machine ---- */
 
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *power_button;
+	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor;
 	void (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
+	bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
 	bool (*press)(struct device *d);
+	bool (*call)(struct device *d, u32 regs[6]);
 };
 
 enum machine_state { MACHINE_OFF, MACHINE_ON };
@@ -284,6 +287,7 @@ void clock_sleep(struct machine *m, pthread_cond_t *wake); /* under the lock: un
 void clock_start(struct machine *m);
 void clock_stop(struct machine *m);
 u64 clock_now(struct machine *m);
+u32 clock_tsc_khz(struct machine *m); /* measured: takes 10 ms in a machine that is younger */
 
 int vcpus_create(struct machine *m, struct error *err);
 void vcpus_destroy(struct machine *m);

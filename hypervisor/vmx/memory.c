@@ -436,6 +436,16 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len)
 	return irq_message(d->machine, gpa, from, len) || dma(d->machine, gpa, (u8 *)from, len, true);
 }
 
+u8 *dev_dma_ram(struct device *d, u64 gpa, bool write, u64 *contiguous)
+{
+	return memory_ram(d->machine, gpa, write, contiguous);
+}
+
+void dev_dma_wrote(struct device *d, u64 gpa, u64 len)
+{
+	vcpus_forget(d->machine, gpa, len);
+}
+
 u64 dev_ram_bytes(struct device *d)
 {
 	return d->machine->memory.bytes;

@@ -98,7 +98,8 @@ void net_forget(struct machine *m, unsigned owner)
 static void deliver(struct machine *m, unsigned nic)
 {
 	machine_lock(m);
-	m->nics[nic].ready(m->nics[nic].device, nic);
+	if (m->clock.running) /* a machine that is being written to a file does not change */
+		m->nics[nic].ready(m->nics[nic].device, nic);
 	machine_unlock(m);
 }
 

@@ -86,6 +86,18 @@ void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, 
 	d->machine->people.move = move;
 }
 
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons))
+{
+	d->machine->people.absolute_pointer = d;
+	d->machine->people.move_to = move;
+}
+
+void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[6]))
+{
+	d->machine->people.backdoor = d;
+	d->machine->people.call = call;
+}
+
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d))
 {
 	d->machine->people.power_button = d;

@@ -43,6 +43,7 @@ struct viewer {
 	struct screen_message pending;
 	u8 down[256 / 8]; /* keys it holds */
 	u16 buttons;
+	struct screen_message pointer; /* the last one */
 };
 
 /* ---- input ---- */
@@ -58,13 +59,22 @@ static void send_key(struct vmx *x, u8 code, bool down)
 	x->screen.changed_at = now_monotonic(); /* people expect an answer: draw at full rate */
 }
 
-static void send_pointer(struct vmx *x, int dx, int dy, int wheel, unsigned buttons)
+/* The position, where the viewer tells it and the guest wants it; else the steps. */
+static bool send_position(struct machine *m, const struct screen_message *msg, unsigned buttons)
+{
+	struct people *p = &m->people;
+
+	return msg->pointer.placed && p->absolute_pointer &&
+	       p->move_to(p->absolute_pointer, msg->pointer.x, msg->pointer.y, msg->pointer.wheel, buttons);
+}
+
+static void send_pointer(struct vmx *x, const struct screen_message *msg, unsigned buttons)
 {
 	struct machine *m = x->machine;
 
 	machine_lock(m);
-	if (m->state == MACHINE_ON && m->people.pointer)
-		m->people.move(m->people.pointer, dx, dy, wheel, buttons);
+	if (m->state == MACHINE_ON && !send_position(m, msg, buttons) && m->people.pointer)
+		m->people.move(m->people.pointer, msg->pointer.dx, msg->pointer.dy, msg->pointer.wheel, buttons);
 	machine_unlock(m);
 	x->screen.changed_at = now_monotonic();
 }
@@ -86,8 +96,10 @@ static void viewer_release_all(struct viewer *v)
 	for (unsigned code = 0; code < 256; code++)
 		if (v->down[code / 8] >> (code % 8) & 1)
 			viewer_key(v, (u8)code, false);
-	if (v->buttons)
-		send_pointer(v->x, 0, 0, 0, 0);
+	if (v->buttons) {
+		v->pointer.pointer.dx = v->pointer.pointer.dy = v->pointer.pointer.wheel = 0;
+		send_pointer(v->x, &v->pointer, 0);
+	}
 	v->buttons = 0;
 }
 
@@ -307,7 +319,8 @@ static void viewer_input(struct viewer *v, const struct screen_message *msg)
 		viewer_key(v, msg->key.code, msg->key.down);
 	} else if (msg->type == SCREEN_POINTER) {
 		v->buttons = msg->pointer.buttons & 7;
-		send_pointer(x, msg->pointer.dx, msg->pointer.dy, msg->pointer.wheel, v->buttons);
+		v->pointer = *msg;
+		send_pointer(x, msg, v->buttons);
 	} else if (msg->type == SCREEN_SERIAL_IN && !serial_give(x->machine, v->line, msg->bytes, msg->length)) {
 		v->pending = *msg;
 		v->waits = true;

@@ -124,6 +124,15 @@ static void cr8_write(void *opaque, u64 value)
 	machine_unlock(m);
 }
 
+static bool backdoor(void *opaque, u32 regs[CPU_BACKDOOR_REGS])
+{
+	struct machine *m = enter(opaque);
+	bool known = m->people.backdoor && m->people.call(m->people.backdoor, regs);
+
+	leave(opaque);
+	return known;
+}
+
 unsigned dev_accessing_cpu(struct device *d)
 {
 	return d->machine->accessing;
@@ -347,12 +356,25 @@ static void wake_init(pthread_cond_t *wake)
 	pthread_condattr_destroy(&attr);
 }
 
+/* Those who look for a backdoor look for its maker's name first. */
+static struct cpu_machine cpu_machine(struct machine *m)
+{
+	struct cpu_machine cm = {.tsc_khz = m->clock.tsc_khz, .apic_khz = DEV_APIC_TIMER_KHZ};
+	const char *name = config_string(m->config, "hypervisor.vendor");
+
+	if (!*name && config_bool(m->config, "backdoor.present"))
+		name = "VMwareVMware";
+	str_copy(cm.hypervisor, sizeof(cm.hypervisor), name);
+	return cm;
+}
+
 int vcpus_create(struct machine *m, struct error *err)
 {
 	unsigned n = (unsigned)config_number(m->config, "numvcpus");
 
 	if (!m->engine)
 		return 0;
+	m->clock.tsc_khz = clock_tsc_khz(m);
 	m->vcpus = xcalloc(n, sizeof(m->vcpus[0]));
 	for (unsigned i = 0; i < n; i++) {
 		struct vcpu *v = &m->vcpus[i];
@@ -360,10 +382,12 @@ int vcpus_create(struct machine *m, struct error *err)
 
 		v->machine = m;
 		v->index = i;
-		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr, apic_msr, cr8_read, cr8_write};
+		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr, apic_msr, cr8_read, cr8_write,
+					    backdoor};
 		v->map_seen = m->memory.generation - 1;
 		v->a20_seen = false;
-		struct cpu_config cc = {.index = i, .host = &v->host, .ram_bytes = top, .model = cpu_model(m->config)};
+		struct cpu_config cc = {.index = i, .host = &v->host, .ram_bytes = top, .model = cpu_model(m->config),
+					.machine = cpu_machine(m)};
 		int r = m->engine->create(&cc, &v->cpu, err);
 		if (r)
 			return r;

@@ -276,6 +276,7 @@ void vmss_save_cpu(struct state_writer *w, const struct x86_state *s)
 	put_u64(w, s->xcr0);
 	put_bytes(w, s->ymm_high, sizeof(s->ymm_high));
 	put_bool(w, s->nmi_pending);
+	put_u64(w, s->tsc_adjust);
 }
 
 /* An engine runs the guest's state as it is given: what no CPU can be in ends here. */
@@ -319,6 +320,7 @@ int vmss_load_cpu(struct state_reader *r, unsigned version, struct x86_state *s,
 		s->xcr0 = get_u64(r);
 		get_bytes(r, s->ymm_high, sizeof(s->ymm_high));
 		s->nmi_pending = get_bool(r);
+		s->tsc_adjust = get_u64(r);
 	}
 	return check_cpu(s, err);
 }

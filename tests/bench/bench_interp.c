@@ -51,7 +51,7 @@ GUEST(branchy, "mov $1, %eax\n xor %edx, %edx\n"
 	       "2: test $0x20000, %eax\n jnz 3f\n add $3, %edx\n jmp 4f\n3: sub $1, %edx\n"
 	       "4: cmp $0x40000000, %eax\n jb 5f\n xor $0x55, %edx\n5: dec %ecx\n jnz 1b\n");
 
-/* Strides through 16 MiB, a page at a time, with paging on: four times what the TLB holds. */
+/* Strides through 16 MiB, a page at a time, with paging on: all that the TLB holds. */
 GUEST(paging, "mov $0x400000, %esi\n"
 	      "1: mov (%esi), %eax\n inc %eax\n mov %eax, (%esi)\n add $0x1040, %esi\n cmp $0x1400000, %esi\n jb 2f\n"
 	      "sub $0x1000000, %esi\n2: dec %ecx\n jnz 1b\n");

@@ -60,6 +60,24 @@ static void use(struct virtqueue *q, const struct virtq_chain *chain)
 	virtqueue_done(q, chain, (u32)m);
 }
 
+/* Two at once, or the second taken back, as by network cards. */
+static void use_two(struct virtqueue *q, const struct virtq_chain *first)
+{
+	static struct virtq_chain second, again;
+
+	if (!virtqueue_next(q, &second)) {
+		virtqueue_untake(q, 1);
+		if (!q->broken && (!virtqueue_next(q, &second) || second.head != first->head))
+			abort();
+		virtqueue_done(q, &second, 0);
+		return;
+	}
+	virtqueue_untake(q, 1);
+	if (!virtqueue_next(q, &again) || again.head != second.head || again.in_bytes != second.in_bytes)
+		abort();
+	virtqueue_done_together(q, (struct virtq_part[]){{first->head, 1}, {second.head, 2}}, 2);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	static struct machine m;
@@ -83,9 +101,12 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memset(&m, 0, sizeof(m));
 	memcpy(m.ram, data + HEAD, MIN(size - HEAD, sizeof(m.ram)));
 	for (unsigned i = 0; i < VIRTQ_MAX_SIZE && virtqueue_next(&q, &chain); i++) {
-		use(&q, &chain);
+		if (data[1] & 8)
+			use_two(&q, &chain);
+		else
+			use(&q, &chain);
 		(void)virtqueue_wants_interrupt(&q);
-		if (m.accesses > 4 * VIRTQ_PIECES) /* of one chain: as many descriptors and twice its pieces */
+		if (m.accesses > 12 * VIRTQ_PIECES) /* of one chain: as many descriptors and twice its pieces; three walks */
 			abort();
 		m.accesses = 0;
 	}

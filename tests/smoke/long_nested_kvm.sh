@@ -1,7 +1,8 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # The kvm engine with long-mode guests, on any machine: QEMU emulates an AMD CPU with SVM, Debian's kernel in it offers a true
-# /dev/kvm, and there tests/smoke/nested/inside.sh starts a host of ours. It proves slots, exits, interrupts, state.
+# /dev/kvm, and there tests/smoke/nested/inside.sh starts a host of ours. It proves slots, exits, interrupts, state: GRUB, memtest86+ and
+# a Linux, suspended on one engine and resumed on the other.
 set -u
 cd "$(dirname "$0")/../.."
 BUILD=${VMK_BUILD:-build/release}
@@ -12,7 +13,7 @@ die() {
 	exit 1
 }
 
-etc/install-deps.sh nested || die "packages"
+etc/install-deps.sh nested guest || die "packages"
 # The kernel is only unpacked: this machine keeps its own.
 mkdir -p "$WORK"
 package=$(apt-cache depends linux-image-amd64 | sed -n 's/.*Depends: \(linux-image-[0-9].*\)/\1/p' | head -1)
@@ -36,9 +37,16 @@ for module in irqbypass ccp kvm kvm-amd virtio virtio_ring virtio_pci_modern_dev
 done
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$WORK/initramfs.gz"
 
-make --no-print-directory -s -j"$(nproc)" "$BUILD/tests/test_kvm" || die "build"
+make --no-print-directory -s -j"$(nproc)" B="$BUILD" "$BUILD"/tests/test_{kvm,guest} || die "build"
+# The Linux that runs in a machine of the emulated machine: made here, where there are tools.
+(
+	. tests/smoke/lib.sh
+	. tests/smoke/nested/counting.sh
+	COUNTING=$WORK/counting.img
+	counting_image
+) || die "no image"
 timeout 3000 qemu-system-x86_64 -accel tcg,thread=multi -M pc -cpu EPYC,+svm -m 2048 -nodefaults -display none -serial stdio -no-reboot \
 	-kernel "$kernel" -initrd "$WORK/initramfs.gz" \
-	-append "console=ttyS0 panic=-1 quiet vmk.inside=$PWD/tests/smoke/nested/inside.sh" \
+	-append "console=ttyS0 panic=-1 quiet vmk.build=$BUILD vmk.inside=$PWD/tests/smoke/nested/inside.sh" \
 	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on </dev/null | tee "$WORK/output"
 grep -q 'inside: status 0' "$WORK/output" || die "the emulated machine did not come to its end"

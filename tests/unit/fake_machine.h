@@ -68,7 +68,9 @@ struct machine {
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*pointer)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len);
-	struct device *display, *keyboard, *mouse, *serial;
+	bool (*pointer_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
+	bool (*call)(struct device *d, u32 regs[CPU_BACKDOOR_REGS]);
+	struct device *display, *keyboard, *mouse, *absolute, *backdoor, *serial;
 	void (*net_ready)(struct device *d, unsigned nic);
 	unsigned net_cards; /* how many ethernet<n> there are */
 	bool net_unplugged;
@@ -400,6 +402,53 @@ bool dev_dma_write(struct device *d, u64 gpa, const void *from, size_t len)
 	return true;
 }
 
+u8 *dev_dma_ram(struct device *d, u64 gpa, bool write, u64 *contiguous)
+{
+	(void)write;
+	*contiguous = gpa < FAKE_RAM ? FAKE_RAM - gpa : 0;
+	return gpa < FAKE_RAM ? d->machine->ram + gpa : NULL;
+}
+
+void dev_dma_wrote(struct device *d, u64 gpa, u64 len)
+{
+	cr_assert(gpa <= FAKE_RAM && len <= FAKE_RAM - gpa);
+	(void)d;
+}
+
+/* Jobs are done at once, unless the test holds them. */
+static bool fake_hold_jobs;
+struct dev_worker {
+	struct dev_job *held;
+};
+
+int dev_worker_new(struct device *d, struct dev_worker **out, struct error *err)
+{
+	(void)d, (void)err;
+	*out = xcalloc(1, sizeof(**out));
+	return 0;
+}
+
+void dev_worker_free(struct dev_worker *w)
+{
+	free(w);
+}
+
+void dev_job_finish(struct dev_worker *w, struct dev_job *job)
+{
+	cr_assert_eq(w->held, job);
+	w->held = NULL;
+	job->work(job);
+	job->done(job);
+}
+
+void dev_job_start(struct dev_worker *w, struct dev_job *job)
+{
+	cr_assert_null(w->held);
+	w->held = job;
+	if (!fake_hold_jobs)
+		dev_job_finish(w, job);
+}
+
 void dev_ram_discard(struct device *d, u64 gpa, u64 size)
 {
 	if (gpa <= FAKE_RAM && size <= FAKE_RAM - gpa)
@@ -472,6 +521,12 @@ unsigned dev_accessing_cpu(struct device *d)
 }
 
 /* The fake TSC counts 2 GHz. */
+u32 dev_tsc_khz(struct device *d)
+{
+	(void)d;
+	return 2000000;
+}
+
 u64 dev_tsc_ns(struct device *d, u64 cycles)
 {
 	(void)d;
@@ -525,6 +580,18 @@ void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code,
 {
 	d->machine->keyboard = d;
 	d->machine->key = key;
+}
+
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons))
+{
+	d->machine->absolute = d;
+	d->machine->pointer_to = move;
+}
+
+void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[CPU_BACKDOOR_REGS]))
+{
+	d->machine->backdoor = d;
+	d->machine->call = call;
 }
 
 void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons))

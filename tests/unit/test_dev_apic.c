@@ -5,7 +5,7 @@
 
 #include "lib/log.h"
 
-extern const struct device_ops dev_pic, dev_lapic, dev_ioapic;
+extern const struct device_ops dev_pic, dev_lapic, dev_ioapic, dev_pit;
 
 #define MS 1000000ull
 #define LAPIC 0xfee00000
@@ -228,6 +228,48 @@ Test(lapic, periodic_timer)
 	cr_expect(pin());
 }
 
+/* Interrupts a CPU takes that looks every `step`. */
+static unsigned taken(u64 ns, u64 step, u8 vector)
+{
+	unsigned n = 0;
+
+	for (u64 until = m->now + ns; m->now < until;) {
+		fake_time(m, m->now + step);
+		while (pin()) {
+			n += intack() == vector;
+			wr(EOI, 0);
+		}
+	}
+	return n;
+}
+
+Test(lapic, late_periods_are_made_up_for)
+{
+	wr(SVR, 0x1ff);
+	wr(DIVIDE, 0x0b);
+	wr(LVT_TIMER, 0x20050);
+	wr(INITIAL, MS);
+	cr_expect_eq(taken(10 * MS, MS / 10, 0x50), 10);
+	/* The host stands still: time passes, the timer does not run. */
+	m->now += 100 * MS;
+	unsigned n = taken(100 * MS, MS / 10, 0x50);
+	cr_expect(n >= 198 && n <= 202, "%u", n);
+	/* The timer runs, the CPU does not. */
+	fake_time(m, m->now + 50 * MS);
+	n = taken(50 * MS, MS / 10, 0x50);
+	cr_expect(n >= 98 && n <= 102, "%u", n);
+	/* An hour is not made up for, and no two come at once. */
+	m->now += 3600ull * NSEC_PER_SEC;
+	n = taken(2 * NSEC_PER_SEC, MS / 10, 0x50);
+	cr_expect(n >= 2998 && n <= 3002, "%u", n);
+	cr_expect_eq(taken(10 * MS, MS / 10, 0x50), 10);
+	/* Set anew, it owes nothing. */
+	m->now += 100 * MS;
+	wr(INITIAL, MS);
+	n = taken(10 * MS, MS / 10, 0x50);
+	cr_expect(n >= 10 && n <= 11, "%u", n);
+}
+
 Test(lapic, deadline_timer)
 {
 	wr(SVR, 0x1ff);
@@ -369,6 +411,30 @@ Test(ioapic, levels_until_the_eoi)
 	cr_expect_not(pin());
 	redirect(11, 0x8055);
 	cr_expect(pin(), "a level outlasts the mask");
+}
+
+Test(ioapic, the_8254_makes_up_for_late_ticks_here_too)
+{
+	unsigned n;
+
+	fake_add(m, &dev_pit);
+	fake_reset(m);
+	wr(SVR, 0x1ff);
+	fake_out(m, 0x21, 1, 0xff); /* the 8259 is masked */
+	redirect(2, 0x51);
+	fake_out(m, 0x43, 1, 0x34);
+	fake_out(m, 0x40, 1, 1193 & 0xff); /* 1 kHz */
+	fake_out(m, 0x40, 1, 1193 >> 8);
+	n = taken(50 * MS, MS / 10, 0x51);
+	cr_expect(n >= 49 && n <= 51, "%u", n);
+	fake_time(m, m->now + 50 * MS); /* the CPU does not run */
+	n = taken(50 * MS, MS / 10, 0x51);
+	cr_expect(n >= 98 && n <= 102, "%u", n);
+	redirect(2, 0x10051);
+	fake_time(m, m->now + 50 * MS);
+	redirect(2, 0x51);
+	n = taken(50 * MS, MS / 10, 0x51);
+	cr_expect(n >= 50 && n <= 62, "%u: little is owed for the time it was masked", n);
 }
 
 Test(ioapic, registers)

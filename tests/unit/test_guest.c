@@ -91,6 +91,18 @@ static int intack(void *opaque)
 	return m->vector;
 }
 
+/* The call that asks for the version. */
+static bool backdoor(void *opaque, u32 regs[CPU_BACKDOOR_REGS])
+{
+	(void)opaque;
+	if (regs[2] != 10)
+		return false;
+	regs[0] = 6;
+	regs[1] = CPU_BACKDOOR_MAGIC;
+	regs[2] = 2;
+	return true;
+}
+
 static void load(struct machine *m, const char *path)
 {
 	struct error err;
@@ -136,7 +148,7 @@ static void run_program(const struct cpu_ops *ops, const char *path)
 {
 	struct machine m = { .ops = ops };
 	struct cpu_host host = { .opaque = &m, .pio_read = pio_read, .pio_write = pio_write, .mmio_read = mmio_read,
-				 .mmio_write = mmio_write, .intack = intack };
+				 .mmio_write = mmio_write, .intack = intack, .backdoor = backdoor };
 	struct cpu_config config = { .host = &host, .ram_bytes = RAM_BYTES,
 				     .model = strstr(path, "/long") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686 };
 	struct error err;

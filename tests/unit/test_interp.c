@@ -558,7 +558,7 @@ Test(interp, nmi)
 	LOAD(b, idle);
 	put64(b, IDT + 8 * 2, GATE(CODE + 0x40));
 	b->state.rip = CODE + 1; /* IF is clear: NMI comes all the same */
-	cpu_bt.nmi(b->cpu);
+	b->state.nmi_pending = true;
 	cr_assert_eq(bare_run(b), CPU_EXIT_HALT);
 	cr_assert_eq(GPR(b, RSI), 1);
 	cr_assert(!b->state.nmi_blocked); /* IRET */

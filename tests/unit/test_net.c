@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "net/dns.h"
 #include "net/net.h"
 
 #define ARP_ANSWER 2
@@ -308,4 +309,127 @@ Test(nat, forwarded_datagrams_reach_the_guest)
 	cr_expect_eq(memcmp(g.frame + 42, "knock!", 6), 0);
 	guest_free(&g);
 	close(sender);
+}
+
+/* ---- names ---- */
+
+Test(dns, resolv_conf)
+{
+	static const struct {
+		const char *text, *found;
+	} files[] = {{"# none\nsearch example\n", NULL},
+		     {"nameserver ::1\n\tnameserver\t127.0.0.53 # local\nnameserver 10.1.1.1\n", "127.0.0.53"},
+		     {"; nameserver 1.2.3.4\nnameserver 300.1.1.1\nnameserver 192.0.2.7\n", "192.0.2.7"},
+		     {"", NULL}};
+	u8 address[4];
+	char text[16];
+
+	for (size_t i = 0; i < ARRAY_SIZE(files); i++) {
+		FILE *f = tmpfile();
+		fputs(files[i].text, f);
+		rewind(f);
+		cr_assert_eq(dns_read_resolv_conf(f, address), files[i].found != NULL, "%zu", i);
+		if (files[i].found)
+			cr_expect_str_eq(inet_ntop(AF_INET, address, text, sizeof(text)), files[i].found);
+		fclose(f);
+	}
+}
+
+Test(dns, keys)
+{
+	static const char *const bad[] = {"name", "1.2.3", "1.2.3.4:", "1.2.3.4:0", "1.2.3.4:99999", "1.2.3.4:53:53", "::1"};
+	char text[80];
+
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct dns d;
+		struct error err;
+		snprintf(text, sizeof(text), "nat.nameServer = \"%s\"\n", bad[i]);
+		struct config *config = config_of(text);
+		cr_expect_eq(dns_init(&d, card, config, &err), -EINVAL, "%s is taken", bad[i]);
+		config_free(config);
+	}
+}
+
+/* Of the datagram in g's frame: 0 when it is right. */
+static u16 udp_checksum(const struct guest *g)
+{
+	size_t bytes = (size_t)(g->frame[38] << 8 | g->frame[39]);
+	u8 all[NET_FRAME_MAX] = {0};
+
+	memcpy(all, g->frame + 26, 8);
+	all[9] = 17;
+	memcpy(all + 10, g->frame + 38, 2);
+	memcpy(all + 12, g->frame + 34, bytes);
+	return checksum(all, 12 + bytes + (bytes & 1));
+}
+
+static void ask(struct guest *g, int server, const char *question, const char *answer, size_t answer_bytes)
+{
+	struct sockaddr_in from;
+	socklen_t len = sizeof(from);
+	char text[64] = "";
+
+	guest_send_udp(g, 0x0a000203, 5555, 53, question, strlen(question));
+	cr_assert_eq(recvfrom(server, text, sizeof(text), 0, (struct sockaddr *)&from, &len), (ssize_t)strlen(question));
+	cr_assert_str_eq(text, question);
+	cr_assert_eq(sendto(server, answer, answer_bytes, 0, (struct sockaddr *)&from, len), (ssize_t)answer_bytes);
+	cr_assert(guest_receive(g, IP_UDP), "no answer");
+	cr_expect_eq(memcmp(g->frame + 26, "\x0a\x00\x02\x03\x0a\x00\x02\x0f", 8), 0, "not from the name server that was asked");
+	cr_expect_eq(checksum(g->frame + 14, 20), 0);
+}
+
+Test(dns, questions_go_to_the_hosts_server_and_answers_return)
+{
+	static u8 longest[1999];
+	char text[64];
+	u16 port;
+	int fd = udp_server(&port);
+
+	snprintf(text, sizeof(text), "nat.nameServer = \"127.0.0.1:%u\"\n", port);
+	struct guest g = guest_new(text);
+	guest_greet(&g);
+	ask(&g, fd, "who?", "me", 2);
+	cr_expect_eq(g.frame[34] << 8 | g.frame[35], 53);
+	cr_expect_eq(g.frame[36] << 8 | g.frame[37], 5555);
+	cr_expect_eq(memcmp(g.frame + 42, "me", 2), 0);
+	cr_expect_eq(udp_checksum(&g), 0);
+	ask(&g, fd, "what?", (const char *)longest, sizeof(longest)); /* in two fragments */
+	cr_assert(guest_receive(&g, IP_UDP), "no second fragment");
+	cr_expect_eq(memcmp(g.frame + 26, "\x0a\x00\x02\x03", 4), 0);
+	cr_expect_eq(checksum(g.frame + 14, 20), 0);
+	guest_send_udp(&g, 0x0a000203, 5555, 54, "who?", 4);
+	cr_expect_eq(recv(fd, text, sizeof(text), 0), -1, "another port leads there");
+	guest_free(&g);
+	close(fd);
+}
+
+/* Frames of all lengths and of noise do no harm; address sanitizers watch. */
+Test(dns, noise)
+{
+	struct config *config = config_of("nat.nameServer = \"10.1.2.3\"\n");
+	struct dns d;
+	struct error err;
+
+	cr_assert_eq(dns_init(&d, (const u8 *)"\x0a\x00\x02\x03", config, &err), 0);
+	srand(7);
+	for (unsigned n = 0; n < 200000; n++) {
+		size_t len = (size_t)rand() % 80;
+		u8 *f = xcalloc(1, len + 1);
+		for (size_t i = 0; i < len; i++)
+			f[i] = (u8)rand();
+		if (len > 33) {
+			memcpy(f + 12, "\x08\x00", 2);
+			f[14] = (u8)(0x40 | (rand() & 15));
+			f[20] = f[21] = 0;
+			f[23] = rand() & 1 ? 6 : 17;
+			memcpy(f + (rand() & 1 ? 26 : 30), rand() & 1 ? d.here : d.server, 4);
+		}
+		f = realloc(f, len ? len : 1); /* so that one byte too far is noticed */
+		if (dns_is_question(&d, f, len))
+			dns_out(&d, f, len);
+		if (dns_is_answer(&d, f, len))
+			dns_in(&d, f, len);
+		free(f);
+	}
+	config_free(config);
 }

@@ -410,7 +410,9 @@ static bool is_excluded(const struct insn_row *row, enum insn_mode mode)
 	static const char *const names[] = {"CPUID",   "RDTSC",  "RDTSCP",	 "RDPMC", "SYSENTER", "SYSEXIT", "SYSCALL", "SYSRET",
 					    "SWAPGS",  "INT",	 "SLDT",  "STR",      "SGDT",	 "SIDT",    "SMSW",
 					    "LAR",     "LSL",	 "VERR",  "VERW",     "FNSTENV", "FNSAVE",  "FXSAVE",
-					    "FXRSTOR", "LSS",	 "LFS",	  "INT1"};
+					    "FXRSTOR", "LSS",	 "LFS",	  "INT1",     "XGETBV",	 "XSETBV",  "XSAVE",
+					    "XSAVEOPT", "XSAVEC", "XSAVES", "XRSTOR",	 "XRSTORS",
+					    "RDRAND",	"RDSEED", "RDPID"};
 	/* far transfers in 64-bit mode */
 	static const char *const names64[] = {"RETF", "IRET", "LGS"};
 
@@ -432,8 +434,8 @@ static bool make_encoding(struct test_case *c)
 	u8 prefix[6];
 	unsigned count = 0, n = 0;
 
-	/* near branches with it are 16-bit ones to AMD in 64-bit mode, too */
-	if (percent(25) && !(c->mode == MODE_64 && c->row->attr & ATTR_F64))
+	/* near branches with it are 16-bit ones to AMD in 64-bit mode, too, and MOVSXD reads as much as without it there */
+	if (percent(25) && !(c->mode == MODE_64 && c->row->attr & ATTR_F64) && !name_is(c, "MOVSXD"))
 		prefix[count++] = 0x66;
 	if (percent(15))
 		prefix[count++] = 0x67;
@@ -976,6 +978,12 @@ static bool is_memory_fault(const struct native *n)
 	return n->vector >= 12 && n->vector <= 14;
 }
 
+/* BT and its kin check the address before they add the bit's, too: that may be the only one that is not canonical. */
+static bool is_bit_string(const struct test_case *c)
+{
+	return c->mode == MODE_64 && !strncmp(c->row->name, "BT", 2) && !strcmp(c->row->operands, "Ev_Gv");
+}
+
 static void compare_fault(const struct native *host, const struct native *guest)
 {
 	if (host->vector == 14) {
@@ -1029,7 +1037,8 @@ static bool compare(const struct test_case *c, const struct native *host, struct
 	report[0] = 0;
 	if (!c->single && guest->vector == 14 && guest->cr2 == c->origin + CODE + PAGE && guest->rip == end)
 		guest->vector = 1;
-	if (host->vector != guest->vector && !(has_many_accesses(c) && is_memory_fault(host) && is_memory_fault(guest)))
+	if (host->vector != guest->vector &&
+	    !((has_many_accesses(c) || is_bit_string(c)) && is_memory_fault(host) && is_memory_fault(guest)))
 		differ("  exception: host %u (code %x, CR2 %llx), engine %u (code %x, CR2 %llx)\n", host->vector,
 		       host->code, (unsigned long long)host->cr2, guest->vector, guest->code,
 		       (unsigned long long)guest->cr2);

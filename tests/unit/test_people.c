@@ -193,7 +193,7 @@ Test(people, keys_are_released_when_a_viewer_goes)
 	tell_key(fd, 0x9d, true);
 	tell_key(fd, 0x1e, true);
 	tell_key(fd, 0x1e, false);
-	tell(fd, (struct screen_message){.type = SCREEN_POINTER, .pointer = {3, -4, 1, 0xffff}}, 8);
+	tell(fd, (struct screen_message){.type = SCREEN_POINTER, .pointer = {3, -4, 1, 0xffff}}, sizeof(((struct screen_message *)0)->pointer));
 	serve(50);
 	cr_expect_str_eq(keys, "1d+ 9d+ 1e+ 1e- 3,-4,1,7 ");
 	keys[0] = 0;

@@ -320,6 +320,56 @@ Test(virtio, interrupts_as_wished)
 	rig_free(&r);
 }
 
+static void range(struct rig *r, unsigned n, u64 sector, u32 sectors, u32 flags)
+{
+	fake_store(r->m, DATA + 16 * n, 8, sector);
+	fake_store(r->m, DATA + 16 * n + 8, 4, sectors);
+	fake_store(r->m, DATA + 16 * n + 12, 4, flags);
+}
+
+/* Discard (11) or write zeroes (13) of the first n ranges at DATA. */
+static u8 ranges(struct rig *r, u32 type, u32 bytes)
+{
+	header(r, type, 0);
+	desc(r, 0, HEADER, 16, NEXT, 1);
+	desc(r, 1, DATA, bytes, NEXT, 2);
+	desc(r, 2, STATUS, 1, WRITE, 0);
+	offer(r, 0);
+	kick(r, 0);
+	return (u8)fake_load(r->m, STATUS, 1);
+}
+
+Test(virtio, disk_forgets_sectors)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+
+	setup(&r, VERSION_1 | BIT(13) | BIT(14), 0);
+	range(&r, 0, 10, 2, 0);
+	range(&r, 1, 16, 8, 1);
+	cr_assert_eq(ranges(&r, 13, 32), 0);
+	cr_assert_eq(blk(&r, 0, 9, 16 * 512), 0);
+	for (u32 sector = 9; sector < 25; sector++)
+		if (sector == 10 || sector == 11 || (sector >= 16 && sector < 24))
+			cr_assert_eq(fake_load(r.m, DATA + (sector - 9) * 512 + 8, 8), 0, "sector %u", sector);
+		else
+			expect_words(&r, DATA + (sector - 9) * 512, sector, 128);
+	range(&r, 0, 100, SECTORS - 100, 0);
+	cr_assert_eq(ranges(&r, 11, 16), 0);
+	cr_assert_eq(blk(&r, 0, 99, 512), 0);
+	expect_words(&r, DATA, 99, 128);
+	range(&r, 0, 100, SECTORS - 99, 0);
+	cr_assert_eq(ranges(&r, 11, 16), 1, "behind the end");
+	range(&r, 0, ~0ull, 2, 0);
+	cr_assert_eq(ranges(&r, 13, 16), 1);
+	range(&r, 0, 0, 1, 1);
+	cr_assert_eq(ranges(&r, 11, 16), 2, "a discard that unmaps");
+	range(&r, 0, 0, 1, 0);
+	cr_assert_eq(ranges(&r, 11, 17), 1, "half a range");
+	cr_assert_eq(ranges(&r, 11, 17 * 16), 1, "too many");
+	cr_assert_eq(status(&r), DRIVER_OK);
+	rig_free(&r);
+}
+
 /* ---- hostile rings ---- */
 
 static void good(struct rig *r)
@@ -329,6 +379,32 @@ static void good(struct rig *r)
 	desc(r, 1, DATA, 512, NEXT | WRITE, 2);
 	desc(r, 2, STATUS, 1, WRITE, 0);
 	offer(r, 0);
+}
+
+/* What is under way when the guest resets the device is finished first. */
+Test(virtio, disk_is_reset_in_flight)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	struct error err;
+
+	setup(&r, VERSION_1, 0);
+	fake_hold_jobs = true;
+	good(&r);
+	kick(&r, 0);
+	offer(&r, 0);
+	kick(&r, 0);
+	cr_assert_eq(used(&r), 0);
+	set_status(&r, 0);
+	cr_assert_eq(used(&r), 1, "the first, and the second is nobody's any more");
+	expect_words(&r, DATA, 0, 128);
+	cr_assert_not(interrupted(&r));
+	setup(&r, VERSION_1, 0);
+	good(&r);
+	kick(&r, 0);
+	cr_assert_eq(r.device->ops->flush(r.device, &err), 0);
+	cr_assert_eq(used(&r), 1, "suspending waits for it");
+	fake_hold_jobs = false;
+	rig_free(&r);
 }
 
 static void loops(struct rig *r)

@@ -1,0 +1,151 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# guest.sh - what the tests of Debian guests share, after lib.sh: machines with a disk by etc/guest-image.sh, their serial line,
+# commands in them, and linux_test, the life of such a guest from power-on to power-off.
+
+PASSWORD=vmk
+
+# make_guest NAME FLAVOUR ide|virtio CARD: a machine with its own copy of the disk and a NAT card
+make_guest() {
+	local image=build/guests/$2.img disk=$TOP/$1.img slot=virtio0
+	etc/guest-image.sh -k "$2" "$image" || die "no disk image of linux-image-$2"
+	cp --sparse=always "$image" "$disk"
+	[ "$3" != ide ] || slot=ide0:0
+	make_machine "$1" memory 256 net nat
+	vmk "vm set $1 $slot.fileName $disk; vm set $1 $slot.present TRUE; vm set $1 ethernet0.virtualDev $4;
+		vm set $1 nat.hostLoopback TRUE; vm set $1 cpu.engine bt; vm set $1 cpu.model ${MODEL:-x86-64-v2}" >/dev/null || die "vm set"
+}
+
+# serial_open NAME: the machine's serial line is copied to a file; descriptor 7 is typed into it
+serial_open() {
+	SERIAL=$TOP/serial.$1
+	: >"$SERIAL"
+	mkfifo "$SERIAL.in"
+	exec 7<>"$SERIAL.in"
+	"$BIN/vmksh" -c "vm console $1" <"$SERIAL.in" >"$SERIAL" 2>&1 &
+	serial_forget
+}
+
+# What was said so far is not looked at again.
+serial_forget() {
+	SEEN=$(stat -c %s "$SERIAL")
+}
+
+serial_text() {
+	tail -c +$((SEEN + 1)) "$SERIAL" | tr -d '\r' | sed 's/\x1b\[6n//g' # a shell asks where the cursor is
+}
+
+# said SECONDS PATTERN: whether the serial line says it in that time (-a: a line may hold what is meant for terminals)
+said() {
+	local end=$((SECONDS + $1))
+	while [ $SECONDS -le $end ]; do
+		serial_text | grep -Eaq -- "$2" && return
+		sleep 0.1
+	done
+	return 1
+}
+
+# wait_serial SECONDS PATTERN
+wait_serial() {
+	said $(($1 * SLOW)) "$2" && return
+	serial_text | tail -n 50
+	die "the serial line never said '$2'"
+}
+
+# Kernel messages may come between a prompt and its answer: only the text of prompts is waited for. getty and login drop what
+# was typed before they were ready to read, which they do not show: an answer that had no effect is given again.
+serial_login() {
+	wait_serial 100 'login: '
+	serial_forget
+	until echo root >&7 && said 20 'Password: '; do [ $SECONDS -lt 280 ] || die "login on the serial line"; done
+	until echo "$PASSWORD" >&7 && said 20 '# '; do [ $SECONDS -lt 280 ] || die "login on the serial line"; done
+	serial_forget
+	# no echo and no prompt, so that what comes is what commands say; no kernel messages in between
+	echo "stty -echo; dmesg -n 1; PS1=; echo that was the 'last echo'" >&7
+	wait_serial 30 '^that was the last echo$'
+}
+
+# in_guest COMMAND [SECONDS]: it is to succeed; what it prints is in ANSWER
+in_guest() {
+	serial_forget
+	echo "($1); echo \"status \$?.\"" >&7
+	wait_serial "${2:-60}" 'status [0-9]+\.$'
+	ANSWER=$(serial_text | sed -n 's/\(.*\)status [0-9]*\.$/\1/; /./p; /status [0-9]*\.$/q')
+	serial_text | grep -aq 'status 0\.$' || die "in the guest '$1' failed: $ANSWER"
+}
+
+# shown NAME SECONDS PATTERN: whether the screen shows it in that time
+shown() {
+	local end=$((SECONDS + $2))
+	while [ $SECONDS -le $end ]; do
+		screen_of "$1" | grep -Eq -- "$3" && return
+		sleep 0.2
+	done
+	return 1
+}
+
+screen_login() { # NAME
+	wait_screen "$1" 100 'login:'
+	until type_line "$1" root && shown "$1" 20 'Password:'; do [ $SECONDS -lt 280 ] || die "login on the screen"; done
+	until type_line "$1" $PASSWORD && shown "$1" 20 '~ #'; do [ $SECONDS -lt 280 ] || die "login on the screen"; done
+}
+
+# check_dmesg ALLOWED: no message of level error or worse, no warning with a back trace, but lines that match ALLOWED
+check_dmesg() {
+	local bad
+	in_guest 'dmesg -r'
+	[ "$(grep -c '^<' <<<"$ANSWER")" -gt 100 ] || die "no dmesg: $ANSWER"
+	bad=$(grep -aE '^<[0-3]>|BUG:|WARNING:|Call Trace|Oops|I/O error|soft lockup|nobody cared' <<<"$ANSWER" | grep -avE "${1:-^\$}")
+	[ -z "$bad" ] || die "unexpected in dmesg: $bad"
+}
+
+check_date() {
+	local before after
+	before=$(date +%s)
+	in_guest 'date +%s'
+	after=$(date +%s)
+	[ "$ANSWER" -ge $((before - 3)) ] && [ "$ANSWER" -le $((after + 3)) ] ||
+		die "the guest's date is $ANSWER, the host's $before to $after"
+}
+
+# check_wget: the guest fetches a page from a server on this host
+check_wget() {
+	"$SMOKE/http_once" 'the page has come' >"$TOP/port" &
+	local server=$!
+	until [ -s "$TOP/port" ]; do sleep 0.1; done
+	in_guest "until ifconfig eth0 | grep -q 10.0.2.15; do sleep 0.2; done; wget -q -O - http://10.0.2.2:$(cat "$TOP/port")/script"
+	[ "$ANSWER" = 'the page has come' ] || die "wget: $ANSWER"
+	wait $server || die "the server was not asked as it should be"
+}
+
+# linux_test NAME FLAVOUR ide|virtio CARD ALLOWED: from power-on to power-off
+linux_test() {
+	local name=$1 begin=$SECONDS sum
+	make_guest "$name" "$2" "$3" "$4"
+	vmk vm start "$name" || die "vm start"
+	serial_open "$name"
+	screen_login "$name"
+	say "login on the screen after $((SECONDS - begin)) s"
+	type_line "$name" "tty; uname -r"
+	wait_screen "$name" 30 '^/dev/tty1'
+	wait_screen "$name" 30 "^6\.1\.[-0-9]*$2"
+	serial_login
+	in_guest tty
+	[ "$ANSWER" = /dev/ttyS0 ] || die "tty: $ANSWER"
+	check_date
+	check_wget
+	say "a file is there after a reboot"
+	in_guest 'dd if=/dev/urandom of=/root/data bs=64k count=64 2>/dev/null && md5sum /root/data && sync'
+	sum=$ANSWER
+	check_dmesg "$5"
+	serial_forget
+	echo reboot >&7
+	serial_login
+	in_guest 'md5sum /root/data'
+	[ "$ANSWER" = "$sum" ] || die "the file is another one after the reboot: $ANSWER, not $sum"
+	check_date
+	check_dmesg "$5"
+	say "power-off"
+	echo poweroff >&7
+	wait_state "$name" off 60
+	say "all of it took $((SECONDS - begin)) s"
+}
