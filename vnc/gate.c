@@ -74,20 +74,51 @@ void gate_init(struct gate *g, bool view_only)
 	*g = (struct gate){.view_only = view_only};
 }
 
+static bool encoding_passes(s32 encoding)
+{
+	/* Pictures: raw, CopyRect, RRE, CoRRE, Hextile, zlib, Tight, TRLE, ZRLE. */
+	static const s32 known[] = {0, 1, 2, 4, 5, 6, 7, 15, 16,
+				    /* cursor, its place, desktop size, last rectangle, absolute pointer, extended keys, LEDs, name */
+				    -239, -240, -232, -223, -224, -257, -258, -261, -307, -308};
+	for (size_t k = 0; k < ARRAY_SIZE(known); k++)
+		if (encoding == known[k])
+			return true;
+	return (encoding >= -32 && encoding <= -23) || (encoding >= -256 && encoding <= -247); /* quality, compression */
+}
+
+/* Leaves out the encodings that would switch on other extensions; the message's new length. */
+static u32 choose_encodings(u8 *m)
+{
+	u32 n = be16(m + 2), kept = 0;
+	for (u32 k = 0; k < n; k++) {
+		if (!encoding_passes((s32)be32(m + 4 + 4 * k)))
+			continue;
+		memmove(m + 4 + 4 * kept++, m + 4 + 4 * k, 4);
+	}
+	m[2] = (u8)(kept >> 8);
+	m[3] = (u8)kept;
+	return 4 + 4 * kept;
+}
+
 /* The whole message in held[], of `length` bytes: on to `out` or away. */
 static int message_done(struct gate *g, u32 length, u8 *out, size_t *given, struct error *err)
 {
 	enum verdict verdict = judge(g, g->held);
 	if (g->held[0] == CUT_TEXT) {
 		u32 text = be32(g->held + 4);
-		/* The sign bit means the extended clipboard, which is not offered. */
-		if (text > INT32_MAX)
-			return fail(err, -EPROTO, "a clipboard of a kind that was not offered");
+		if (text > INT32_MAX) { /* the extended clipboard, whose encoding does not pass: minus the length */
+			text = -text;
+			verdict = LEAVE_OUT;
+		}
 		if (text > GATE_CUT_TEXT_MAX)
 			verdict = LEAVE_OUT;
+		if (text > GATE_LEAVE_OUT_MAX)
+			return fail(err, -EPROTO, "a clipboard of %u bytes", text);
 		g->passing = verdict == PASS ? text : 0;
 		g->leaving = verdict == PASS ? 0 : text;
 	}
+	if (g->held[0] == SET_ENCODINGS)
+		length = choose_encodings(g->held);
 	if (verdict == PASS) {
 		memcpy(out + *given, g->held, length);
 		*given += length;

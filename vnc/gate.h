@@ -14,6 +14,7 @@
 
 #define GATE_ENCODINGS_MAX 256
 #define GATE_CUT_TEXT_MAX (64 * KIB) /* longer ones are left out */
+#define GATE_LEAVE_OUT_MAX (64 * MIB) /* and longer than this ends the connection */
 #define GATE_MESSAGE_MAX (8 + GATE_ENCODINGS_MAX * 4)
 
 struct gate {

@@ -5,6 +5,7 @@
 
 start_host
 make_machine game memory 32 cdrom "$IMAGES/invaders.iso"
+viewers_may game
 vmk vm start game || die "vm start"
 wait_screen game 60 '-\*-.*-\*-'
 first=$(screen_of game)

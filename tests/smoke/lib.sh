@@ -118,6 +118,14 @@ console_of() { # 127.0.0.1:PORT
 	vmk --json vm show "$1" | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p'
 }
 
+# viewers_may NAME: the machine's console is for user "viewer", who is made if he is not there; what vncshot and TigerVNC log
+# in as.
+export VNC_USERNAME=viewer VNC_PASSWORD=look-and-type VNC_CA=$VMK_ROOT/etc/vmk/console.crt
+viewers_may() {
+	vmk user list | grep -q '^viewer ' || printf '%s\n' "$VNC_PASSWORD" | vmk user add viewer >/dev/null || die "user add viewer"
+	chmod o+rx "$(find "$VMK_ROOT/vmfs" -name "$1.vmx")" || die "chmod $1.vmx"
+}
+
 pid_of() {
 	vmk --json vm show "$1" | sed -n 's/.*"pid": *\([0-9]*\).*/\1/p'
 }

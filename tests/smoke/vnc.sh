@@ -1,11 +1,12 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
-# A machine's screen over VNC: libvncclient sees what vm screen says, types, and follows a change of resolution; TigerVNC's
-# viewer connects too. Loopback only.
+# A machine's screen over VNC, inside TLS and behind a log-in: libvncclient sees what vm screen says, types, and follows a change of
+# resolution; TigerVNC's viewer logs in by both kinds of TLS. Who may not come in hears why.
 . "$(dirname "$0")/lib.sh"
 
 start_host
 make_machine web memory 64 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso
+viewers_may web
 vmk vm start web || die "vm start"
 grub_prompt web
 console=$(console_of web)
@@ -43,11 +44,13 @@ eventually 20 resized || die "the screen is $(shot size), not 800x600"
 shot type 'echo graphics' key ff0d wait 700
 eventually 10 same_picture 300 || die "pictures differ"
 
-say "TigerVNC's viewer"
-if command -v vncviewer >/dev/null || command -v xtigervncviewer >/dev/null; then
-	viewer=$(command -v xtigervncviewer || command -v vncviewer)
+# tiger SECURITY WORD: types the word at GRUB's prompt
+tiger() {
+	local viewer
+	viewer=$(command -v xtigervncviewer || command -v vncviewer) || die "no TigerVNC viewer is installed"
+	rm -f "$VMK_ROOT/seen"
 	HOME=$VMK_ROOT timeout 200 xvfb-run -a -s '-screen 0 1024x768x24' bash -c "
-		'$viewer' -Shared 127.0.0.1::$port >'$VMK_ROOT/viewer.log' 2>&1 &
+		'$viewer' -Shared -SecurityTypes $1 -X509CA '$VNC_CA' 127.0.0.1::$port >'$VMK_ROOT/viewer.log' 2>&1 &
 		viewer=\$!
 		for _ in \$(seq 200); do
 			sleep 0.3
@@ -56,19 +59,64 @@ if command -v vncviewer >/dev/null || command -v xtigervncviewer >/dev/null; the
 		window=\$(xdotool search --onlyvisible --name 'web' | head -1)
 		[ -n \"\$window\" ] || exit 1
 		xdotool windowfocus \$window; sleep 0.5
-		xdotool type --delay 60 'terminal_output console'; xdotool key Return; sleep 1
-		xdotool type --delay 60 'echo tiger'; xdotool key Return
+		xdotool type --delay 60 'echo $2'; xdotool key Return
 		until [ -e '$VMK_ROOT/seen' ]; do sleep 0.2; done
 		kill \$viewer
 	" &
-	desktop=$!
-	wait_screen web 40 '^tiger'
+	local desktop=$!
+	eventually 30 shows "$2" || { kill $desktop; cat "$VMK_ROOT/viewer.log"; die "TigerVNC's viewer by $1"; }
 	touch "$VMK_ROOT/seen"
-	wait $desktop || { cat "$VMK_ROOT/viewer.log"; die "TigerVNC's viewer"; }
-else
-	die "no TigerVNC viewer is installed"
+	wait $desktop || { cat "$VMK_ROOT/viewer.log"; die "TigerVNC's viewer by $1"; }
+}
+shows() {
+	screen_of web | grep -q "^$1"
+}
+type_line web "terminal_output console"
+say "TigerVNC's viewer, with the host's certificate"
+tiger X509Plain tiger
+say "TigerVNC's viewer, encrypted without one"
+tiger TLSPlain cub
+
+say "who may not come in"
+refused() { # PATTERN [VAR=VALUE...]
+	local pattern=$1 text
+	shift
+	if text=$(env VNC_VERBOSE=1 "$@" timeout 60 "$SMOKE/vncshot" "$console" size 2>&1); then
+		die "came in with $*"
+	fi
+	grep -Eq -- "$pattern" <<<"$text" || die "with $* it says: $text"
+}
+printf 'x\n' | vmk user add stranger >/dev/null || die "user add"
+refused 'wrong user name or password' VNC_PASSWORD=wrong
+refused 'wrong user name or password' VNC_USERNAME=nobody-here
+vmk console locks | grep -q '127.0.0.1' || die "the failures were not noted"
+vmk console unlock | grep -q 'released: 1' || die "console unlock"
+if [ "$(id -u)" = 0 ]; then # else everybody is the one user
+	chmod o-rwx "$(find "$VMK_ROOT/vmfs" -name web.vmx)"
+	refused 'no virtual machine named web' VNC_USERNAME=stranger VNC_PASSWORD=x
+	viewers_may web
 fi
 
-say "never beyond loopback"
-ss -ltn 2>/dev/null | grep ":$port " | grep -v '127.0.0.1:' && die "the console listens beyond loopback"
-expect_failure 'loopback' "$SMOKE/listen_any" "$BIN/vmk-mks"
+say "who looks, and who is sent away"
+"$SMOKE/vncshot" "$console" wait 60000 >/dev/null 2>&1 &
+looker=$!
+listed() {
+	vmk console list | grep -Eq '^web .*127\.0\.0\.1'
+}
+eventually 10 listed || die "console list does not show it"
+vmk console kick web "$(vmk console list | awk '/^web /{print $2; exit}')" || die "console kick"
+gone() {
+	! kill -0 $looker 2>/dev/null
+}
+eventually 10 gone || die "the viewer is still there"
+
+say "a machine that is off offers to be powered on"
+vmk vm stop web hard || die "vm stop"
+shot wait 300 png "$VMK_ROOT/placard.png" key ff0d wait 300
+wait_state web on 20
+vmk vm stop web hard || die "vm stop"
+
+say "the password of a .vmx, for viewers that know nothing better"
+vmk vm set web RemoteDisplay.vnc.password old-way || die "vm set"
+VNC_AUTH=1 VNC_PASSWORD=old-way "$SMOKE/vncshot" "$console" size >/dev/null || die "VncAuth"
+refused 'wrong password' VNC_PASSWORD=other VNC_AUTH=1

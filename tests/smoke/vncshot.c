@@ -12,7 +12,7 @@
  *	stable MS	waits (at most 20 s) until nothing has changed for so long
  *	size		prints "WIDTHxHEIGHT"
  *
- * VNC_USERNAME and VNC_PASSWORD log in; VNC_CA is the certificate to trust (else encryption without).
+ * VNC_AUTH chooses VncAuth. VNC_USERNAME and VNC_PASSWORD log in; VNC_CA is the certificate to trust (else encryption without).
  */
 #include <png.h>
 #include <stdarg.h>
@@ -168,6 +168,9 @@ int main(int argc, char **argv)
 	if (!colon)
 		fail("usage: vncshot HOST:PORT [ACTION...]");
 	rfbClient *client = rfbGetClient(8, 3, 4);
+	static const uint32_t old_way[] = {rfbVncAuth, 0};
+	if (getenv("VNC_AUTH"))
+		SetClientAuthSchemes(client, old_way, 1);
 	*colon = 0;
 	free(client->serverHost);
 	client->serverHost = strdup(argv[1]);
