@@ -268,6 +268,7 @@ struct bt_cpu {
 	_Atomic u64 instructions_told; /* the same for other threads, as of the last look at events */
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin;
+	bool bus_locked; /* between bus_lock() and bus_unlock() */
 };
 
 /* Whether the CPU has the instruction, a row of optab.def. */

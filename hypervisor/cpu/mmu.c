@@ -3,6 +3,8 @@
  * mmu.c - paging, the soft TLB and guest-physical memory (SDM 3A chapter 4).
  */
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -781,6 +783,22 @@ u64 mem_read_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 of
 void mem_write_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, u64 value)
 {
 	access_write(cpu, i, cpu->tlb, segment_check(cpu, i, seg, offset, size, true), size, value);
+}
+
+/* The bus is the process's, as its machine is. The next CPU may wait for a device's answer. */
+static atomic_flag bus = ATOMIC_FLAG_INIT;
+
+void bus_lock(struct bt_cpu *cpu)
+{
+	while (atomic_flag_test_and_set_explicit(&bus, memory_order_acquire))
+		sched_yield();
+	cpu->bus_locked = true;
+}
+
+void bus_unlock(struct bt_cpu *cpu)
+{
+	cpu->bus_locked = false;
+	atomic_flag_clear_explicit(&bus, memory_order_release);
 }
 
 void *mem_rmw_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)

@@ -28,7 +28,7 @@ say "the engine by itself"
 "$BIN/vmk-vmx" --engines
 "$BIN/vmk-vmx" --engines | grep -q '"engine":"kvm"' || die "KVM was passed over"
 for test in test_kvm test_guest; do
-	timeout 900 "$BUILD/tests/$test" >"$TOP/$test" 2>&1
+	VMK_GUEST_ENGINE=kvm timeout 900 "$BUILD/tests/$test" >"$TOP/$test" 2>&1
 	status=$?
 	tail -n 20 "$TOP/$test"
 	[ $status = 0 ] || die "$test"
