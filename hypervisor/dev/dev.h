@@ -212,6 +212,17 @@ bool dev_net_room(struct device *d, unsigned nic);
 
 /* ---- the machine ---- */
 
+/*
+ * The memory balloon: the guest is asked to leave so many bytes to the host, and `given` tells how many it has left, as it says;
+ * both are of whole megabytes' worth of pages at most.
+ */
+struct balloon_ops {
+	void (*ask)(struct device *d, u64 bytes);
+	u64 (*asked)(struct device *d);
+	u64 (*given)(struct device *d);
+};
+void dev_offer_balloon(struct device *d, const struct balloon_ops *ops);
+
 /* The power button, when the device can tell the guest of it: press() returns false when the guest has not asked to be told. */
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d));
 

@@ -80,6 +80,7 @@ struct vm {
 	/* from its last status */
 	char engine[16];
 	unsigned viewers;
+	int balloon_asked_mb, balloon_mb; /* balloon_asked_mb < 0: it has none */
 	pid_t mks_pid;
 	/* sampled */
 	struct cpu_use cpu;

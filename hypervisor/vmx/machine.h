@@ -167,13 +167,14 @@ struct nic {
 /* ---- the machine ---- */
 
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor;
+	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon;
 	void (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
 	bool (*press)(struct device *d);
 	bool (*call)(struct device *d, u32 regs[6]);
+	const struct balloon_ops *balloon_ops;
 };
 
 enum machine_state { MACHINE_OFF, MACHINE_ON };

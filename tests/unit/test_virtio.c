@@ -794,6 +794,13 @@ Test(virtio, balloon)
 	cr_assert_eq(r.m->ram[0x90fff], 0);
 	fake_store(r.m, CONFIG + 4, 4, 4);
 	cr_assert_eq(fake_load(r.m, CONFIG, 8), 4ull << 32 | 256);
+	interrupted(&r);
+	r.m->balloon_ops->ask(r.device, 512 * KIB);
+	cr_assert_eq(fake_load(r.m, CONFIG, 4), 128);
+	cr_assert(interrupted(&r), "the guest is not told");
+	r.m->balloon_ops->ask(r.device, 16 * GIB);
+	cr_assert_eq(r.m->balloon_ops->asked(r.device), FAKE_RAM, "more than there is");
+	cr_assert_eq(r.m->balloon_ops->given(r.device), 4 * 4096);
 	desc(&r, 0, DATA, 64 * KIB, 0, 0);
 	offer(&r, 0);
 	kick(&r, 0);
