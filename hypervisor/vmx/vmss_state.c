@@ -381,12 +381,17 @@ static void find_nonpersistent(void *arg, const char *key, const char *value)
 {
 	struct refusal *x = arg;
 	const char *dot = strrchr(key, '.');
-	char present[64];
+	const struct config *config = x->machine->config;
+	char present[64], type[64];
 
 	if (x->key[0] || !dot || !str_ieq(dot, ".mode") || !strcasestr(value, "nonpersistent"))
 		return;
 	snprintf(present, sizeof(present), "%.*s.present", (int)(dot - key), key);
-	if (config_key_find(present) && config_bool(x->machine->config, present))
+	snprintf(type, sizeof(type), "%.*s.deviceType", (int)(dot - key), key);
+	/* Nothing is written to a CD: its mode says nothing. */
+	if (config_key_find(type) && strcasestr(config_string(config, type), "cdrom"))
+		return;
+	if (config_key_find(present) && config_bool(config, present))
 		snprintf(x->key, sizeof(x->key), "%.*s", (int)(dot - key), key);
 }
 

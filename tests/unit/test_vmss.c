@@ -306,6 +306,10 @@ Test(vmss, nonpersistent_disks_keep_a_machine_from_it)
 	m.config = config;
 	cr_expect_lt(vmss_possible(&m, &err), 0);
 	cr_expect(strstr(err.text, "ide0:0"), "%s", err.text);
+	cr_assert_eq(config_set(config, "ide0:0.deviceType", "cdrom-image", &err), 0);
+	cr_expect_eq(vmss_possible(&m, &err), 0, "a CD: %s", err.text);
+	cr_assert_eq(config_set(config, "ide0:0.deviceType", "disk", &err), 0);
+	cr_expect_lt(vmss_possible(&m, &err), 0);
 	cr_assert_eq(config_set(config, "ide0:0.present", "FALSE", &err), 0);
 	cr_expect_eq(vmss_possible(&m, &err), 0);
 	config_free(config);
