@@ -299,8 +299,26 @@ static void tlb_flush(struct tlb *tlb, bool keep_global)
 		e->gpa = 0;
 	}
 	tlb->used_count = kept;
-	if (!kept)
-		tlb->large = false;
+	if (!keep_global) /* global traces may outlive their entries */
+		memset(tlb->large, 0, sizeof(tlb->large));
+}
+
+static bool tlb_is_large(const struct tlb *tlb, u64 linear)
+{
+	unsigned region = (unsigned)(linear >> 21) % TLB_REGIONS;
+
+	return tlb->large[region / 64] >> (region % 64) & 1;
+}
+
+/* An entry for `linear` came from a page of 2 to the `bits` bytes: 2 or 4 MiB, or 1 GiB. */
+static void tlb_note_large(struct tlb *tlb, u64 linear, unsigned bits)
+{
+	unsigned first = (unsigned)(linear >> bits << (bits - 21)) % TLB_REGIONS, count = 1u << (bits - 21);
+
+	if (count < 64)
+		tlb->large[first / 64] |= (BIT64(count) - 1) << (first % 64);
+	else
+		memset(&tlb->large[first / 64], 0xff, count / 8);
 }
 
 void tlb_flush_all(struct bt_cpu *cpu)
@@ -316,24 +334,29 @@ void tlb_flush_cr3(struct bt_cpu *cpu)
 	tlb_flush(&cpu->tlb_user, cpu->cr4 & CR4_PGE);
 	tlb_flush(&cpu->tlb_system, cpu->cr4 & CR4_PGE);
 	tlb_flush(&cpu->tlb_access, cpu->cr4 & CR4_PGE);
-	trace_new_generation(cpu);
+	trace_new_local_generation(cpu);
 }
 
 void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
 {
 	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system, &cpu->tlb_access};
+	bool large = false;
 
 	for (unsigned n = 0; n < ARRAY_SIZE(tlbs); n++) {
 		struct tlb_entry *e = tlb_at(tlbs[n], linear);
 
-		if (tlbs[n]->large) {
+		if (tlb_is_large(tlbs[n], linear)) {
 			tlb_flush(tlbs[n], false);
+			large = true;
 		} else if (!((e->read_tag ^ linear) & PAGE_MASK)) {
 			e->read_tag = e->write_tag = TLB_INVALID;
 			e->gpa &= TLB_GPA_USED; /* it stays listed */
 		}
 	}
-	trace_new_generation(cpu);
+	if (large)
+		trace_new_generation(cpu);
+	else
+		trace_page_changed(cpu, linear);
 }
 
 void mmu_update(struct bt_cpu *cpu)
@@ -393,7 +416,7 @@ struct walk {
 	u64 gpa;
 	u32 rights; /* PTE_W, PTE_U, RIGHT_X: and of all levels; PTE_D, PTE_G: of the leaf */
 	bool hidden; /* SMAP: readable by instruction fetches only */
-	bool large;
+	unsigned bits; /* the page's size: 2 to this */
 	u32 fault; /* error code */
 };
 
@@ -491,13 +514,13 @@ static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, st
 			return WALK_AGAIN;
 	if (!entry_update(cpu, address[level], size, entry[level], access & ACCESS_WRITE ? PTE_A | PTE_D : PTE_A))
 		return WALK_AGAIN;
-	w->large = level > 0;
+	w->bits = 12 + bits * level;
 	w->rights |= (u32)entry[level] & (PTE_D | PTE_G);
 	if (access & ACCESS_WRITE)
 		w->rights |= PTE_D;
 	table = linear & (BIT64(12 + bits * level) - 1);
 	w->gpa = (entry[level] & address_mask & ~(BIT64(12 + bits * level) - 1)) | table;
-	if (!pae && w->large) /* PSE-36, SDM 3A table 4-4 */
+	if (!pae && level) /* PSE-36, SDM 3A table 4-4 */
 		w->gpa |= ((entry[level] >> 13) & 0xff) << 32;
 	return WALK_OK;
 }
@@ -512,7 +535,8 @@ static void tlb_fill(struct bt_cpu *cpu, struct tlb *tlb, u64 linear, const stru
 
 	if (!(e->gpa & TLB_GPA_USED))
 		tlb->used[tlb->used_count++] = (u16)(e - tlb->entry);
-	tlb->large |= w->large;
+	if (w->bits > 12)
+		tlb_note_large(tlb, linear, w->bits);
 	e->gpa = gpa | TLB_GPA_USED | (w->rights & PTE_G && cpu->cr4 & CR4_PGE ? TLB_GPA_GLOBAL : 0) |
 		 (w->rights & RIGHT_X ? TLB_GPA_EXECUTE : 0);
 	e->addend = s ? (u64)(uintptr_t)s->host + (gpa - s->gpa) - page : 0;
