@@ -15,7 +15,7 @@
 #include "cpu/specialise.h"
 #include "cpu/trace.h"
 
-#define ARENA_BYTES (32 * MIB)
+#define ARENA_BYTES (8 * MIB)
 #define TRACE_ALIGN _Alignof(struct trace)
 #define TRACE_BYTES_MAX (sizeof(struct trace) + (TRACE_INSNS + 1) * sizeof(struct insn))
 #define BUCKETS 32768
