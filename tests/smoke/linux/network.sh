@@ -9,7 +9,7 @@ network_test() {
 	until [ -s "$TOP/peer.$name" ]; do sleep 0.1; done
 	read -r tcp udp forward <"$TOP/peer.$name"
 	make_guest "$name" "$2" "$3" "$4"
-	vmk "vm set $name nat.nameServer 127.0.0.1:$udp; vm set $name nat.forward tcp::$forward-:80" >/dev/null || die "vm set"
+	vmk "vm set $name virtio.balloon.present TRUE; vm set $name nat.nameServer 127.0.0.1:$udp; vm set $name nat.forward tcp::$forward-:80" >/dev/null || die "vm set"
 	vmk vm start "$name" || die "vm start"
 	serial_open "$name"
 	serial_login
@@ -36,6 +36,15 @@ network_test() {
 	done
 	in_guest 'cat /proc/interrupts'
 	[ "$4" != virtio ] || grep -q 'MSI.*virtio.*-input' <<<"$ANSWER" || die "no messages of a virtio card: $ANSWER"
+
+	say "$4: memory is left to the host"
+	expect_failure 'has 256 MB of memory' vmk vm balloon "$name" 257
+	vmk vm balloon "$name" 48 || die "vm balloon"
+	for _ in $(seq $((20 * SLOW))); do
+		vmk vm show "$name" | grep -q 'Balloon: *48 of 48 MB' && break
+		sleep 0.5
+	done
+	vmk vm show "$name" | grep -q 'Balloon: *48 of 48 MB' || die "the balloon stays small: $(vmk vm show "$name")"
 	check_dmesg
 	kill $peer
 	vmk vm stop "$name" hard || die "vm stop"
