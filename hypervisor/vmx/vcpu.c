@@ -161,7 +161,7 @@ static void vcpu_halted(struct vcpu *v, u32 seen)
 	struct machine *m = v->machine;
 
 	/* Anything since before run() may be what the guest waits for; looking once more costs little. */
-	while (v->events == seen && !must_stand(m) && !m->quit && !m->harvest)
+	while (v->events == seen && !must_stand(m) && !m->quit && !(m->harvest && !v->harvested))
 		clock_sleep(m, &v->wake);
 }
 
@@ -199,6 +199,21 @@ static void tell_speed(const struct vcpu *v)
 			 million, seconds, million / seconds);
 }
 
+static void vcpu_harvest(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+
+	memory_harvest(v);
+	v->harvested = true;
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		if (!m->vcpus[i].harvested)
+			return;
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		m->vcpus[i].harvested = false;
+	m->harvest = false;
+	machine_wake(m);
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
@@ -209,11 +224,8 @@ static void *vcpu_thread(void *arg)
 	prctl(PR_SET_NAME, title);
 	machine_lock(m);
 	while (!m->quit) {
-		if (m->harvest) {
-			m->harvest = false;
-			memory_harvest(m);
-			machine_wake(m);
-		}
+		if (m->harvest && !v->harvested)
+			vcpu_harvest(v);
 		if (must_stand(m)) {
 			vcpu_park(v);
 			continue;
