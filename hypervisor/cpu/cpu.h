@@ -151,6 +151,8 @@ struct cpu_ops {
 
 /* Power-on state of Intel SDM 3A, table 9-1 (family 6): CS base FFFF0000, RIP FFF0. */
 void x86_reset(struct x86_state *state);
+/* Whether a CPU can be in that state; else a sentence. An engine's set() asks it. */
+int x86_check(const struct x86_state *state, struct error *err);
 
 /* Engines in order of preference; NULL-terminated. */
 extern const struct cpu_ops *const cpu_engines[];
