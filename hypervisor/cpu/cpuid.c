@@ -10,7 +10,6 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/priv.h"
-#include "cpu/sse.h"
 
 #define CLFLUSH_LINE (64u / 8 << 8)
 #define INVARIANT_TSC BIT(8) /* the host's, whose TSC the engine reads */
@@ -121,7 +120,10 @@ static void host_features(u32 words[FEATURE_WORDS])
 	}
 }
 
-/* The feature an SSE row needs, by its set; of the base ones all models have all or none. */
+/*
+ * The feature a vector row needs, by its set; of the base ones all models have all or none, and so of AVX to F16C and BMI. What
+ * is behind VEX needs XCR0's AVX besides.
+ */
 #define ROW_BASE   FEATURE_SSE2
 #define ROW_SSE3   FEATURE_SSE3
 #define ROW_SSSE3  FEATURE_SSSE3
@@ -129,12 +131,16 @@ static void host_features(u32 words[FEATURE_WORDS])
 #define ROW_SSE42  FEATURE_SSE4_2
 #define ROW_AES	   FEATURE_AES
 #define ROW_PCLMUL FEATURE_PCLMUL
+#define ROW_AVX	   FEATURE_AVX
 
 static const u16 row_features[] = {
 #define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes) FEATURE_FPU,
 #define OP0(map, opcode, prefix, modrm, NAME, attributes) FEATURE_FPU,
 #define SSE(map, opcode, prefix, modrm, NAME, OPERANDS, kind, set, attributes) ROW_##set,
 #define SSE0(map, opcode, prefix, modrm, NAME, kind, set, attributes) ROW_##set,
+#define VEX(map, opcode, prefix, modrm, lw, NAME, OPERANDS, kind, bytes, set, attributes) ROW_##set,
+#define VEX0(map, opcode, prefix, modrm, lw, NAME, kind, set, attributes) ROW_##set,
+#define BMI(map, opcode, prefix, modrm, NAME, OPERANDS) FEATURE_BMI1,
 #include "cpu/optab.def"
 };
 _Static_assert(ARRAY_SIZE(row_features) <= OP_ROWS_MAX, "bits of rows_refused");
@@ -151,7 +157,7 @@ static enum cpu_feature row_feature(unsigned row)
 		{ "POPCNT", FEATURE_POPCNT }, { "CMPXCHG8B", FEATURE_CX8 }, { "CMPXCHG16B", FEATURE_CX16 }, { "RDTSC", FEATURE_TSC },
 		{ "RDTSCP", FEATURE_RDTSCP }, { "RDPID", FEATURE_RDPID }, { "RDRAND", FEATURE_RDRAND }, { "RDSEED", FEATURE_RDSEED },
 		{ "RDFSBASE", FEATURE_FSGSBASE }, { "RDGSBASE", FEATURE_FSGSBASE }, { "WRFSBASE", FEATURE_FSGSBASE },
-		{ "WRGSBASE", FEATURE_FSGSBASE }, { "CLAC", FEATURE_SMAP }, { "STAC", FEATURE_SMAP }, { "RDMSR", FEATURE_MSR },
+		{ "WRGSBASE", FEATURE_FSGSBASE }, { "MOVBE", FEATURE_MOVBE }, { "CLAC", FEATURE_SMAP }, { "STAC", FEATURE_SMAP }, { "RDMSR", FEATURE_MSR },
 		{ "WRMSR", FEATURE_MSR }, { "XSAVE", FEATURE_XSAVE }, { "XRSTOR", FEATURE_XSAVE }, { "XGETBV", FEATURE_XSAVE },
 		{ "XSETBV", FEATURE_XSAVE }, { "XSAVEOPT", FEATURE_XSAVEOPT }, { "XSAVEC", FEATURE_XSAVEC },
 		{ "XSAVES", FEATURE_XSAVES }, { "XRSTORS", FEATURE_XSAVES },
@@ -175,7 +181,6 @@ int cpuid_init(struct bt_cpu *cpu, struct error *err)
 			return fail(err, -ENOTSUP, "cpu.model x86-64-v3 needs AVX, AVX2, FMA, F16C, BMI1, BMI2, LZCNT and MOVBE of the "
 						   "host's CPU, which has not all of them");
 	}
-	cpu->sse_missing |= cpu_has(cpu, FEATURE_AVX) ? 0 : SET_AVX;
 	for (unsigned row = 0; row < insn_row_count; row++)
 		if (!cpu_has(cpu, row_feature(row)))
 			cpu->rows_refused[row / 64] |= BIT64(row % 64);

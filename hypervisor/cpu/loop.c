@@ -249,6 +249,8 @@ static int bt_set(struct cpu *object, const struct x86_state *state, struct erro
 
 	if (r)
 		return r;
+	if (!xcr0_valid(state->xcr0, xcr0_features(cpu) | XCR0_X87))
+		return fail(err, -ENOTSUP, "a CPU of this model has not the vector registers that are in use");
 	fpu_leave(cpu);
 	memcpy(cpu->gpr, state->gpr, sizeof(state->gpr));
 #define X(f) cpu->f = state->f;

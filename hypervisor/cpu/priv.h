@@ -227,6 +227,5 @@ bool msr_read(struct bt_cpu *cpu, u32 index, u64 *value); /* false: #GP(0) */
 bool msr_write(struct bt_cpu *cpu, u32 index, u64 value);
 void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* EAX EBX ECX EDX */
 u64 cr4_features(const struct bt_cpu *cpu); /* bits that may be set */
-u64 xcr0_features(const struct bt_cpu *cpu);
 
 #endif

@@ -354,7 +354,11 @@ void vcpus_clock_start(struct machine *m)
 
 static enum cpu_model cpu_model(const struct config *config)
 {
-	return strcmp(config_string(config, "cpu.model"), "i686") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686;
+	const char *name = config_string(config, "cpu.model");
+
+	if (!strcmp(name, "x86-64-v3"))
+		return CPU_MODEL_X86_64_V3;
+	return strcmp(name, "i686") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686;
 }
 
 /* Timeouts are of the clock machine time is made of. */
