@@ -232,7 +232,7 @@ static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
 	if (cpu->cr4 & CR4_OSXSAVE)
 		out[2] |= F(OSXSAVE);
 	if (apic_enabled(cpu)) {
-		out[2] |= CPUID_1_ECX_APIC;
+		out[2] |= cpuid_1_ecx_apic(out[3]);
 		out[3] |= F(APIC);
 	}
 }

@@ -68,7 +68,7 @@ int kvm_set_cpuid(struct cpu *cpu, int kvm, const struct cpu_config *config, str
 	for (int k = 0; !r && k < n; k++) {
 		list->entries[k] = entry_of(&leaves[k], supported);
 		if (leaves[k].leaf == 1 && cpu->host->apic_msr) {
-			list->entries[k].ecx |= CPUID_1_ECX_APIC;
+			list->entries[k].ecx |= cpuid_1_ecx_apic(list->entries[k].edx);
 			list->entries[k].edx |= CPUID_1_EDX_APIC;
 		}
 	}
