@@ -12,6 +12,7 @@
 #include "cpu/priv.h"
 
 #define CLFLUSH_LINE (64u / 8 << 8)
+#define AMD_REPEATED 0x0183f3ffu /* features of leaf 1, EDX, that AMD's leaf 80000001 repeats */
 #define INVARIANT_TSC BIT(8) /* the host's, whose TSC the engine reads */
 #define ARAT BIT(2) /* the APIC's timer never stands */
 #define XSAVE_BYTES 576u
@@ -214,6 +215,14 @@ u64 xcr0_features(const struct bt_cpu *cpu)
 	return XCR0_X87 | XCR0_SSE | (cpu_has(cpu, FEATURE_AVX) ? XCR0_AVX : 0);
 }
 
+/* AMD's are an Athlon and an Athlon 64 that no kernel has a work-around for which asks for an MSR. */
+u32 x86_signature(enum cpu_model model, bool amd)
+{
+	if (!amd)
+		return models[model].signature;
+	return model == CPU_MODEL_I686 ? 0x642 : 0x20ff2;
+}
+
 /* APIC_BASE's enable bit also takes the feature away (SDM 3A 10.4.3). */
 static bool apic_enabled(const struct bt_cpu *cpu)
 {
@@ -225,7 +234,7 @@ static bool apic_enabled(const struct bt_cpu *cpu)
 
 static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
 {
-	out[0] = models[cpu->model].signature;
+	out[0] = x86_signature(cpu->model, cpu->machine.amd);
 	out[1] = CLFLUSH_LINE | cpu->index << 24;
 	out[2] = cpu->features[FEATURES_1_ECX];
 	out[3] = cpu->features[FEATURES_1_EDX];
@@ -266,6 +275,8 @@ static void leaf_xsave(const struct bt_cpu *cpu, u32 subleaf, u32 out[4])
 void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 {
 	const struct model *m = &models[cpu->model];
+	const char *vendor = cpu->machine.amd ? "AuthenticAMD" : "GenuineIntel";
+	const char *brand = cpu->machine.brand[0] ? cpu->machine.brand : m->brand;
 
 	memset(out, 0, 4 * sizeof(*out));
 	/* out of every range: the highest basic leaf's data (SDM 2A, CPUID) */
@@ -277,16 +288,18 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	switch (leaf) {
 	case 0:
 		out[0] = m->max_leaf;
-		memcpy(&out[1], "Genu", 4);
-		memcpy(&out[3], "ineI", 4);
-		memcpy(&out[2], "ntel", 4);
+		memcpy(&out[1], vendor, 4);
+		memcpy(&out[3], vendor + 4, 4);
+		memcpy(&out[2], vendor + 8, 4);
 		break;
 	case 1:
 		leaf_1(cpu, out);
 		break;
 	case 2: /* 4 KiB and 4 MiB TLBs; L1 16+16 KiB, L2 512 KiB */
-		out[0] = 0x03020101;
-		out[3] = 0x0c040843;
+		if (!cpu->machine.amd) {
+			out[0] = 0x03020101;
+			out[3] = 0x0c040843;
+		}
 		break;
 	case 6:
 		out[0] = ARAT;
@@ -309,11 +322,15 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	case 0x80000001:
 		out[2] = cpu->features[FEATURES_80000001_ECX];
 		out[3] = cpu->features[FEATURES_80000001_EDX];
+		if (cpu->machine.amd) {
+			out[0] = x86_signature(cpu->model, true);
+			out[3] |= cpu->features[FEATURES_1_EDX] & AMD_REPEATED;
+		}
 		break;
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004:
-		memcpy(out, m->brand + (leaf - 0x80000002) * 16, 16);
+		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
 		break;
 	case 0x80000007:
 		out[3] = INVARIANT_TSC;
@@ -332,7 +349,7 @@ int cpuid_list(const struct cpu_config *config, struct cpuid_leaf list[CPUID_LEA
 	static const struct {
 		u32 first, last;
 		u32 subleaves; /* 0: they are all the same */
-	} ranges[] = {{0, 6, 0}, {7, 7, 1}, {8, 12, 0}, {13, 13, 3}, {14, 0x16, 0}, {CPUID_HYPERVISOR, CPUID_HYPERVISOR, 0},
+	} ranges[] = {{0, 6, 0}, {7, 7, 1}, {8, 10, 0}, {11, 11, 2}, {12, 12, 0}, {13, 13, 3}, {14, 0x16, 0}, {CPUID_HYPERVISOR, CPUID_HYPERVISOR, 0},
 		      {CPUID_HYPERVISOR_TIMING, CPUID_HYPERVISOR_TIMING, 0}, {0x80000000, 0x80000008, 0}};
 	struct bt_cpu *cpu = calloc(1, sizeof(*cpu));
 	int n = 0, ret;
