@@ -207,8 +207,8 @@ bool dev_net_link(struct device *d, unsigned nic); /* is there anything at the c
 #define DEV_NET_FRAME_MAX 1522
 void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len);
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size); /* its length, or 0 when none waits */
-/* Whether the longest frame would not be lost now; if not, `ready` is called when the other side has caught up. */
-bool dev_net_room(struct device *d, unsigned nic);
+/* Whether so many of the longest frames would not be lost now; if not, `ready` is called when the other side has caught up. */
+bool dev_net_room(struct device *d, unsigned nic, unsigned frames);
 
 /* ---- the machine ---- */
 

@@ -659,9 +659,9 @@ void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
 	memcpy(m->net_sent[m->net_n_sent++].bytes, frame, len);
 }
 
-bool dev_net_room(struct device *d, unsigned nic)
+bool dev_net_room(struct device *d, unsigned nic, unsigned frames)
 {
-	return nic || d->machine->net_n_sent < ARRAY_SIZE(d->machine->net_sent);
+	return nic || d->machine->net_n_sent + frames <= ARRAY_SIZE(d->machine->net_sent);
 }
 
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)
