@@ -438,10 +438,13 @@ static u64 reserved_bits(const struct bt_cpu *cpu, unsigned level, bool leaf)
 /* Sets bits in an entry that was read as `old`; false when it has changed since. */
 static bool entry_update(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 old, u64 bits)
 {
-	struct bt_slot *s = memory_slot(cpu, gpa);
+	struct bt_slot *s;
 	void *p;
 
-	if ((old & bits) == bits || !s || s->flags & CPU_SLOT_READONLY)
+	if (likely((old & bits) == bits))
+		return true;
+	s = memory_slot(cpu, gpa);
+	if (!s || s->flags & CPU_SLOT_READONLY)
 		return true;
 	memory_written(cpu, NULL, s, gpa, size);
 	p = s->host + (gpa - s->gpa);
