@@ -575,7 +575,8 @@ static int pit_load(struct device *d, struct state_reader *r, struct error *err)
 	rc = isa_load_end(d, r, err);
 	if (rc)
 		return rc;
-	dev_irq(d, 0, p->channel[0].mode != 0 || channel_out(&p->channel[0], pit_now(p)));
+	/* In mode 0 the line rises with the interrupt that `next_tick` stands for, not before. */
+	dev_irq(d, 0, p->channel[0].mode != 0 || (!p->next_tick && channel_out(&p->channel[0], pit_now(p))));
 	pit_schedule(p);
 	return 0;
 }
