@@ -128,7 +128,7 @@ unit-tests: $(addprefix $(B)/tests/,$(UNIT_TESTS))
 # A private host with a demo machine, and the status screen on it.
 .PHONY: run
 run:
-	@etc/install-deps.sh build run
+	@etc/install-deps.sh build run guest
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@VMK_BUILD=$(B) etc/demo.sh
 

@@ -1,14 +1,13 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-or-later
-# demo.sh: what `make run` does after building: a private host under VMK_ROOT (default build/run), a demo user, a demo
-# machine showing GRUB, and vmkstatus on it. Running it again finds what is there.
+# demo.sh: what `make run` does after building: a private host under VMK_ROOT (default build/run), the user susie, her machine
+# webserver - Debian's kernel serving a page - and vmkstatus on it. Running it again finds what is there.
 set -eu
 cd "$(dirname "$0")/.."
 
 bin=$PWD/${VMK_BUILD:-build/release}/bin
 VMK_ROOT=${VMK_ROOT:-$PWD/build/run}
 export VMK_ROOT
-cd_image=/usr/lib/grub-rescue/grub-rescue-cdrom.iso
 
 vmk() {
 	"$bin/vmksh" -c "$*"
@@ -31,35 +30,75 @@ start_host() {
 	exit 1
 }
 
-make_user() {
+make_password() {
 	password=$(head -c 9 /dev/urandom | base64 | tr '+/' 'xy')
-	printf '%s\n' "$password" | "$bin/vmksh" -c "user add demo" >/dev/null
-	echo "Made user demo with password $password (shown only now; user passwd demo sets another)."
 }
 
+make_user() {
+	make_password
+	printf '%s\n' "$password" | "$bin/vmksh" -c "user add susie" >/dev/null
+	echo "Made user susie with password $password (shown only now; user passwd susie sets another)."
+}
+
+# What make_machine leaves is whole or not there.
 make_machine() {
-	owner=""
-	[ "$(id -u)" != 0 ] || owner="owner demo"
-	vmk vm create demo memory 64 cdrom $cd_image $owner >/dev/null
-	echo "Made machine demo, which boots Debian's GRUB rescue CD."
+	local work disk owner=""
+	make_password
+	work=$(mktemp -d "$VMK_ROOT/webserver-XXXXXX")
+	cat >"$work/index.html" <<-END
+		<!DOCTYPE html>
+		<html lang="en"><head><title>webserver</title></head>
+		<body><h1>It works</h1><p>This page comes from the virtual machine webserver.</p></body></html>
+	END
+	printf '%s\n' "$password" | etc/guest-image.sh -n webserver -p - -f "$work/index.html=/srv/www/index.html" "$work/disk.img"
+	[ "$(id -u)" != 0 ] || owner="owner susie"
+	vmk "vm create webserver memory 128 net nat size 192M $owner" >/dev/null
+	disk=$(vmk --json vm get webserver ide0:0.fileName | sed -n 's/.*"value": *"\([^"]*\)".*/\1/p')
+	# Into the file that is there, whose owner stays.
+	cp --sparse=always "$work/disk.img" "$(dirname "$(vmk --json vm show webserver | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')")/${disk##*/}"
+	rm -rf "$work"
+	vmk "vm set webserver ide0:0.present FALSE; vm set webserver virtio0.fileName $disk; vm set webserver virtio0.present TRUE;
+		vm set webserver ethernet0.virtualDev virtio" >/dev/null
+	echo "Made machine webserver; on its screen and serial line log in as root with password $password (shown only now)."
+}
+
+forwarded_port() {
+	vmk --json vm get webserver nat.forward 2>/dev/null | sed -n 's/.*tcp:127.0.0.1:\([0-9]*\)-:80.*/\1/p'
+}
+
+# The port it had, else the first from 8080 that nobody listens on.
+start_machine() {
+	local port reason
+	for port in $(forwarded_port) $(seq 8080 8099); do
+		vmk "vm set webserver nat.forward tcp:127.0.0.1:$port-:80" >/dev/null
+		reason=$(vmk vm start webserver 2>&1) && return
+		case $reason in
+		*"in use"*) ;;
+		*) break ;;
+		esac
+	done
+	echo "$reason" >&2
+	exit 1
 }
 
 host_runs || start_host
-vmk user list | grep -q '^demo ' || make_user
-vmk vm show demo >/dev/null 2>&1 || make_machine
-vmk vm show demo | grep -q '^State: *on' || vmk vm start demo
+vmk user list | grep -q '^susie ' || make_user
+vmk vm show webserver >/dev/null 2>&1 || make_machine
+vmk vm show webserver | grep -q '^State: *on' || start_machine
 
 cat <<END
-The host runs under $VMK_ROOT. To reach it:
+The host runs under $VMK_ROOT. Its machine webserver boots Debian and then serves
+  http://127.0.0.1:$(forwarded_port)/
+To reach the host:
   export VMK_ROOT=$VMK_ROOT
-  $bin/vmksh        the shell (help lists its commands; vm console demo attaches)
+  $bin/vmksh        the shell (help lists its commands; vm console webserver attaches, -s to the serial line)
   $bin/vmkstatus    the status screen
-  screen of demo    a VNC viewer on $(vmk --json vm show demo | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')
+  screen            a VNC viewer on $(vmk --json vm show webserver | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')
   stop it all       $bin/vmksh -c "host stop stop"
 END
 
 [ -t 0 ] && [ -t 1 ] || exit 0
-"$bin/vmkstatus" --attach demo || true
+"$bin/vmkstatus" --attach webserver || true
 printf 'Stop the host and its machines? [y/N] '
 read -r answer
 case $answer in

@@ -5,7 +5,7 @@
 #	-k FLAVOUR	cloud-amd64 (default), amd64 or 686: the package linux-image-FLAVOUR
 #	-s MB		size of the disk (default 192; blocks never written take no room)
 #	-a "WORDS"	more words for the kernel's command line
-#	-p PASSWORD	root's password (default: vmk)
+#	-p PASSWORD	root's password (default: vmk); - reads it from standard input
 #	-n NAME		host name (default: guest)
 #	-e FILE		a script that the guest runs once at every boot, when its network is there; it speaks on the serial line
 #	-f FILE=PATH	a file or folder of this host to be PATH in the guest; may be given several times
@@ -48,6 +48,7 @@ shift $((OPTIND - 1))
 	exit 2
 }
 image=${1:-$top/$unpack}
+[ "$password" != - ] || read -r password
 case $flavour in
 *amd64) arch=amd64 ;;
 *) arch=i386 ;;

@@ -12,6 +12,7 @@ test="libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common x
 bench="qemu-system-x86"
 # What etc/guest-image.sh makes guests' disks with.
 guest="kmod fakeroot cpio e2fsprogs grub-pc-bin grub-common"
+debian="$guest mmdebstrap"
 nested="qemu-system-x86 busybox-static"
 fuzz="clang libclang-rt-14-dev"
 

@@ -113,7 +113,7 @@ if [ "${VMK_LONG:-0}" = 1 ]; then
 	run_smoke ubsan
 	# Criterion does not start under TSan: there the real programs are the test.
 	build tsan all smoke-tools && run_smoke tsan
-	run_one long/oracle 3600 env VMK_ORACLE_CASES=1000000 VMK_ORACLE_SEED="$(date +%s)" build/release/tests/test_oracle
+	run_one long/oracle 3600 env VMK_ORACLE_CASES=1000000 VMK_ORACLE_SEED="$(date +%s)" VMK_ORACLE_BITS=64 build/release/tests/test_oracle
 	run_one long/decode 3600 env VMK_DECODE_FULL=1 build/release/tests/test_decode
 	for t in tests/smoke/long_*.sh; do
 		[ -e "$t" ] && VMK_BUILD=build/release run_one "long/$(basename "$t" .sh)" 3600 "$t"

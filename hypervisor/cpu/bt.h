@@ -154,6 +154,7 @@ struct bt_segment {
 #define PAGE_SIZE 4096u
 #define PAGE_MASK (~(u64)(PAGE_SIZE - 1))
 #define TLB_ENTRIES 4096
+#define TLB_REGIONS 1024 /* by linear address, modulo this */
 
 /*
  * Direct-mapped by linear page. A tag is the linear page address, or has low bits set so that it never
@@ -168,7 +169,7 @@ struct tlb {
 	struct tlb_entry entry[TLB_ENTRIES];
 	u16 used[TLB_ENTRIES]; /* indices of entries filled since the last flush, so that flushing a few is quick */
 	unsigned used_count;
-	bool large; /* some came from large pages: INVLPG must flush all */
+	u64 large[TLB_REGIONS / 64]; /* regions of 2 MiB in which entries came from large pages: INVLPG there must flush all */
 };
 
 #define OP_ROWS_MAX 2048u
@@ -199,8 +200,12 @@ struct bt_cpu {
 
 	struct trace *trace; /* being executed; NULL between traces */
 	u64 code_last;	     /* the highest RIP that CS allows: its limit, or all ones in 64-bit mode */
-	u64 epoch;	     /* what an already validated trace must carry to be entered without a look-up; trace.c */
-	u64 generation;	     /* of the linear-to-physical mapping; part of epoch */
+	/*
+	 * What an already validated trace must carry to be entered without a look-up, one of both (trace.h); the generations
+	 * of the linear-to-physical mapping, of all and of global pages, are part of them.
+	 */
+	u64 epoch, epoch_global;
+	u64 generation, generation_global;
 	u8 *trace_arena;     /* where traces live; links between them are offsets into it */
 	struct trace **jump_cache;
 	_Atomic u32 pending; /* EVENT_*: looked at between traces */
@@ -268,6 +273,7 @@ struct bt_cpu {
 	_Atomic u64 instructions_told; /* the same for other threads, as of the last look at events */
 	struct trace_cache *traces;
 	_Atomic bool irq_pin, nmi_pin;
+	bool bus_locked; /* between bus_lock() and bus_unlock() */
 };
 
 /* Whether the CPU has the instruction, a row of optab.def. */
@@ -467,6 +473,7 @@ void fpu_reset(struct bt_cpu *cpu); /* FNINIT state after power-on */
 /* ---- cpuid.c ---- */
 /* Sets features: what the host, this engine and cpu->model all have, and rows_refused. Fails where the model needs what the host has not. */
 int cpuid_init(struct bt_cpu *cpu, struct error *err);
+u64 xcr0_features(const struct bt_cpu *cpu);
 
 /* ---- MMX and SSE ---- */
 void mxcsr_leave(struct bt_cpu *cpu); /* the image's MXCSR is up to date, the host's is that of the ABI */

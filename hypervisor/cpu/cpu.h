@@ -114,6 +114,8 @@ enum cpu_model { CPU_MODEL_I686, CPU_MODEL_X86_64_V2, CPU_MODEL_X86_64_V3 };
 /* What CPUID tells of the machine: cpu/cpuid.h */
 struct cpu_machine {
 	u32 tsc_khz, apic_khz; /* what the TSC and, before its divider, the local APIC's timer count; 0: not told */
+	bool amd;	       /* the CPU says it is AMD's, and in compatibility mode has SYSCALL; else Intel's */
+	char brand[48];	       /* "": the model's */
 	char hypervisor[13];   /* its maker, twelve characters; "": ours */
 };
 
@@ -151,6 +153,10 @@ struct cpu_ops {
 
 /* Power-on state of Intel SDM 3A, table 9-1 (family 6): CS base FFFF0000, RIP FFF0. */
 void x86_reset(struct x86_state *state);
+/* Family, model and stepping: CPUID leaf 1, and RDX after a reset. */
+u32 x86_signature(enum cpu_model model, bool amd);
+/* Whether a CPU can be in that state; else a sentence. An engine's set() asks it. */
+int x86_check(const struct x86_state *state, struct error *err);
 
 /* Engines in order of preference; NULL-terminated. */
 extern const struct cpu_ops *const cpu_engines[];

@@ -10,9 +10,9 @@
 
 #include "cpu/cpuid.h"
 #include "cpu/priv.h"
-#include "cpu/sse.h"
 
 #define CLFLUSH_LINE (64u / 8 << 8)
+#define AMD_REPEATED 0x0183f3ffu /* features of leaf 1, EDX, that AMD's leaf 80000001 repeats */
 #define INVARIANT_TSC BIT(8) /* the host's, whose TSC the engine reads */
 #define ARAT BIT(2) /* the APIC's timer never stands */
 #define XSAVE_BYTES 576u
@@ -121,7 +121,10 @@ static void host_features(u32 words[FEATURE_WORDS])
 	}
 }
 
-/* The feature an SSE row needs, by its set; of the base ones all models have all or none. */
+/*
+ * The feature a vector row needs, by its set; of the base ones all models have all or none, and so of AVX to F16C and BMI. What
+ * is behind VEX needs XCR0's AVX besides.
+ */
 #define ROW_BASE   FEATURE_SSE2
 #define ROW_SSE3   FEATURE_SSE3
 #define ROW_SSSE3  FEATURE_SSSE3
@@ -129,12 +132,16 @@ static void host_features(u32 words[FEATURE_WORDS])
 #define ROW_SSE42  FEATURE_SSE4_2
 #define ROW_AES	   FEATURE_AES
 #define ROW_PCLMUL FEATURE_PCLMUL
+#define ROW_AVX	   FEATURE_AVX
 
 static const u16 row_features[] = {
 #define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes) FEATURE_FPU,
 #define OP0(map, opcode, prefix, modrm, NAME, attributes) FEATURE_FPU,
 #define SSE(map, opcode, prefix, modrm, NAME, OPERANDS, kind, set, attributes) ROW_##set,
 #define SSE0(map, opcode, prefix, modrm, NAME, kind, set, attributes) ROW_##set,
+#define VEX(map, opcode, prefix, modrm, lw, NAME, OPERANDS, kind, bytes, set, attributes) ROW_##set,
+#define VEX0(map, opcode, prefix, modrm, lw, NAME, kind, set, attributes) ROW_##set,
+#define BMI(map, opcode, prefix, modrm, NAME, OPERANDS) FEATURE_BMI1,
 #include "cpu/optab.def"
 };
 _Static_assert(ARRAY_SIZE(row_features) <= OP_ROWS_MAX, "bits of rows_refused");
@@ -151,7 +158,7 @@ static enum cpu_feature row_feature(unsigned row)
 		{ "POPCNT", FEATURE_POPCNT }, { "CMPXCHG8B", FEATURE_CX8 }, { "CMPXCHG16B", FEATURE_CX16 }, { "RDTSC", FEATURE_TSC },
 		{ "RDTSCP", FEATURE_RDTSCP }, { "RDPID", FEATURE_RDPID }, { "RDRAND", FEATURE_RDRAND }, { "RDSEED", FEATURE_RDSEED },
 		{ "RDFSBASE", FEATURE_FSGSBASE }, { "RDGSBASE", FEATURE_FSGSBASE }, { "WRFSBASE", FEATURE_FSGSBASE },
-		{ "WRGSBASE", FEATURE_FSGSBASE }, { "CLAC", FEATURE_SMAP }, { "STAC", FEATURE_SMAP }, { "RDMSR", FEATURE_MSR },
+		{ "WRGSBASE", FEATURE_FSGSBASE }, { "MOVBE", FEATURE_MOVBE }, { "CLAC", FEATURE_SMAP }, { "STAC", FEATURE_SMAP }, { "RDMSR", FEATURE_MSR },
 		{ "WRMSR", FEATURE_MSR }, { "XSAVE", FEATURE_XSAVE }, { "XRSTOR", FEATURE_XSAVE }, { "XGETBV", FEATURE_XSAVE },
 		{ "XSETBV", FEATURE_XSAVE }, { "XSAVEOPT", FEATURE_XSAVEOPT }, { "XSAVEC", FEATURE_XSAVEC },
 		{ "XSAVES", FEATURE_XSAVES }, { "XRSTORS", FEATURE_XSAVES },
@@ -175,7 +182,6 @@ int cpuid_init(struct bt_cpu *cpu, struct error *err)
 			return fail(err, -ENOTSUP, "cpu.model x86-64-v3 needs AVX, AVX2, FMA, F16C, BMI1, BMI2, LZCNT and MOVBE of the "
 						   "host's CPU, which has not all of them");
 	}
-	cpu->sse_missing |= cpu_has(cpu, FEATURE_AVX) ? 0 : SET_AVX;
 	for (unsigned row = 0; row < insn_row_count; row++)
 		if (!cpu_has(cpu, row_feature(row)))
 			cpu->rows_refused[row / 64] |= BIT64(row % 64);
@@ -209,6 +215,14 @@ u64 xcr0_features(const struct bt_cpu *cpu)
 	return XCR0_X87 | XCR0_SSE | (cpu_has(cpu, FEATURE_AVX) ? XCR0_AVX : 0);
 }
 
+/* AMD's are an Athlon and an Athlon 64 that no kernel has a work-around for which asks for an MSR. */
+u32 x86_signature(enum cpu_model model, bool amd)
+{
+	if (!amd)
+		return models[model].signature;
+	return model == CPU_MODEL_I686 ? 0x642 : 0x20ff2;
+}
+
 /* APIC_BASE's enable bit also takes the feature away (SDM 3A 10.4.3). */
 static bool apic_enabled(const struct bt_cpu *cpu)
 {
@@ -220,14 +234,14 @@ static bool apic_enabled(const struct bt_cpu *cpu)
 
 static void leaf_1(const struct bt_cpu *cpu, u32 out[4])
 {
-	out[0] = models[cpu->model].signature;
+	out[0] = x86_signature(cpu->model, cpu->machine.amd);
 	out[1] = CLFLUSH_LINE | cpu->index << 24;
 	out[2] = cpu->features[FEATURES_1_ECX];
 	out[3] = cpu->features[FEATURES_1_EDX];
 	if (cpu->cr4 & CR4_OSXSAVE)
 		out[2] |= F(OSXSAVE);
 	if (apic_enabled(cpu)) {
-		out[2] |= CPUID_1_ECX_APIC;
+		out[2] |= cpuid_1_ecx_apic(out[3]);
 		out[3] |= F(APIC);
 	}
 }
@@ -261,6 +275,8 @@ static void leaf_xsave(const struct bt_cpu *cpu, u32 subleaf, u32 out[4])
 void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 {
 	const struct model *m = &models[cpu->model];
+	const char *vendor = cpu->machine.amd ? "AuthenticAMD" : "GenuineIntel";
+	const char *brand = cpu->machine.brand[0] ? cpu->machine.brand : m->brand;
 
 	memset(out, 0, 4 * sizeof(*out));
 	/* out of every range: the highest basic leaf's data (SDM 2A, CPUID) */
@@ -272,16 +288,18 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	switch (leaf) {
 	case 0:
 		out[0] = m->max_leaf;
-		memcpy(&out[1], "Genu", 4);
-		memcpy(&out[3], "ineI", 4);
-		memcpy(&out[2], "ntel", 4);
+		memcpy(&out[1], vendor, 4);
+		memcpy(&out[3], vendor + 4, 4);
+		memcpy(&out[2], vendor + 8, 4);
 		break;
 	case 1:
 		leaf_1(cpu, out);
 		break;
 	case 2: /* 4 KiB and 4 MiB TLBs; L1 16+16 KiB, L2 512 KiB */
-		out[0] = 0x03020101;
-		out[3] = 0x0c040843;
+		if (!cpu->machine.amd) {
+			out[0] = 0x03020101;
+			out[3] = 0x0c040843;
+		}
 		break;
 	case 6:
 		out[0] = ARAT;
@@ -304,11 +322,15 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	case 0x80000001:
 		out[2] = cpu->features[FEATURES_80000001_ECX];
 		out[3] = cpu->features[FEATURES_80000001_EDX];
+		if (cpu->machine.amd) {
+			out[0] = x86_signature(cpu->model, true);
+			out[3] |= cpu->features[FEATURES_1_EDX] & AMD_REPEATED;
+		}
 		break;
 	case 0x80000002:
 	case 0x80000003:
 	case 0x80000004:
-		memcpy(out, m->brand + (leaf - 0x80000002) * 16, 16);
+		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
 		break;
 	case 0x80000007:
 		out[3] = INVARIANT_TSC;
@@ -327,7 +349,7 @@ int cpuid_list(const struct cpu_config *config, struct cpuid_leaf list[CPUID_LEA
 	static const struct {
 		u32 first, last;
 		u32 subleaves; /* 0: they are all the same */
-	} ranges[] = {{0, 6, 0}, {7, 7, 1}, {8, 12, 0}, {13, 13, 3}, {14, 0x16, 0}, {CPUID_HYPERVISOR, CPUID_HYPERVISOR, 0},
+	} ranges[] = {{0, 6, 0}, {7, 7, 1}, {8, 10, 0}, {11, 11, 2}, {12, 12, 0}, {13, 13, 3}, {14, 0x16, 0}, {CPUID_HYPERVISOR, CPUID_HYPERVISOR, 0},
 		      {CPUID_HYPERVISOR_TIMING, CPUID_HYPERVISOR_TIMING, 0}, {0x80000000, 0x80000008, 0}};
 	struct bt_cpu *cpu = calloc(1, sizeof(*cpu));
 	int n = 0, ret;

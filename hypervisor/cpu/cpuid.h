@@ -22,7 +22,11 @@ struct cpuid_leaf {
 #define CPUID_LEAVES_MAX 32
 /* What a CPU tells of leaf 1 besides while its local APIC is on. */
 #define CPUID_1_EDX_APIC BIT(9)
-#define CPUID_1_ECX_APIC (BIT(21) | BIT(24)) /* it has x2APIC mode and the TSC deadline timer */
+/* x2APIC mode and the TSC deadline timer: software orders writes of their MSRs by MFENCE (SDM 3A 10.5.4.1), which needs SSE2. */
+static inline u32 cpuid_1_ecx_apic(u32 edx)
+{
+	return edx & BIT(26) ? BIT(21) | BIT(24) : 0;
+}
 
 /* All leaves of a CPU of the bt engine: how many, or -errno. */
 int cpuid_list(const struct cpu_config *config, struct cpuid_leaf list[CPUID_LEAVES_MAX], struct error *err);

@@ -5,6 +5,7 @@
  * Each deliver_*() function checks, reads and probes everything, then changes the CPU: a fault on the way
  * leaves the state before delivery.
  */
+#include "cpu/mmu.h"
 #include "cpu/priv.h"
 
 /* ---- raising ---- */
@@ -15,6 +16,8 @@ static NORETURN void raise_full(struct bt_cpu *cpu, const struct insn *i, unsign
 	cpu->fault_vector = (u8)vector;
 	cpu->fault_has_code = has_code;
 	cpu->fault_code = code;
+	if (unlikely(cpu->bus_locked))
+		bus_unlock(cpu);
 	longjmp(*cpu->fault_jump, 1);
 }
 

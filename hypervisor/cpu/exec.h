@@ -207,6 +207,7 @@ FOR_V(STACK_ACCESS, )
 		guest_u##bits *p = mem_rmw(cpu, i, i->seg, ea, (bits) / 8);                                            \
 		bool direct = p;                                                                                       \
 		if (!direct) {                                                                                         \
+			bus_lock(cpu);                                                                                 \
 			copy = mem_read##bits(cpu, i, i->seg, ea);                                                     \
 			mem_probe_write(cpu, i, i->seg, ea, (bits) / 8);                                               \
 			p = &copy;                                                                                     \
@@ -218,8 +219,10 @@ FOR_V(STACK_ACCESS, )
 			const bool lock = false;                                                                       \
 			BODY;                                                                                          \
 		}                                                                                                      \
-		if (!direct)                                                                                           \
+		if (!direct) {                                                                                         \
 			mem_write##bits(cpu, i, i->seg, ea, copy);                                                     \
+			bus_unlock(cpu);                                                                               \
+		}                                                                                                      \
 		NEXT_BY_LOOP;                                                                                          \
 	}                                                                                                              \
 	static HANDLER(name)                                                                                           \

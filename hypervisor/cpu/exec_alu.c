@@ -497,9 +497,11 @@ static u64 bit_ea(const struct bt_cpu *cpu, const struct insn *i, s64 distance)
 		} else if (p) {                                                                                        \
 			*p = bit_##NAME##_##bits(cpu, *p, n);                                                          \
 		} else {                                                                                               \
+			bus_lock(cpu);                                                                                 \
 			u##bits value = mem_read##bits(cpu, i, i->seg, ea);                                            \
 			mem_probe_write(cpu, i, i->seg, ea, (bits) / 8);                                               \
 			mem_write##bits(cpu, i, i->seg, ea, bit_##NAME##_##bits(cpu, value, n));                       \
+			bus_unlock(cpu);                                                                               \
 		}                                                                                                      \
 	}                                                                                                              \
 	static HANDLER(NAME##_mr_##bits)                                                                               \
@@ -665,10 +667,12 @@ static HANDLER(CMPXCHG8B)
 	if (p) {
 		__asm__ volatile("lock cmpxchgq %2, %0" : "+m"(*p), "+a"(seen) : "r"(new) : "cc", "memory");
 	} else {
+		bus_lock(cpu);
 		seen = mem_read64(cpu, i, i->seg, ea);
 		mem_probe_write(cpu, i, i->seg, ea, 8);
 		copy = seen == old ? new : seen;
 		mem_write64(cpu, i, i->seg, ea, copy);
+		bus_unlock(cpu);
 	}
 	if (seen == old) {
 		cpu->flags |= FLAGS_ZF;
@@ -693,12 +697,17 @@ static void exchange128(guest_u64 *p, u64 old[2], u64 low, u64 high)
 /* Where there is no memory to exchange with atomically: devices, watched pages. */
 static void exchange128_slowly(struct bt_cpu *cpu, const struct insn *i, u64 ea, u64 old[2])
 {
-	u64 low = mem_read64(cpu, i, i->seg, ea), high = mem_read64(cpu, i, i->seg, ea + 8);
-	bool same = low == old[0] && high == old[1];
+	u64 low, high;
+	bool same;
 
+	bus_lock(cpu);
+	low = mem_read64(cpu, i, i->seg, ea);
+	high = mem_read64(cpu, i, i->seg, ea + 8);
+	same = low == old[0] && high == old[1];
 	mem_probe_write(cpu, i, i->seg, ea, 16);
 	mem_write64(cpu, i, i->seg, ea, same ? reg64(cpu, X86_RBX) : low);
 	mem_write64(cpu, i, i->seg, ea + 8, same ? reg64(cpu, X86_RCX) : high);
+	bus_unlock(cpu);
 	old[0] = low;
 	old[1] = high;
 }

@@ -22,7 +22,6 @@
 struct avx_op {
 	const u8 *stubs;
 	u8 bytes[2]; /* of the memory operand, or an element, by VEX.L */
-	u8 missing;  /* enum sse_set: must not be in cpu->sse_missing */
 };
 
 #define OP(map, opcode, prefix, modrm, NAME, OPERANDS, attributes)
@@ -48,33 +47,33 @@ static const struct avx_op avx_ops[] = {
 #define OP0(map, opcode, prefix, modrm, NAME, attributes) {0},
 #define BMI(map, opcode, prefix, modrm, NAME, OPERANDS) {0},
 #define AVX(map, opcode, prefix, modrm, lw, NAME, OPERANDS, kind, bytes, set, attributes)                              \
-	{avx_##NAME##_##OPERANDS, BYTES_##bytes, SET_AVX | SET_##set},
+	{avx_##NAME##_##OPERANDS, BYTES_##bytes},
 #define VEX(map, opcode, prefix, modrm, lw, NAME, OPERANDS, kind, bytes, set, attributes)                              \
-	{NULL, BYTES_##bytes, SET_AVX | SET_##set},
-#define VEX0(map, opcode, prefix, modrm, lw, NAME, kind, set, attributes) {NULL, BYTES_0, SET_AVX | SET_##set},
+	{NULL, BYTES_##bytes},
+#define VEX0(map, opcode, prefix, modrm, lw, NAME, kind, set, attributes) {NULL, BYTES_0},
 #include "cpu/optab.def"
 };
 
 /* ---- before an instruction ---- */
 
-/* SDM 3A 13.5 and 2B table 2-14 and what follows it: no VEX in real and virtual-8086 mode; CR0.EM does not matter. */
-static __attribute__((noinline)) void avx_refuse(struct bt_cpu *cpu, const struct insn *i, u32 set)
+/*
+ * SDM 1 14.3, 2A 2.3.1: no VEX in real and virtual-8086 mode; CR0.EM does not matter. That the CPU has AVX follows from XCR0,
+ * which has no bit that it does not offer.
+ */
+static __attribute__((noinline)) void avx_refuse(struct bt_cpu *cpu, const struct insn *i)
 {
 	require_protected(cpu, i);
-	if (!(cpu->cr4 & CR4_OSXSAVE) || ~cpu->xcr0 & (XCR0_SSE | XCR0_AVX) || cpu->sse_missing & set)
+	if (!(cpu->cr4 & CR4_OSXSAVE) || ~cpu->xcr0 & (XCR0_SSE | XCR0_AVX))
 		raise_fault(cpu, i, EXC_UD);
 	raise_fault(cpu, i, EXC_NM);
 }
 
 ALWAYS_INLINE const struct avx_op *avx_need(struct bt_cpu *cpu, const struct insn *i)
 {
-	const struct avx_op *op = &avx_ops[i->op];
-
 	if (unlikely(~cpu->xcr0 & (XCR0_SSE | XCR0_AVX)) || unlikely(~cpu->cr4 & CR4_OSXSAVE) ||
-	    unlikely(cpu->cr0 & CR0_TS) || unlikely(!cpu->protected_mode || cpu->v86) ||
-	    unlikely(cpu->sse_missing & op->missing))
-		avx_refuse(cpu, i, op->missing);
-	return op;
+	    unlikely(cpu->cr0 & CR0_TS) || unlikely(!cpu->protected_mode || cpu->v86))
+		avx_refuse(cpu, i);
+	return &avx_ops[i->op];
 }
 
 /* ---- registers ---- */

@@ -5,13 +5,6 @@
 #include "cpu/exec.h"
 #include "cpu/priv.h"
 
-/* x86-64-v3 has all of them or the machine has not started. VEX is unknown in real and virtual-8086 mode. */
-static inline __attribute__((always_inline)) void bmi_need(struct bt_cpu *cpu, const struct insn *i)
-{
-	if (unlikely(!cpu_has(cpu, FEATURE_BMI1)) || unlikely(!cpu->protected_mode || cpu->v86))
-		raise_fault(cpu, i, EXC_UD);
-}
-
 #define FOR_Y(X, ...) X(32, __VA_ARGS__) X(64, __VA_ARGS__)
 
 /* The E operand, and its handlers of both forms: `body` uses it as m. */
@@ -19,7 +12,8 @@ static inline __attribute__((always_inline)) void bmi_need(struct bt_cpu *cpu, c
 #define BMI_HANDLER(NAME, bits, body)                                                                                  \
 	static HANDLER(NAME##_##bits)                                                                                  \
 	{                                                                                                              \
-		bmi_need(cpu, i);                                                                                      \
+		if (unlikely(!cpu->protected_mode || cpu->v86)) /* where VEX is unknown */                             \
+			raise_fault(cpu, i, EXC_UD);                                                                   \
 		u##bits m = OPERAND(bits), v = reg##bits(cpu, insn_vvvv(i));                                           \
 		body;                                                                                                  \
 		NEXT;                                                                                                  \
@@ -114,15 +108,11 @@ EXEC_V(exec_LZCNT_Gv_Ev, LZCNT_m, LZCNT_r);
 #define MOVE_SWAPPED(bits, unused)                                                                                     \
 	static HANDLER(MOVBE_load_##bits)                                                                              \
 	{                                                                                                              \
-		if (unlikely(!cpu_has(cpu, FEATURE_MOVBE)))                                                            \
-			raise_fault(cpu, i, EXC_UD);                                                                   \
 		set_reg##bits(cpu, i->reg, __builtin_bswap##bits(mem_read##bits(cpu, i, i->seg, insn_ea(cpu, i))));    \
 		NEXT;                                                                                                  \
 	}                                                                                                              \
 	static HANDLER(MOVBE_store_##bits)                                                                             \
 	{                                                                                                              \
-		if (unlikely(!cpu_has(cpu, FEATURE_MOVBE)))                                                            \
-			raise_fault(cpu, i, EXC_UD);                                                                   \
 		mem_write##bits(cpu, i, i->seg, insn_ea(cpu, i), __builtin_bswap##bits(reg##bits(cpu, i->reg)));       \
 		NEXT;                                                                                                  \
 	}

@@ -484,12 +484,15 @@ static void require_syscall(struct bt_cpu *cpu, const struct insn *i)
 static HANDLER(syscall)
 {
 	u16 cs = (u16)(cpu->star >> 32);
+	bool compatibility = cpu->mode != MODE_64; /* AMD's have it there, too: to CSTAR (AMD 24593, 6.1.1); none in legacy mode */
 	require_syscall(cpu, i);
+	if (compatibility && (!cpu->machine.amd || !(cpu->efer & EFER_LMA)))
+		raise_fault(cpu, i, EXC_UD);
 	u32 flags = eflags_read(cpu);
 	cpu->gpr[X86_RCX] = bt_next_ip(cpu, i);
 	cpu->gpr[11] = flags & ~FLAG_RF;
 	eflags_write(cpu, flags & ~(u32)cpu->fmask & ~FLAG_RF, ~0u);
-	flat_segments(cpu, cs & ~3u, (u16)(cs + 8), 0, true, cpu->lstar);
+	flat_segments(cpu, cs & ~3u, (u16)(cs + 8), 0, true, compatibility ? cpu->cstar : cpu->lstar);
 	END_TRACE;
 }
 

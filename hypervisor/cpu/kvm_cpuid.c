@@ -18,32 +18,33 @@
 
 /* Registers that list features; in others KVM has no say. */
 static const struct {
-	u32 leaf;
+	u32 leaf, subleaf;
 	u32 mask[4]; /* EAX EBX ECX EDX */
 } feature_rows[] = {
-	{0x00000001, {0, 0, ~HYPERVISOR, ~0u}},
-	{0x00000007, {0, ~0u, ~0u, ~0u}},
-	{0x80000001, {0, 0, ~0u, ~0u}},
+	{0x00000001, 0, {0, 0, ~HYPERVISOR, ~0u}},
+	{0x00000007, 0, {0, ~0u, ~0u, ~0u}},
+	{0x0000000d, 1, {~0u, 0, 0, 0}}, /* XSAVEOPT and so on */
+	{0x80000001, 0, {0, 0, ~0u, ~0u}},
 };
 
-static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm_cpuid2 *supported, u32 leaf)
+static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm_cpuid2 *supported, u32 leaf, u32 subleaf)
 {
 	for (u32 n = 0; n < supported->nent; n++)
-		if (supported->entries[n].function == leaf && !supported->entries[n].index)
+		if (supported->entries[n].function == leaf && supported->entries[n].index == subleaf)
 			return &supported->entries[n];
 	return NULL;
 }
 
 static struct kvm_cpuid_entry2 entry_of(const struct cpuid_leaf *l, const struct kvm_cpuid2 *supported)
 {
-	const struct kvm_cpuid_entry2 *host = supported_leaf(supported, l->leaf);
+	const struct kvm_cpuid_entry2 *host = supported_leaf(supported, l->leaf, l->subleaf);
 	u32 has[4] = {0}, out[4];
 
 	if (host)
 		memcpy(has, (u32[]){host->eax, host->ebx, host->ecx, host->edx}, sizeof(has));
 	memcpy(out, l->out, sizeof(out));
 	for (size_t r = 0; r < ARRAY_SIZE(feature_rows); r++)
-		for (unsigned k = 0; k < 4 && feature_rows[r].leaf == l->leaf; k++)
+		for (unsigned k = 0; k < 4 && feature_rows[r].leaf == l->leaf && feature_rows[r].subleaf == l->subleaf; k++)
 			out[k] &= has[k] | ~feature_rows[r].mask[k];
 	if (l->leaf == ADDRESS_SIZES) /* KVM knows no CPU with less, and without long mode nobody asks */
 		out[0] = (out[0] & 0xff) | LINEAR_BITS_48;
@@ -68,7 +69,7 @@ int kvm_set_cpuid(struct cpu *cpu, int kvm, const struct cpu_config *config, str
 	for (int k = 0; !r && k < n; k++) {
 		list->entries[k] = entry_of(&leaves[k], supported);
 		if (leaves[k].leaf == 1 && cpu->host->apic_msr) {
-			list->entries[k].ecx |= CPUID_1_ECX_APIC;
+			list->entries[k].ecx |= cpuid_1_ecx_apic(list->entries[k].edx);
 			list->entries[k].edx |= CPUID_1_EDX_APIC;
 		}
 	}

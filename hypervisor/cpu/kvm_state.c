@@ -335,8 +335,11 @@ void kvm_get(struct cpu *cpu, struct x86_state *state)
 int kvm_set(struct cpu *cpu, const struct x86_state *state, struct error *err)
 {
 	const char *what = "registers";
-	int r = set_registers(cpu, state);
+	int r = x86_check(state, err);
 
+	if (r)
+		return r;
+	r = set_registers(cpu, state);
 	if (!r && (what = "XCR0", r = set_xcr0(cpu, state)) == 0 && (what = "FPU", r = set_fpu(cpu, state)) == 0 &&
 	    (what = "debug registers", r = set_debug(cpu, state)) == 0)
 		what = "events", r = set_events(cpu, state);

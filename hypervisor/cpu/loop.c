@@ -8,6 +8,7 @@
 #include <x86intrin.h>
 
 #include "cpu/mmu.h"
+#include "cpu/priv.h"
 #include "cpu/trace.h"
 #include "lib/log.h"
 
@@ -226,14 +227,30 @@ static void segment_put(struct bt_cpu *cpu, struct bt_segment *s, const struct x
 	segment_set(cpu, s, from->selector, from->base, from->limit, from->attr);
 }
 
+/* That the CPU can be in this state, and the model has what it makes use of. */
+static int set_check(const struct bt_cpu *cpu, const struct x86_state *state, struct error *err)
+{
+	u64 cr4 = state->cr4 & ~cr4_features(cpu), xcr0 = xcr0_features(cpu);
+
+	if (state->efer && !cpu_has(cpu, FEATURE_LM))
+		return fail(err, -ENOTSUP, "a CPU of this model does not run 64-bit guests");
+	if (cr4)
+		return fail(err, -ENOTSUP, "a CPU of this model has no bits %llx in CR4", (unsigned long long)cr4);
+	if (!xcr0_valid(state->xcr0, xcr0 ? xcr0 : XCR0_X87))
+		return fail(err, -ENOTSUP, "a CPU of this model cannot have %llx in XCR0", (unsigned long long)state->xcr0);
+	return x86_check(state, err);
+}
+
 static int bt_set(struct cpu *object, const struct x86_state *state, struct error *err)
 {
 	struct bt_cpu *cpu = &object->bt;
 
-	if (state->efer & EFER_LMA && (~state->cr0 & (CR0_PG | CR0_PE) || !(state->cr4 & CR4_PAE)))
-		return fail(err, -EINVAL, "a CPU in long mode must have paging with PAE");
-	if (state->efer && !cpu_has(cpu, FEATURE_LM))
-		return fail(err, -ENOTSUP, "a CPU of this model does not run 64-bit guests");
+	int r = set_check(cpu, state, err);
+
+	if (r)
+		return r;
+	if (!xcr0_valid(state->xcr0, xcr0_features(cpu) | XCR0_X87))
+		return fail(err, -ENOTSUP, "a CPU of this model has not the vector registers that are in use");
 	fpu_leave(cpu);
 	memcpy(cpu->gpr, state->gpr, sizeof(state->gpr));
 #define X(f) cpu->f = state->f;

@@ -3,6 +3,8 @@
  * mmu.c - paging, the soft TLB and guest-physical memory (SDM 3A chapter 4).
  */
 #include <errno.h>
+#include <sched.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -297,8 +299,26 @@ static void tlb_flush(struct tlb *tlb, bool keep_global)
 		e->gpa = 0;
 	}
 	tlb->used_count = kept;
-	if (!kept)
-		tlb->large = false;
+	if (!keep_global) /* global traces may outlive their entries */
+		memset(tlb->large, 0, sizeof(tlb->large));
+}
+
+static bool tlb_is_large(const struct tlb *tlb, u64 linear)
+{
+	unsigned region = (unsigned)(linear >> 21) % TLB_REGIONS;
+
+	return tlb->large[region / 64] >> (region % 64) & 1;
+}
+
+/* An entry for `linear` came from a page of 2 to the `bits` bytes: 2 or 4 MiB, or 1 GiB. */
+static void tlb_note_large(struct tlb *tlb, u64 linear, unsigned bits)
+{
+	unsigned first = (unsigned)(linear >> bits << (bits - 21)) % TLB_REGIONS, count = 1u << (bits - 21);
+
+	if (count < 64)
+		tlb->large[first / 64] |= (BIT64(count) - 1) << (first % 64);
+	else
+		memset(&tlb->large[first / 64], 0xff, count / 8);
 }
 
 void tlb_flush_all(struct bt_cpu *cpu)
@@ -314,24 +334,29 @@ void tlb_flush_cr3(struct bt_cpu *cpu)
 	tlb_flush(&cpu->tlb_user, cpu->cr4 & CR4_PGE);
 	tlb_flush(&cpu->tlb_system, cpu->cr4 & CR4_PGE);
 	tlb_flush(&cpu->tlb_access, cpu->cr4 & CR4_PGE);
-	trace_new_generation(cpu);
+	trace_new_local_generation(cpu);
 }
 
 void tlb_flush_page(struct bt_cpu *cpu, u64 linear)
 {
 	struct tlb *const tlbs[] = {&cpu->tlb_user, &cpu->tlb_system, &cpu->tlb_access};
+	bool large = false;
 
 	for (unsigned n = 0; n < ARRAY_SIZE(tlbs); n++) {
 		struct tlb_entry *e = tlb_at(tlbs[n], linear);
 
-		if (tlbs[n]->large) {
+		if (tlb_is_large(tlbs[n], linear)) {
 			tlb_flush(tlbs[n], false);
+			large = true;
 		} else if (!((e->read_tag ^ linear) & PAGE_MASK)) {
 			e->read_tag = e->write_tag = TLB_INVALID;
 			e->gpa &= TLB_GPA_USED; /* it stays listed */
 		}
 	}
-	trace_new_generation(cpu);
+	if (large)
+		trace_new_generation(cpu);
+	else
+		trace_page_changed(cpu, linear);
 }
 
 void mmu_update(struct bt_cpu *cpu)
@@ -391,7 +416,7 @@ struct walk {
 	u64 gpa;
 	u32 rights; /* PTE_W, PTE_U, RIGHT_X: and of all levels; PTE_D, PTE_G: of the leaf */
 	bool hidden; /* SMAP: readable by instruction fetches only */
-	bool large;
+	unsigned bits; /* the page's size: 2 to this */
 	u32 fault; /* error code */
 };
 
@@ -413,10 +438,13 @@ static u64 reserved_bits(const struct bt_cpu *cpu, unsigned level, bool leaf)
 /* Sets bits in an entry that was read as `old`; false when it has changed since. */
 static bool entry_update(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 old, u64 bits)
 {
-	struct bt_slot *s = memory_slot(cpu, gpa);
+	struct bt_slot *s;
 	void *p;
 
-	if ((old & bits) == bits || !s || s->flags & CPU_SLOT_READONLY)
+	if (likely((old & bits) == bits))
+		return true;
+	s = memory_slot(cpu, gpa);
+	if (!s || s->flags & CPU_SLOT_READONLY)
 		return true;
 	memory_written(cpu, NULL, s, gpa, size);
 	p = s->host + (gpa - s->gpa);
@@ -489,13 +517,13 @@ static enum walk_result walk(struct bt_cpu *cpu, u64 linear, unsigned access, st
 			return WALK_AGAIN;
 	if (!entry_update(cpu, address[level], size, entry[level], access & ACCESS_WRITE ? PTE_A | PTE_D : PTE_A))
 		return WALK_AGAIN;
-	w->large = level > 0;
+	w->bits = 12 + bits * level;
 	w->rights |= (u32)entry[level] & (PTE_D | PTE_G);
 	if (access & ACCESS_WRITE)
 		w->rights |= PTE_D;
 	table = linear & (BIT64(12 + bits * level) - 1);
 	w->gpa = (entry[level] & address_mask & ~(BIT64(12 + bits * level) - 1)) | table;
-	if (!pae && w->large) /* PSE-36, SDM 3A table 4-4 */
+	if (!pae && level) /* PSE-36, SDM 3A table 4-4 */
 		w->gpa |= ((entry[level] >> 13) & 0xff) << 32;
 	return WALK_OK;
 }
@@ -510,7 +538,8 @@ static void tlb_fill(struct bt_cpu *cpu, struct tlb *tlb, u64 linear, const stru
 
 	if (!(e->gpa & TLB_GPA_USED))
 		tlb->used[tlb->used_count++] = (u16)(e - tlb->entry);
-	tlb->large |= w->large;
+	if (w->bits > 12)
+		tlb_note_large(tlb, linear, w->bits);
 	e->gpa = gpa | TLB_GPA_USED | (w->rights & PTE_G && cpu->cr4 & CR4_PGE ? TLB_GPA_GLOBAL : 0) |
 		 (w->rights & RIGHT_X ? TLB_GPA_EXECUTE : 0);
 	e->addend = s ? (u64)(uintptr_t)s->host + (gpa - s->gpa) - page : 0;
@@ -781,6 +810,22 @@ u64 mem_read_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 of
 void mem_write_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size, u64 value)
 {
 	access_write(cpu, i, cpu->tlb, segment_check(cpu, i, seg, offset, size, true), size, value);
+}
+
+/* The bus is the process's, as its machine is. The next CPU may wait for a device's answer. */
+static atomic_flag bus = ATOMIC_FLAG_INIT;
+
+void bus_lock(struct bt_cpu *cpu)
+{
+	while (atomic_flag_test_and_set_explicit(&bus, memory_order_acquire))
+		sched_yield();
+	cpu->bus_locked = true;
+}
+
+void bus_unlock(struct bt_cpu *cpu)
+{
+	cpu->bus_locked = false;
+	atomic_flag_clear_explicit(&bus, memory_order_release);
 }
 
 void *mem_rmw_slow(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)

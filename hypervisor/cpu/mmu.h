@@ -149,7 +149,17 @@ MEM_ACCESSORS(32)
 MEM_ACCESSORS(64)
 #undef MEM_ACCESSORS
 
-/* Host pointer for a read-modify-write, or NULL when the operand crosses pages or is no RAM: then read, probe, write. */
+/*
+ * LOCK# of the old days: while one CPU has it no other one gets it. For read-modify-writes that no single host instruction can do;
+ * those of all CPUs then exclude each other, whether or not the guest has asked for it. A fault unlocks.
+ */
+void bus_lock(struct bt_cpu *cpu);
+void bus_unlock(struct bt_cpu *cpu);
+
+/*
+ * Host pointer for a read-modify-write, or NULL when the operand crosses pages or is no RAM: then bus_lock, read, probe, write,
+ * bus_unlock.
+ */
 static inline void *mem_rmw(struct bt_cpu *cpu, const struct insn *i, unsigned seg, u64 offset, unsigned size)
 {
 	void *p = mem_fast_write(cpu, seg, offset, size);

@@ -2,7 +2,8 @@
 /*
  * priv.h - what the files about privilege share: descriptors, stacks that are not yet current, table entries.
  *
- * Included by seg.c, excp.c, task.c, debug.c, exec_far.c, exec_sys.c, exec_xsave.c, msr.c, cpuid.c only. `i` is as in bt.h: the faulting
+ * Included by seg.c, excp.c, task.c, debug.c, exec_far.c, exec_sys.c, exec_xsave.c, msr.c, cpuid.c,
+ * state.c, loop.c only. `i` is as in bt.h: the faulting
  * instruction, or NULL when cpu->rip is its address. Error codes get their EXT bit in raise_fault_code().
  */
 #ifndef VMK_CPU_PRIV_H
@@ -226,6 +227,5 @@ bool msr_read(struct bt_cpu *cpu, u32 index, u64 *value); /* false: #GP(0) */
 bool msr_write(struct bt_cpu *cpu, u32 index, u64 value);
 void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4]); /* EAX EBX ECX EDX */
 u64 cr4_features(const struct bt_cpu *cpu); /* bits that may be set */
-u64 xcr0_features(const struct bt_cpu *cpu);
 
 #endif

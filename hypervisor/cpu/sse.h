@@ -7,7 +7,7 @@
 
 #include "cpu/mmu.h"
 
-/* The CPUID features beyond what every x86-64 CPU has, as bits of cpu->sse_missing. AVX: all of x86-64-v3. */
+/* The CPUID features beyond what every x86-64 CPU has, as bits of cpu->sse_missing. */
 enum sse_set {
 	SET_BASE = 0,
 	SET_SSE3 = BIT(0),
@@ -15,8 +15,7 @@ enum sse_set {
 	SET_SSE41 = BIT(2),
 	SET_SSE42 = BIT(3),
 	SET_AES = BIT(4),
-	SET_PCLMUL = BIT(5),
-	SET_AVX = BIT(6)
+	SET_PCLMUL = BIT(5)
 };
 
 /* ---- registers ---- */

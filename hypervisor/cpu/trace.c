@@ -15,10 +15,12 @@
 #include "cpu/specialise.h"
 #include "cpu/trace.h"
 
-#define ARENA_BYTES (32 * MIB)
+#define ARENA_BYTES (8 * MIB)
+#define TRACE_ALIGN _Alignof(struct trace)
 #define TRACE_BYTES_MAX (sizeof(struct trace) + (TRACE_INSNS + 1) * sizeof(struct insn))
 #define BUCKETS 32768
 #define FORGET_MAX 64
+#define LOOKED_PAGES 4096
 /*
  * A page that sees this many stores beside its traces has them dropped once, so that memory that has
  * become data gets rid of old traces; code that is still run is decoded again, at a cost spread over the stores.
@@ -44,6 +46,8 @@ struct trace_cache {
 	u32 bucket[BUCKETS];
 	struct trace *jump[JUMP_CACHE];
 	struct code_page *pages;
+	/* Where traces were looked up in the current generations; a bit is several pages. */
+	u64 looked[LOOKED_PAGES / 64];
 
 	pthread_mutex_t forget_lock;
 	unsigned forget_count; /* above FORGET_MAX: everything */
@@ -328,7 +332,7 @@ static void arena_reset(struct bt_cpu *cpu)
 	if (!cache->reset)
 		trace_flush_all(cpu);
 	cache->reset = false;
-	cache->used = ROUND_UP(sizeof(struct trace) + sizeof(struct insn), 64);
+	cache->used = ROUND_UP(sizeof(struct trace) + sizeof(struct insn), TRACE_ALIGN);
 	cache->resets++;
 }
 
@@ -459,7 +463,7 @@ static void trace_insert(struct bt_cpu *cpu, struct trace *t)
 	/* Without the memory to watch its pages the trace is for this time only. */
 	if (!page || !page2)
 		return;
-	cache->used += ROUND_UP(sizeof(*t) + (t->count + 1u) * sizeof(struct insn), 64);
+	cache->used += ROUND_UP(sizeof(*t) + (t->count + 1u) * sizeof(struct insn), TRACE_ALIGN);
 	t->hash_next = *bucket;
 	*bucket = offset_of(cpu, t);
 	page_list_add(cpu, page, t);
@@ -518,7 +522,51 @@ void trace_set_key(struct bt_cpu *cpu, bool single)
 		key |= KEY_FLAT;
 	cpu->linear_mask = cpu->mode == MODE_64 ? ~0ull : 0xffffffff;
 	cpu->code_last = cpu->mode == MODE_64 ? ~0ull : s[X86_CS].limit;
-	cpu->epoch = cpu->generation << KEY_BITS | key;
+	trace_set_epoch(cpu, key);
+}
+
+void trace_new_generation(struct bt_cpu *cpu)
+{
+	cpu->generation++;
+	cpu->generation_global++;
+	trace_set_epoch(cpu, trace_key(cpu));
+	memset(cpu->traces->looked, 0, sizeof(cpu->traces->looked));
+}
+
+void trace_new_local_generation(struct bt_cpu *cpu)
+{
+	cpu->generation++;
+	trace_set_epoch(cpu, trace_key(cpu));
+}
+
+static u64 *looked_word(struct bt_cpu *cpu, u64 linear, u64 *bit)
+{
+	unsigned n = (unsigned)(linear / PAGE_SIZE % LOOKED_PAGES);
+
+	*bit = BIT64(n % 64);
+	return &cpu->traces->looked[n / 64];
+}
+
+void trace_page_changed(struct bt_cpu *cpu, u64 linear)
+{
+	u64 bit;
+
+	if (*looked_word(cpu, linear, &bit) & bit)
+		trace_new_generation(cpu);
+}
+
+/* What t, just looked up, is to carry. */
+static u64 trace_epoch(struct bt_cpu *cpu, const struct trace *t)
+{
+	u64 bit, *word = looked_word(cpu, t->linear, &bit);
+
+	*word |= bit;
+	if (t->gpa_next != ~0ull) {
+		word = looked_word(cpu, t->linear + PAGE_SIZE, &bit);
+		*word |= bit;
+		return cpu->epoch;
+	}
+	return tlb_at(cpu->tlb, t->linear)->gpa & TLB_GPA_GLOBAL ? cpu->epoch_global : cpu->epoch;
 }
 
 static bool within_limit(const struct bt_cpu *cpu, const struct trace *t)
@@ -554,7 +602,7 @@ struct trace *trace_find(struct bt_cpu *cpu)
 	struct trace **jump = &cache->jump[jump_hash(linear)], *t = *jump;
 	const u8 *host;
 
-	if (t->linear == linear && t->epoch == cpu->epoch && within_limit(cpu, t))
+	if (t->linear == linear && trace_current(cpu, t) && within_limit(cpu, t))
 		return t;
 	if (unlikely(cpu->rip > cpu->code_last) || unlikely(!canonical(linear)))
 		raise_fault_code(cpu, NULL, EXC_GP, 0);
@@ -568,7 +616,7 @@ struct trace *trace_find(struct bt_cpu *cpu)
 			return t;
 	}
 	t->linear = linear;
-	t->epoch = cpu->epoch;
+	t->epoch = trace_epoch(cpu, t);
 	*jump = t;
 	return t;
 }

@@ -7,8 +7,9 @@
  * then is the only one. Its last slot is a sentinel that leaves the trace. All functions belong to the CPU's thread.
  *
  * Entering: a trace whose `epoch` equals cpu->epoch and whose `linear` is that of the new RIP was looked up since
- * the mapping last changed, so branches jump straight into it. Killing a trace sets its epoch to 0; its
- * memory stays until the arena is reset, between traces, so nothing ever dangles.
+ * the mapping last changed, so branches jump straight into it. Traces in global pages carry cpu->epoch_global, which
+ * loading CR3 leaves alone. Killing a trace sets its epoch to 0; its memory stays until the arena is reset, between
+ * traces, so nothing ever dangles.
  */
 #ifndef VMK_CPU_TRACE_H
 #define VMK_CPU_TRACE_H
@@ -23,6 +24,7 @@ enum trace_key {
 	KEY_SS32 = BIT(3), /* stack addresses are 32-bit */
 	KEY_FLAT = BIT(4), /* DS ES SS are read-write from 0 to 4 GiB */
 	KEY_SINGLE = BIT(5), /* one instruction only: TF, breakpoints, shadows */
+	KEY_GLOBAL = BIT(6), /* in epoch_global only */
 	KEY_BITS = 8,
 };
 
@@ -36,19 +38,28 @@ struct trace {
 	u64 gpa_next; /* page the last byte is in when not that of gpa, else ~0 */
 	u32 hash_next; /* arena offsets, 0 = none */
 	u32 page_next[2]; /* in the lists of the first and of the second page */
-	struct insn insn[]; /* of a relative branch: imm = target - RIP of the trace's start; disp = link */
+	struct insn insn[] __attribute__((aligned(sizeof(struct insn)))); /* of a relative branch: imm = target - RIP of the trace's start; disp = link */
 };
 
 static inline unsigned trace_key(const struct bt_cpu *cpu)
 {
 	return cpu->epoch & (BIT(KEY_BITS) - 1);
 }
-/* The mapping of linear addresses or of the guest's memory has changed: no trace may be entered without a look-up. */
-static inline void trace_new_generation(struct bt_cpu *cpu)
+static inline void trace_set_epoch(struct bt_cpu *cpu, unsigned key)
 {
-	cpu->generation++;
-	cpu->epoch = cpu->generation << KEY_BITS | trace_key(cpu);
+	cpu->epoch = cpu->generation << KEY_BITS | key;
+	cpu->epoch_global = cpu->generation_global << KEY_BITS | KEY_GLOBAL | key;
 }
+static inline bool trace_current(const struct bt_cpu *cpu, const struct trace *t)
+{
+	return likely(t->epoch == cpu->epoch) || t->epoch == cpu->epoch_global;
+}
+/* The mapping of linear addresses or of the guest's memory has changed: no trace may be entered without a look-up. */
+void trace_new_generation(struct bt_cpu *cpu);
+/* ... but for those in global pages. */
+void trace_new_local_generation(struct bt_cpu *cpu);
+/* The mapping of one page has changed. */
+void trace_page_changed(struct bt_cpu *cpu, u64 linear);
 
 int trace_create(struct bt_cpu *cpu, struct error *err);
 void trace_destroy(struct bt_cpu *cpu);
@@ -105,7 +116,7 @@ static inline const struct insn *trace_chain(struct bt_cpu *cpu, const struct in
 	const struct bt_segment *cs = &cpu->seg[X86_CS];
 
 	cpu->instructions += (u64)(i - cpu->trace->insn) + 1;
-	if (likely(t->linear == ((cs->base + rip) & cpu->linear_mask)) && likely(t->epoch == cpu->epoch) &&
+	if (likely(t->linear == ((cs->base + rip) & cpu->linear_mask)) && likely(trace_current(cpu, t)) &&
 	    likely(rip + t->last <= cpu->code_last) &&
 	    likely(!atomic_load_explicit(&cpu->pending, memory_order_relaxed))) {
 		cpu->trace = t;

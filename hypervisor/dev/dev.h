@@ -207,10 +207,21 @@ bool dev_net_link(struct device *d, unsigned nic); /* is there anything at the c
 #define DEV_NET_FRAME_MAX 1522
 void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len);
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size); /* its length, or 0 when none waits */
-/* Whether the longest frame would not be lost now; if not, `ready` is called when the other side has caught up. */
-bool dev_net_room(struct device *d, unsigned nic);
+/* Whether so many of the longest frames would not be lost now; if not, `ready` is called when the other side has caught up. */
+bool dev_net_room(struct device *d, unsigned nic, unsigned frames);
 
 /* ---- the machine ---- */
+
+/*
+ * The memory balloon: the guest is asked to leave so many bytes to the host, and `given` tells how many it has left, as it says;
+ * both are of whole megabytes' worth of pages at most.
+ */
+struct balloon_ops {
+	void (*ask)(struct device *d, u64 bytes);
+	u64 (*asked)(struct device *d);
+	u64 (*given)(struct device *d);
+};
+void dev_offer_balloon(struct device *d, const struct balloon_ops *ops);
 
 /* The power button, when the device can tell the guest of it: press() returns false when the guest has not asked to be told. */
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d));

@@ -15,7 +15,9 @@
 /* A guest may ask for 600 000 interrupts a second; what no PC could take is thinned out. */
 #define MIN_TIMER_NS	 10000
 #define MAX_BACKLOG	 2000
-#define MASKED_TICKS	 10
+/* A quarter of a second, between these counts: handlers mask the line, too, and the host may stop a CPU in the middle of one. */
+#define MASKED_TICKS_MIN 10
+#define MASKED_TICKS_MAX 250
 
 #define MAX_TICK (BIT64(56) - 1) /* 1900 years: keeps a forged state from overflowing */
 
@@ -207,7 +209,7 @@ static void irq0_tick(struct pit *p, u64 owed)
 	u64 limit = MIN(TICKS_PER_SECOND / p->channel[0].count, MAX_BACKLOG);
 
 	p->masked_ticks = irq0_masked(p) ? (u8)MIN(p->masked_ticks + 1, 255) : 0;
-	if (p->masked_ticks > MASKED_TICKS || !periodic(&p->channel[0]))
+	if (p->masked_ticks > MAX(MASKED_TICKS_MIN, MIN(limit / 4, MASKED_TICKS_MAX)) || !periodic(&p->channel[0]))
 		owed = 0;
 	else if (waits)
 		owed++;
@@ -573,7 +575,8 @@ static int pit_load(struct device *d, struct state_reader *r, struct error *err)
 	rc = isa_load_end(d, r, err);
 	if (rc)
 		return rc;
-	dev_irq(d, 0, p->channel[0].mode != 0 || channel_out(&p->channel[0], pit_now(p)));
+	/* In mode 0 the line rises with the interrupt that `next_tick` stands for, not before. */
+	dev_irq(d, 0, p->channel[0].mode != 0 || (!p->next_tick && channel_out(&p->channel[0], pit_now(p))));
 	pit_schedule(p);
 	return 0;
 }

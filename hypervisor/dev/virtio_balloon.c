@@ -113,6 +113,29 @@ static const struct virtio_type balloon_type = {
 	.notify = balloon_notify,
 };
 
+/* ---- people ---- */
+
+static void ask(struct device *d, u64 bytes)
+{
+	struct virtio_balloon *b = (struct virtio_balloon *)d;
+
+	b->target = (u32)(MIN(bytes, dev_ram_bytes(d)) / PAGE);
+	virtio_config_changed(&b->v);
+}
+
+static u64 asked(struct device *d)
+{
+	return ((struct virtio_balloon *)d)->target * PAGE;
+}
+
+/* The guest says so, who may say anything. */
+static u64 given(struct device *d)
+{
+	return MIN(((struct virtio_balloon *)d)->actual * PAGE, dev_ram_bytes(d));
+}
+
+static const struct balloon_ops people = {ask, asked, given};
+
 static int balloon_init(struct device *d, struct error *err)
 {
 	struct virtio_balloon *b = (struct virtio_balloon *)d;
@@ -124,6 +147,7 @@ static int balloon_init(struct device *d, struct error *err)
 	b->target = (u32)(MIN(wanted, dev_ram_bytes(d)) / PAGE);
 	virtio_add(&b->base, &b->v, &balloon_type, VIRTIO_SLOT_BALLOON, F_DEFLATE_ON_OOM);
 	dev_timer_init(d, &b->again, next_round);
+	dev_offer_balloon(d, &people);
 	return 0;
 }
 

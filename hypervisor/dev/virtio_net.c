@@ -3,12 +3,14 @@
  * virtio_net.c - virtio network cards (virtio 1.2, section 5.1): ethernet<n> whose virtualDev is "virtio".
  *
  * A frame that finds no buffer waits in the card, those behind it in the port. What the guest sends faster than the other
- * side takes stays in its ring. Nothing waiting is saved: a cable loses frames.
+ * side takes stays in its ring. Nothing waiting is saved: a cable loses frames. Checksums and the cutting of long TCP packets are
+ * offered to the guest, and done here: the other side takes whole frames.
  */
 #include <errno.h>
 #include <string.h>
 
 #include "dev/isa.h"
+#include "dev/segment.h"
 #include "dev/virtio_pci.h"
 
 #define NICS	   4
@@ -17,9 +19,10 @@
 #define PAUSE	   20000 /* nanoseconds between bursts */
 #define MERGE_MAX  32u   /* buffers a frame may be spread over */
 #define FRAME_MIN  14
+#define ROOM	   48 /* frames: a packet of 64 KiB, cut */
 
 enum { QUEUE_RX, QUEUE_TX, QUEUES };
-enum { F_MAC = BIT(5), F_MRG_RXBUF = BIT(15), F_STATUS = BIT(16) };
+enum { F_CSUM = BIT(0), F_MAC = BIT(5), F_HOST_TSO4 = BIT(11), F_HOST_TSO6 = BIT(12), F_MRG_RXBUF = BIT(15), F_STATUS = BIT(16) };
 #define F_VERSION_1 BIT64(32)
 enum { S_LINK_UP = 1 };
 
@@ -27,6 +30,8 @@ struct header { /* 5.1.6 */
 	u8 flags, gso_type;
 	u16 hdr_len, gso_size, csum_start, csum_offset, num_buffers;
 };
+enum { NEEDS_CSUM = 1 };
+enum { GSO_NONE = 0, GSO_TCPV4 = 1, GSO_TCPV6 = 4 };
 #define LEGACY_HEADER 10 /* without the last (5.1.6.1) */
 
 struct net_config { /* 5.1.4 */
@@ -41,6 +46,7 @@ struct virtio_nic {
 	u8 address[6];
 	size_t waiting; /* bytes of the frame that has come and found no room */
 	u8 frame[DEV_NET_FRAME_MAX];
+	u8 packet[SEGMENT_PACKET_MAX]; /* being sent */
 };
 
 struct virtio_net {
@@ -149,20 +155,39 @@ static void receive(struct virtio_nic *n)
 
 /* ---- from the guest ---- */
 
+static void send_frame(void *arg, const u8 *frame, size_t len)
+{
+	struct virtio_nic *n = arg;
+
+	if (len >= FRAME_MIN && len <= DEV_NET_FRAME_MAX && dev_net_link(n->v.pci.device, n->number))
+		dev_net_send(n->v.pci.device, n->number, frame, len);
+}
+
+/* What is asked for that was not offered, or that makes no sense, loses the packet (5.1.6.2). */
+static void send_packet(struct virtio_nic *n, const struct header *h, size_t len)
+{
+	u64 features = n->v.accepted;
+	bool sum = h->flags & NEEDS_CSUM && features & F_CSUM;
+
+	if (h->gso_type == GSO_NONE && (!sum || segment_checksum(n->packet, len, h->csum_start, h->csum_offset)))
+		send_frame(n, n->packet, len);
+	else if (sum && ((h->gso_type == GSO_TCPV4 && features & F_HOST_TSO4) || (h->gso_type == GSO_TCPV6 && features & F_HOST_TSO6)))
+		segment_tcp(n->packet, len, h->csum_start, h->gso_size, send_frame, n);
+}
+
 static void send_chain(struct virtio_nic *n, const struct virtq_chain *chain)
 {
 	struct virtqueue *q = &n->v.queue[QUEUE_TX];
 	size_t skip = header_bytes(n);
-	u8 frame[DEV_NET_FRAME_MAX];
+	struct header h;
 
 	if (chain->n_in || chain->out_bytes < skip) {
 		q->broken = true;
 		return;
 	}
 	u64 len = chain->out_bytes - skip;
-	if (len >= FRAME_MIN && len <= sizeof(frame) && virtq_read(q, chain, skip, frame, (size_t)len) &&
-	    dev_net_link(q->device, n->number))
-		dev_net_send(q->device, n->number, frame, (size_t)len);
+	if (len <= sizeof(n->packet) && virtq_read(q, chain, 0, &h, LEGACY_HEADER) && virtq_read(q, chain, skip, n->packet, (size_t)len))
+		send_packet(n, &h, (size_t)len);
 	virtqueue_done(q, chain, 0);
 }
 
@@ -172,7 +197,7 @@ static void transmit(struct virtio_nic *n)
 	struct virtq_chain chain;
 	unsigned i = 0;
 
-	while (i < BURST && dev_net_room(q->device, n->number) && virtqueue_next(q, &chain)) {
+	while (i < BURST && dev_net_room(q->device, n->number, ROOM) && virtqueue_next(q, &chain)) {
 		send_chain(n, &chain);
 		i++;
 	}
@@ -248,7 +273,7 @@ static int nic_init(struct virtio_net *net, unsigned number, struct error *err)
 		return ret;
 	n->present = true;
 	n->number = number;
-	virtio_add(&net->base, &n->v, &net_type, (u8)(VIRTIO_SLOT_NET + number), F_MAC | F_MRG_RXBUF | F_STATUS);
+	virtio_add(&net->base, &n->v, &net_type, (u8)(VIRTIO_SLOT_NET + number), F_CSUM | F_MAC | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS);
 	return 0;
 }
 

@@ -20,6 +20,7 @@
 #define NET_ADDRESS_BYTES 6
 #define NET_FRAME_MIN 14
 #define NET_FRAME_MAX 1522 /* 1500 bytes of payload, a VLAN tag */
+#define NET_FRAME_STORED (NET_FRAME_MAX + 2) /* the longest in a port's queue */
 
 /* ---- port.c ---- */
 

@@ -82,6 +82,7 @@ struct vm {
 	/* from its last status */
 	char engine[16];
 	unsigned viewers;
+	int balloon_asked_mb, balloon_mb; /* balloon_asked_mb < 0: it has none */
 	/* sampled */
 	struct cpu_use cpu;
 	u64 resident_kb;

@@ -138,6 +138,7 @@ static void vm_down(struct vm *vm)
 	vm->asked_ns = vm->resident_kb = 0;
 	vm->cpu = (struct cpu_use){0};
 	vm->engine[0] = 0;
+	vm->balloon_asked_mb = -1;
 	vm->poweroff_told = vm->killed = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
@@ -274,6 +275,9 @@ static void take_status(struct vm *vm, json_t *status)
 	str_copy(vm->engine, sizeof(vm->engine), engine ? engine : "");
 	vm->suspended_percent = (unsigned)json_integer_value(json_object_get(status, "suspending")) % 101;
 	vm->viewers = viewers > 0 && viewers < 10000 ? (unsigned)viewers : 0;
+	json_t *balloon = json_object_get(status, "balloon_asked_mb");
+	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;
+	vm->balloon_mb = (int)(json_integer_value(json_object_get(status, "balloon_mb")) & INT32_MAX);
 	if (up > 0 && (u64)up < now_monotonic())
 		vm->started_ns = now_monotonic() - (u64)up;
 	if (vm->engine[0] && !host.engine[0])

@@ -81,6 +81,10 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 							 : json_sprintf("suspending, %u %%", vm->suspended_percent));
 	const char *event = events_last_of(vm);
 	json_object_set_new(*result, "event", event ? json_string(event) : json_null());
+	/* The engine is known from the first status on. */
+	json_object_set_new(*result, "balloon", !vm_running(vm) || !vm->engine[0] || vm->balloon_asked_mb < 0
+							? json_null()
+							: json_sprintf("%d of %d MB", vm->balloon_mb, vm->balloon_asked_mb));
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);
@@ -197,6 +201,28 @@ int handle_vm_reset(struct request *r, json_t **result, struct error *err)
 	int ret = need_on(r->vm, err);
 	if (!ret)
 		ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
+	return ret ? ret : PENDING;
+}
+
+static void on_balloon(void *arg, int ret, json_t *answer, int fd, const struct error *err)
+{
+	struct request *r = arg;
+	long long mb = json_integer_value(json_object_get(r->rpc.params, "megabytes"));
+	(void)answer;
+	if (fd >= 0)
+		close(fd);
+	request_finish(r, ret, ret ? NULL : message_result("%s is asked to leave %lld MB", r->vm->name, mb), err);
+}
+
+int handle_vm_balloon(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	json_t *command = json_pack("{s:s, s:O}", "cmd", "balloon", "megabytes", json_object_get(r->rpc.params, "megabytes"));
+	int ret = need_on(r->vm, err);
+	if (ret)
+		json_decref(command);
+	else
+		ret = control_send(r->vm->control, command, CONTROL_SECONDS, on_balloon, r, err);
 	return ret ? ret : PENDING;
 }
 

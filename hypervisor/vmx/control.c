@@ -2,7 +2,7 @@
 /*
  * control.c - the VMkernel's door to this machine: JSON objects, one a packet, on a SOCK_SEQPACKET socket.
  *
- * {"cmd":"status"|"stop"|"reset"|"attach"|"viewers"|"remove"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * {"cmd":"status"|"stop"|"reset"|"balloon"|"attach"|"viewers"|"remove"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
  * "suspend" comes with the descriptor of an empty file and is answered when the machine is in it, on the disk, standing still;
  * "suspended" from the same controller then ends the process. If the controller goes away before, the machine goes on.
  * {"event":"...","text":"..."} may come at any time. Only root and the machine's own user are heard.
@@ -68,6 +68,8 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	machine_lock(m);
 	bool stopping = m->state != MACHINE_ON || m->power_off_wanted;
 	u64 instructions = vcpus_instructions(m), uptime = now_monotonic() - m->started_at;
+	struct device *balloon = m->people.balloon;
+	u64 asked = balloon ? m->people.balloon_ops->asked(balloon) : 0, given = balloon ? m->people.balloon_ops->given(balloon) : 0;
 	machine_unlock(m);
 	json_object_set_new(answer, "state", json_string(stopping ? "stopping" : "on"));
 	json_object_set_new(answer, "engine", json_string(m->engine->name));
@@ -80,6 +82,10 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	json_object_set_new(answer, "viewers", json_integer(screen_viewers(x)));
 	json_object_set_new(answer, "uptime_ns", json_integer((json_int_t)uptime));
 	json_object_set_new(answer, "instructions", json_integer((json_int_t)instructions));
+	if (balloon) {
+		json_object_set_new(answer, "balloon_asked_mb", json_integer((json_int_t)(asked / MIB)));
+		json_object_set_new(answer, "balloon_mb", json_integer((json_int_t)(given / MIB)));
+	}
 	if (suspend_active(x))
 		json_object_set_new(answer, "suspending", json_integer(suspend_percent(x)));
 	return 0;
@@ -153,6 +159,23 @@ static int run_reset(struct vmx *x, json_t *args, json_t *answer, int *fd, struc
 	return 0;
 }
 
+static int run_balloon(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)answer, (void)fd;
+	struct machine *m = x->machine;
+	json_int_t mb = json_integer_value(json_object_get(args, "megabytes"));
+
+	if (!m->people.balloon)
+		return fail(err, -EOPNOTSUPP, "%s has no memory balloon: set virtio.balloon.present", x->name);
+	if (mb < 0 || (u64)mb > m->memory.bytes / MIB)
+		return fail(err, -EINVAL, "%s has %llu MB of memory", x->name, (unsigned long long)(m->memory.bytes / MIB));
+	machine_lock(m);
+	m->people.balloon_ops->ask(m->people.balloon, (u64)mb * MIB);
+	machine_unlock(m);
+	log_info("the guest is asked to leave %lld MB of memory to the host", (long long)mb);
+	return 0;
+}
+
 static int run_attach(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
 {
 	(void)answer;
@@ -220,6 +243,7 @@ static int run_suspended(struct controller *c, struct error *err)
 static const struct command commands[] = {
 	{"status", run_status, NULL}, {"stop", run_stop, NULL},	      {"reset", run_reset, NULL},
 	{"attach", run_attach, NULL}, {"viewers", run_viewers, NULL}, {"remove", run_remove, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
+	{"balloon", run_balloon, NULL},
 };
 
 /* ---- connections ---- */

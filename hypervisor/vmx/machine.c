@@ -51,6 +51,8 @@ static void device_forget(struct machine *m, unsigned id)
 		p->power_button = NULL;
 	if (p->backdoor && p->backdoor->id == id)
 		p->backdoor = NULL;
+	if (p->balloon && p->balloon->id == id)
+		p->balloon = NULL;
 }
 
 static int device_init(struct machine *m, const struct device_ops *ops, unsigned id, struct error *err)

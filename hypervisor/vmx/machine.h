@@ -121,6 +121,7 @@ struct vcpu {
 	u32 events;	   /* counts everything that may end a HLT */
 	bool running;	   /* inside cpu_ops->run() */
 	bool parked;	   /* waits for machine->hold to end */
+	bool harvested;	   /* has done what machine->harvest asks for */
 	unsigned map_seen; /* memory.generation this CPU knows */
 	bool a20_seen;
 	u64 tsc;	   /* of its time stamp counter, while tsc_stands */
@@ -167,13 +168,14 @@ struct nic {
 /* ---- the machine ---- */
 
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor;
+	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon;
 	void (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
 	bool (*press)(struct device *d);
 	bool (*call)(struct device *d, u32 regs[6]);
+	const struct balloon_ops *balloon_ops;
 };
 
 enum machine_state { MACHINE_OFF, MACHINE_ON };
@@ -212,7 +214,7 @@ struct machine {
 	pthread_cond_t parked; /* a vCPU has parked */
 	unsigned hold;	       /* reasons for the vCPUs to stand still */
 	bool quit;	       /* vCPU threads end */
-	bool harvest;	       /* vCPUs are to hand over their dirty pages */
+	bool harvest;	       /* vCPUs are to hand over their dirty pages; over when each has */
 
 	/* What a device or CPU asked for, carried out by the main thread (machine_attend()). */
 	bool reset_wanted, power_off_wanted;
@@ -257,7 +259,7 @@ void memory_forget(struct machine *m, unsigned owner);
 void memory_unmap(struct machine *m, unsigned owner, u64 gpa);
 void memory_reset(struct machine *m);
 void memory_update(struct machine *m);	   /* under the lock: slots[] from the ranges, if stale */
-void memory_harvest(struct machine *m);	   /* under the lock, no CPU running: dirty pages into the ranges */
+void memory_harvest(struct vcpu *v);	   /* under the lock, the CPU not running: its dirty pages into the ranges */
 bool memory_has_dirty(struct machine *m);
 /* A write that no slot took: true when it went to C0000-FFFFF or the firmware, where it is dropped or shadowed. */
 bool memory_rom_write(struct machine *m, u64 gpa, unsigned size, u64 value);

@@ -327,30 +327,29 @@ static void set_bits(unsigned long *to, size_t first, const unsigned long *from,
 			to[(first + i) / bits] |= 1ul << ((first + i) % bits);
 }
 
-static void slot_harvest(struct machine *m, const struct cpu_slot *s, struct memory_range *r)
+static void slot_harvest(struct vcpu *v, const struct cpu_slot *s, struct memory_range *r)
 {
 	size_t first = (s->gpa - r->gpa) / PAGE;
 	unsigned long *bitmap = r->dirty;
 
 	if (first) /* only part of the range is visible */
 		bitmap = xcalloc(pages_longs(s->size), sizeof(unsigned long));
-	for (unsigned i = 0; i < m->n_vcpus; i++)
-		m->engine->dirty(m->vcpus[i].cpu, s->gpa, s->size, bitmap);
+	v->machine->engine->dirty(v->cpu, s->gpa, s->size, bitmap);
 	if (first) {
 		set_bits(r->dirty, first, bitmap, s->size / PAGE);
 		free(bitmap);
 	}
 }
 
-void memory_harvest(struct machine *m)
+void memory_harvest(struct vcpu *v)
 {
-	struct memory *mem = &m->memory;
+	struct memory *mem = &v->machine->memory;
 
 	if (mem->stale)
 		return; /* the CPUs do not know these slots yet: nothing was written through them */
 	for (unsigned i = 0; i < mem->n_slots; i++)
 		if (mem->slots[i].flags & CPU_SLOT_LOG_DIRTY && mem->slot_range[i])
-			slot_harvest(m, &mem->slots[i], mem->slot_range[i]);
+			slot_harvest(v, &mem->slots[i], mem->slot_range[i]);
 }
 
 void dev_dirty(struct device *d, u64 gpa, u64 size, unsigned long *bitmap)

@@ -70,9 +70,9 @@ void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
 		machine_wake(d->machine);
 }
 
-bool dev_net_room(struct device *d, unsigned nic)
+bool dev_net_room(struct device *d, unsigned nic, unsigned frames)
 {
-	return net_port_room(d->machine->nics[nic].port, NET_OUT) >= NET_FRAME_MAX;
+	return net_port_room(d->machine->nics[nic].port, NET_OUT) >= (size_t)frames * NET_FRAME_STORED;
 }
 
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)

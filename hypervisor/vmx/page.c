@@ -98,6 +98,12 @@ void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 reg
 	d->machine->people.call = call;
 }
 
+void dev_offer_balloon(struct device *d, const struct balloon_ops *ops)
+{
+	d->machine->people.balloon = d;
+	d->machine->people.balloon_ops = ops;
+}
+
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d))
 {
 	d->machine->people.power_button = d;

@@ -264,7 +264,8 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 			m->harvest = x->screen.harvesting = true;
 			vcpus_kick(m);
 		} else {
-			memory_harvest(m);
+			for (unsigned i = 0; i < m->n_vcpus; i++)
+				memory_harvest(&m->vcpus[i]);
 		}
 	}
 	machine_unlock(m);

@@ -5,6 +5,7 @@
  * The engine's calls that are not for any thread (map, a20, dirty, get, set) are made by the vCPU's own thread, or by the
  * main thread while vcpu->running is false; both under the machine's lock.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -161,7 +162,7 @@ static void vcpu_halted(struct vcpu *v, u32 seen)
 	struct machine *m = v->machine;
 
 	/* Anything since before run() may be what the guest waits for; looking once more costs little. */
-	while (v->events == seen && !must_stand(m) && !m->quit && !m->harvest)
+	while (v->events == seen && !must_stand(m) && !m->quit && !(m->harvest && !v->harvested))
 		clock_sleep(m, &v->wake);
 }
 
@@ -199,6 +200,21 @@ static void tell_speed(const struct vcpu *v)
 			 million, seconds, million / seconds);
 }
 
+static void vcpu_harvest(struct vcpu *v)
+{
+	struct machine *m = v->machine;
+
+	memory_harvest(v);
+	v->harvested = true;
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		if (!m->vcpus[i].harvested)
+			return;
+	for (unsigned i = 0; i < m->n_vcpus; i++)
+		m->vcpus[i].harvested = false;
+	m->harvest = false;
+	machine_wake(m);
+}
+
 static void *vcpu_thread(void *arg)
 {
 	struct vcpu *v = arg;
@@ -209,11 +225,8 @@ static void *vcpu_thread(void *arg)
 	prctl(PR_SET_NAME, title);
 	machine_lock(m);
 	while (!m->quit) {
-		if (m->harvest) {
-			m->harvest = false;
-			memory_harvest(m);
-			machine_wake(m);
-		}
+		if (m->harvest && !v->harvested)
+			vcpu_harvest(v);
 		if (must_stand(m)) {
 			vcpu_park(v);
 			continue;
@@ -292,6 +305,20 @@ u64 vcpus_instructions(struct machine *m)
 	return sum;
 }
 
+static enum cpu_model cpu_model(const struct config *config)
+{
+	const char *name = config_string(config, "cpu.model");
+
+	if (!strcmp(name, "x86-64-v3"))
+		return CPU_MODEL_X86_64_V3;
+	return strcmp(name, "i686") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686;
+}
+
+static bool cpu_is_amd(const struct machine *m)
+{
+	return !strcmp(config_string(m->config, "cpu.vendor"), "AuthenticAMD");
+}
+
 int vcpus_reset(struct machine *m, struct error *err)
 {
 	struct x86_state state;
@@ -299,6 +326,7 @@ int vcpus_reset(struct machine *m, struct error *err)
 	m->a20 = true;
 	for (unsigned i = 0; i < m->n_vcpus; i++) {
 		x86_reset(&state);
+		state.gpr[X86_RDX] = x86_signature(cpu_model(m->config), cpu_is_amd(m));
 		int r = m->engine->set(m->vcpus[i].cpu, &state, err);
 		if (r)
 			return r;
@@ -340,11 +368,6 @@ void vcpus_clock_start(struct machine *m)
 
 /* ---- life ---- */
 
-static enum cpu_model cpu_model(const struct config *config)
-{
-	return strcmp(config_string(config, "cpu.model"), "i686") ? CPU_MODEL_X86_64_V2 : CPU_MODEL_I686;
-}
-
 /* Timeouts are of the clock machine time is made of. */
 static void wake_init(pthread_cond_t *wake)
 {
@@ -365,6 +388,8 @@ static struct cpu_machine cpu_machine(struct machine *m)
 	if (!*name && config_bool(m->config, "backdoor.present"))
 		name = "VMwareVMware";
 	str_copy(cm.hypervisor, sizeof(cm.hypervisor), name);
+	str_copy(cm.brand, sizeof(cm.brand), config_string(m->config, "cpu.brand"));
+	cm.amd = cpu_is_amd(m);
 	return cm;
 }
 
@@ -374,6 +399,8 @@ int vcpus_create(struct machine *m, struct error *err)
 
 	if (!m->engine)
 		return 0;
+	if (strlen(config_string(m->config, "cpu.brand")) > 47)
+		return fail(err, -EINVAL, "cpu.brand has more than 47 characters");
 	m->clock.tsc_khz = clock_tsc_khz(m);
 	m->vcpus = xcalloc(n, sizeof(m->vcpus[0]));
 	for (unsigned i = 0; i < n; i++) {

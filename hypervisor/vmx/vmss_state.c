@@ -222,11 +222,6 @@ static int load_machine(struct machine *m, struct state_reader *r, struct error 
 #define CPU_ARRAYS(X) X(gpr) X(dr) X(pdpte) X(mtrr_fixed) X(mtrr_base) X(mtrr_mask)
 #define CPU_FLAGS(X) X(sti_shadow) X(mov_ss_shadow) X(nmi_blocked) X(halted) X(irq_taken)
 
-#define CR0_PE_PG (BIT64(0) | BIT64(31))
-#define CR4_PAE BIT64(5)
-#define EFER_LME BIT64(8)
-#define EFER_LMA BIT64(10)
-#define MXCSR_AT 24 /* in the FXSAVE image */
 
 static void save_segment(struct state_writer *w, const struct x86_segment *s)
 {
@@ -279,20 +274,6 @@ void vmss_save_cpu(struct state_writer *w, const struct x86_state *s)
 	put_u64(w, s->tsc_adjust);
 }
 
-/* An engine runs the guest's state as it is given: what no CPU can be in ends here. */
-static int check_cpu(struct x86_state *s, struct error *err)
-{
-	bool paging = (s->cr0 & CR0_PE_PG) == CR0_PE_PG, lma = s->efer & EFER_LMA;
-
-	if ((s->cr0 & CR0_PE_PG) == BIT64(31) || lma != (s->efer & EFER_LME && paging) || (lma && !(s->cr4 & CR4_PAE)))
-		return fail(err, -EBADMSG, "the saved CPU is in a mode that there is not");
-	/* Reserved bits make FXRSTOR fault (SDM 1, 10.5.1). */
-	s->fxsave[MXCSR_AT + 2] = s->fxsave[MXCSR_AT + 3] = 0;
-	s->rflags = (s->rflags & 0x3f7fd5) | 2;
-	s->cr8 &= 15;
-	return 0;
-}
-
 int vmss_load_cpu(struct state_reader *r, unsigned version, struct x86_state *s, struct error *err)
 {
 	memset(s, 0, sizeof(*s));
@@ -322,7 +303,7 @@ int vmss_load_cpu(struct state_reader *r, unsigned version, struct x86_state *s,
 		s->nmi_pending = get_bool(r);
 		s->tsc_adjust = get_u64(r);
 	}
-	return check_cpu(s, err);
+	return state_error(r) ? 0 : x86_check(s, err); /* an error is state_close()'s to tell */
 }
 
 static int load_cpu(struct vcpu *v, struct state_reader *r, struct error *err)
@@ -381,12 +362,17 @@ static void find_nonpersistent(void *arg, const char *key, const char *value)
 {
 	struct refusal *x = arg;
 	const char *dot = strrchr(key, '.');
-	char present[64];
+	const struct config *config = x->machine->config;
+	char present[64], type[64];
 
 	if (x->key[0] || !dot || !str_ieq(dot, ".mode") || !strcasestr(value, "nonpersistent"))
 		return;
 	snprintf(present, sizeof(present), "%.*s.present", (int)(dot - key), key);
-	if (config_key_find(present) && config_bool(x->machine->config, present))
+	snprintf(type, sizeof(type), "%.*s.deviceType", (int)(dot - key), key);
+	/* Nothing is written to a CD: its mode says nothing. */
+	if (config_key_find(type) && strcasestr(config_string(config, type), "cdrom"))
+		return;
+	if (config_key_find(present) && config_bool(config, present))
 		snprintf(x->key, sizeof(x->key), "%.*s", (int)(dot - key), key);
 }
 

@@ -22,7 +22,9 @@ static void set_up(struct machine *m, u8 features)
 	fake_store(m, REGS + 0x14, 1, 0);
 	fake_store(m, REGS + 0x14, 1, 3);
 	fake_store(m, REGS + 0x08, 4, 0);
-	fake_store(m, REGS + 0x0c, 4, (features & 1 ? BIT(15) : 0) | (features & 2 ? BIT(28) : 0) | (features & 4 ? BIT(29) : 0) | 0x7f);
+	fake_store(m, REGS + 0x0c, 4,
+		   (features & 1 ? BIT(15) : 0) | (features & 2 ? BIT(28) : 0) | (features & 4 ? BIT(29) : 0) |
+			   (features & 8 ? 0 : BIT(0) | BIT(11) | BIT(12)));
 	fake_store(m, REGS + 0x08, 4, 1);
 	fake_store(m, REGS + 0x0c, 4, 1);
 	fake_store(m, REGS + 0x14, 1, 11);

@@ -54,9 +54,16 @@ main:
 	EXPECT(ecx, 0x80000000)
 	mov eax, 0x40000000
 	cpuid
+	/* a bare CPU says "vmkvmkvmkvmk", a machine that is called by port 5658 "VMwareVMware" */
+	cmp ebx, 0x61774d56
+	je 1f
 	EXPECT(ebx, 0x766b6d76)
 	EXPECT(ecx, 0x6d766b6d)
 	EXPECT(edx, 0x6b6d766b)
+	jmp 2f
+1:	EXPECT(ecx, 0x4d566572)
+	EXPECT(edx, 0x65726177)
+2:
 #endif
 
 	/* VME and PVI come together with their CR4 bits */
@@ -72,6 +79,16 @@ main:
 1:	EXPECT_FAULT(13, 0)
 	mov eax, cr4
 	EXPECT(eax, ebx)
+	/* x2APIC mode and the TSC deadline timer have MSRs that software writes behind an MFENCE: they come with SSE2 */
+	mov eax, 1
+	cpuid
+	test edx, 1 << 26
+	jz 1f
+	mfence
+	jmp 2f
+1:	and ecx, 1 << 21 | 1 << 24
+	EXPECT(ecx, 0)
+2:
 	/* APIC_BASE comes with the APIC, which a machine has and a bare CPU has not */
 	mov ecx, 0x1b
 	test dword ptr [features], 1 << 9

@@ -39,6 +39,7 @@ struct machine {
 	struct device *controller, *listener, *apic;
 	void (*heard)(struct device *d, unsigned line, bool level);
 	const struct apic_ops *apic_ops;
+	const struct balloon_ops *balloon_ops;
 	bool intr;	   /* the interrupt controller's output */
 	u64 cpu_intr;	   /* pin INTR of each CPU */
 	unsigned accessing; /* the CPU that makes the test's accesses */
@@ -658,9 +659,9 @@ void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
 	memcpy(m->net_sent[m->net_n_sent++].bytes, frame, len);
 }
 
-bool dev_net_room(struct device *d, unsigned nic)
+bool dev_net_room(struct device *d, unsigned nic, unsigned frames)
 {
-	return nic || d->machine->net_n_sent < ARRAY_SIZE(d->machine->net_sent);
+	return nic || d->machine->net_n_sent + frames <= ARRAY_SIZE(d->machine->net_sent);
 }
 
 size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)
@@ -674,6 +675,11 @@ size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)
 	memcpy(to, m->net_waiting[0].bytes, len);
 	memmove(&m->net_waiting[0], &m->net_waiting[1], --m->net_n_waiting * sizeof(m->net_waiting[0]));
 	return len;
+}
+
+void dev_offer_balloon(struct device *d, const struct balloon_ops *ops)
+{
+	d->machine->balloon_ops = ops;
 }
 
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d))

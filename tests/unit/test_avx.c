@@ -5,12 +5,11 @@
  * CPU, in 32- and 64-bit code. General and YMM registers, MXCSR, EFLAGS, memory and exceptions must be the same, also where
  * operands lie partly or wholly in a page that is not there.
  *
- * VMK_ORACLE_CASES sets how many, VMK_ORACLE_SEED where they start. VMK_LONG: a million.
+ * VMK_ORACLE_CASES sets how many, VMK_ORACLE_SEED where they start.
  */
 #include "tests/unit/vector.h"
 
 #define CASES		 60000u
-#define CASES_LONG	 1000000u
 #define MISMATCHES_SHOWN 12u
 #define INSN_BYTES	 16u
 
@@ -273,8 +272,7 @@ static void avx_state(struct x86_state *s, bool is64)
 Test(avx, oracle)
 {
 	const char *text = getenv("VMK_ORACLE_CASES"), *seed = getenv("VMK_ORACLE_SEED");
-	u64 cases = text ? strtoull(text, NULL, 0) : getenv("VMK_LONG") ? CASES_LONG : CASES;
-	u64 first = seed ? strtoull(seed, NULL, 0) : 1;
+	u64 cases = text ? strtoull(text, NULL, 0) : CASES, first = seed ? strtoull(seed, NULL, 0) : 1;
 	struct x86_state states[2];
 	unsigned mismatches = 0;
 

@@ -3,6 +3,8 @@
 /*
  * test_guest.c - runs every program of tests/guest on a machine of RAM and three ports, on each usable engine.
  *
+ * VMK_GUEST_ENGINE names the only one to be tested.
+ *
  * Ports: E9 text, F4 exit status, E8 interrupts (read: 5A; write a byte: raises INTR with that vector until acknowledged;
  * write a word: raises NMI). triple.S is to end in a shutdown, the others in status 0.
  */
@@ -200,6 +202,9 @@ static bool runs_on(const struct cpu_ops *ops, const char *path)
 	struct cpu_config config = { .host = &host };
 	struct cpu *cpu;
 	struct error err;
+	const char *only = getenv("VMK_GUEST_ENGINE");
+	if (only && strcmp(only, ops->name))
+		return false;
 	if (!ops->usable(&err))
 		return true;
 	if (!in_real_mode(path) || ops->create(&config, &cpu, &err)) {

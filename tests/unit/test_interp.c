@@ -570,18 +570,34 @@ Test(interp, nmi)
 }
 
 /* An endless loop of chained traces is left by kick(), and an interrupt gets in. */
-GUEST32(endless, "sti\n 1: inc %eax\n jmp 1b\n");
+GUEST32(endless, "sti\n 1: inc %eax\n mov %eax, 0x180000\n jmp 1b\n");
+
+/* On a busy host the guest may begin late. */
+static void wait_for_progress(const struct bare *b)
+{
+	const volatile u32 *turns = (const volatile u32 *)(const void *)(b->ram + 0x180000);
+	u32 before = *turns;
+
+	for (unsigned n = 0; n < 20000 && *turns == before; n++)
+		usleep(1000);
+}
+static void *kick_endless(void *b)
+{
+	wait_for_progress(b);
+	cpu_bt.kick(((struct bare *)b)->cpu);
+	return NULL;
+}
+static void *irq_endless(void *b)
+{
+	wait_for_progress(b);
+	cpu_bt.irq(((struct bare *)b)->cpu, true);
+	return NULL;
+}
 
 static void *kick_later(void *cpu)
 {
 	usleep(20000);
 	cpu_bt.kick(cpu);
-	return NULL;
-}
-static void *irq_later(void *cpu)
-{
-	usleep(20000);
-	cpu_bt.irq(cpu, true);
 	return NULL;
 }
 
@@ -591,12 +607,12 @@ Test(interp, kick_and_irq_from_a_thread)
 	pthread_t thread;
 
 	LOAD(b, endless);
-	pthread_create(&thread, NULL, kick_later, b->cpu);
+	pthread_create(&thread, NULL, kick_endless, b);
 	cr_assert_eq(bare_run(b), CPU_EXIT_KICKED);
 	pthread_join(thread, NULL);
 	cr_assert_gt(GPR(b, RAX), 0);
 	b->vector = 0x30;
-	pthread_create(&thread, NULL, irq_later, b->cpu);
+	pthread_create(&thread, NULL, irq_endless, b);
 	cr_assert_eq(bare_vector(b), 0x30);
 	pthread_join(thread, NULL);
 	cr_assert_gt(cpu_bt.instructions(b->cpu), 1000);

@@ -138,6 +138,7 @@ Test(kvm, interrupt_waits_for_if)
 	cr_expect_eq(b->state.rflags & 0x200, 0);
 }
 
+GUEST16(taken, "mov $1, %bl; hlt");
 GUEST16(nmi, "out %al, $0x11; nop; nop; jmp .");
 Test(kvm, nmi)
 {
@@ -145,6 +146,18 @@ Test(kvm, nmi)
 	LOAD16(b, nmi);
 	cr_expect_eq(bare_vector(b), 2);
 	cr_expect(b->state.nmi_blocked);
+}
+
+Test(kvm, nmi_of_a_state)
+{
+	LOAD16(b, taken);
+	b->state.nmi_pending = true;
+	cr_assert_eq(cpu_kvm.set(b->cpu, &b->state, NULL), 0);
+	cpu_kvm.get(b->cpu, &b->state);
+	cr_expect(b->state.nmi_pending);
+	cr_expect_eq(bare_vector(b), 2);
+	cr_expect_eq(got16(b, STACK - 6), CODE, "before the first instruction");
+	cr_expect_not(b->state.nmi_pending);
 }
 
 GUEST16(halt, "sti; hlt; mov $0x77, %bl; out %al, $0x10; jmp .");
@@ -175,7 +188,6 @@ Test(kvm, halted_state_is_set)
 	cr_expect_eq(bare_vector(b), 0x61);
 }
 
-GUEST16(taken, "mov $1, %bl; hlt");
 Test(kvm, interrupt_already_taken)
 {
 	LOAD16(b, taken);
@@ -315,7 +327,7 @@ static void state_is_kept(const struct x86_state *want)
 #define X(field) cr_expect_eq(memcmp(&got.field, &want->field, sizeof(got.field)), 0, #field);
 	X(gpr) X(rip) X(rflags) X(cr0) X(cr2) X(cr3) X(cr4) X(cr8) X(efer) X(dr) X(sysenter_cs) X(sysenter_esp)
 	X(sysenter_eip) X(star) X(lstar) X(cstar) X(fmask) X(kernel_gs_base) X(apic_base) X(pat) X(mtrr_def_type)
-	X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(nmi_blocked) X(halted) X(irq_taken)
+	X(mtrr_fixed) X(mtrr_base) X(mtrr_mask) X(nmi_blocked) X(nmi_pending) X(halted) X(irq_taken) X(xcr0)
 #undef X
 	/* AMD's CPUs have one shadow for both. */
 	cr_expect_eq(got.sti_shadow || got.mov_ss_shadow, want->sti_shadow || want->mov_ss_shadow);
@@ -428,5 +440,5 @@ Test(kvm, nonsense_is_refused)
 	x86_reset(&s);
 	s.cr0 |= BIT(31); /* paging without protection */
 	cr_expect_lt(cpu_kvm.set(b->cpu, &s, &err), 0);
-	cr_expect_neq(strstr(err.text, "registers"), NULL, "%s", err.text);
+	cr_expect_neq(strstr(err.text, "without protection"), NULL, "%s", err.text);
 }

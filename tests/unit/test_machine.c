@@ -127,7 +127,7 @@ Test(memory, dirty_pages_reach_the_device_once)
 	make_machine("memsize = \"4\"\n", &fake_engine);
 	dev_map_memory(machine->devices[0], 3 * MIB, sizeof(vram), vram, CPU_SLOT_LOG_DIRTY);
 	memory_update(machine);
-	memory_harvest(machine); /* the engine says: second page of each slot; the slot begins at 4 MB, page 256 */
+	memory_harvest(&machine->vcpus[0]); /* the engine says: second page of each slot; the slot begins at 4 MB, page 256 */
 	dev_dirty(machine->devices[0], 3 * MIB, sizeof(vram), bits);
 	cr_expect_eq(bits[4], 2);
 	bits[4] = 0;

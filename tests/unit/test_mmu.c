@@ -162,6 +162,39 @@ Test(mmu, global_pages)
 	}
 }
 
+/* A subroutine's mapping changes: by CR3 a global page keeps its old code, by INVLPG none does. */
+GUEST32(recall, "call *%ebx\n mov %eax, %ebp\n mov %ecx, (%edi)\n mov %cr3, %edx\n mov %edx, %cr3\n"
+		"call *%ebx\n mov %eax, %edx\n invlpg (%esi)\n call *%ebx\n hlt\n");
+
+static void code_remapped(u32 at, u32 entry, u32 changed, u32 flushed, u32 between)
+{
+	struct bare *b = PAGED(recall, 0);
+
+	b->state.cr4 |= PGE | PSE;
+	memcpy(b->ram + 0x50000, "\xb8\1\0\0\0\xc3", 6); /* mov eax, 1; ret */
+	memcpy(b->ram + 0x51000, "\xb8\2\0\0\0\xc3", 6);
+	memcpy(b->high + 0x50000, "\xb8\2\0\0\0\xc3", 6);
+	put32(b, at, entry);
+	b->state.gpr[X86_RBX] = 0x450000;
+	b->state.gpr[X86_RDI] = at;
+	b->state.gpr[X86_RCX] = changed;
+	b->state.gpr[X86_RSI] = flushed;
+	cr_assert_eq(bare_vector(b), -1);
+	cr_assert_eq(b->state.gpr[X86_RBP], 1);
+	cr_assert_eq(b->state.gpr[X86_RDX], between);
+	cr_assert_eq(b->state.gpr[X86_RAX], 2);
+	bare_free(b);
+}
+
+Test(mmu, code_remapped)
+{
+	code_remapped(TABLE2 + 0x50 * 4, 0x50007, 0x51007, 0x450000, 2);
+	code_remapped(TABLE2 + 0x50 * 4, 0x50107, 0x51107, 0x450000, 1);
+	/* 4 MiB: any address in the page will do. */
+	code_remapped(DIRECTORY + 4, 0x1e7, 0x21e7, 0x460000, 1);
+	code_remapped(DIRECTORY + 4, 0x1e7, 0x21e7, 0x7ff000, 1);
+}
+
 /* 4 MiB pages, their physical bits 39-32 in 20-13 (PSE-36), and the reserved bit 21. */
 Test(mmu, large_pages)
 {

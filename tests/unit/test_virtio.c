@@ -794,6 +794,13 @@ Test(virtio, balloon)
 	cr_assert_eq(r.m->ram[0x90fff], 0);
 	fake_store(r.m, CONFIG + 4, 4, 4);
 	cr_assert_eq(fake_load(r.m, CONFIG, 8), 4ull << 32 | 256);
+	interrupted(&r);
+	r.m->balloon_ops->ask(r.device, 512 * KIB);
+	cr_assert_eq(fake_load(r.m, CONFIG, 4), 128);
+	cr_assert(interrupted(&r), "the guest is not told");
+	r.m->balloon_ops->ask(r.device, 16 * GIB);
+	cr_assert_eq(r.m->balloon_ops->asked(r.device), FAKE_RAM, "more than there is");
+	cr_assert_eq(r.m->balloon_ops->given(r.device), 4 * 4096);
 	desc(&r, 0, DATA, 64 * KIB, 0, 0);
 	offer(&r, 0);
 	kick(&r, 0);
@@ -871,13 +878,141 @@ Test(virtio_net, sends)
 	rig_free(&r);
 }
 
+/* The sum over a pseudo header of IPv4 or IPv6 and what is behind it: 0xffff when the checksum is right. */
+static u32 tcp_sum(const u8 *frame, size_t len, bool v6)
+{
+	const u8 *addresses = frame + (v6 ? 22 : 26);
+	size_t tcp = v6 ? 54 : 34;
+	u32 sum = 6 + (u32)(len - tcp);
+
+	for (size_t i = 0; i < (v6 ? 32 : 8); i += 2)
+		sum += (u32)addresses[i] << 8 | addresses[i + 1];
+	for (size_t i = tcp; i < len; i += 2)
+		sum += (u32)frame[i] << 8 | (i + 1 < len ? frame[i + 1] : 0);
+	while (sum >> 16)
+		sum = (sum & 0xffff) + (sum >> 16);
+	return sum;
+}
+
+/* A header for offloads at DATA, a TCP packet of `payload` bytes behind it; returns where TCP is in the frame. */
+static u16 make_tcp(struct rig *r, bool v6, size_t payload, u8 gso, u16 mss)
+{
+	u8 *h = r->m->ram + DATA, *f = h + 12;
+	u16 tcp = v6 ? 54 : 34;
+
+	for (size_t i = 0; i < 54 + 20 + payload; i++)
+		f[i] = (u8)(i * 3);
+	memset(h, 0, 12);
+	h[0] = 1;
+	h[1] = gso;
+	memcpy(h + 4, &mss, 2);
+	memcpy(h + 6, &tcp, 2);
+	h[8] = 16;
+	memcpy(f + 12, v6 ? "\x86\xdd" : "\x08\x00", 2);
+	f[14] = v6 ? 0x60 : 0x45;
+	f[18] = 0xff; /* IPv4 identification: ff ff */
+	f[19] = 0xff;
+	memcpy(f + tcp + 4, "\xff\xff\xff\x00", 4);
+	f[tcp + 12] = 0x50;
+	f[tcp + 13] = 0x19; /* ACK, PSH, FIN */
+	return tcp;
+}
+
+static void send_tcp(struct rig *r, u16 tcp, size_t payload)
+{
+	desc(r, 0, DATA, (u32)(12 + tcp + 20 + payload), 0, 0);
+	offer(r, 0);
+	kick(r, TX);
+}
+
+static void check_segments(struct rig *r, bool v6, size_t payload, unsigned mss)
+{
+	u16 tcp = make_tcp(r, v6, payload, v6 ? 4 : 1, (u16)mss);
+	unsigned n = (unsigned)((payload + mss - 1) / mss);
+
+	r->m->net_n_sent = 0;
+	send_tcp(r, tcp, payload);
+	cr_assert_eq(r->m->net_n_sent, n);
+	for (unsigned i = 0; i < n; i++) {
+		const struct fake_frame *f = &r->m->net_sent[i];
+		size_t part = MIN(mss, payload - i * mss);
+		cr_assert_eq(f->len, tcp + 20 + part);
+		cr_expect_eq(tcp_sum(f->bytes, f->len, v6), 0xffff, "segment %u", i);
+		cr_expect_eq((u32)f->bytes[tcp + 4] << 24 | f->bytes[tcp + 5] << 16 | f->bytes[tcp + 6] << 8 | f->bytes[tcp + 7],
+			     0xffffff00 + i * mss);
+		cr_expect_eq(f->bytes[tcp + 13], i == n - 1 ? 0x19 : 0x10);
+		cr_expect_eq(memcmp(f->bytes + tcp + 20, r->m->ram + DATA + 12 + tcp + 20 + i * mss, part), 0);
+		unsigned told = v6 ? f->bytes[18] << 8 | f->bytes[19] : f->bytes[16] << 8 | f->bytes[17];
+		cr_expect_eq(told, f->len - (v6 ? 54 : 14));
+		cr_expect(v6 || (u16)(f->bytes[18] << 8 | f->bytes[19]) == (u16)(0xffff + i), "identification");
+	}
+}
+
+Test(virtio_net, long_tcp_packets_are_cut)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1 | BIT(0) | BIT(11) | BIT(12), TX);
+	check_segments(&r, false, 5000, 1460);
+	check_segments(&r, false, 1460, 1460);
+	check_segments(&r, false, 47 * 1001 + 1, 1001);
+	check_segments(&r, true, 4001, 1440);
+	rig_free(&r);
+}
+
+Test(virtio_net, checksums_are_completed)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+	u16 tcp;
+
+	setup(&r, VERSION_1 | BIT(0), TX);
+	tcp = make_tcp(&r, false, 101, 0, 0);
+	u8 *f = r.m->ram + DATA + 12;
+	u32 pseudo = 6 + 121;
+	for (unsigned i = 26; i < 34; i += 2)
+		pseudo += (u32)f[i] << 8 | f[i + 1];
+	pseudo = (pseudo & 0xffff) + (pseudo >> 16);
+	f[tcp + 16] = (u8)(pseudo >> 8);
+	f[tcp + 17] = (u8)pseudo;
+	send_tcp(&r, tcp, 101);
+	cr_assert_eq(r.m->net_n_sent, 1);
+	cr_expect_eq(tcp_sum(r.m->net_sent[0].bytes, tcp + 121, false), 0xffff);
+	rig_free(&r);
+}
+
+Test(virtio_net, offloads_that_make_no_sense_lose_the_packet)
+{
+	static const struct {
+		u16 at, value; /* of the packet with its header */
+	} changes[] = {{4, 0}, {4, 1}, {4, 1500}, {6, 0}, {6, 33}, {6, 5000}, {6, 0xffff}, {12 + 12, 0}, {12 + 34 + 12, 0x40}, {12 + 34 + 12, 0xf0}};
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+
+	setup(&r, VERSION_1 | BIT(0) | BIT(11), TX);
+	for (unsigned i = 0; i < ARRAY_SIZE(changes); i++) {
+		size_t payload = changes[i].value == 0xf0 ? 30 : 2000;
+		u16 tcp = make_tcp(&r, false, payload, 1, 1000);
+		memcpy(r.m->ram + DATA + changes[i].at, &changes[i].value, 2);
+		send_tcp(&r, tcp, payload);
+		cr_expect_eq(r.m->net_n_sent, 0, "change %u", i);
+		cr_expect_eq(used(&r), i + 1);
+	}
+	send_tcp(&r, make_tcp(&r, true, 2000, 4, 1000), 2000);
+	cr_expect_eq(r.m->net_n_sent, 0, "IPv6 was not negotiated");
+	make_tcp(&r, false, 100, 0, 0);
+	memset(r.m->ram + DATA + 8, 0xff, 2);
+	send_tcp(&r, 34, 100);
+	cr_expect_eq(r.m->net_n_sent, 0, "a checksum outside");
+	cr_assert_eq(status(&r), DRIVER_OK);
+	rig_free(&r);
+}
+
 Test(virtio_net, keeps_what_the_cable_has_no_room_for)
 {
 	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
 
 	setup(&r, VERSION_1, TX);
 	desc(&r, 0, DATA, 12 + 60, 0, 0);
-	r.m->net_n_sent = 63;
+	r.m->net_n_sent = 64 - 48;
 	offer(&r, 0);
 	offer(&r, 0);
 	kick(&r, TX);

@@ -3,6 +3,7 @@
 # commands in them, and linux_test, the life of such a guest from power-on to power-off.
 
 PASSWORD=vmk
+LOGIN_LIMIT=280 # seconds after a test's begin in which its logins have to be done
 
 # make_guest NAME FLAVOUR ide|virtio CARD: a machine with its own copy of the disk and a NAT card
 make_guest() {
@@ -56,8 +57,12 @@ wait_serial() {
 serial_login() {
 	wait_serial 100 'login: '
 	serial_forget
-	until echo root >&7 && said 20 'Password: '; do [ $SECONDS -lt 280 ] || die "login on the serial line"; done
-	until echo "$PASSWORD" >&7 && said 20 '# '; do [ $SECONDS -lt 280 ] || die "login on the serial line"; done
+	until echo root >&7 && said 20 'Password: ' && echo "$PASSWORD" >&7 && said 20 '# '; do
+		[ $SECONDS -lt $LOGIN_LIMIT ] || die "login on the serial line"
+		echo >&7 # whatever is asked: then a name is
+		sleep 5
+		serial_forget
+	done
 	serial_forget
 	# no echo and no prompt, so that what comes is what commands say; no kernel messages in between
 	echo "stty -echo; dmesg -n 1; PS1=; echo that was the 'last echo'" >&7
@@ -85,8 +90,11 @@ shown() {
 
 screen_login() { # NAME
 	wait_screen "$1" 100 'login:'
-	until type_line "$1" root && shown "$1" 20 'Password:'; do [ $SECONDS -lt 280 ] || die "login on the screen"; done
-	until type_line "$1" $PASSWORD && shown "$1" 20 '~ #'; do [ $SECONDS -lt 280 ] || die "login on the screen"; done
+	until type_line "$1" root && shown "$1" 20 'Password:' && type_line "$1" $PASSWORD && shown "$1" 20 '~ ?#'; do
+		[ $SECONDS -lt $LOGIN_LIMIT ] || die "login on the screen"
+		vmk vm key "$1" enter >/dev/null
+		sleep 5
+	done
 }
 
 # check_dmesg ALLOWED: no message of level error or worse, no warning with a back trace, but lines that match ALLOWED
