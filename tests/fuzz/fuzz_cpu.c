@@ -4,6 +4,7 @@
  * The software engine given a hostile guest: the input is a program at 0:7C00 (the images of tests/guest are its corpus), run for
  * a few milliseconds. Ports raise interrupts and change the machine under the guest's feet.
  */
+#include <stdio.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -147,7 +148,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 
 	/* State survives a round trip wherever the guest was stopped. */
 	cpu_bt.get(m.cpu, &state);
-	BUG_ON(cpu_bt.set(m.cpu, &state, &err));
+	if (cpu_bt.set(m.cpu, &state, &err)) {
+		fprintf(stderr, "a state of its own is refused: %s\n", err.text);
+		abort();
+	}
 	cpu_bt.get(m.cpu, &again);
 	again.tsc = state.tsc;
 	BUG_ON(memcmp(&state, &again, sizeof(state)) != 0);
