@@ -28,7 +28,7 @@ static const u32 implemented[FEATURE_WORDS] = {
 	[FEATURES_7_ECX] = F(RDPID),
 	[FEATURES_D_1_EAX] = F(XSAVEOPT) | F(XSAVEC) | F(XGETBV1) | F(XSAVES),
 	[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
-	[FEATURES_80000001_ECX] = F(LAHF64),
+	[FEATURES_80000001_ECX] = F(LAHF64) | F(PREFETCHW),
 };
 
 /* Features it has where the host has them. */
@@ -84,7 +84,7 @@ static const struct model models[] = {
 			[FEATURES_7_ECX] = F(RDPID),
 			[FEATURES_D_1_EAX] = X86_64_D_1_EAX,
 			[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
-			[FEATURES_80000001_ECX] = F(LAHF64),
+			[FEATURES_80000001_ECX] = F(LAHF64) | F(PREFETCHW),
 		},
 	},
 	[CPU_MODEL_X86_64_V3] = {
@@ -99,7 +99,7 @@ static const struct model models[] = {
 			[FEATURES_7_ECX] = F(RDPID),
 			[FEATURES_D_1_EAX] = X86_64_D_1_EAX,
 			[FEATURES_80000001_EDX] = F(SYSCALL) | F(NX) | F(PAGE1G) | F(RDTSCP) | F(LM),
-			[FEATURES_80000001_ECX] = F(LAHF64) | F(LZCNT),
+			[FEATURES_80000001_ECX] = F(LAHF64) | F(LZCNT) | F(PREFETCHW),
 		},
 	},
 };
@@ -155,7 +155,7 @@ static enum cpu_feature row_feature(unsigned row)
 		{ "SYSENTER", FEATURE_SEP }, { "SYSEXIT", FEATURE_SEP }, { "SYSCALL", FEATURE_SYSCALL },
 		{ "SYSRET", FEATURE_SYSCALL }, { "FXSAVE", FEATURE_FXSR }, { "FXRSTOR", FEATURE_FXSR }, { "CLFLUSH", FEATURE_CLFSH },
 		{ "LFENCE", FEATURE_SSE2 }, { "MFENCE", FEATURE_SSE2 }, { "SFENCE", FEATURE_SSE }, { "FISTTP", FEATURE_SSE3 },
-		{ "POPCNT", FEATURE_POPCNT }, { "CMPXCHG8B", FEATURE_CX8 }, { "CMPXCHG16B", FEATURE_CX16 }, { "RDTSC", FEATURE_TSC },
+		{ "POPCNT", FEATURE_POPCNT }, { "PREFETCHW", FEATURE_PREFETCHW }, { "CMPXCHG8B", FEATURE_CX8 }, { "CMPXCHG16B", FEATURE_CX16 }, { "RDTSC", FEATURE_TSC },
 		{ "RDTSCP", FEATURE_RDTSCP }, { "RDPID", FEATURE_RDPID }, { "RDRAND", FEATURE_RDRAND }, { "RDSEED", FEATURE_RDSEED },
 		{ "RDFSBASE", FEATURE_FSGSBASE }, { "RDGSBASE", FEATURE_FSGSBASE }, { "WRFSBASE", FEATURE_FSGSBASE },
 		{ "WRGSBASE", FEATURE_FSGSBASE }, { "MOVBE", FEATURE_MOVBE }, { "CLAC", FEATURE_SMAP }, { "STAC", FEATURE_SMAP }, { "RDMSR", FEATURE_MSR },
@@ -279,9 +279,12 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	const char *brand = cpu->machine.brand[0] ? cpu->machine.brand : m->brand;
 
 	memset(out, 0, 4 * sizeof(*out));
-	/* out of every range: the highest basic leaf's data (SDM 2A, CPUID) */
-	if ((leaf > m->max_leaf && leaf < 0x40000000) || (leaf >= 0x40000100 && leaf < 0x80000000) || leaf > 0x80000008)
+	/* out of every range: the highest basic leaf's data (SDM 2A, CPUID), or nothing (AMD 24594, CPUID) */
+	if ((leaf > m->max_leaf && leaf < 0x40000000) || (leaf >= 0x40000100 && leaf < 0x80000000) || leaf > 0x80000008) {
+		if (cpu->machine.amd)
+			return;
 		leaf = m->max_leaf;
+	}
 
 	if (cpuid_machine(&cpu->machine, leaf, out))
 		return;
@@ -331,6 +334,14 @@ void cpuid_read(const struct bt_cpu *cpu, u32 leaf, u32 subleaf, u32 out[4])
 	case 0x80000003:
 	case 0x80000004:
 		memcpy(out, brand + (leaf - 0x80000002) * 16, 16);
+		break;
+	case 0x80000005: /* where Intel's have nothing and leaf 2: TLBs, L1 data and instructions; then L2 (AMD 24594, E.4.4) */
+		if (cpu->machine.amd)
+			memcpy(out, (const u32[4]){0xff08ff08, 0xff20ff20, 0x40020140, 0x40020140}, 16);
+		break;
+	case 0x80000006:
+		if (cpu->machine.amd)
+			memcpy(out, (const u32[4]){0, 0x42004200, 0x02008140, 0}, 16);
 		break;
 	case 0x80000007:
 		out[3] = INVARIANT_TSC;

@@ -448,10 +448,18 @@ static void flat_segments(struct bt_cpu *cpu, u16 cs, u16 ss, unsigned cpl, bool
 	mode_update(cpu);
 }
 
+/* AMD's have neither in long mode (AMD 24594, SYSENTER). */
+static void require_sysenter(struct bt_cpu *cpu, const struct insn *i)
+{
+	if (cpu->machine.amd && cpu->efer & EFER_LMA)
+		raise_fault(cpu, i, EXC_UD);
+}
+
 static HANDLER(sysenter)
 {
 	u16 cs = (u16)cpu->sysenter_cs;
 	bool lma = cpu->efer & EFER_LMA;
+	require_sysenter(cpu, i);
 	if (!cpu->protected_mode || selector_null(cs))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	cpu->eflags &= ~(FLAG_VM | FLAG_IF | FLAG_RF);
@@ -465,6 +473,7 @@ static HANDLER(sysexit)
 	u16 cs = (u16)cpu->sysenter_cs;
 	bool to64 = i->size == SIZE_64;
 	u64 ip = cpu->gpr[X86_RDX], sp = cpu->gpr[X86_RCX];
+	require_sysenter(cpu, i);
 	if (!cpu->protected_mode || cpu->cpl != 0 || selector_null(cs))
 		raise_fault_code(cpu, i, EXC_GP, 0);
 	if (to64 && (!canonical(ip) || !canonical(sp)))

@@ -172,6 +172,18 @@ static const struct msr msrs[] = {
 	MSR_LONG_CALL(0xc0000101, gs_base_read, gs_base_write),		 /* GS_BASE */
 	MSR_LONG(0xc0000102, kernel_gs_base, ~0ull, canonical, FEATURE_LM),
 	MSR_LONG(0xc0000103, tsc_aux, 0xffffffff, NULL, FEATURE_RDTSCP),
+	/* AMD's that kernels use unasked, or after a look at the family only */
+	MSR_CONSTANT(0xc0010010, 0),			    /* SYSCFG */
+	MSR_CONSTANT(0xc0010015, 0),			    /* HWCR */
+	MSR_CONSTANT(0xc001001a, 0),			    /* TOP_MEM */
+	MSR_CONSTANT(0xc001001d, 0),			    /* TOP_MEM2 */
+	MSR_CONSTANT(0xc001001f, 0),			    /* NB_CFG */
+	MSR_CONSTANT(0xc0010055, 0),			    /* interrupt pending: no C1E */
+	MSR_CONSTANT(0xc0010058, 0),			    /* MMIO_CONFIG_BASE */
+	MSR_CONSTANT(0xc0010112, 0),			    /* SMM_ADDR */
+	MSR_CONSTANT(0xc0010113, 0),			    /* SMM_MASK */
+	MSR_CONSTANT(0xc0011020, 0),			    /* LS_CFG */
+	MSR_CONSTANT(0xc0011029, 2),			    /* DE_CFG: LFENCE waits for what is before it */
 };
 
 /* The row and which of its registers; NULL when there is none. */

@@ -45,7 +45,9 @@ static const char *check_mode(const struct x86_state *s)
 		return "has flags that there are not";
 	if (s->rflags & FLAG_VM && (long_mode(s) || !(s->cr0 & CR0_PE)))
 		return "is in virtual-8086 mode where there is none";
-	if (cs & X86_SEG_UNUSABLE || (s->cr0 & CR0_PE && !(s->rflags & FLAG_VM) && !attr_code(cs)))
+	/* From setting PE to the first far jump, CS is still what real mode made it: writable data (SDM 3A 9.9.1). */
+	bool from_real = !long_mode(s) && (cs & 0x1f) == 0x13;
+	if (cs & X86_SEG_UNUSABLE || (s->cr0 & CR0_PE && !(s->rflags & FLAG_VM) && !attr_code(cs) && !from_real))
 		return "executes what is no code segment";
 	if (long_mode(s) && (cs & (SEG_L | SEG_DB)) == (SEG_L | SEG_DB))
 		return "executes a code segment of two sizes";

@@ -374,10 +374,13 @@ static void timer_arm(struct lapics *s)
 	dev_timer_set(&s->timer, when);
 }
 
-/* When the count, as it is now, next comes to zero. A masked timer counts without anybody noticing. */
-static void timer_schedule(struct lapics *s, struct lapic *l)
+/*
+ * When the count, as it is now, next comes to zero. A masked timer counts without anybody noticing. `now` is the time by which the
+ * registers were changed: were it read again here, a host that is busy could let a short count pass in between, and its interrupt.
+ */
+static void timer_schedule(struct lapics *s, struct lapic *l, u64 now)
 {
-	u64 now = dev_now(&s->dev), period = timer_period(l), end = l->start + period;
+	u64 period = timer_period(l), end = l->start + period;
 
 	if (!deadline_mode(l)) {
 		l->due = 0;
@@ -417,7 +420,7 @@ static void timer_fire(struct lapics *s, struct lapic *l)
 		timer_tick(s, l, l->backlog + (now - due) / timer_period(l));
 	else
 		local_interrupt(s, l, LVT_TIMER);
-	timer_schedule(s, l);
+	timer_schedule(s, l, now);
 }
 
 static void lapic_timer(struct device *d)
@@ -443,7 +446,7 @@ static void timer_lvt_write(struct lapics *s, struct lapic *l, u32 value)
 	l->lvt[LVT_TIMER] = value;
 	if (was != deadline_mode(l)) /* disarms the timer (10.5.4.1) */
 		l->initial = 0, l->deadline = l->due = 0;
-	timer_schedule(s, l);
+	timer_schedule(s, l, dev_now(&s->dev));
 }
 
 static void timer_initial_write(struct lapics *s, struct lapic *l, u32 value)
@@ -454,7 +457,7 @@ static void timer_initial_write(struct lapics *s, struct lapic *l, u32 value)
 	l->initial = value;
 	l->backlog = 0;
 	l->start = dev_now(&s->dev);
-	timer_schedule(s, l);
+	timer_schedule(s, l, l->start);
 }
 
 /* The count goes on from where it is, at the new rate. */
@@ -467,7 +470,7 @@ static void timer_divide_write(struct lapics *s, struct lapic *l, u32 value)
 	l->backlog = 0;
 	l->divide = value;
 	l->start = now - MIN(now, passed * divisor(l));
-	timer_schedule(s, l);
+	timer_schedule(s, l, now);
 }
 
 static void deadline_write(struct lapics *s, struct lapic *l, u64 value, u64 tsc)
@@ -553,7 +556,7 @@ static void svr_write(struct lapics *s, struct lapic *l, u32 value)
 	timer_fire(s, l);
 	for (unsigned i = 0; i < LVTS; i++)
 		l->lvt[i] |= LVT_MASK;
-	timer_schedule(s, l);
+	timer_schedule(s, l, dev_now(&s->dev));
 }
 
 static void lvt_write(struct lapics *s, struct lapic *l, unsigned which, u32 value)

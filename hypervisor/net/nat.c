@@ -37,6 +37,7 @@ struct nat {
 		u32 revents; /* EPOLL* there are */
 	} polls[POLLS_MAX], was[POLLS_MAX];
 	unsigned n_polls, n_was;
+	u64 polled; /* when the library last saw to its timers */
 };
 
 static struct in_addr address(u32 host_order)
@@ -156,6 +157,8 @@ static bool still_polled(const struct nat *t, int fd)
 /*
  * The library closes and opens sockets as it likes, and a number may be another socket than last time: the kernel forgets the
  * closed one, and says ENOENT of the new one.
+ *
+ * Its timeout counts from slirp_pollfds_poll(): counted from now, it would never end while the loop has other things to do.
  */
 static u64 nat_prepare(struct net *n)
 {
@@ -174,7 +177,7 @@ static u64 nat_prepare(struct net *n)
 		if (epoll_ctl(n->fd, EPOLL_CTL_MOD, t->polls[i].fd, &event))
 			epoll_ctl(n->fd, EPOLL_CTL_ADD, t->polls[i].fd, &event);
 	}
-	return timeout == UINT32_MAX ? 0 : now_monotonic() + timeout * NSEC_PER_MSEC;
+	return timeout == UINT32_MAX ? 0 : t->polled + timeout * NSEC_PER_MSEC;
 }
 
 static void nat_receive(struct net *n)
@@ -188,6 +191,7 @@ static void nat_receive(struct net *n)
 	for (int i = 0; i < count; i++)
 		if (found[i].data.u32 < t->n_polls)
 			t->polls[found[i].data.u32].revents = found[i].events;
+	t->polled = now_monotonic();
 	slirp_pollfds_poll(t->slirp, count < 0, get_events, t);
 }
 

@@ -395,12 +395,22 @@ u8 *memory_ram(struct machine *m, u64 gpa, bool write, u64 *contiguous)
 }
 
 /*
- * Guest memory may be written by the guest while we copy it: on hardware too. The copy is one instruction, so the
- * thread sanitizer does not take the guest's race for ours.
+ * Guest memory may be written by the guest while we copy it: on hardware too. The copy is the assembler's, so the
+ * thread sanitizer does not take the guest's race for ours. Indices of rings are words, which both sides must see whole: a
+ * move of a word is (SDM 3A 8.1.1), a string instruction moves bytes.
  */
 static void copy_racy(void *to, const void *from, size_t len)
 {
-	__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
+	u64 value;
+
+	if (len == 2)
+		__asm__ volatile("movw (%2), %w0\n\tmovw %w0, (%1)" : "=&r"(value) : "r"(to), "r"(from) : "memory");
+	else if (len == 4)
+		__asm__ volatile("movl (%2), %k0\n\tmovl %k0, (%1)" : "=&r"(value) : "r"(to), "r"(from) : "memory");
+	else if (len == 8)
+		__asm__ volatile("movq (%2), %0\n\tmovq %0, (%1)" : "=&r"(value) : "r"(to), "r"(from) : "memory");
+	else
+		__asm__ volatile("rep movsb" : "+D"(to), "+S"(from), "+c"(len) : : "memory");
 }
 
 static bool dma(struct machine *m, u64 gpa, u8 *buffer, size_t len, bool write)

@@ -25,6 +25,9 @@
 #ifndef BARE_MODEL
 #define BARE_MODEL CPU_MODEL_I686
 #endif
+#ifndef BARE_AMD
+#define BARE_AMD false
+#endif
 
 #define GUEST(bits, name, text)                                                                                      \
 	extern const u8 guest_##name[], guest_##name##_end[];                                                        \
@@ -112,7 +115,8 @@ static inline void bare_map(struct bare *b)
 static inline struct bare *bare_new(void)
 {
 	struct bare *b = mmap(NULL, sizeof(*b), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-	struct cpu_config config = {.host = &b->host, .ram_bytes = HIGH + RAM_BYTES, .model = BARE_MODEL};
+	struct cpu_config config = {.host = &b->host, .ram_bytes = HIGH + RAM_BYTES, .model = BARE_MODEL,
+				    .machine.amd = BARE_AMD};
 
 	b->ram = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
 	b->high = mmap(NULL, RAM_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);

@@ -114,6 +114,9 @@ static bool is_covered(const ZydisDecodedInstruction *z)
 	case ZYDIS_ISA_SET_XSAVEOPT:
 	case ZYDIS_ISA_SET_XSAVES:
 		return true;
+	case ZYDIS_ISA_SET_PREFETCHWT1:
+	case ZYDIS_ISA_SET_PREFETCH_NOP:
+		return z->raw.modrm.mod != 3; /* of registers Intel's have it, AMD's not */
 	default:
 		return z->mnemonic == ZYDIS_MNEMONIC_LFENCE || z->mnemonic == ZYDIS_MNEMONIC_MFENCE ||
 		       z->mnemonic == ZYDIS_MNEMONIC_SFENCE;
@@ -395,10 +398,10 @@ static void normalise_ours(char *s)
 	normalise(s);
 }
 
-/* Hints 0F 18-1F have names in Zydis; to these others it gives operand sizes where the manual has none, or another. */
+/* Hints 0F 0D and 0F 18-1F have more names in Zydis; to these others it gives operand sizes where the manual has none, or another. */
 static bool is_named_otherwise(const char *ours)
 {
-	static const char *const names[] = {"nop ", "ud0 ", "ud1 ", "invlpg ", "clflush ", "lar ", "lsl ", "movsxd "};
+	static const char *const names[] = {"nop ", "prefetchw ", "ud0 ", "ud1 ", "invlpg ", "clflush ", "lar ", "lsl ", "movsxd "};
 
 	for (unsigned n = 0; n < ARRAY_SIZE(names); n++)
 		if (!strncmp(ours, names[n], strlen(names[n])))

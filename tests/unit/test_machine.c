@@ -146,6 +146,11 @@ Test(memory, bus_masters_reach_ram_only)
 	cr_expect(dev_dma_write(d, 0x1000, buffer, sizeof(buffer)));
 	cr_expect(dev_dma_read(d, 0x1000, back, sizeof(back)));
 	cr_expect_arr_eq(buffer, back, sizeof(back));
+	for (size_t len = 1; len <= 9; len++) {
+		memset(back, '.', sizeof(back));
+		cr_expect(dev_dma_write(d, 0x2003, buffer + len, len) && dev_dma_read(d, 0x2003, back, len));
+		cr_expect(!memcmp(back, buffer + len, len) && back[len] == '.', "%zu bytes", len);
+	}
 	cr_expect_not(dev_dma_write(d, 0xa0000 - 32, buffer, 64));
 	cr_expect_not(dev_dma_read(d, 3 * GIB - 32, back, 64));
 	cr_expect(dev_dma_write(d, 5 * GIB - 64, buffer, 64));

@@ -19,6 +19,7 @@
 
 #define ARP_ANSWER 2
 #define IP_UDP 17
+#define IP_TCP 6
 #define WAIT_NSEC (5 * NSEC_PER_SEC)
 
 static struct config *config_of(const char *text)
@@ -312,6 +313,33 @@ Test(nat, forwarded_datagrams_reach_the_guest)
 	cr_expect_eq(memcmp(g.frame + 42, "knock!", 6), 0);
 	guest_free(&g);
 	close(sender);
+}
+
+/* The library's timers end though its loop turns for others all the time: it is they that send what was lost again. */
+Test(nat, timers_are_not_put_off)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(INADDR_LOOPBACK)};
+	char text[64];
+	u16 port;
+	int fd = udp_server(&port), client = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK, 0);
+
+	to.sin_port = htons(port); /* free for TCP too, by all odds */
+	snprintf(text, sizeof(text), "nat.forward = \"tcp::%u-:80\"\n", port);
+	struct guest g = guest_new(text);
+	guest_greet(&g);
+	connect(client, (struct sockaddr *)&to, sizeof(to));
+	cr_assert(guest_receive(&g, IP_TCP), "the connection does not come");
+	u64 due = g.net->ops->prepare(g.net);
+	cr_assert_neq(due, 0, "a connection that is not answered has no timer");
+	for (unsigned n = 0; n < 5; n++) {
+		poll(NULL, 0, 2);
+		cr_expect_eq(g.net->ops->prepare(g.net), due);
+	}
+	g.net->ops->receive(g.net);
+	cr_expect_gt(g.net->ops->prepare(g.net), due);
+	guest_free(&g);
+	close(client);
+	close(fd);
 }
 
 /* ---- tap devices ---- */

@@ -386,6 +386,7 @@ static u64 interesting64(void)
 /* ---- cases ---- */
 
 #define SEQUENCE_MAX 6u
+#define ROWS_MAX     2048u
 
 struct test_case {
 	u8 bytes[16 * SEQUENCE_MAX];
@@ -851,14 +852,24 @@ static bool has_many_accesses(const struct test_case *c)
 	return !strcmp(c->row->operands, "Mt") || !strcmp(c->row->operands, "Ap") || !strcmp(c->row->operands, "Mp");
 }
 
-/* Any instruction but the excluded ones. */
+/*
+ * Any instruction but the excluded ones. To be said of a row once is enough, as of those which make_encoding() has no prefixes
+ * for: looking for what cannot be is dearer than a case.
+ */
 static void make_instruction(struct test_case *c)
 {
+	static enum { UNKNOWN, POSSIBLE, IMPOSSIBLE } rows[MODE_64 + 1][ROWS_MAX];
+
 	while (true) {
-		c->row = &insn_rows[rnd() % insn_row_count];
-		for (unsigned attempt = 0; attempt < 3000 && !is_excluded(c->row, c->mode); attempt++)
+		unsigned n = rnd() % insn_row_count;
+
+		c->row = &insn_rows[n];
+		if (rows[c->mode][n] == UNKNOWN)
+			rows[c->mode][n] = is_excluded(c->row, c->mode) ? IMPOSSIBLE : POSSIBLE;
+		for (unsigned attempt = 0; attempt < 3000 && rows[c->mode][n] == POSSIBLE; attempt++)
 			if (make_encoding(c))
 				return;
+		rows[c->mode][n] = IMPOSSIBLE;
 	}
 }
 
@@ -983,10 +994,13 @@ static bool is_memory_fault(const struct native *n)
 	return n->vector >= 12 && n->vector <= 14;
 }
 
-/* BT and its kin check the address before they add the bit's, too: that may be the only one that is not canonical. */
-static bool is_bit_string(const struct test_case *c)
+/*
+ * BT and its kin check the address before they add the bit's, too, and XLAT that before it adds AL: it may be the only one that is
+ * not canonical. The manual speaks of the sum only (SDM 1, 3.3.7.1), for which the engine raises #PF then, not #GP or #SS.
+ */
+static bool checks_base(const struct test_case *c)
 {
-	return c->mode == MODE_64 && !strncmp(c->row->name, "BT", 2) && !strcmp(c->row->operands, "Ev_Gv");
+	return c->mode == MODE_64 && (name_is(c, "XLAT") || (!strncmp(c->row->name, "BT", 2) && !strcmp(c->row->operands, "Ev_Gv")));
 }
 
 static void compare_fault(const struct native *host, const struct native *guest)
@@ -1043,11 +1057,11 @@ static bool compare(const struct test_case *c, const struct native *host, struct
 	if (!c->single && guest->vector == 14 && guest->cr2 == c->origin + CODE + PAGE && guest->rip == end)
 		guest->vector = 1;
 	if (host->vector != guest->vector &&
-	    !((has_many_accesses(c) || is_bit_string(c)) && is_memory_fault(host) && is_memory_fault(guest)))
+	    !((has_many_accesses(c) || checks_base(c)) && is_memory_fault(host) && is_memory_fault(guest)))
 		differ("  exception: host %u (code %x, CR2 %llx), engine %u (code %x, CR2 %llx)\n", host->vector,
 		       host->code, (unsigned long long)host->cr2, guest->vector, guest->code,
 		       (unsigned long long)guest->cr2);
-	else if (!has_many_accesses(c))
+	else if (!has_many_accesses(c) && host->vector == guest->vector)
 		compare_fault(host, guest);
 	if (host->rip != guest->rip)
 		differ("  RIP: host %llx, engine %llx\n", (unsigned long long)host->rip, (unsigned long long)guest->rip);
@@ -1192,6 +1206,7 @@ Test(oracle, random_instructions, .timeout = 3600)
 
 	random_state = seed * 0x9e3779b97f4a7c15;
 	only64 = setting("VMK_ORACLE_BITS", 0) == 64;
+	cr_assert_leq(insn_row_count, ROWS_MAX);
 	guest_setup();
 	if (!native_setup() || !native_memory() || !native_segments())
 		cr_skip_test("this host does not allow 32- and 16-bit code segments");
