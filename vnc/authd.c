@@ -104,11 +104,23 @@ static void child_signals(void)
 	signal(SIGPIPE, SIG_IGN);
 }
 
-NORETURN static void be_door(struct authd *a, const struct visit *v, int fd, int post_fd)
+/* Of machines' passwords a connection need not even know its own. */
+static void forget_passwords(struct authd *a, struct visit *v)
+{
+	if (a->ports)
+		explicit_bzero(a->ports, PORTS_MAX * sizeof(struct port));
+	for (struct visit *other = a->visits; other; other = other->next)
+		explicit_bzero(other->to.password, sizeof(other->to.password));
+	explicit_bzero(v->to.password, sizeof(v->to.password));
+}
+
+NORETURN static void be_door(struct authd *a, struct visit *v, int fd, int post_fd)
 {
 	int fds[] = {fd, post_fd, a->web_fd};
+	bool vnc_auth = v->to.password[0];
 	struct error err;
 	keep_descriptors(fds, ARRAY_SIZE(fds));
+	forget_passwords(a, v);
 	child_signals();
 	prctl(PR_SET_NAME, "vmk-authd-door");
 	prctl(PR_SET_PDEATHSIG, 0);
@@ -117,7 +129,7 @@ NORETURN static void be_door(struct authd *a, const struct visit *v, int fd, int
 		_exit(1);
 	}
 	struct door d = {.fd = fds[0], .post_fd = fds[1], .web_fd = fds[2], .machine = v->to.machine, .address = v->address,
-			 .vnc_auth = v->to.password[0], .login_seconds = AUTHD_LOGIN_SECONDS, .certificate = a->certificate,
+			 .vnc_auth = vnc_auth, .login_seconds = AUTHD_LOGIN_SECONDS, .certificate = a->certificate,
 			 .anonymous = a->anonymous};
 	int ret = door_serve(&d, &err);
 	if (ret)
