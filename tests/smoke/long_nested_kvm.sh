@@ -37,7 +37,11 @@ for module in irqbypass ccp kvm kvm-amd virtio virtio_ring virtio_pci_modern_dev
 done
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$WORK/initramfs.gz"
 
-make --no-print-directory -s -j"$(nproc)" B="$BUILD" "$BUILD"/tests/test_{kvm,guest} || die "build"
+# Programs whose checks the emulated CPU by itself holds; the others find that it lets LOCK prefixes, debug registers or aliases of
+# code be, and long.S the emulator's own end: paging without PAE, with EFER.LME.
+lenient=(build/guest/lenient/{backdoor,limit,protect,real,ring,triple,v86}.bin)
+rm -rf build/guest/lenient
+make --no-print-directory -s -j"$(nproc)" B="$BUILD" "$BUILD"/tests/test_{kvm,guest} "${lenient[@]}" || die "build"
 # The Linux that runs in a machine of the emulated machine: made here, where there are tools.
 (
 	. tests/smoke/lib.sh
