@@ -276,7 +276,7 @@ static void guest_state(const struct native *n, bool single, struct x86_state *s
 	s->seg[X86_FS] = guest_segment(0);
 	s->cr0 = 0x80050033; /* PG AM WP NE ET MP PE */
 	s->cr3 = P_PD;
-	s->cr4 = 0x200;
+	s->cr4 = 0x600; /* OSFXSR OSXMMEXCPT */
 	s->gdtr = (struct x86_table){KERNEL + P_GDT, 0x7f};
 	s->idtr = (struct x86_table){KERNEL + P_IDT, 32 * 8 - 1};
 	s->ldtr =
