@@ -362,11 +362,12 @@ int cpuid_list(const struct cpu_config *config, struct cpuid_leaf list[CPUID_LEA
 		u32 subleaves; /* 0: they are all the same */
 	} ranges[] = {{0, 6, 0}, {7, 7, 1}, {8, 10, 0}, {11, 11, 2}, {12, 12, 0}, {13, 13, 3}, {14, 0x16, 0}, {CPUID_HYPERVISOR, CPUID_HYPERVISOR, 0},
 		      {CPUID_HYPERVISOR_TIMING, CPUID_HYPERVISOR_TIMING, 0}, {0x80000000, 0x80000008, 0}};
-	struct bt_cpu *cpu = calloc(1, sizeof(*cpu));
+	struct bt_cpu *cpu = aligned_alloc(_Alignof(struct bt_cpu), sizeof(*cpu));
 	int n = 0, ret;
 
 	if (!cpu)
 		return fail(err, -ENOMEM, "no memory for CPUID");
+	memset(cpu, 0, sizeof(*cpu));
 	cpu->host = &nobody;
 	cpu->index = config->index;
 	cpu->model = config->model;

@@ -22,10 +22,12 @@ struct cpuid_leaf {
 #define CPUID_LEAVES_MAX 32
 /* What a CPU tells of leaf 1 besides while its local APIC is on. */
 #define CPUID_1_EDX_APIC BIT(9)
+#define CPUID_1_ECX_X2APIC BIT(21)
+#define CPUID_1_ECX_DEADLINE BIT(24)
 /* x2APIC mode and the TSC deadline timer: software orders writes of their MSRs by MFENCE (SDM 3A 10.5.4.1), which needs SSE2. */
 static inline u32 cpuid_1_ecx_apic(u32 edx)
 {
-	return edx & BIT(26) ? BIT(21) | BIT(24) : 0;
+	return edx & BIT(26) ? CPUID_1_ECX_X2APIC | CPUID_1_ECX_DEADLINE : 0;
 }
 
 /* All leaves of a CPU of the bt engine: how many, or -errno. */

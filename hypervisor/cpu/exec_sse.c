@@ -1037,14 +1037,15 @@ static const void *cvt_operand(struct bt_cpu *cpu, const struct insn *i)
 
 /*
  * Only the bytes whose mask has its top bit set are written, at DS:rDI; faults are those of the whole operand, which the
- * manual allows (SDM 2B, MASKMOVDQU) and AMD's CPUs do; for these it consists of quadwords, which is how they check alignment.
+ * manual allows (SDM 2B, MASKMOVDQU) and AMD's CPUs do; for these it consists of quadwords, which they check one after the other.
  */
 void store_masked_bytes(struct bt_cpu *cpu, const struct insn *i, const u8 *from, const u8 *mask, unsigned count)
 {
 	u64 base = cpu->gpr[X86_RDI], wrap = i->flags & INSN_ADDR16 ? 0xffff : i->flags & INSN_ADDR32 ? 0xffffffff : ~0ull;
 
 	check_alignment(cpu, i, base & wrap, 8, true);
-	mem_probe_write(cpu, i, i->seg, base & wrap, count);
+	for (unsigned n = 0; n < count; n += 8)
+		mem_probe_write(cpu, i, i->seg, (base + n) & wrap, 8);
 	for (unsigned n = 0; n < count; n++)
 		if (mask[n] & 0x80)
 			mem_write8(cpu, i, i->seg, (base + n) & wrap, from[n]);

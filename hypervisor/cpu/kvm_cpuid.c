@@ -3,6 +3,7 @@
  * kvm_cpuid.c - the CPU a guest of the kvm engine sees: the one that the bt engine would show it on this host, so that a suspended
  * machine goes on with either, less what this host's KVM does not support.
  */
+#include <cpuid.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -26,6 +27,17 @@ static const struct {
 	{0x0000000d, 1, {~0u, 0, 0, 0}}, /* XSAVEOPT and so on */
 	{0x80000001, 0, {0, 0, ~0u, ~0u}},
 };
+
+/*
+ * On Intel's CPUs KVM has a shorter way for writes of TSC_DEADLINE which asks no MSR filter and, without an APIC in the kernel,
+ * drops them (Linux from 5.8 on): a timer that never comes. AMD's have it not.
+ */
+static u32 deadline_missing(void)
+{
+	u32 a, b, c, d;
+
+	return __get_cpuid(0, &a, &b, &c, &d) && b == signature_INTEL_ebx ? CPUID_1_ECX_DEADLINE : 0;
+}
 
 static const struct kvm_cpuid_entry2 *supported_leaf(const struct kvm_cpuid2 *supported, u32 leaf, u32 subleaf)
 {
@@ -69,7 +81,7 @@ int kvm_set_cpuid(struct cpu *cpu, int kvm, const struct cpu_config *config, str
 	for (int k = 0; !r && k < n; k++) {
 		list->entries[k] = entry_of(&leaves[k], supported);
 		if (leaves[k].leaf == 1 && cpu->host->apic_msr) {
-			list->entries[k].ecx |= cpuid_1_ecx_apic(list->entries[k].edx);
+			list->entries[k].ecx |= cpuid_1_ecx_apic(list->entries[k].edx) & ~deadline_missing();
 			list->entries[k].edx |= CPUID_1_EDX_APIC;
 		}
 	}

@@ -37,7 +37,11 @@ for module in irqbypass ccp kvm kvm-amd virtio virtio_ring virtio_pci_modern_dev
 done
 (cd "$root" && find . | busybox cpio -o -H newc 2>/dev/null | gzip -1) >"$WORK/initramfs.gz"
 
-make --no-print-directory -s -j"$(nproc)" B="$BUILD" "$BUILD"/tests/test_{kvm,guest} || die "build"
+# Programs whose checks the emulated CPU by itself holds; the others find that it lets LOCK prefixes, debug registers or aliases of
+# code be, and long.S the emulator's own end: paging without PAE, with EFER.LME.
+lenient=(build/guest/lenient/{backdoor,limit,protect,real,ring,triple,v86}.bin)
+rm -rf build/guest/lenient
+make --no-print-directory -s -j"$(nproc)" B="$BUILD" "$BUILD"/tests/test_{kvm,guest} "${lenient[@]}" || die "build"
 # The Linux that runs in a machine of the emulated machine: made here, where there are tools.
 (
 	. tests/smoke/lib.sh
@@ -45,7 +49,9 @@ make --no-print-directory -s -j"$(nproc)" B="$BUILD" "$BUILD"/tests/test_{kvm,gu
 	COUNTING=$WORK/counting.img
 	counting_image
 ) || die "no image"
-timeout 3000 qemu-system-x86_64 -accel tcg,thread=multi -M pc -cpu EPYC,+svm -m 2048 -nodefaults -display none -serial stdio -no-reboot \
+# Without XSAVE: with it the first signal handler of a Linux on KVM cannot return there ("bad frame in rt_sigreturn"), and whether that
+# is the emulator's XRSTOR under SVM or the engine is not known.
+timeout 3000 qemu-system-x86_64 -accel tcg,thread=multi -M pc -cpu EPYC,+svm,-xsave -m 2048 -nodefaults -display none -serial stdio -no-reboot \
 	-kernel "$kernel" -initrd "$WORK/initramfs.gz" \
 	-append "console=ttyS0 panic=-1 quiet vmk.build=$BUILD vmk.inside=$PWD/tests/smoke/nested/inside.sh" \
 	-virtfs local,path=/,mount_tag=host,security_model=none,readonly=on </dev/null | tee "$WORK/output"

@@ -5,8 +5,8 @@
  *
  * VMK_GUEST_ENGINE names the only one to be tested.
  *
- * Ports: E9 text, F4 exit status, E8 interrupts (read: 5A; write a byte: raises INTR with that vector until acknowledged;
- * write a word: raises NMI). triple.S is to end in a shutdown, the others in status 0.
+ * Ports: E9 text, F4 exit status, E7 (0: the engine leaves privilege checks of ports to the host), E8 interrupts (read: 5A;
+ * write a byte: raises INTR with that vector until acknowledged; write a word: raises NMI). triple.S is to end in a shutdown, the others in status 0.
  */
 #include <criterion/criterion.h>
 #include <criterion/parameterized.h>
@@ -39,8 +39,10 @@ struct machine {
 
 static u32 pio_read(void *opaque, u16 port, unsigned size)
 {
-	(void)opaque;
+	const struct machine *m = opaque;
 	(void)size;
+	if (port == 0xe7)
+		return m->ops == &cpu_kvm ? 0 : 0xff;
 	return port == 0xe8 ? 0x5a : 0xffffffff;
 }
 

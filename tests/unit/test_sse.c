@@ -216,3 +216,25 @@ Test(sse, oracle)
 	cpu_bt.destroy(cpu);
 	cr_assert_eq(mismatches, 0);
 }
+
+/* MASKMOVDQU at the end of the canonical addresses: its first quadword's fault comes before the second's. */
+Test(sse, masked_store_at_the_end_of_addresses)
+{
+	static const struct {
+		u64 rdi;
+		u32 vector;
+	} cases[] = {{0x7ffffffffff0, 14}, {0x7ffffffffff5, 14}, {0x7ffffffffff8, 14}, {0x7ffffffffff9, 13}, {0x800000000000, 13}};
+
+	if (!setup(CPU_MODEL_X86_64_V2))
+		cr_skip("this host does not let us run code of our own");
+	for (unsigned n = 0; n < ARRAY_SIZE(cases); n++) {
+		struct native guest = {.rip = CODE, .eflags = 2, .gpr = {[X86_RDI] = cases[n].rdi, [X86_RSP] = STACK}};
+		struct x86_state s;
+
+		guest_state(&s, true);
+		memcpy(guest_code, (const u8[]){0x66, 0x0f, 0xf7, 0xc1, 0xf4}, 5);
+		cr_assert_eq(guest_run(&guest, &s), cases[n].vector, "%llx", (unsigned long long)cases[n].rdi);
+		cr_assert(cases[n].vector != 14 || guest.cr2 == cases[n].rdi);
+	}
+	cpu_bt.destroy(cpu);
+}

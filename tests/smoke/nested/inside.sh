@@ -31,6 +31,9 @@ start_host
 say "Linux on KVM, to user space"
 COUNTING=$PWD/build/nested/counting.img
 counting_machine lin
+# Every character is some exits, each of them emulated: only counting is told.
+quiet="console=ttyS0,115200 quiet"
+vmk vm set lin kernel.commandLine "\"$quiet\"" >/dev/null || die "vm set"
 vmk vm start lin || die "vm start"
 runs_on kvm lin
 wait_count 3 60
@@ -44,25 +47,23 @@ vmk vm suspend lin || die "vm suspend"
 before=$(last_count)
 resume_on kvm lin
 wait_count $((before + 2)) 60
-grep -aEc 'Linux version' "$counting_serial" | grep -qx 1 || die "the guest has booted again"
+tr -d '\r' <"$counting_serial" | sed -n 's/^.*count \([0-9]*\) up.*/\1/p' | sort -n -c -u || die "the guest has booted again"
 vmk vm stop lin soft || die "vm stop"
 wait_state lin off 30
 
 say "an idle Linux on KVM costs no CPU"
-vmk vm set lin kernel.commandLine '"console=ttyS0,115200 rdinit=/bin/busybox -- sleep 100000"' || die "vm set"
-lines=$(wc -l <"$counting_serial")
+vmk vm set lin kernel.commandLine "\"$quiet rdinit=/bin/busybox -- sleep 100000\"" >/dev/null || die "vm set"
 vmk vm start lin || die "vm start"
-end=$((SECONDS + 600))
-until tail -n "+$lines" "$counting_serial" | grep -aq 'Run /bin/busybox as init'; do
-	[ $SECONDS -le $end ] || die "the guest has not started its init"
-	sleep 1
+end=$((SECONDS + 900))
+while
+	ticks=$(cpu_ticks lin)
+	sleep 30
+	ticks=$(($(cpu_ticks lin) - ticks))
+	echo "$ticks hundredths of a second of CPU in 30 s"
+	[ "$ticks" -ge 600 ]
+do
+	[ $SECONDS -le $end ] || die "an idle machine used $ticks hundredths of 30 s"
 done
-sleep 20
-ticks=$(cpu_ticks lin)
-sleep 30
-ticks=$(($(cpu_ticks lin) - ticks))
-echo "$ticks hundredths of a second of CPU in 30 s"
-[ "$ticks" -lt 600 ] || die "an idle machine used $ticks hundredths of 30 s"
 vmk vm stop lin hard || die "vm stop"
 
 say "GRUB from CD"
@@ -94,7 +95,10 @@ wait_screen memtest 60 'Memtest86\+ v6.*'
 wait_screen memtest 60 'Pass +[1-9][0-9]?%'
 screen_of memtest
 vmk vm stop memtest hard || die "vm stop"
-say "the engine by itself, and all of tests/guest on it"
+say "the engine by itself, and programs of tests/guest on it"
+mkdir -p "$TOP/lenient/build/guest"
+cp build/guest/lenient/*.bin "$TOP/lenient/build/guest/"
+cd "$TOP/lenient" || die "cd"
 for test in test_kvm test_guest; do
 	VMK_GUEST_ENGINE=kvm timeout 900 "$BUILD/tests/$test" >"$TOP/$test" 2>&1
 	status=$?
