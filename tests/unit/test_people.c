@@ -43,6 +43,8 @@ static char *socket_path(void)
 	return xasprintf("/tmp/vmk-test-people-%d", (int)getpid());
 }
 
+static const struct screen_who somebody = {"susie", "192.0.2.7"};
+
 static void open_house(void)
 {
 	struct error err;
@@ -50,8 +52,7 @@ static void open_house(void)
 
 	log_threshold(LOG_LEVEL_ERROR);
 	make_machine("memsize = \"4\"\n", &fake_engine);
-	x = (struct vmx){.machine = machine, .name = "test", .world = 101, .statm_fd = open("/proc/self/statm", O_RDONLY),
-			 .mks = {.image_fd = -1, .listen_fd = -1, .starter = -1, .pid_fd = -1}};
+	x = (struct vmx){.machine = machine, .name = "test", .world = 101, .statm_fd = open("/proc/self/statm", O_RDONLY)};
 	cr_assert_geq(sd_event_new(&x.loop), 0);
 	cr_assert_eq(screen_init(&x, &err), 0);
 	int fd = sock_listen(path, SOCK_SEQPACKET, 0600, &err);
@@ -95,7 +96,7 @@ static int view(bool view_only)
 {
 	struct error err;
 	struct screen_message msg;
-	int memfd = -1, fd = screen_attach(&x, view_only, false, &err);
+	int memfd = -1, fd = screen_attach(&x, view_only, &somebody, &err);
 	unsigned n = 1;
 
 	cr_assert_geq(fd, 0, "%s", err.text);
@@ -126,7 +127,7 @@ Test(people, the_screen_is_shared_for_reading_only)
 {
 	struct error err;
 	struct screen_message msg;
-	int memfd = -1, fd = screen_attach(&x, true, false, &err);
+	int memfd = -1, fd = screen_attach(&x, true, &somebody, &err);
 	unsigned n = 1;
 
 	cr_assert_geq(sock_recv(fd, &msg, sizeof(msg), &memfd, &n), 4);

@@ -53,7 +53,7 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		return true;
 	if (strstr(packet, "\"status\"")) {
 		snprintf(text, sizeof(text),
-			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"mks_pid\":0,\"uptime_ns\":5000000000}");
+			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000}");
 		say(client, text, -1);
 	} else if (strstr(packet, "\"stop\"")) {
 		if (strstr(name, "stubborn")) {
