@@ -35,10 +35,17 @@ grub_prompt web
 expect_failure 'on already' vmk vm start web
 ps -ef | grep -q 'vmk-vmx \[web\]' || die "ps does not show the machine"
 
-say "a killed vmk-mks comes back, the machine does not notice"
+say "a killed vmk-authd comes back with its ports, the machine does not notice"
 pid=$(pid_of web)
-pkill -KILL -P "$pid" vmk-mks || die "vmk-mks is not a child of vmk-vmx"
-eventually 10 pgrep -P "$pid" vmk-mks >/dev/null || die "vmk-mks was not started again"
+viewers_may web
+authd=$(pgrep -P "$host_pid" vmk-authd) || die "vmk-authd is not a child of vmkernel"
+pkill -KILL -P "$host_pid" vmk-authd
+back() {
+	local now
+	now=$(pgrep -P "$host_pid" vmk-authd) && [ "$now" != "$authd" ]
+}
+eventually 10 back || die "vmk-authd was not started again"
+"$SMOKE/vncshot" "$(console_of web)" size >/dev/null || die "the console is closed"
 [ "$(pid_of web)" = "$pid" ] || die "the machine was hurt"
 
 say "a machine outlives vmkernel, killed or stopped"
