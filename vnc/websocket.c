@@ -91,9 +91,14 @@ int http_request_parse(const char *text, size_t length, struct http_request *r, 
 	*r = (struct http_request){0};
 	if (!line_end || memchr(text, 0, length))
 		return fail(err, -EBADMSG, "not an HTTP request");
-	r->head = str_starts(text, "HEAD ");
-	const char *target = text + (r->head ? 5 : 4), *space = memchr(target, ' ', (size_t)(line_end - target));
-	if ((!r->head && !str_starts(text, "GET ")) || !space || strncmp(space, " HTTP/1.", 8) != 0)
+	size_t line_length = (size_t)(line_end - text), method = 0;
+	r->head = line_length > 5 && memcmp(text, "HEAD ", 5) == 0;
+	if (r->head)
+		method = 5;
+	else if (line_length > 4 && memcmp(text, "GET ", 4) == 0)
+		method = 4;
+	const char *target = text + method, *space = method ? memchr(target, ' ', line_length - method) : NULL;
+	if (!space || line_end - space < 8 || memcmp(space, " HTTP/1.", 8) != 0)
 		return fail(err, -EBADMSG, "not a GET request of HTTP/1.1");
 	int ret = take_path(target, (size_t)(space - target), r, err);
 	if (ret)
