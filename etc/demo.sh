@@ -93,7 +93,7 @@ To reach the host:
   export VMK_ROOT=$VMK_ROOT
   $bin/vmksh        the shell (help lists its commands; vm console webserver attaches, -s to the serial line)
   $bin/vmkstatus    the status screen
-  screen            a VNC viewer on $(vmk --json vm show webserver | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')
+  screen            a browser at https://$(vmk --json vm show webserver | sed -n 's/.*"console": *"\([^"]*\)".*/\1/p')/ or a VNC viewer that knows TLS; user susie logs in
   stop it all       $bin/vmksh -c "host stop stop"
 END
 
