@@ -465,12 +465,11 @@ static void answer_waiting(struct authd *a)
 			start_login(v);
 }
 
-static void serve_visits(struct authd *a, const struct pollfd *p, struct visit *const *visits, unsigned n)
+static void serve_visits(const struct pollfd *p, struct visit *const *visits, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
 		if (p[k].revents && !visit_serve(visits[k]))
 			visit_close(visits[k]);
-	(void)a;
 }
 
 static int loop(struct authd *a, struct error *err)
@@ -495,7 +494,7 @@ static int loop(struct authd *a, struct error *err)
 		if (p[1].revents)
 			reap(a);
 		answer_waiting(a);
-		serve_visits(a, p + 2 + n_ports, visits, n_visits);
+		serve_visits(p + 2 + n_ports, visits, n_visits);
 		for (unsigned k = 0; k < n_ports; k++) {
 			int fd = p[2 + k].revents ? accept4(p[2 + k].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
 			if (fd >= 0)

@@ -9,10 +9,11 @@
 #ifndef VMK_VNC_LOCKOUT_H
 #define VMK_VNC_LOCKOUT_H
 
+#include "api/console_wire.h"
 #include "lib/error.h"
 
 #define LOCKOUT_SECONDS 600
-#define LOCKOUT_FAILURES 10 /* from the tenth on: locked out */
+#define LOCKOUT_FAILURES CONSOLE_LOCKED_FAILURES /* from here on: locked out */
 #define LOCKOUT_ADDRESSES 1024 /* remembered; the oldest is forgotten for a new one */
 
 struct lockout;

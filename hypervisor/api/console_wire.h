@@ -13,6 +13,7 @@
 #define CONSOLE_NAME_SIZE 64
 #define CONSOLE_PASSWORD_SIZE 16
 #define CONSOLE_TEXT_SIZE 256
+#define CONSOLE_LOCKED_FAILURES 10 /* log-ins that fail from one address before it is locked out */
 
 enum console_command_type {
 	CONSOLE_LISTEN = 1, /* with the listening socket; replaces what is known of `port` */

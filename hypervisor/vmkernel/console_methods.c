@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "api/console_wire.h"
 #include "lib/util.h"
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
@@ -16,7 +17,6 @@
 
 #define CONTROL_SECONDS 10
 #define LOCKS_MAX_BYTES (1 * MIB)
-#define LOCKED_FAILURES 10 /* vnc/lockout.h */
 
 static json_t *time_text(u64 seconds)
 {
@@ -129,7 +129,7 @@ int handle_console_locks(struct request *r, json_t **result, struct error *err)
 		if (sscanf(line, "%63s %u %" SCNu64, address, &failures, &at) != 3)
 			continue;
 		json_array_append_new(*result, json_pack("{s:s, s:i, s:o, s:s}", "address", address, "failures", (int)failures, "last",
-							 time_text(at), "locked", failures >= LOCKED_FAILURES ? "yes" : "no"));
+							 time_text(at), "locked", failures >= CONSOLE_LOCKED_FAILURES ? "yes" : "no"));
 	}
 	free(text);
 	return 0;
