@@ -255,6 +255,10 @@ static bool one_case(const struct operation *op, u64 number, bool host_compacts)
 			memcpy(guest_area, host_area, 24);
 			memcpy(guest_area + 32, host_area + 32, 128);
 		}
+		if (~used & host_area[STATES_AT] & mask & 2) {
+			memcpy(guest_area + 24, s.fxsave + 24, 4);
+			memset(guest_area + 160, 0, 256);
+		}
 	}
 	return compare(op, number, host_area, guest_area, "the area", AREA) &&
 	       compare(op, number, host.fxsave, s.fxsave, "a register", 416);
