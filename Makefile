@@ -27,8 +27,9 @@ LDFLAGS += $(LDFLAGS_$(MODE))
 CFLAGS_vnc := $(shell pkg-config --cflags freetype2 2>/dev/null)
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
 
-# Vector registers stay loaded between its statements, and ThreadSanitizer's calls would change them.
-$(B)/obj/hypervisor/cpu/exec_avx.o: private CFLAGS += -fno-sanitize=thread
+# What executes single instructions touches its own CPU and the guest's memory, whose races are the guest's; ThreadSanitizer there
+# would only make guests too slow to boot (and its calls would change exec_avx.c's vector registers).
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard hypervisor/cpu/exec_*.c)): private CFLAGS += -fno-sanitize=thread
 
 # A part is a folder of *.c and *.S, made into build/MODE/lib<part>.a
 PARTS := lib api cpu dev disk net vmx vmkernel tui shell vnc pam
