@@ -257,6 +257,9 @@ static void key_letter(struct ui *ui, u32 character)
 	case 't':
 		sort_next(ui);
 		break;
+	case '?': /* what many try first */
+		view_set(ui, VIEW_help);
+		break;
 	case 'q':
 		ui->quit = !ui->console;
 		break;
