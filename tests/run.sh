@@ -95,38 +95,46 @@ run_mode() {
 	done
 }
 
+# Lanes that run beside each other share the tests: each takes what no other has taken.
 run_smoke() { # MODE
-	local t
+	local t name
 	for t in tests/smoke/*.sh; do
-		case $(basename "$t") in lib.sh | long_*) continue ;; esac
-		VMK_BUILD=build/$1 run_one "$1/smoke/$(basename "$t" .sh)" 600 "$t"
+		name=$1/smoke/$(basename "$t" .sh)
+		case $name in */lib | */long_*) continue ;; esac
+		mkdir "$taken/${name//\//_}" 2>/dev/null || continue
+		VMK_BUILD=build/$1 run_one "$name" 600 "$t"
 	done
 }
 
-# Two lanes: what the host does with the release build, and beside it the sanitizer builds and their tests. The first writes its
-# counts down, since it is a process of its own.
-smoke_lane() {
+# Three lanes: twice what the host does with the release build, which waits a lot, and beside it the sanitizer builds and their
+# tests. A smoke lane writes its counts down, since it is a process of its own.
+smoke_lane() { # NUMBER
 	passed=0 failed=0 failures=()
 	run_smoke release
-	run_one tailcalls 60 tests/tailcalls.sh
-	declare -p passed failed failures | sed 's/^declare -[-a]* /lane_/' >build/log/lane
+	declare -p passed failed failures | sed 's/^declare -[-a]* /lane_/' >"build/log/lane$1"
 }
 
 run_one lint 60 tests/lint.sh
+taken=$(mktemp -d)
+trap 'rm -rf "$taken"' EXIT
+lanes=()
 if run_mode release; then
-	rm -f build/log/lane
-	smoke_lane &
-	lane=$!
+	run_one tailcalls 60 tests/tailcalls.sh
+	rm -f build/log/lane*
+	for n in 1 2; do
+		smoke_lane $n &
+		lanes+=($!)
+	done
 fi
 run_mode asan
 run_mode ubsan
-if [ -n "${lane:-}" ]; then
-	wait "$lane"
-	. build/log/lane
+for n in "${!lanes[@]}"; do
+	wait "${lanes[n]}"
+	. "build/log/lane$((n + 1))"
 	passed=$((passed + lane_passed))
 	failed=$((failed + lane_failed))
 	failures+=(${lane_failures[@]+"${lane_failures[@]}"})
-fi
+done
 if [ "${VMK_LONG:-0}" = 1 ]; then
 	run_smoke asan
 	run_smoke ubsan
