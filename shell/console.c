@@ -129,7 +129,7 @@ static void command(struct console *c, enum viewer_command what)
 		c->leave = c->detached = true;
 		break;
 	case VIEWER_CTRL_ALT_DEL:
-		if (viewer_chord_parse("ctrl-alt-del", &chord, NULL) == 0)
+		if (viewer_chord_parse(c->o->map, "ctrl-alt-del", &chord, NULL) == 0)
 			viewer_send_chord(c->v, &chord);
 		break;
 	case VIEWER_SWITCH:
@@ -158,14 +158,26 @@ static void pass(struct console *c, const struct viewer_press *p)
 	/* Pasted text arrives at once; a keyboard's buffer holds sixteen bytes. */
 	if (c->presses++)
 		nanosleep(&pause, NULL);
-	viewer_send_chord(c->v, &p->chord);
+	viewer_send_press(c->v, p);
+}
+
+/* The ~ that was held back. */
+static void pass_tilde(struct console *c)
+{
+	struct viewer_press tilde = {.raw = "~", .raw_length = 1};
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	unsigned n = viewer_chord_char(c->o->map, '~', c->input.caps_lock, chords);
+	if (n > 1)
+		tilde.before = chords[0];
+	if (n)
+		tilde.chord = chords[n - 1];
+	pass(c, &tilde);
 }
 
 static void press(void *arg, const struct viewer_press *p)
 {
 	struct console *c = arg;
 	enum viewer_command what;
-	struct viewer_press tilde = {.raw = "~", .raw_length = 1};
 	bool menu = c->escape.menu;
 	if (c->leave)
 		return;
@@ -174,8 +186,7 @@ static void press(void *arg, const struct viewer_press *p)
 		pass(c, p);
 		break;
 	case VIEWER_PASS_TILDE:
-		viewer_chord_char('~', &tilde.chord);
-		pass(c, &tilde);
+		pass_tilde(c);
 		pass(c, p);
 		break;
 	case VIEWER_COMMAND:
@@ -195,6 +206,7 @@ static void keys_read(struct console *c)
 	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 		c->leave = true;
 	c->presses = 0;
+	c->input.caps_lock = c->screen->leds & SCREEN_LED_CAPS;
 	if (n > 0)
 		viewer_decode(&c->input, bytes, (size_t)n, press, c);
 }
@@ -264,6 +276,7 @@ int console_run(struct viewer *v, const struct console_options *o)
 	struct console *c = xcalloc(1, sizeof(*c));
 	c->v = v;
 	c->o = o;
+	c->input.map = o->map;
 	c->screen = xcalloc(1, sizeof(*c->screen));
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	if (terminal) {

@@ -84,6 +84,7 @@ static void attached_read(struct ui *ui)
 		viewer_snapshot(a->viewer, a->screen, true);
 		viewer_ready(a->viewer);
 	}
+	ui->input.caps_lock = a->screen->leds & SCREEN_LED_CAPS;
 	if (events & VIEWER_ENDED)
 		act_detach(ui, viewer_farewell(a->viewer));
 }

@@ -43,6 +43,7 @@ enum action { ACTION_START, ACTION_STOP, ACTION_STOP_HARD, ACTION_RESET, ACTION_
 struct attached {
 	struct viewer *viewer; /* NULL: none */
 	struct viewer_screen *screen;
+	struct keymap *map;
 	struct viewer_escape escape;
 	char name[128];
 	int pan;
@@ -124,6 +125,7 @@ struct job {
 	struct error err;
 	char message[480];
 	struct viewer *viewer;
+	struct keymap *map;
 	bool view_only;
 };
 /* Wakes become readable on the returned descriptor (also for new models). */

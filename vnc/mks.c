@@ -54,6 +54,7 @@ struct mks {
 	u64 look_at; /* when to look at a machine that is off */
 	char said[PLACARD_LINES][200]; /* the placard */
 	/* the viewer's */
+	struct keymap *map;
 	struct keys keys;
 	int x, y;
 	int buttons;
@@ -283,7 +284,7 @@ static void hook_key(rfbBool down, rfbKeySym keysym, rfbClientPtr client)
 {
 	struct mks *m = client->clientData;
 	if (m && m->viewer)
-		keys_symbol(&m->keys, keysym, down, m->page->leds & 4);
+		keys_symbol(&m->keys, keysym, down, m->page->leds & SCREEN_LED_CAPS);
 	else if (m)
 		key_of_placard(m, keysym, down);
 }
@@ -434,12 +435,16 @@ static int hello(struct mks *m, int rfb_fd, int door_fd, struct error *err)
 	return ret ? fail(err, ret, "%s", why.text) : 0;
 }
 
-int mks_serve(int rfb_fd, int door_fd, struct error *err)
+int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err)
 {
 	struct mks m = {.font = placard_open()};
+	struct error why;
+	/* All files are read before the process loses the right to open them. Without a key map there are still scancodes. */
+	if (keymap_open(keymap, &m.map, &why))
+		log_warning("viewers without scancodes cannot type: %s", why.text);
 	picture_resize(&m, BLANK_WIDTH, BLANK_HEIGHT);
 	m.blank = true;
-	keys_init(&m.keys, send_key, &m);
+	keys_init(&m.keys, m.map, send_key, &m);
 	rfb_open(&m);
 	int ret = confine(false, err);
 	if (!ret)
@@ -455,6 +460,7 @@ int mks_serve(int rfb_fd, int door_fd, struct error *err)
 	if (m.host)
 		vmk_disconnect(m.host);
 	placard_close(m.font);
+	keymap_close(m.map);
 	free(m.pixels);
 	return ret;
 }

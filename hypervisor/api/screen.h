@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * screen.h - a machine's screen, keyboard, mouse and serial line as vmk-vmx shares them with its viewers:
- * vmk-mks (VNC), vmksh (vm console, vm screen) and vmkstatus (attach).
+ * vmk-mks (VNC), vmksh (vm console, vm screen, console type) and vmkstatus (attach).
  *
  * A viewer holds one end of a SOCK_SEQPACKET Unix socket whose other end is vmx's. The first message from vmx is
  * SCREEN_HELLO with one descriptor: a memfd of SCREEN_BYTES, sealed against resizing, which the viewer maps read-only as
@@ -36,6 +36,10 @@ struct screen_cell { /* text modes: as the guest wrote it */
 	u8 attribute; /* VGA: foreground 0-3, background 4-6, blink or bright background 7 */
 };
 
+#define SCREEN_LED_SCROLL 1u
+#define SCREEN_LED_NUM 2u
+#define SCREEN_LED_CAPS 4u
+
 struct screen_page {
 	u32 magic;
 	_Atomic u32 sequence;	/* see above */
@@ -47,7 +51,7 @@ struct screen_page {
 	u32 cursor_top, cursor_bottom; /* scan lines within the cell */
 	u32 blink_background;	/* attribute bit 7: 1 = blink, 0 = bright background */
 	u32 cell_width, cell_height; /* pixels of a text cell */
-	u32 leds;		/* keyboard: bit 0 scroll, 1 num, 2 caps */
+	u32 leds;		/* keyboard: SCREEN_LED_ */
 	u32 palette16[16];	/* XRGB of the 16 text colours, as the guest has set them */
 	char title[64];		/* machine's name */
 	_Atomic u32 tile_sequence[SCREEN_TILES_X * SCREEN_TILES_Y]; /* index ty * SCREEN_TILES_X + tx */

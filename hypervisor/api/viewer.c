@@ -264,6 +264,12 @@ int viewer_send_chord(struct viewer *v, const struct viewer_chord *chord)
 	return ret;
 }
 
+int viewer_send_press(struct viewer *v, const struct viewer_press *p)
+{
+	int ret = viewer_send_chord(v, &p->before);
+	return ret ? ret : viewer_send_chord(v, &p->chord);
+}
+
 /* Sizes as vmx states them, made safe: what does not fit is a screen that is off. */
 static void header_copy(const struct screen_page *p, struct viewer_screen *s, u32 *stride)
 {

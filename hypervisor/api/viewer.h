@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * viewer.h - looking at a machine and typing at it from a terminal: the client side of screen.h, shared by
- * vmksh (vm console, vm screen, vm type) and vmkstatus (attach).
+ * vmksh (vm console, vm screen, console type) and vmkstatus (attach).
  *
  *	vm.attach -> descriptor -> viewer_open() -> viewer_snapshot() -> viewer_render() -> terminal cells
  *	terminal bytes -> viewer_decode() -> viewer_escape() -> viewer_send_chord() -> the machine's keyboard
@@ -11,6 +11,7 @@
 #ifndef VMK_API_VIEWER_H
 #define VMK_API_VIEWER_H
 
+#include "api/keymap.h"
 #include "api/screen.h"
 #include "lib/error.h"
 
@@ -104,16 +105,21 @@ struct viewer_chord {
 	u8 count;
 };
 int viewer_send_chord(struct viewer *v, const struct viewer_chord *chord);
-/* "ctrl-alt-del", "f2", "enter", "shift-tab", "a", "A", "ctrl--": names joined by '-', any case. */
-int viewer_chord_parse(const char *name, struct viewer_chord *chord, struct error *err);
-/* The keys of a US keyboard for a character; false when it has none. */
-bool viewer_chord_char(u32 character, struct viewer_chord *chord);
+/*
+ * "ctrl-alt-del", "f2", "enter", "shift-tab", "a", "A", "ctrl--": names joined by '-', any case. Characters are those of the
+ * machine's key map, which may be NULL: then only names are known.
+ */
+int viewer_chord_parse(const struct keymap *map, const char *name, struct viewer_chord *chord, struct error *err);
+/* What types a character (and newline, tab, ESC): chords one after the other; returns their number, 0 when the map lacks it. */
+#define VIEWER_CHORDS_MAX KEYMAP_STROKES_MAX
+unsigned viewer_chord_char(const struct keymap *map, u32 character, bool caps_lock, struct viewer_chord chords[VIEWER_CHORDS_MAX]);
 /* Names of keys for help and completion, in order; NULL past the end. */
 const char *viewer_key_name(unsigned index);
 
 /* A key as a terminal sends it; bytes that are none come as one, too. */
 #define VIEWER_RAW_MAX 32
 struct viewer_press {
+	struct viewer_chord before; /* a dead key, pressed first; count 0: none */
 	struct viewer_chord chord; /* count 0: the keyboard has no such key */
 	u32 character;		   /* printable, '\r' and ESC; else 0 */
 	u8 code;		   /* the last code of the chord */
@@ -122,16 +128,19 @@ struct viewer_press {
 };
 /*
  * Bytes read from a terminal (raw mode; xterm, Linux console, tmux, screen, rxvt sequences) -> keys. Zero the struct
- * to begin. When nothing follows for VIEWER_ESCAPE_MS call with len 0: then a lone ESC is the Esc key.
+ * to begin, but for the machine's key map. When nothing follows for VIEWER_ESCAPE_MS call with len 0: then a lone ESC is the Esc key.
  */
 #define VIEWER_ESCAPE_MS 40
 struct viewer_input {
+	const struct keymap *map; /* NULL: characters have no keys */
+	bool caps_lock;		  /* the guest's light is on */
 	u8 bytes[VIEWER_RAW_MAX];
 	unsigned count;
 };
 typedef void viewer_pressed(void *arg, const struct viewer_press *p);
 void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, viewer_pressed *press, void *arg);
 bool viewer_decode_pending(const struct viewer_input *in);
+int viewer_send_press(struct viewer *v, const struct viewer_press *p);
 
 /*
  * The way back, the same everywhere: "~." as the first keys of a line detaches at once ("~~" is one ~); F12, or "~?",

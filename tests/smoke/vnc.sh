@@ -25,7 +25,7 @@ wait_screen web 20 '^Vnc_\{Keys\}\|~ ok'
 
 say "the picture is the machine's own, pixel by pixel"
 same_picture() { # ALLOWED: that many pixels may differ
-	vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
+	vmk console screenshot web "$VMK_ROOT/direct.png" || die "console screenshot"
 	shot wait 500 png "$VMK_ROOT/vnc.png" size
 	"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/vnc.png" "$1"
 }
