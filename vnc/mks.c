@@ -28,6 +28,7 @@
 #include "vnc/mks.h"
 #include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
+#include "vnc/qemu_leds.h"
 
 #define CLIENT_STALL_MS 60000 /* a viewer that takes nothing for so long is dropped */
 #define BLANK_WIDTH 720
@@ -333,6 +334,7 @@ static void rfb_open(struct mks *m)
 	rfbErr = library_log;
 	rfbMaxClientWait = CLIENT_STALL_MS;
 	qemu_keys_register(hook_scancode);
+	qemu_leds_register();
 	m->rfb = rfbGetScreen(NULL, NULL, (int)m->width, (int)m->height, 8, 3, 4);
 	if (!m->rfb)
 		fatal("out of memory");
@@ -400,6 +402,7 @@ static int serve(struct mks *m, struct error *err)
 		else if (!m->viewer && now_monotonic() >= m->look_at)
 			look(m);
 		rfbProcessEvents(m->rfb, 0);
+		qemu_leds_show(m->rfb, m->page ? m->page->leds : 0);
 		if (ask_for_change(m) == -EPIPE)
 			detach(m);
 	}

@@ -44,7 +44,7 @@ struct keymap {
 static const struct {
 	u8 evdev, code;
 } other_keys[] = {
-	{85, 0x76}, {89, 0x73}, {92, 0x79}, {93, 0x70}, {94, 0x7b}, {121, 0x7e}, {124, 0x7d}, /* Japan's and Brazil's */
+	{85, 0x76}, {89, 0x73}, {92, 0x79}, {93, 0x70}, {94, 0x7b}, {124, 0x7d}, /* Japan's and Brazil's */
 	{96, 0x9c}, {97, 0x9d}, {98, 0xb5}, {99, 0xb7}, {100, 0xb8}, {102, 0xc7}, {103, 0xc8}, {104, 0xc9}, {105, 0xcb}, {106, 0xcd},
 	{107, 0xcf}, {108, 0xd0}, {109, 0xd1}, {110, 0xd2}, {111, 0xd3}, {119, 0xc6}, {125, 0xdb}, {126, 0xdc}, {127, 0xdd},
 };
@@ -247,7 +247,7 @@ u8 keymap_altgr(const struct keymap *m)
 
 /* ---- looking up ---- */
 
-/* The key beside the left Shift, which boards of 104 keys lack and some systems take for another. */
+/* The key beside the left Shift, which not every board has: taken only for what no other key gives. */
 #define CODE_102ND 0x56
 
 /* By keysym, or where that is 0 by character. */
