@@ -26,6 +26,7 @@
 #include "vnc/door.h"
 #include "vnc/keys.h"
 #include "vnc/mks.h"
+#include "vnc/paste.h"
 #include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
 #include "vnc/qemu_leds.h"
@@ -57,12 +58,13 @@ struct mks {
 	/* the viewer's */
 	struct keymap *map;
 	struct keys keys;
+	struct paste paste;
 	int x, y;
 	int buttons;
 	bool placed; /* x and y are known */
 };
 
-#define STALE_MS 5
+#define STALE_NS (5 * 1000000ull)
 
 /* ---- picture ---- */
 
@@ -179,6 +181,7 @@ static const char *text_of(const json_t *o, const char *key)
 static void detach(struct mks *m)
 {
 	keys_release_all(&m->keys);
+	paste_stop(&m->paste);
 	viewer_close(m->viewer);
 	m->viewer = NULL;
 	m->page = NULL;
@@ -253,11 +256,60 @@ static void power_on(struct mks *m)
 
 /* ---- the viewer ---- */
 
+static bool caps_lock(const struct mks *m)
+{
+	return m->page && m->page->leds & SCREEN_LED_CAPS;
+}
+
 static void send_key(void *arg, u8 code, bool down)
 {
 	struct mks *m = arg;
+	if (down && m->paste.typing) {
+		paste_stop(&m->paste);
+		log_info("a key has stopped the typing of %s's clipboard after %u characters", m->address, m->paste.typed);
+	}
 	if (m->viewer)
 		viewer_send_key(m->viewer, code, down);
+}
+
+/* The key of a letter on the guest's board; where its layout has no such letter the one in that place on an American one. */
+static u8 code_of_letter(const struct mks *m, char letter, u8 otherwise)
+{
+	struct keymap_stroke strokes[KEYMAP_STROKES_MAX];
+	return keymap_character(m->map, (u8)letter, false, strokes) == 1 ? strokes[0].code : otherwise;
+}
+
+/* Keys with Ctrl and Alt that are ours. */
+static bool take_chord(void *arg, u8 code)
+{
+	struct mks *m = arg;
+	if (!m->may_operate || code != code_of_letter(m, 'v', 0x2f))
+		return false;
+	paste_start(&m->paste, now_monotonic());
+	return true;
+}
+
+/* The next character of the clipboard, when it is its time. */
+static void paste_some(struct mks *m)
+{
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	if (!m->paste.typing || !m->viewer)
+		return;
+	unsigned n = paste_next(&m->paste, now_monotonic(), m->map, caps_lock(m), chords);
+	for (unsigned k = 0; k < n; k++)
+		viewer_send_chord(m->viewer, &chords[k]);
+	if (!m->paste.typing)
+		log_line(m->paste.left_out ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+			 "%u characters of %s's clipboard are typed into %s, %u that its key map lacks are left out", m->paste.typed, m->address,
+			 m->machine, m->paste.left_out);
+}
+
+/* A clipboard is kept; nothing is typed until Ctrl-Alt-V. */
+static void hook_clipboard(char *text, int length, rfbClientPtr client)
+{
+	struct mks *m = client->clientData;
+	if (m && m->may_operate && length > 0)
+		paste_keep(&m->paste, text, (size_t)length);
 }
 
 static void hook_gone(rfbClientPtr client)
@@ -285,7 +337,7 @@ static void hook_key(rfbBool down, rfbKeySym keysym, rfbClientPtr client)
 {
 	struct mks *m = client->clientData;
 	if (m && m->viewer)
-		keys_symbol(&m->keys, keysym, down, m->page->leds & SCREEN_LED_CAPS);
+		keys_symbol(&m->keys, keysym, down, caps_lock(m));
 	else if (m)
 		key_of_placard(m, keysym, down);
 }
@@ -350,6 +402,7 @@ static void rfb_open(struct mks *m)
 	m->rfb->newClientHook = hook_new;
 	m->rfb->kbdAddEvent = hook_key;
 	m->rfb->ptrAddEvent = hook_pointer;
+	m->rfb->setXCutText = hook_clipboard;
 	rfbInitServer(m->rfb);
 }
 
@@ -383,10 +436,12 @@ static void machine_events(struct mks *m)
 
 static int wait_ms(const struct mks *m)
 {
-	if (m->viewer)
-		return m->stale ? STALE_MS : -1;
-	u64 now = now_monotonic();
-	return now >= m->look_at ? 0 : (int)((m->look_at - now) / 1000000 + 1);
+	u64 now = now_monotonic(), at = m->viewer ? 0 : m->look_at;
+	if (m->viewer && m->paste.typing)
+		at = m->paste.next_at;
+	if (m->viewer && m->stale)
+		at = at ? MIN(at, now + STALE_NS) : now + STALE_NS;
+	return !at ? -1 : now >= at ? 0 : (int)((at - now) / 1000000 + 1);
 }
 
 static int serve(struct mks *m, struct error *err)
@@ -402,6 +457,7 @@ static int serve(struct mks *m, struct error *err)
 		else if (!m->viewer && now_monotonic() >= m->look_at)
 			look(m);
 		rfbProcessEvents(m->rfb, 0);
+		paste_some(m);
 		qemu_leds_show(m->rfb, m->page ? m->page->leds : 0);
 		if (ask_for_change(m) == -EPIPE)
 			detach(m);
@@ -448,6 +504,7 @@ int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err)
 	picture_resize(&m, BLANK_WIDTH, BLANK_HEIGHT);
 	m.blank = true;
 	keys_init(&m.keys, m.map, send_key, &m);
+	m.keys.chord = take_chord;
 	rfb_open(&m);
 	int ret = confine(false, err);
 	if (!ret)

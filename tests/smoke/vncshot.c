@@ -6,6 +6,8 @@
  *	type TEXT	types characters as keysyms, as viewers without scancodes do
  *	key KEYSYM	presses and releases one key (hexadecimal X keysym)
  *	hold KEYSYM MS	holds it down for so long
+ *	chord KEYSYMS	presses keys one after the other and releases them backwards: "ffe3 ffe9 76"
+ *	clipboard TEXT	sends a clipboard
  *	move X Y	moves the pointer there
  *	wait MS		goes on receiving for so long
  *	png FILE	writes what has been received
@@ -95,6 +97,18 @@ static void type_text(rfbClient *client, const char *text)
 		press(client, (unsigned char)*text);
 }
 
+static void chord(rfbClient *client, const char *text)
+{
+	unsigned keys[8], n = 0;
+	char *end;
+	for (unsigned key; n < 8 && (key = (unsigned)strtoul(text, &end, 16)); text = end)
+		keys[n++] = key;
+	for (unsigned k = 0; k < n; k++)
+		SendKeyEvent(client, keys[k], TRUE);
+	while (n-- > 0)
+		SendKeyEvent(client, keys[n], FALSE);
+}
+
 /* Carries out one action; returns how many arguments it took. */
 static int act(rfbClient *client, int left, char **words)
 {
@@ -109,6 +123,10 @@ static int act(rfbClient *client, int left, char **words)
 		type_text(client, words[1]);
 	else if (!strcmp(what, "key"))
 		press(client, (unsigned)strtoul(words[1], NULL, 16));
+	else if (!strcmp(what, "chord"))
+		chord(client, words[1]);
+	else if (!strcmp(what, "clipboard"))
+		SendClientCutText(client, words[1], (int)strlen(words[1]));
 	else if (!strcmp(what, "wait"))
 		receive(client, atof(words[1]) / 1000);
 	else if (!strcmp(what, "stable"))

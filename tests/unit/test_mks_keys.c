@@ -6,7 +6,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "lib/util.h"
 #include "vnc/keys.h"
+#include "vnc/paste.h"
 
 static char sent[256];
 
@@ -194,12 +196,12 @@ Test(keys, keys_without_characters_leave_shift_alone)
 	cr_assert_str_eq(sent, " +2a +cb -cb +0f -0f +4f -4f +4f -4f +39 -39");
 }
 
-static unsigned chords;
+static unsigned asked;
 
 static bool take_v(void *arg, u8 code)
 {
 	(void)arg;
-	chords += code == 0x2f;
+	asked += code == 0x2f;
 	return code == 0x2f;
 }
 
@@ -218,7 +220,7 @@ Test(keys, a_chord_of_ours_is_not_the_guests)
 	keys_symbol(&k, 0xffe9, false, false);
 	keys_symbol(&k, 0xffe3, false, false);
 	cr_assert_str_eq(sent, " -1d -38");
-	cr_assert_eq(chords, 1);
+	cr_assert_eq(asked, 1);
 	sent[0] = 0;
 	keys_scancode(&k, 0x1d, true);
 	keys_scancode(&k, 0x38, true);
@@ -229,7 +231,7 @@ Test(keys, a_chord_of_ours_is_not_the_guests)
 	keys_scancode(&k, 0x1d, false);
 	keys_scancode(&k, 0x2f, true);
 	cr_assert_str_eq(sent, " +1d +38 -1d -38 +2f");
-	cr_assert_eq(chords, 2);
+	cr_assert_eq(asked, 2);
 }
 
 Test(keys, names_of_key_maps)
@@ -243,4 +245,67 @@ Test(keys, names_of_key_maps)
 	cr_assert(strstr(err.text, " fr ") && strstr(err.text, " de "), "%s", err.text);
 	cr_assert_eq(keymap_open("de(nope)", &map, &err), -EINVAL);
 	cr_assert(strstr(err.text, " nodeadkeys"), "%s", err.text);
+}
+
+/* ---- the clipboard ---- */
+
+/* What a clipboard is typed as: codes of each chord, "2a+1e 30". */
+static const char *typed(struct paste *p, const char *name)
+{
+	static char text[512];
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	struct keymap *map;
+	struct error err;
+	char *to = text;
+	cr_assert_eq(keymap_open(name, &map, &err), 0);
+	*to = 0;
+	for (u64 now = p->next_at; p->typing; now += PASTE_PAUSE_NS) {
+		cr_assert_eq(paste_next(p, now - 1, map, false, chords), 0, "not before its time");
+		unsigned n = paste_next(p, now, map, false, chords);
+		for (unsigned k = 0; k < n; k++)
+			for (unsigned c = 0; c < chords[k].count; c++)
+				to += sprintf(to, "%s%02x", c ? "+" : " ", chords[k].codes[c]);
+	}
+	keymap_close(map);
+	return text;
+}
+
+static const char *pasted(const char *clipboard, const char *name, unsigned left_out)
+{
+	static struct paste p;
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	paste_keep(&p, clipboard, strlen(clipboard));
+	cr_assert_eq(paste_next(&p, ~0ull, NULL, false, chords), 0, "nothing is typed unasked");
+	paste_start(&p, 1000);
+	const char *text = typed(&p, name);
+	cr_assert_eq(p.left_out, left_out);
+	return text;
+}
+
+Test(paste, lines_and_layouts)
+{
+	cr_assert_str_eq(pasted("aB\r\n\tc\rd\n", "us", 0), " 1e 2a+30 1c 0f 2e 1c 20 1c");
+	cr_assert_str_eq(pasted("z@\xe9", "de", 0), " 15 b8+10 0d 12");
+	cr_assert_str_eq(pasted("a\xe9\x1b\x7f\x01\x80z", "us", 5), " 1e 2c");
+	cr_assert_str_eq(pasted("\xe9\xe8", "us", 2), "");
+	cr_assert_str_eq(pasted("", "us", 0), "");
+}
+
+Test(paste, it_is_bounded_and_can_be_stopped)
+{
+	static struct paste p;
+	static char much[3 * PASTE_MAX];
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	memset(much, 'x', sizeof(much));
+	paste_keep(&p, much, sizeof(much));
+	cr_assert_eq(p.length, PASTE_MAX);
+	paste_start(&p, 5);
+	p.at = PASTE_MAX - 2;
+	cr_assert_str_eq(typed(&p, "us"), " 2d 2d");
+	paste_start(&p, 5);
+	paste_stop(&p);
+	cr_assert_eq(paste_next(&p, ~0ull, NULL, false, chords), 0);
+	paste_start(&p, 5);
+	paste_keep(&p, "a", 1); /* another clipboard */
+	cr_assert(!p.typing);
 }
