@@ -85,16 +85,20 @@ static void machine_leave(struct machine *m)
 	*m = (struct machine){0};
 }
 
-/* keymap: NULL none, "" the machine's own, or another. */
-static int attach_try(struct shell *sh, const char *vm, bool view_only, const char *keymap, struct machine *m, struct error *err)
+/* keymap: NULL none, "" the machine's own, or another. brief: for a moment only; else the viewer may still have to be let in. */
+static int attach_try(struct shell *sh, const char *vm, bool view_only, bool brief, const char *keymap, struct machine *m, struct error *err)
 {
-	json_t *params = json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only), *result = NULL;
+	json_t *params = json_pack("{s:s, s:b, s:b}", "vm", vm, "view_only", view_only, "brief", brief), *result = NULL;
 	int fd, ret = shell_call(sh, "vm.attach", params, &result, &fd, err);
 	*m = (struct machine){0};
 	if (!ret && fd < 0)
 		ret = fail(err, -EPROTO, "the host gave no connection to machine %s", vm);
 	if (!ret)
-		ret = viewer_open(fd, &m->viewer, err);
+		ret = viewer_knock(fd, &m->viewer, err);
+	if (!ret && brief && viewer_waits(m->viewer)) {
+		fprintf(stderr, "%s: %s\n", vm, viewer_waits(m->viewer));
+		ret = viewer_await(m->viewer, err);
+	}
 	const char *own = param_string(result, "keymap");
 	if (!ret && keymap)
 		ret = keymap_open(*keymap ? keymap : own ? own : KEYMAP_DEFAULT, &m->map, err);
@@ -107,17 +111,17 @@ static int attach_try(struct shell *sh, const char *vm, bool view_only, const ch
 static int machine_attach(struct shell *sh, const char *vm, bool view_only, const char *keymap, struct machine *m)
 {
 	struct error err;
-	return attach_try(sh, vm, view_only, keymap, m, &err) ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
+	return attach_try(sh, vm, view_only, true, keymap, m, &err) ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
 }
 
 /* Who may not operate the machine may still look at it. */
 static int machine_attach_or_look(struct shell *sh, const char *vm, bool *view_only, struct machine *m)
 {
 	struct error err, why;
-	int ret = attach_try(sh, vm, *view_only, "", m, &err);
+	int ret = attach_try(sh, vm, *view_only, false, "", m, &err);
 	if (!*view_only && (ret == -EACCES || ret == -EPERM)) {
 		*view_only = true;
-		ret = attach_try(sh, vm, true, "", m, &why);
+		ret = attach_try(sh, vm, true, false, "", m, &why);
 	}
 	return ret ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
 }
@@ -307,7 +311,7 @@ static int run_console_send(struct shell *sh, int n, char *const words[])
 static int screen_shows(struct shell *sh, const char *vm, const char *text, struct error *err)
 {
 	struct machine m;
-	int ret = attach_try(sh, vm, true, NULL, &m, err);
+	int ret = attach_try(sh, vm, true, true, NULL, &m, err);
 	if (ret)
 		return ret == -ENOENT || ret == -EACCES || ret == -EPERM ? ret : 0;
 	struct viewer_screen *s = xcalloc(1, sizeof(*s));

@@ -165,6 +165,13 @@ static void attached_begin(struct ui *ui, const struct job *job)
 	a->screen = xcalloc(1, sizeof(*a->screen));
 	str_copy(a->name, sizeof(a->name), job->machine);
 	ui->message[0] = 0;
+	if (!viewer_waits(a->viewer))
+		act_inside(ui);
+}
+
+void act_inside(struct ui *ui)
+{
+	struct attached *a = &ui->attached;
 	viewer_refresh(a->viewer);
 	viewer_ready(a->viewer);
 	viewer_snapshot(a->viewer, a->screen, true);

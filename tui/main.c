@@ -80,6 +80,8 @@ static void attached_read(struct ui *ui)
 {
 	struct attached *a = &ui->attached;
 	unsigned events = viewer_receive(a->viewer, NULL, NULL);
+	if (events & VIEWER_INSIDE)
+		act_inside(ui);
 	if (events & VIEWER_CHANGED) {
 		viewer_snapshot(a->viewer, a->screen, true);
 		viewer_ready(a->viewer);

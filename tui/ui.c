@@ -156,6 +156,13 @@ static void key_dialog(struct ui *ui, const struct viewer_press *p)
 		d->answer = (char)(p->character | 0x20);
 }
 
+static void question_answer(struct attached *a, bool let_in)
+{
+	const struct viewer_question *q = viewer_question(a->viewer);
+	if (q)
+		viewer_answer(a->viewer, q->number, let_in);
+}
+
 static void key_attached(struct ui *ui, const struct viewer_press *p)
 {
 	struct attached *a = &ui->attached;
@@ -179,6 +186,8 @@ static void key_attached(struct ui *ui, const struct viewer_press *p)
 			viewer_send_chord(a->viewer, &chord);
 		else if (what == VIEWER_PAN_UP || what == VIEWER_PAN_DOWN)
 			a->pan += what == VIEWER_PAN_UP ? -1 : 1;
+		else if (what == VIEWER_LET_IN || what == VIEWER_REFUSE)
+			question_answer(a, what == VIEWER_LET_IN);
 		else if (what == VIEWER_SWITCH)
 			ui_message(ui, false, "The serial line is shown by vmksh: vm console NAME serial");
 		else

@@ -89,6 +89,7 @@ void act_attach(struct ui *ui, const char *name);
 void act_login(struct ui *ui);
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
+void act_inside(struct ui *ui); /* the attached machine has let its viewer in */
 void act_detach(struct ui *ui, const char *why);
 
 /* view_*.c; sizes are at least MIN_COLUMNS x MIN_ROWS */

@@ -67,7 +67,7 @@ static int attach_try(struct vmk_client *client, struct job *job, bool view_only
 	job->view_only = view_only;
 	const char *map = json_string_value(json_object_get(result, "keymap"));
 	if (!ret)
-		ret = viewer_open(fd, &job->viewer, err);
+		ret = viewer_knock(fd, &job->viewer, err);
 	/* Without it there are still the keys that are no characters. */
 	if (!ret && keymap_open(map ? map : KEYMAP_DEFAULT, &job->map, NULL))
 		job->map = NULL;

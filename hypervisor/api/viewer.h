@@ -17,7 +17,17 @@
 
 struct viewer;
 
-/* Takes fd in every case; waits up to five seconds for the machine's greeting. */
+/*
+ * Takes fd in every case; waits up to five seconds for the machine's answer. That may be that this viewer has to be let in
+ * first: viewer_waits() says by whom, viewer_receive() hears when it is (VIEWER_INSIDE) or is not (VIEWER_ENDED). Until then there is
+ * no screen, and no request is heard.
+ */
+int viewer_knock(int fd, struct viewer **out, struct error *err);
+/* NULL once it is inside. */
+const char *viewer_waits(const struct viewer *v);
+/* Waits for that, as long as it takes; -EINTR at a signal, -EACCES when it is not let in. */
+int viewer_await(struct viewer *v, struct error *err);
+/* Both, one after the other. */
 int viewer_open(int fd, struct viewer **out, struct error *err);
 void viewer_close(struct viewer *v); /* NULL is allowed */
 int viewer_fd(const struct viewer *v); /* for poll: readable -> viewer_receive() */
@@ -25,12 +35,22 @@ int viewer_fd(const struct viewer *v); /* for poll: readable -> viewer_receive()
 enum viewer_event {
 	VIEWER_CHANGED = 1, /* the screen: take a snapshot, then viewer_ready() */
 	VIEWER_ENDED = 2,   /* powered off, sent away, or vmx is gone; viewer_farewell() says why */
+	VIEWER_INSIDE = 4,  /* this viewer is let in */
+	VIEWER_ASKED = 8,   /* viewer_question() has changed */
 };
 /* Reads all that has arrived, never blocks; returns VIEWER_ bits. `serial` (may be NULL) gets the serial line's bytes. */
 unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *bytes, size_t len), void *arg);
 const char *viewer_farewell(const struct viewer *v);
 /* Whether it ended because somebody sent this viewer away. */
 bool viewer_was_removed(const struct viewer *v);
+/* Whether somebody who waits shall be let in: the oldest open question, or NULL. Nobody needs to answer; it ends by itself. */
+struct viewer_question {
+	u32 number;
+	u64 until; /* monotonic */
+	char text[200];
+};
+const struct viewer_question *viewer_question(struct viewer *v);
+int viewer_answer(struct viewer *v, u32 number, bool let_in);
 /* The shared page itself, for who follows tile_sequence[] (vmk-mks); sizes in it are to be clamped by the caller. */
 const struct screen_page *viewer_page(const struct viewer *v);
 
@@ -60,7 +80,7 @@ struct viewer_screen {
 	struct screen_cell cells[SCREEN_MAX_COLUMNS * SCREEN_MAX_ROWS];
 	u32 *pixels; /* width * height, no padding */
 };
-/* -EAGAIN when vmx was drawing at every try: *s is the last one, good enough to show. Zero *s before the first time. */
+/* -ENOTCONN while it waits to be let in; -EAGAIN when vmx was drawing at every try: *s is the last one, good enough to show. Zero *s before the first time. */
 int viewer_snapshot(struct viewer *v, struct viewer_screen *s, bool pixels);
 void viewer_screen_free(struct viewer_screen *s);
 
@@ -147,16 +167,18 @@ int viewer_send_press(struct viewer *v, const struct viewer_press *p);
  * opens a menu, in which one key is
  *	q or .  detach		c  Ctrl-Alt-Del		s  screen or serial line
  *	up, down  pan		r  draw again		F12 or ~  that key itself
+ *	y  let somebody in	n  refuse him		(viewer_question())
  * and any other key closes it. While `menu` is set the front end shows VIEWER_MENU.
  */
 struct viewer_escape {
 	bool inside_line, tilde, menu;
 };
 enum viewer_verdict { VIEWER_PASS, VIEWER_HELD, VIEWER_PASS_TILDE /* ~ first, then the key */, VIEWER_COMMAND };
-enum viewer_command { VIEWER_DETACH, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW };
+enum viewer_command { VIEWER_DETACH, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW, VIEWER_LET_IN, VIEWER_REFUSE };
 enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_press *p, enum viewer_command *command);
-/* One line each that says so: the way back, and the keys after it. */
+/* One line each that says so: the way back, what answers a question, and the keys after it. */
 #define VIEWER_WAY_BACK "F12 q detaches (or Enter ~ .)   F12 menu"
+#define VIEWER_ASKS "F12 y lets him in, F12 n refuses"
 #define VIEWER_MENU "q detach  c Ctrl-Alt-Del  s serial/screen  Up/Down pan  r redraw  F12 ~ send"
 
 #endif

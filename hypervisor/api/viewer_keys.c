@@ -413,6 +413,14 @@ static enum viewer_verdict menu_key(const struct viewer_press *p, enum viewer_co
 	case 'R':
 		*command = VIEWER_REDRAW;
 		return VIEWER_COMMAND;
+	case 'y':
+	case 'Y':
+		*command = VIEWER_LET_IN;
+		return VIEWER_COMMAND;
+	case 'n':
+	case 'N':
+		*command = VIEWER_REFUSE;
+		return VIEWER_COMMAND;
 	case '~':
 		return VIEWER_PASS;
 	}

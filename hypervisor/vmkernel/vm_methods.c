@@ -249,7 +249,8 @@ static json_t *attach_command(const struct request *r, bool view_only)
 {
 	char user[USER_NAME_SIZE];
 	users_name_of(r->caller.uid, user);
-	return json_pack("{s:s, s:b, s:s, s:s*}", "cmd", "attach", "view_only", view_only, "user", user, "address", param_string(r, "address"));
+	return json_pack("{s:s, s:b, s:O, s:s, s:s*}", "cmd", "attach", "view_only", view_only, "brief", json_object_get(r->rpc.params, "brief"), "user",
+			 user, "address", param_string(r, "address"));
 }
 
 int handle_vm_attach(struct request *r, json_t **result, struct error *err)

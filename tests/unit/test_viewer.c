@@ -234,6 +234,67 @@ Test(viewer, a_chord_goes_down_and_up)
 	}
 }
 
+static void question_give(u32 number, u16 seconds, const char *text)
+{
+	struct screen_message m = {.type = SCREEN_ASK};
+	m.ask.question = number;
+	m.ask.seconds = seconds;
+	memcpy(m.ask.text, text, strlen(text));
+	m.length = (u16)(offsetof(struct screen_message, ask.text) - offsetof(struct screen_message, bytes) + strlen(text));
+	cr_assert_gt(send(vmx, &m, offsetof(struct screen_message, bytes) + m.length, 0), 0);
+	cr_assert_eq(viewer_receive(viewer, NULL, NULL), VIEWER_ASKED);
+}
+
+Test(viewer, questions)
+{
+	struct screen_message m;
+	cr_assert_null(viewer_question(viewer));
+	question_give(7, 15, "pe\x1bter wants in");
+	question_give(8, 15, "mary");
+	cr_assert_eq(viewer_question(viewer)->number, 7);
+	cr_assert_str_eq(viewer_question(viewer)->text, "pe?ter wants in");
+	cr_assert_eq(viewer_answer(viewer, 7, true), 0);
+	cr_assert_gt(recv(vmx, &m, sizeof(m), MSG_DONTWAIT), 0);
+	cr_assert(m.type == SCREEN_ANSWER && m.answer.question == 7 && m.answer.let_in == 1);
+	cr_assert_eq(viewer_question(viewer)->number, 8);
+	question_give(8, 0, "");
+	cr_assert_null(viewer_question(viewer), "settled");
+	for (u32 k = 0; k < 100; k++)
+		question_give(k, 15, "a crowd");
+	m = (struct screen_message){.type = SCREEN_ASK, .length = 3};
+	cr_assert_gt(send(vmx, &m, 7, 0), 0);
+	viewer_receive(viewer, NULL, NULL);
+	cr_assert_eq(viewer_question(viewer)->number, 0);
+}
+
+Test(viewer, waiting_to_be_let_in)
+{
+	int pair[2];
+	struct viewer *v;
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	struct screen_message m = {.type = SCREEN_WAIT, .length = 5, .bytes = "susie"};
+	cr_assert_gt(send(pair[0], &m, offsetof(struct screen_message, bytes) + 5, 0), 0);
+	cr_assert_eq(viewer_knock(pair[1], &v, &err), 0);
+	cr_assert_str_eq(viewer_waits(v), "susie");
+	cr_assert_null(viewer_page(v));
+	static struct viewer_screen s;
+	cr_assert_eq(viewer_snapshot(v, &s, true), -ENOTCONN);
+	cr_assert_eq(viewer_send_position(v, 1, 1, 0, 0, 0, 0), -ENOTCONN);
+	int fd = memfd_create("page", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	cr_assert_eq(ftruncate(fd, SCREEN_BYTES), 0);
+	u32 magic = SCREEN_MAGIC;
+	cr_assert_eq(pwrite(fd, &magic, sizeof(magic), 0), sizeof(magic));
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	m = (struct screen_message){.type = SCREEN_HELLO};
+	cr_assert_gt(sock_send(pair[0], &m, offsetof(struct screen_message, bytes), &fd, 1), 0);
+	cr_assert_eq(viewer_receive(v, NULL, NULL), VIEWER_INSIDE);
+	cr_assert_null(viewer_waits(v));
+	cr_assert_eq(viewer_snapshot(v, &s, true), 0);
+	viewer_close(v);
+	close(pair[0]);
+	close(fd);
+}
+
 Test(viewer, a_machine_that_takes_nothing_is_not_waited_for_forever)
 {
 	static const char bytes[4096];
@@ -359,7 +420,7 @@ static void escape_press(void *arg, const struct viewer_press *p)
 Test(keys, the_way_back)
 {
 	static const char *const cases[][2] = {
-		{"~.", "hC0"}, {"a~.", "ppp"}, {"a\r~.", "pphC0"}, {"~~.", "hpp"}, {"~a", "ht"}, {"~?q", "hhC0"}, {"ab\x1b[24~q", "pphC0"},
+		{"~.", "hC0"}, {"a~.", "ppp"}, {"a\r~.", "pphC0"}, {"~~.", "hpp"}, {"~a", "ht"}, {"~?q", "hhC0"}, {"ab\x1b[24~q", "pphC0"}, {"\x1b[24~y\x1b[24~n", "hC6hC7"},
 		{"\x1b[24~c", "hC1"}, {"\x1b[24~\x1b[24~", "hp"}, {"\x1b[24~x~", "hhh"}, {"\x1b[24~s\r~.", "hC2phC0"},
 		{"\x1b[24~\x1b[A\x1b[Bz", "hC3C4h"}, {"~\r~.", "hthC0"}, {"\x1b[A\x1b[B~.", "pphC0"}, {"a\x1b[A~.", "pppp"},
 	};
