@@ -192,7 +192,7 @@ static int dump(struct ui *ui, const struct options *o)
 	while (view < VIEW_COUNT && strcmp(views[view].name, o->dump))
 		view++;
 	if (view == VIEW_COUNT && !attach) {
-		fprintf(stderr, "vmkstatus: no view is named %s: machines, log, help or attach\n", o->dump);
+		fprintf(stderr, "vmkstatus: no view is named %s: machines, details, log, help or attach\n", o->dump);
 		return 2;
 	}
 	ui->view = attach ? VIEW_machines : (enum view_id)view;

@@ -10,7 +10,7 @@
 #define MESSAGE_NSEC (8 * NSEC_PER_SEC)
 
 /* Set-1 codes of the keys that type nothing. */
-enum { CODE_F1 = 0x3b, CODE_F2, CODE_F3, CODE_F4, CODE_F5, CODE_F6, CODE_F7, CODE_F10 = 0x44, CODE_HOME = 0xc7, CODE_UP = 0xc8,
+enum { CODE_F1 = 0x3b, CODE_F2, CODE_F3, CODE_F4, CODE_F5, CODE_F6, CODE_F7, CODE_F8, CODE_F10 = 0x44, CODE_HOME = 0xc7, CODE_UP = 0xc8,
        CODE_PAGE_UP = 0xc9, CODE_END = 0xcf, CODE_DOWN = 0xd0, CODE_PAGE_DOWN = 0xd1, CODE_BACKSPACE = 0x0e };
 enum { CONTROL_L = 0x0c, CONTROL_U = 0x15 };
 
@@ -226,6 +226,9 @@ static void key_function(struct ui *ui, u8 code)
 		break;
 	case CODE_F7:
 		act_on_selected(ui, ACTION_SUSPEND);
+		break;
+	case CODE_F8:
+		view_set(ui, VIEW_details);
 		break;
 	case CODE_F10:
 		ui->quit = !ui->console;

@@ -94,6 +94,7 @@ void act_detach(struct ui *ui, const char *why);
 
 /* view_*.c; sizes are at least MIN_COLUMNS x MIN_ROWS */
 void view_machines(struct ui *ui);
+void view_details(struct ui *ui);
 void view_log(struct ui *ui);
 void view_help(struct ui *ui);
 void view_attached(struct ui *ui);

@@ -201,6 +201,9 @@ Test(console, dumps)
 	run_expect(0, "m?ller", "LC_ALL=C $BIN/vmkstatus --dump machines");
 	run_expect(0, "11-22 14:28:32  demo is powered on", "$BIN/vmkstatus --dump log");
 	run_expect(0, "F10 q", "$BIN/vmkstatus --dump help");
+	run_expect(0, "127.0.0.1:5900, key map de", "$BIN/vmkstatus --dump details");
+	run_expect(0, "peter        192.0.2.9        11-22 14:30:00  looks", "$BIN/vmkstatus --dump details");
+	run_expect(0, "mary         this host        11-22 14:31:00  waits to be let in", "$BIN/vmkstatus --dump details");
 	run_expect(0, "grub>\n  ╔═╗\n", "$BIN/vmkstatus --attach demo --dump attach");
 	run_expect(0, "Too small", "$BIN/vmkstatus --dump machines --width 30");
 	run_expect(2, "no view is named", "$BIN/vmkstatus --dump nothing");
