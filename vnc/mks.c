@@ -26,10 +26,13 @@
 #include "vnc/door.h"
 #include "vnc/keys.h"
 #include "vnc/mks.h"
+#include "vnc/paste.h"
 #include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
+#include "vnc/qemu_leds.h"
 
 #define CLIENT_STALL_MS 60000 /* a viewer that takes nothing for so long is dropped */
+#define PLACARD_WIDE 80 /* characters of a line */
 #define BLANK_WIDTH 720
 #define BLANK_HEIGHT 400
 #define LOOK_AGAIN_NS NSEC_PER_SEC /* at a machine that is off */
@@ -41,6 +44,11 @@ struct mks {
 	char machine[64], address[64];
 	bool may_operate;
 	struct viewer *viewer; /* NULL: the machine is off, or does not want us */
+	struct viewer *waiting; /* for being let in */
+	bool refused;		/* which the viewer was: it has to ask again by itself */
+	bool off;		/* the machine: Enter powers it on */
+	u32 banner;		/* number of the question that is drawn over the picture, 0: none */
+	bool top_changed;	/* the picture, where the banner is */
 	const struct screen_page *page;
 	u32 *pixels; /* what libvncserver encodes; width x height, red in the low byte */
 	u32 width, height;
@@ -54,13 +62,15 @@ struct mks {
 	u64 look_at; /* when to look at a machine that is off */
 	char said[PLACARD_LINES][200]; /* the placard */
 	/* the viewer's */
+	struct keymap *map;
 	struct keys keys;
+	struct paste paste;
 	int x, y;
 	int buttons;
 	bool placed; /* x and y are known */
 };
 
-#define STALE_MS 5
+#define STALE_NS (5 * 1000000ull)
 
 /* ---- picture ---- */
 
@@ -98,6 +108,7 @@ static u32 picture_run(struct mks *m, u32 tx, u32 ty, u32 tiles_x, u32 stride)
 	u32 first = tx;
 	while (tx < tiles_x && (s32)(atomic_load_explicit(&sequence[tx], memory_order_acquire) - m->shown) > 0)
 		picture_tile(m, tx++, ty, stride);
+	m->top_changed |= tx > first && ty * SCREEN_TILE < BANNER_ROWS;
 	if (tx > first)
 		rfbMarkRectAsModified(m->rfb, (int)(first * SCREEN_TILE), (int)(ty * SCREEN_TILE),
 				      (int)MIN(tx * SCREEN_TILE, m->width), (int)MIN((ty + 1) * SCREEN_TILE, m->height));
@@ -108,7 +119,7 @@ static void picture_blank(struct mks *m)
 {
 	if (m->blank)
 		return;
-	m->blank = true;
+	m->blank = m->top_changed = true;
 	memset(m->pixels, 0, (size_t)m->width * m->height * sizeof(u32));
 	rfbMarkRectAsModified(m->rfb, 0, 0, (int)m->width, (int)m->height);
 }
@@ -142,6 +153,30 @@ static void picture_update(struct mks *m)
 		m->shown = before;
 }
 
+/* ---- the question whether somebody is let in ---- */
+
+static void banner_draw(struct mks *m, const struct viewer_question *q)
+{
+	placard_banner(m->font, m->pixels, m->width, m->height, q->text, "Ctrl-Alt-Y lets him in, Ctrl-Alt-N refuses; without an answer he is let in soon.");
+	rfbMarkRectAsModified(m->rfb, 0, 0, (int)m->width, (int)MIN(BANNER_ROWS, m->height));
+	m->top_changed = false;
+}
+
+/* Puts the banner over the picture while there is a question, and the picture back where it was. */
+static void banner_update(struct mks *m)
+{
+	const struct viewer_question *q = viewer_question(m->viewer);
+	u32 number = q ? q->number : 0;
+	if (q && (number != m->banner || m->top_changed))
+		banner_draw(m, q);
+	if (!q && m->banner) {
+		m->shown = 0;
+		m->blank = false;
+		picture_update(m);
+	}
+	m->banner = number;
+}
+
 /* ---- placard ---- */
 
 /* A line of the placard; an empty format leaves it out. */
@@ -152,6 +187,19 @@ static void say(struct mks *m, unsigned line, const char *fmt, ...)
 	va_start(args, fmt);
 	vsnprintf(m->said[line], sizeof(m->said[line]), fmt, args);
 	va_end(args);
+}
+
+/* A sentence on as many lines as it takes. */
+static void say_sentence(struct mks *m, unsigned line, const char *text)
+{
+	while (*text && line < PLACARD_LINES) {
+		size_t len = strlen(text);
+		if (len > PLACARD_WIDE)
+			for (len = PLACARD_WIDE; len > 1 && text[len] != ' ';)
+				len--;
+		say(m, line++, "%.*s", (int)len, text);
+		text += len + (text[len] == ' ');
+	}
 }
 
 static void placard_show(struct mks *m)
@@ -177,31 +225,44 @@ static const char *text_of(const json_t *o, const char *key)
 static void detach(struct mks *m)
 {
 	keys_release_all(&m->keys);
+	paste_stop(&m->paste);
 	viewer_close(m->viewer);
-	m->viewer = NULL;
+	viewer_close(m->waiting);
+	m->viewer = m->waiting = NULL;
 	m->page = NULL;
+	m->banner = 0;
 	m->ready_sent = m->stale = m->placed = false;
 	m->buttons = 0;
+}
+
+static void inside(struct mks *m, struct viewer *v)
+{
+	m->viewer = v;
+	m->page = viewer_page(v);
+	m->newcomer = true;
+	m->shown = 0;
+	m->blank = false;
 }
 
 /* A machine that is on: its screen, or the reason why not on the placard. */
 static void attach(struct mks *m)
 {
 	struct error err;
+	struct viewer *v;
 	int fd = -1;
 	json_t *params = json_pack("{s:s, s:b, s:s}", "vm", m->machine, "view_only", !m->may_operate, "address", m->address);
 	int ret = vmk_call(m->host, "vm.attach", params, NULL, &fd, &err);
 	if (!ret)
-		ret = viewer_open(fd, &m->viewer, &err);
+		ret = viewer_knock(fd, &v, &err);
 	if (ret) {
-		m->viewer = NULL;
-		say(m, 1, "%s", err.text);
-		return;
+		say_sentence(m, 1, err.text);
+	} else if (viewer_waits(v)) {
+		m->waiting = v;
+		say_sentence(m, 1, viewer_waits(v));
+		say(m, 4, "Without an answer you are let in within %d seconds.", SCREEN_WAIT_SECONDS);
+	} else {
+		inside(m, v);
 	}
-	m->page = viewer_page(m->viewer);
-	m->newcomer = true;
-	m->shown = 0;
-	m->blank = false;
 }
 
 /* Asks vmkernel how the machine is; attaches to one that is on, shows the placard of another. */
@@ -215,12 +276,14 @@ static void look(struct mks *m)
 	memcpy(before, m->said, sizeof(before));
 	memset(m->said, 0, sizeof(m->said));
 	say(m, 0, "%s", m->machine);
+	m->off = m->refused = false;
 	m->may_operate = strchr(text_of(vm, "rights"), 'x') && strchr(text_of(vm, "rights"), 'r');
 	if (ret) {
 		say(m, 1, "%s", err.text);
 	} else if (strcmp(state, "on") == 0 || strcmp(state, "stuck") == 0) {
 		attach(m);
 	} else {
+		m->off = true;
 		say(m, 1, "is %s", strcmp(state, "off") == 0 ? "powered off" : state);
 		say(m, 2, "%s", text_of(vm, "event"));
 		if (m->may_operate)
@@ -251,11 +314,66 @@ static void power_on(struct mks *m)
 
 /* ---- the viewer ---- */
 
+static bool caps_lock(const struct mks *m)
+{
+	return m->page && m->page->leds & SCREEN_LED_CAPS;
+}
+
 static void send_key(void *arg, u8 code, bool down)
 {
 	struct mks *m = arg;
+	if (down && m->paste.typing) {
+		paste_stop(&m->paste);
+		log_info("a key has stopped the typing of %s's clipboard after %u characters", m->address, m->paste.typed);
+	}
 	if (m->viewer)
 		viewer_send_key(m->viewer, code, down);
+}
+
+/* The key of a letter on the guest's board; where its layout has no such letter the one in that place on an American one. */
+static u8 code_of_letter(const struct mks *m, char letter, u8 otherwise)
+{
+	struct keymap_stroke strokes[KEYMAP_STROKES_MAX];
+	return keymap_character(m->map, (u8)letter, false, strokes) == 1 ? strokes[0].code : otherwise;
+}
+
+/* Keys with Ctrl and Alt that are ours. */
+static bool take_chord(void *arg, u8 code)
+{
+	struct mks *m = arg;
+	const struct viewer_question *q = m->viewer ? viewer_question(m->viewer) : NULL;
+	bool yes = code == code_of_letter(m, 'y', 0x15), no = code == code_of_letter(m, 'n', 0x31);
+	if (q && (yes || no)) {
+		viewer_answer(m->viewer, q->number, yes);
+		return true;
+	}
+	if (!m->may_operate || code != code_of_letter(m, 'v', 0x2f))
+		return false;
+	paste_start(&m->paste, now_monotonic());
+	return true;
+}
+
+/* The next character of the clipboard, when it is its time. */
+static void paste_some(struct mks *m)
+{
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	if (!m->paste.typing || !m->viewer)
+		return;
+	unsigned n = paste_next(&m->paste, now_monotonic(), m->map, caps_lock(m), chords);
+	for (unsigned k = 0; k < n; k++)
+		viewer_send_chord(m->viewer, &chords[k]);
+	if (!m->paste.typing)
+		log_line(m->paste.left_out ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO,
+			 "%u characters of %s's clipboard are typed into %s, %u that its key map lacks are left out", m->paste.typed, m->address,
+			 m->machine, m->paste.left_out);
+}
+
+/* A clipboard is kept; nothing is typed until Ctrl-Alt-V. */
+static void hook_clipboard(char *text, int length, rfbClientPtr client)
+{
+	struct mks *m = client->clientData;
+	if (m && m->may_operate && length > 0)
+		paste_keep(&m->paste, text, (size_t)length);
 }
 
 static void hook_gone(rfbClientPtr client)
@@ -275,7 +393,11 @@ static enum rfbNewClientAction hook_new(rfbClientPtr client)
 
 static void key_of_placard(struct mks *m, rfbKeySym keysym, bool down)
 {
-	if (down && (keysym == 0xff0d || keysym == 0xff8d)) /* Enter, and that of the keypad */
+	if (!down || (keysym != 0xff0d && keysym != 0xff8d)) /* Enter, and that of the keypad */
+		return;
+	if (m->refused)
+		look(m);
+	else if (m->off)
 		power_on(m);
 }
 
@@ -283,7 +405,7 @@ static void hook_key(rfbBool down, rfbKeySym keysym, rfbClientPtr client)
 {
 	struct mks *m = client->clientData;
 	if (m && m->viewer)
-		keys_symbol(&m->keys, keysym, down, m->page->leds & 4);
+		keys_symbol(&m->keys, keysym, down, caps_lock(m));
 	else if (m)
 		key_of_placard(m, keysym, down);
 }
@@ -332,6 +454,7 @@ static void rfb_open(struct mks *m)
 	rfbErr = library_log;
 	rfbMaxClientWait = CLIENT_STALL_MS;
 	qemu_keys_register(hook_scancode);
+	qemu_leds_register();
 	m->rfb = rfbGetScreen(NULL, NULL, (int)m->width, (int)m->height, 8, 3, 4);
 	if (!m->rfb)
 		fatal("out of memory");
@@ -347,6 +470,7 @@ static void rfb_open(struct mks *m)
 	m->rfb->newClientHook = hook_new;
 	m->rfb->kbdAddEvent = hook_key;
 	m->rfb->ptrAddEvent = hook_pointer;
+	m->rfb->setXCutText = hook_clipboard;
 	rfbInitServer(m->rfb);
 }
 
@@ -378,12 +502,43 @@ static void machine_events(struct mks *m)
 		look(m);
 }
 
+/* What is heard while the placard says by whom this viewer has to be let in. */
+static void waiting_events(struct mks *m)
+{
+	struct viewer *v = m->waiting;
+	unsigned events = viewer_receive(v, NULL, NULL);
+	if (events & VIEWER_ENDED) {
+		m->refused = viewer_was_removed(v);
+		memset(m->said[1], 0, sizeof(m->said) - sizeof(m->said[0]));
+		say_sentence(m, 1, viewer_farewell(v));
+		say(m, 4, "Enter asks again.");
+		detach(m);
+		if (m->refused)
+			placard_show(m);
+		else
+			look(m);
+	} else if (events & VIEWER_INSIDE) {
+		m->waiting = NULL;
+		inside(m, v);
+	}
+}
+
+static bool looks_again(const struct mks *m)
+{
+	return !m->viewer && !m->waiting && !m->refused;
+}
+
 static int wait_ms(const struct mks *m)
 {
-	if (m->viewer)
-		return m->stale ? STALE_MS : -1;
-	u64 now = now_monotonic();
-	return now >= m->look_at ? 0 : (int)((m->look_at - now) / 1000000 + 1);
+	u64 now = now_monotonic(), at = looks_again(m) ? m->look_at : 0;
+	const struct viewer_question *q = m->viewer ? viewer_question(m->viewer) : NULL;
+	if (q)
+		at = q->until;
+	if (m->viewer && m->paste.typing)
+		at = at ? MIN(at, m->paste.next_at) : m->paste.next_at;
+	if (m->viewer && m->stale)
+		at = at ? MIN(at, now + STALE_NS) : now + STALE_NS;
+	return !at ? -1 : now >= at ? 0 : (int)((at - now) / 1000000 + 1);
 }
 
 static int serve(struct mks *m, struct error *err)
@@ -391,14 +546,20 @@ static int serve(struct mks *m, struct error *err)
 	while (!m->gone && !m->kicked) {
 		rfbClientPtr client = m->rfb->clientHead;
 		struct pollfd p[2] = {{.fd = client ? client->sock : -1, .events = POLLIN},
-				      {.fd = m->viewer ? viewer_fd(m->viewer) : -1, .events = POLLIN}};
+				      {.fd = m->viewer ? viewer_fd(m->viewer) : m->waiting ? viewer_fd(m->waiting) : -1, .events = POLLIN}};
 		if (poll(p, 2, wait_ms(m)) < 0 && errno != EINTR)
 			return fail(err, -errno, "poll: %m");
 		if (m->viewer && (p[1].revents || m->stale))
 			machine_events(m);
-		else if (!m->viewer && now_monotonic() >= m->look_at)
+		else if (m->waiting && p[1].revents)
+			waiting_events(m);
+		else if (looks_again(m) && now_monotonic() >= m->look_at)
 			look(m);
+		if (m->viewer)
+			banner_update(m);
 		rfbProcessEvents(m->rfb, 0);
+		paste_some(m);
+		qemu_leds_show(m->rfb, m->page ? m->page->leds : 0);
 		if (ask_for_change(m) == -EPIPE)
 			detach(m);
 	}
@@ -434,12 +595,17 @@ static int hello(struct mks *m, int rfb_fd, int door_fd, struct error *err)
 	return ret ? fail(err, ret, "%s", why.text) : 0;
 }
 
-int mks_serve(int rfb_fd, int door_fd, struct error *err)
+int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err)
 {
 	struct mks m = {.font = placard_open()};
+	struct error why;
+	/* All files are read before the process loses the right to open them. Without a key map there are still scancodes. */
+	if (keymap_open(keymap, &m.map, &why))
+		log_warning("viewers without scancodes cannot type: %s", why.text);
 	picture_resize(&m, BLANK_WIDTH, BLANK_HEIGHT);
 	m.blank = true;
-	keys_init(&m.keys, send_key, &m);
+	keys_init(&m.keys, m.map, send_key, &m);
+	m.keys.chord = take_chord;
 	rfb_open(&m);
 	int ret = confine(false, err);
 	if (!ret)
@@ -455,6 +621,7 @@ int mks_serve(int rfb_fd, int door_fd, struct error *err)
 	if (m.host)
 		vmk_disconnect(m.host);
 	placard_close(m.font);
+	keymap_close(m.map);
 	free(m.pixels);
 	return ret;
 }

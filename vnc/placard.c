@@ -11,6 +11,7 @@
 #include "vnc/placard.h"
 
 #define FONT "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
+#define BANNER 0x20a0ffu /* orange: not to be taken for the machine's */
 #define BACKGROUND 0x2e2218u /* a dark blue; red in the low byte */
 #define TITLE_PIXELS 28
 #define TEXT_PIXELS 15
@@ -119,4 +120,15 @@ void placard_draw(struct placard *p, u32 *pixels, u32 width, u32 height, const c
 		line(p, &c, lines[k], MAX(((s32)width - wide) / 2, 8), y, k ? 0xd0c8c0u : 0xffffffu);
 		y += k ? TEXT_PIXELS * 2 : TITLE_PIXELS * 3 / 2;
 	}
+}
+
+void placard_banner(struct placard *p, u32 *pixels, u32 width, u32 height, const char *first, const char *second)
+{
+	const struct canvas c = {pixels, width, MIN(height, BANNER_ROWS)};
+	for (size_t k = 0; k < (size_t)c.width * c.height; k++)
+		pixels[k] = BANNER;
+	if (!p || FT_Set_Pixel_Sizes(p->face, 0, TEXT_PIXELS))
+		return;
+	line(p, &c, first, 8, TEXT_PIXELS + 2, 0);
+	line(p, &c, second, 8, 2 * TEXT_PIXELS + 7, 0);
 }

@@ -15,7 +15,7 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
-#include "vmx/vmx.h"
+#include "vmx/viewers.h"
 
 #define FRAME_NS (NSEC_PER_SEC / 60)
 #define QUIET_FRAME_NS (NSEC_PER_SEC / 20)
@@ -23,28 +23,6 @@
 #define MESSAGES_AT_ONCE 32
 #define VIEWER_OUT_BYTES (64 * KIB)
 #define HEADER offsetof(struct screen_message, bytes)
-
-struct viewer {
-	struct vmx *x;
-	unsigned index;
-	int fd;
-	bool view_only;
-	struct screen_who who;
-	u64 id;	  /* never used twice */
-	u64 since; /* seconds since 1970 */
-	sd_event_source *io;
-	bool ready, forced; /* wants SCREEN_CHANGED; even if nothing changed */
-	u32 seen;	    /* page->sequence it was last told of */
-	bool serial_on;
-	unsigned line;
-	u8 *out; /* ring of serial output on its way */
-	size_t out_head, out_count;
-	bool waits; /* `pending` did not fit into the line's buffer: nothing more is read */
-	struct screen_message pending;
-	u8 down[256 / 8]; /* keys it holds */
-	u16 buttons;
-	struct screen_message pointer; /* the last one */
-};
 
 /* ---- input ---- */
 
@@ -112,18 +90,19 @@ void screen_release_keys(struct vmx *x)
 
 /* ---- life ---- */
 
-static void viewer_remove(struct viewer *v)
+void viewer_remove(struct viewer *v)
 {
 	v->x->screen.viewers[v->index] = NULL;
 	viewer_release_all(v);
 	sd_event_source_disable_unref(v->io);
+	sharing_left(v->x, v);
+	sd_event_source_disable_unref(v->deadline);
 	close(v->fd);
 	free(v->out);
 	free(v);
 }
 
-/* 0, -EAGAIN when it does not read, another -errno when it is gone. */
-static int viewer_send(struct viewer *v, u16 type, const void *bytes, size_t len)
+int viewer_send(struct viewer *v, u16 type, const void *bytes, size_t len)
 {
 	struct screen_message msg = {.type = type, .length = (u16)len};
 
@@ -303,6 +282,8 @@ static bool message_whole(const struct screen_message *msg, size_t len)
 		return len >= HEADER + sizeof(msg->pointer);
 	case SCREEN_SERIAL_ON:
 		return len >= HEADER + sizeof(msg->serial);
+	case SCREEN_ANSWER:
+		return len >= HEADER + sizeof(msg->answer);
 	case SCREEN_SERIAL_IN:
 		return msg->length <= sizeof(msg->bytes) && len >= HEADER + msg->length;
 	default:
@@ -344,6 +325,9 @@ static void viewer_message(struct viewer *v, const struct screen_message *msg)
 	case SCREEN_SERIAL_ON:
 		viewer_serial_on(v, msg->serial.on, msg->serial.line);
 		break;
+	case SCREEN_ANSWER:
+		sharing_answer(v, msg->answer.question, msg->answer.let_in);
+		break;
 	default:
 		viewer_input(v, msg);
 		tick_next(v->x);
@@ -366,6 +350,8 @@ static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg
 			viewer_remove(v);
 			return 0;
 		}
+		if (v->outside)
+			continue; /* who waits is not heard */
 		if ((size_t)n >= HEADER && message_whole(&msg, (size_t)n))
 			viewer_message(v, &msg);
 		else
@@ -378,34 +364,52 @@ static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg
 
 /* ---- coming and going ---- */
 
-int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
+int viewer_let_in(struct viewer *v, struct error *err)
 {
 	struct screen_message hello = {.type = SCREEN_HELLO};
+	ssize_t n = sock_send(v->fd, &hello, HEADER, &v->x->machine->screen_fd, 1);
+
+	v->outside = false;
+	if (n < 0) {
+		viewer_remove(v);
+		return fail(err, (int)n, "cannot greet a viewer: %s", strerror((int)-n));
+	}
+	v->since = now_realtime() / NSEC_PER_SEC;
+	v->seen = atomic_load(&v->x->machine->page->sequence) - 1; /* the first READY is answered at once */
+	sharing_entered(v);
+	return 0;
+}
+
+int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
+{
 	unsigned i = 0;
+	int r = sharing_judge(x, who, err);
 
 	while (i < VIEWERS_MAX && x->screen.viewers[i])
 		i++;
-	if (i == VIEWERS_MAX) {
+	if (r >= 0 && i == VIEWERS_MAX)
+		r = fail(err, -EUSERS, "%s has %u viewers already", x->name, VIEWERS_MAX);
+	if (r < 0) {
 		close(fd);
-		return fail(err, -EUSERS, "%s has %u viewers already", x->name, VIEWERS_MAX);
-	}
-	ssize_t n = sock_send(fd, &hello, HEADER, &x->machine->screen_fd, 1);
-	if (n < 0) {
-		close(fd);
-		return fail(err, (int)n, "cannot greet a viewer: %s", strerror((int)-n));
+		return r;
 	}
 	struct viewer *v = xcalloc(1, sizeof(*v));
 	*v = (struct viewer){.x = x, .index = i, .fd = fd, .view_only = view_only, .who = *who, .id = ++x->screen.last_id,
-			      .since = now_realtime() / NSEC_PER_SEC};
-	v->seen = atomic_load(&x->machine->page->sequence) - 1; /* the first READY is answered at once */
-	int r = sd_event_add_io(x->loop, &v->io, fd, EPOLLIN, on_viewer, v);
-	if (r < 0) {
+			      .since = now_realtime() / NSEC_PER_SEC, .outside = true};
+	int watched_io = sd_event_add_io(x->loop, &v->io, fd, EPOLLIN, on_viewer, v);
+	if (watched_io < 0) {
 		close(fd);
 		free(v);
-		return fail(err, r, "cannot watch a viewer: %s", strerror(-r));
+		return fail(err, watched_io, "cannot watch a viewer: %s", strerror(-watched_io));
 	}
 	x->screen.viewers[i] = v;
-	return 0;
+	if (r == SHARING_ASK) {
+		r = sharing_ask(v, err);
+		if (r)
+			viewer_remove(v);
+		return r;
+	}
+	return viewer_let_in(v, err);
 }
 
 int screen_attach(struct vmx *x, bool view_only, const struct screen_who *who, struct error *err)
@@ -453,7 +457,7 @@ unsigned screen_viewers(const struct vmx *x)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < VIEWERS_MAX; i++)
-		n += x->screen.viewers[i] != NULL;
+		n += x->screen.viewers[i] && !x->screen.viewers[i]->outside;
 	return n;
 }
 
@@ -464,8 +468,9 @@ json_t *screen_list(const struct vmx *x)
 	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
 		const struct viewer *v = x->screen.viewers[i];
 		if (v)
-			json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:b, s:I}", "id", (json_int_t)v->id, "user", v->who.user, "address",
-							      v->who.address, "view_only", v->view_only, "since", (json_int_t)v->since));
+			json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:b, s:b, s:I}", "id", (json_int_t)v->id, "user", v->who.user,
+							      "address", v->who.address, "view_only", v->view_only, "waits", v->outside, "since",
+							      (json_int_t)v->since));
 	}
 	return list;
 }
@@ -502,9 +507,11 @@ int screen_init(struct vmx *x, struct error *err)
 
 void screen_free(struct vmx *x)
 {
-	for (unsigned i = 0; i < VIEWERS_MAX; i++)
-		if (x->screen.viewers[i])
-			viewer_remove(x->screen.viewers[i]);
+	/* Who waits first: nobody is to be let in now. */
+	for (unsigned outside = 2; outside-- > 0;)
+		for (unsigned i = 0; i < VIEWERS_MAX; i++)
+			if (x->screen.viewers[i] && x->screen.viewers[i]->outside >= outside)
+				viewer_remove(x->screen.viewers[i]);
 	sd_event_source_disable_unref(x->screen.tick);
 	sd_event_source_disable_unref(x->screen.listener);
 }

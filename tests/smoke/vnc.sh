@@ -25,12 +25,33 @@ wait_screen web 20 '^Vnc_\{Keys\}\|~ ok'
 
 say "the picture is the machine's own, pixel by pixel"
 same_picture() { # ALLOWED: that many pixels may differ
-	vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
+	vmk console screenshot web "$VMK_ROOT/direct.png" || die "console screenshot"
 	shot wait 500 png "$VMK_ROOT/vnc.png" size
 	"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/vnc.png" "$1"
 }
 # The blinking cursor is the only difference allowed: one cell of 9x16 pixels.
 eventually 10 same_picture 144 || die "pictures differ"
+
+say "a clipboard is typed by Ctrl-Alt-V, and by nothing else"
+shot clipboard 'echo "pasted~{}"
+' wait 1500
+screen_of web | grep -q pasted && die "a clipboard was typed unasked"
+# paste CLIPBOARD PATTERN: until the screen shows what it typed
+paste() {
+	"$SMOKE/vncshot" "$console" clipboard "$1" chord 'ffe3 ffe9 76' wait 600000 >/dev/null 2>&1 &
+	local viewer=$!
+	wait_screen web 30 "$2"
+	kill $viewer
+}
+paste $'echo "pasted~{}"\n' '^pasted~\{\}'
+# Of a clipboard that an American guest has no keys for the rest is typed; a key stops it.
+paste $'echo caf\xe9-\xfc-au-lait\n' '^caf--au-lait'
+logged() {
+	grep -q -- "$1" "$VMK_ROOT/var/log/vmk/vmkernel.log"
+}
+eventually 10 logged '2 that its key map lacks are left out' || die "nobody was told what was left out"
+shot clipboard "$(printf 'z%.0s' $(seq 2000))" chord 'ffe3 ffe9 76' wait 800 key ff0d wait 500
+eventually 10 logged "a key has stopped the typing" || die "the typing went on"
 
 say "a change of resolution"
 type_line web "set gfxmode=800x600"

@@ -6,7 +6,11 @@
  *	type TEXT	types characters as keysyms, as viewers without scancodes do
  *	key KEYSYM	presses and releases one key (hexadecimal X keysym)
  *	hold KEYSYM MS	holds it down for so long
+ *	chord KEYSYMS	presses keys one after the other and releases them backwards: "ffe3 ffe9 76"
+ *	clipboard TEXT	sends a clipboard
  *	move X Y	moves the pointer there
+ *	until FILE	goes on receiving until there is such a file
+ *	pixel X Y RGB	goes on until that pixel has the colour (hexadecimal)
  *	wait MS		goes on receiving for so long
  *	png FILE	writes what has been received
  *	stable MS	waits (at most 20 s) until nothing has changed for so long
@@ -21,6 +25,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <rfb/rfbclient.h>
 
@@ -95,6 +100,31 @@ static void type_text(rfbClient *client, const char *text)
 		press(client, (unsigned char)*text);
 }
 
+static void pixel(rfbClient *client, int x, int y, unsigned rgb)
+{
+	double end = now() + 60;
+	for (;;) {
+		const unsigned char *p = client->frameBuffer + 4 * ((size_t)y * (size_t)client->width + (size_t)x);
+		if (x < client->width && y < client->height && ((unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2]) == rgb)
+			return;
+		if (now() > end)
+			fail("the pixel never has that colour");
+		receive(client, 0.05);
+	}
+}
+
+static void chord(rfbClient *client, const char *text)
+{
+	unsigned keys[8], n = 0;
+	char *end;
+	for (unsigned key; n < 8 && (key = (unsigned)strtoul(text, &end, 16)); text = end)
+		keys[n++] = key;
+	for (unsigned k = 0; k < n; k++)
+		SendKeyEvent(client, keys[k], TRUE);
+	while (n-- > 0)
+		SendKeyEvent(client, keys[n], FALSE);
+}
+
 /* Carries out one action; returns how many arguments it took. */
 static int act(rfbClient *client, int left, char **words)
 {
@@ -109,6 +139,13 @@ static int act(rfbClient *client, int left, char **words)
 		type_text(client, words[1]);
 	else if (!strcmp(what, "key"))
 		press(client, (unsigned)strtoul(words[1], NULL, 16));
+	else if (!strcmp(what, "chord"))
+		chord(client, words[1]);
+	else if (!strcmp(what, "clipboard"))
+		SendClientCutText(client, words[1], (int)strlen(words[1]));
+	else if (!strcmp(what, "until"))
+		while (access(words[1], F_OK))
+			receive(client, 0.05);
 	else if (!strcmp(what, "wait"))
 		receive(client, atof(words[1]) / 1000);
 	else if (!strcmp(what, "stable"))
@@ -121,6 +158,9 @@ static int act(rfbClient *client, int left, char **words)
 		receive(client, atof(words[2]) / 1000);
 		SendKeyEvent(client, keysym, FALSE);
 		return 3;
+	} else if (!strcmp(what, "pixel") && left >= 4) {
+		pixel(client, atoi(words[1]), atoi(words[2]), (unsigned)strtoul(words[3], NULL, 16));
+		return 4;
 	} else if (!strcmp(what, "move") && left >= 3) {
 		SendPointerEvent(client, atoi(words[1]), atoi(words[2]), 0);
 		return 3;
