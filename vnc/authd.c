@@ -37,7 +37,6 @@
 
 #define WEB_FOLDER "/usr/share/novnc"
 #define PORTS_MAX 4096
-#define REFUSAL_NS (2 * NSEC_PER_SEC) /* what a log-in that fails takes, until one has */
 #define ACCEPT_AGAIN_NS (NSEC_PER_SEC / 10)
 
 static const char WRONG_PASSWORD[] = "log-in failed: wrong password";
@@ -57,9 +56,9 @@ struct visit {
 	struct console_command to;   /* the machine */
 	bool inside;		     /* logged in */
 	pid_t login_pid, mks_pid;    /* 0: none */
-	struct post asked;	     /* a log-in that waits (asked_at) or is about to be refused (refuse_at) */
-	u64 asked_at, start_at, refuse_at;
-	u64 started_at; /* of login_pid */
+	bool decoy;		     /* login_pid proves nothing and only takes its time */
+	struct post asked;	     /* a log-in that waits */
+	u64 asked_at, start_at;	     /* 0: none does */
 };
 
 struct authd {
@@ -72,8 +71,7 @@ struct authd {
 	gnutls_certificate_credentials_t certificate;
 	gnutls_anon_server_credentials_t anonymous;
 	struct log_limit refusals, endings;
-	u64 refusal_ns; /* what the last log-in that failed took */
-	u64 accept_at;	/* no more descriptors: not before then */
+	u64 accept_at; /* no more descriptors: not before then */
 };
 
 static void report(struct authd *a, enum console_report_type type, enum log_level level, unsigned number, const char *fmt, ...)
@@ -201,8 +199,31 @@ static void start_login(struct visit *v)
 	int fd = -1, ret = login_start(&v->login_pid, &fd, &err);
 	if (ret)
 		v->login_pid = 0;
-	v->started_at = now_monotonic();
 	answer(v, fd, ret, ret ? err.text : "");
+}
+
+static int decoy_answer(void *arg, const char *prompt, bool echo, char *text, size_t size)
+{
+	(void)arg, (void)prompt, (void)echo;
+	str_copy(text, size, size ? "-" : "");
+	return 0;
+}
+
+/* For an address that is locked out: a log-in of nobody, which fails as late as any other, whatever the host has to do. */
+static void start_decoy(struct visit *v)
+{
+	int door_fd;
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_signals();
+		close_range(3, ~0u, 0);
+		login_run("-", decoy_answer, NULL, &door_fd, NULL);
+		_exit(1);
+	}
+	v->login_pid = MAX(pid, 0);
+	v->decoy = pid > 0;
+	if (pid < 0)
+		answer(v, -1, -EACCES, WRONG_NAME_OR_PASSWORD);
 }
 
 static void start_console(struct visit *v, bool as_owner)
@@ -237,26 +258,22 @@ static void failed(struct visit *v, const char *how)
 		report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "%s from %s at the console of %s", how, v->address, v->to.machine);
 }
 
-static void start_check(struct visit *v)
+static void start_check(struct visit *v, bool locked_out)
 {
 	u8 expected[16];
 	des_response(v->to.password, v->asked.challenge, expected);
 	bool same = v->to.password[0] && gnutls_memcmp(expected, v->asked.response, sizeof(expected)) == 0;
-	if (same) {
+	if (same && !locked_out) {
 		lockout_succeed(v->a->lockout, v->address);
 		start_console(v, true);
-	} else {
-		failed(v, "a wrong console password");
-		answer(v, -1, -EACCES, WRONG_PASSWORD);
+		return;
 	}
+	if (!locked_out)
+		failed(v, "a wrong console password");
+	answer(v, -1, -EACCES, WRONG_PASSWORD);
 }
 
 /* ---- log-ins, one at a time from one address ---- */
-
-static bool under_way(const struct visit *v)
-{
-	return v->login_pid || v->refuse_at;
-}
 
 /* Who asked earlier and need not wait longer. */
 static bool comes_before(const struct visit *other, const struct visit *v)
@@ -267,7 +284,7 @@ static bool comes_before(const struct visit *other, const struct visit *v)
 static bool waits_for_another(const struct visit *v)
 {
 	for (const struct visit *other = v->a->visits; other; other = other->next)
-		if (other != v && (under_way(other) || comes_before(other, v)) && strcmp(other->group, v->group) == 0)
+		if (other != v && (other->login_pid || comes_before(other, v)) && strcmp(other->group, v->group) == 0)
 			return true;
 	return false;
 }
@@ -280,41 +297,30 @@ static void start_asked(struct visit *v, u64 now)
 	if (v->start_at > now)
 		return;
 	v->asked_at = v->start_at = 0;
-	if (delay < 0)
-		v->refuse_at = now + (v->asked.type == POST_CHECK ? 0 : v->a->refusal_ns);
-	else if (v->asked.type == POST_CHECK)
-		start_check(v);
+	/* Who guesses need not know that no guess counts any more. */
+	if (v->asked.type == POST_CHECK)
+		start_check(v, delay < 0);
+	else if (delay < 0)
+		start_decoy(v);
 	else
 		start_login(v);
-}
-
-static void refuse_locked_out(struct visit *v)
-{
-	v->refuse_at = 0;
-	/* Who guesses need not know that no guess counts any more. */
-	answer(v, -1, -EACCES, v->asked.type == POST_CHECK ? WRONG_PASSWORD : WRONG_NAME_OR_PASSWORD);
 }
 
 static void logins_go_on(struct authd *a)
 {
 	u64 now = now_monotonic();
-	for (struct visit *v = a->visits; v; v = v->next) {
-		if (v->refuse_at && v->refuse_at <= now)
-			refuse_locked_out(v);
-		else if (v->asked_at && v->start_at <= now && !waits_for_another(v))
+	for (struct visit *v = a->visits; v; v = v->next)
+		if (v->asked_at && v->start_at <= now && !waits_for_another(v))
 			start_asked(v, now);
-	}
 }
 
 /* When logins_go_on() has something to do next, and connections are accepted again; 0: nothing is known. */
 static u64 next_time(const struct authd *a)
 {
 	u64 first = a->accept_at;
-	for (const struct visit *v = a->visits; v; v = v->next) {
-		u64 at = v->refuse_at ? v->refuse_at : v->asked_at && !waits_for_another(v) ? v->start_at : 0;
-		if (at && (!first || at < first))
-			first = at;
-	}
+	for (const struct visit *v = a->visits; v; v = v->next)
+		if (v->asked_at && (!first || v->start_at < first) && !waits_for_another(v))
+			first = v->start_at;
 	return first;
 }
 
@@ -327,7 +333,7 @@ static int wait_ms(const struct authd *a)
 /* false: not a question of ours. */
 static bool ask(struct visit *v, const struct post *p)
 {
-	if (v->inside || v->asked_at || under_way(v))
+	if (v->inside || v->asked_at || v->login_pid)
 		return false;
 	v->asked = *p;
 	v->asked_at = v->start_at = now_monotonic();
@@ -340,7 +346,7 @@ static void visit_close(struct visit *v)
 	if (v->post_fd >= 0)
 		close(v->post_fd);
 	v->post_fd = -1;
-	v->asked_at = v->refuse_at = 0;
+	v->asked_at = 0;
 	if (v->login_pid)
 		return;
 	for (struct visit **p = &v->a->visits; *p; p = &(*p)->next) {
@@ -496,12 +502,13 @@ refuse:
 static void login_ended(struct visit *v, int status)
 {
 	v->login_pid = 0;
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0) {
+	if (v->decoy && v->post_fd >= 0)
+		answer(v, -1, -EACCES, WRONG_NAME_OR_PASSWORD);
+	else if (!v->decoy && WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		lockout_succeed(v->a->lockout, v->address);
-	} else {
-		v->a->refusal_ns = MIN(now_monotonic() - v->started_at, 2 * REFUSAL_NS);
+	else if (!v->decoy)
 		failed(v, "a failed log-in");
-	}
+	v->decoy = false;
 	if (v->post_fd < 0)
 		visit_close(v);
 }
@@ -617,11 +624,15 @@ static int loop(struct authd *a, struct error *err)
 			reap(a);
 		serve_visits(p + 2 + n_ports, visits, n_visits);
 		logins_go_on(a);
+		/* What vmkernel has said before somebody connected counts for him. */
+		if (p[0].revents && a->control_fd >= 0) {
+			if (!control_serve(a))
+				control_lost(a);
+			continue;
+		}
 		for (unsigned k = 0; k < n_ports; k++)
 			if (p[2 + k].revents)
 				accept_one(a, &a->ports[k]);
-		if (p[0].revents && a->control_fd >= 0 && !control_serve(a))
-			control_lost(a);
 	}
 	free(p);
 	free(visits);
@@ -660,7 +671,6 @@ static int prepare(struct authd *a, char fingerprint[FINGERPRINT_SIZE], struct e
 	    gnutls_anon_set_server_known_dh_params(a->anonymous, GNUTLS_SEC_PARAM_MEDIUM))
 		return fail(err, -ENOMEM, "cannot prepare TLS");
 	a->lockout = lockout_open();
-	a->refusal_ns = REFUSAL_NS;
 	sigemptyset(&mask);
 	sigaddset(&mask, SIGCHLD);
 	sigprocmask(SIG_BLOCK, &mask, NULL);
