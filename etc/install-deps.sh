@@ -8,7 +8,7 @@ build="gcc make libc6-dev pkg-config libjansson-dev libsystemd-dev libseccomp-de
        libreadline-dev libslirp-dev libpam0g-dev libcrypt-dev libpng-dev libzstd-dev libgnutls28-dev nettle-dev libfreetype-dev"
 run="fonts-dejavu-core novnc seabios grub-rescue-pc memtest86+"
 test="libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common xorriso mtools tmux xvfb xauth xdotool iproute2
-      tigervnc-viewer tigervnc-common procps systemd xinetd chromium python3-minimal python3-websocket"
+      tigervnc-viewer tigervnc-common procps systemd xinetd chromium python3 openssl"
 bench="qemu-system-x86"
 # What etc/guest-image.sh makes guests' disks with.
 guest="kmod fakeroot cpio e2fsprogs grub-pc-bin grub-common"
