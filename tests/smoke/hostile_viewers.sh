@@ -9,7 +9,7 @@ TRIES=8         # while the machine is busy: what hostile viewers do, they do at
 CALM_TRIES=3    # while it is not
 EXTRA_MS=100    # longer than without
 BUSY_MS=25      # what the machine itself makes anybody wait, from which on it is busy
-MEMORY_MIB=800  # shared pages counted in each
+MEMORY_MIB=$((SLOW * 200)) # shared pages counted in each; sanitizers have their own
 PROCESSES=140   # 64 strangers, and what is logged in here
 LINES_A_SECOND=20
 QUIET=127.0.0.2     # where those who say nothing come from
@@ -190,6 +190,16 @@ phase random random
 phase guess guess
 [ "$(id -u)" != 0 ] || phase looks-only looks_only # else everybody is the one user, who may type
 phase together all
+
+say "crowds from three addresses leave room for one of a fourth"
+crowds=()
+for n in 1 2 3; do
+	"$SMOKE/hostile" "$console" 127.0.1.$n connects $STRANGERS_EACH >"$VMK_ROOT/crowd.$n" 2>&1 &
+	crowds+=($!)
+	eventually 20 grep -q '^ready' "$VMK_ROOT/crowd.$n" || die "a crowd was not let in"
+done
+comes_in 127.0.1.4 || die "nobody can log in beside three crowds"
+kill "${crowds[@]}"
 
 say "who said nothing has been sent away, and his address is welcome again"
 eventually 25 grep -q '^refused' "$VMK_ROOT/silent" || die "silent connections are kept: $(cat "$VMK_ROOT/silent")"
