@@ -14,6 +14,13 @@ build/images/video.img: tests/guest/floppy/video.S
 	$(Q)$(CC) -c -m32 -o $(@D)/video.o $<
 	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ $(@D)/video.o
 	$(Q)truncate -s 1474560 $@
+# The floppy of tests/guest/floppy/ticker.S: a screen that never stands still, and counts of keys and mouse packets.
+smoke-tools: build/images/ticker.img
+build/images/ticker.img: tests/guest/floppy/ticker.S
+	@mkdir -p $(@D)
+	$(Q)$(CC) -c -m32 -o $(@D)/ticker.o $<
+	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ $(@D)/ticker.o
+	$(Q)truncate -s 1474560 $@
 # A CD whose GRUB starts Debian's grub-invaders (multiboot) at once.
 smoke-tools: build/images/invaders.iso
 build/images/invaders.iso: /boot/invaders.exec

@@ -38,6 +38,10 @@
 
 #define WEB_FOLDER "/usr/share/novnc"
 #define PORTS_MAX 4096
+#define ACCEPT_AGAIN_NS (NSEC_PER_SEC / 10)
+
+static const char WRONG_PASSWORD[] = "log-in failed: wrong password";
+static const char WRONG_NAME_OR_PASSWORD[] = "log-in failed: wrong user name or password";
 
 struct port {
 	int fd;
@@ -49,11 +53,13 @@ struct visit {
 	struct visit *next;
 	pid_t pid;
 	int post_fd;
-	char address[64];
-	struct console_command to; /* the machine */
-	bool inside;		   /* logged in */
-	pid_t login_pid, mks_pid;  /* 0: none */
-	u64 answer_at;		   /* a log-in waits until then; 0: none does */
+	char address[64], group[48]; /* who counts as one: lockout_group() */
+	struct console_command to;   /* the machine */
+	bool inside;		     /* logged in */
+	pid_t login_pid, mks_pid;    /* 0: none */
+	bool decoy;		     /* login_pid proves nothing and only takes its time */
+	struct post asked;	     /* a log-in that waits */
+	u64 asked_at, start_at;	     /* 0: none does */
 };
 
 struct authd {
@@ -65,7 +71,8 @@ struct authd {
 	struct lockout *lockout;
 	gnutls_certificate_credentials_t certificate;
 	gnutls_anon_server_credentials_t anonymous;
-	struct log_limit refusals;
+	struct log_limit refusals, endings;
+	u64 accept_at; /* no more descriptors: not before then */
 };
 
 static void report(struct authd *a, enum console_report_type type, enum log_level level, unsigned number, const char *fmt, ...)
@@ -133,8 +140,11 @@ NORETURN static void be_door(struct authd *a, struct visit *v, int fd, int post_
 			 .vnc_auth = vnc_auth, .login_seconds = AUTHD_LOGIN_SECONDS, .certificate = a->certificate,
 			 .anonymous = a->anonymous};
 	int ret = door_serve(&d, &err);
-	if (ret)
-		log_info("the connection from %s to the console of %s has ended: %s", v->address, v->to.machine, err.text);
+	if (ret) {
+		struct post p = {.type = POST_ENDED};
+		str_copy(p.text, sizeof(p.text), err.text);
+		sock_send(d.post_fd, &p, sizeof(p), NULL, 0);
+	}
 	_exit(ret ? 1 : 0);
 }
 
@@ -188,28 +198,34 @@ static void answer(struct visit *v, int fd, int ret, const char *text)
 static void start_login(struct visit *v)
 {
 	struct error err;
-	int fd = -1, ret = v->login_pid ? fail(&err, -EBUSY, "one log-in at a time") : login_start(&v->login_pid, &fd, &err);
+	int fd = -1, ret = login_start(&v->login_pid, &fd, &err);
 	if (ret)
-		v->login_pid = v->login_pid > 0 ? v->login_pid : 0;
-	v->answer_at = 0;
+		v->login_pid = 0;
 	answer(v, fd, ret, ret ? err.text : "");
 }
 
-static void locked_out(struct visit *v)
+static int decoy_answer(void *arg, const char *prompt, bool echo, char *text, size_t size)
 {
-	/* As a wrong password is answered: who guesses need not know that he has to wait. */
-	answer(v, -1, -EACCES, "log-in failed: wrong user name or password");
+	(void)arg, (void)prompt, (void)echo;
+	str_copy(text, size, size ? "-" : "");
+	return 0;
 }
 
-static void ask_login(struct visit *v)
+/* For an address that is locked out: a log-in of nobody, which fails as late as any other, whatever the host has to do. */
+static void start_decoy(struct visit *v)
 {
-	s64 delay = lockout_delay(v->a->lockout, v->address, now_realtime() / NSEC_PER_SEC);
-	if (delay < 0)
-		locked_out(v);
-	else if (delay == 0)
-		start_login(v);
-	else
-		v->answer_at = now_monotonic() + (u64)delay;
+	int door_fd;
+	pid_t pid = fork();
+	if (pid == 0) {
+		child_signals();
+		close_range(3, ~0u, 0);
+		login_run("-", decoy_answer, NULL, &door_fd, NULL);
+		_exit(1);
+	}
+	v->login_pid = MAX(pid, 0);
+	v->decoy = pid > 0;
+	if (pid < 0)
+		answer(v, -1, -EACCES, WRONG_NAME_OR_PASSWORD);
 }
 
 static void start_console(struct visit *v, bool as_owner)
@@ -244,21 +260,86 @@ static void failed(struct visit *v, const char *how)
 		report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "%s from %s at the console of %s", how, v->address, v->to.machine);
 }
 
-static void ask_check(struct visit *v, const struct post *p)
+static void start_check(struct visit *v, bool locked_out)
 {
 	u8 expected[16];
-	s64 delay = lockout_delay(v->a->lockout, v->address, now_realtime() / NSEC_PER_SEC);
-	des_response(v->to.password, p->challenge, expected);
-	bool same = v->to.password[0] && gnutls_memcmp(expected, p->response, sizeof(expected)) == 0;
-	if (delay < 0) {
-		locked_out(v);
-	} else if (!same) {
-		failed(v, "a wrong console password");
-		answer(v, -1, -EACCES, "log-in failed: wrong password");
-	} else {
+	des_response(v->to.password, v->asked.challenge, expected);
+	bool same = v->to.password[0] && gnutls_memcmp(expected, v->asked.response, sizeof(expected)) == 0;
+	if (same && !locked_out) {
 		lockout_succeed(v->a->lockout, v->address);
 		start_console(v, true);
+		return;
 	}
+	if (!locked_out)
+		failed(v, "a wrong console password");
+	answer(v, -1, -EACCES, WRONG_PASSWORD);
+}
+
+/* ---- log-ins, one at a time from one address ---- */
+
+/* Who asked earlier and need not wait longer. */
+static bool comes_before(const struct visit *other, const struct visit *v)
+{
+	return other->asked_at && other->asked_at < v->asked_at && other->start_at <= v->start_at;
+}
+
+static bool waits_for_another(const struct visit *v)
+{
+	for (const struct visit *other = v->a->visits; other; other = other->next)
+		if (other != v && (other->login_pid || comes_before(other, v)) && strcmp(other->group, v->group) == 0)
+			return true;
+	return false;
+}
+
+/* A log-in whose time seems to have come: starts, waits on for failures since, or is refused like one that fails. */
+static void start_asked(struct visit *v, u64 now)
+{
+	s64 delay = lockout_delay(v->a->lockout, v->address, now_realtime() / NSEC_PER_SEC);
+	v->start_at = v->asked_at + (delay < 0 ? LOCKOUT_DELAY_MAX_NS : (u64)delay);
+	if (v->start_at > now)
+		return;
+	v->asked_at = v->start_at = 0;
+	/* Who guesses need not know that no guess counts any more. */
+	if (v->asked.type == POST_CHECK)
+		start_check(v, delay < 0);
+	else if (delay < 0)
+		start_decoy(v);
+	else
+		start_login(v);
+}
+
+static void logins_go_on(struct authd *a)
+{
+	u64 now = now_monotonic();
+	for (struct visit *v = a->visits; v; v = v->next)
+		if (v->asked_at && v->start_at <= now && !waits_for_another(v))
+			start_asked(v, now);
+}
+
+/* When logins_go_on() has something to do next, and connections are accepted again; 0: nothing is known. */
+static u64 next_time(const struct authd *a)
+{
+	u64 first = a->accept_at;
+	for (const struct visit *v = a->visits; v; v = v->next)
+		if (v->asked_at && (!first || v->start_at < first) && !waits_for_another(v))
+			first = v->start_at;
+	return first;
+}
+
+static int wait_ms(const struct authd *a)
+{
+	u64 now = now_monotonic(), at = next_time(a);
+	return !at ? -1 : at <= now ? 0 : (int)((at - now) / 1000000 + 1);
+}
+
+/* false: not a question of ours. */
+static bool ask(struct visit *v, const struct post *p)
+{
+	if (v->inside || v->asked_at || v->login_pid)
+		return false;
+	v->asked = *p;
+	v->asked_at = v->start_at = now_monotonic();
+	return true;
 }
 
 /* The connection has ended; what its log-in comes to is still to be heard. */
@@ -267,7 +348,7 @@ static void visit_close(struct visit *v)
 	if (v->post_fd >= 0)
 		close(v->post_fd);
 	v->post_fd = -1;
-	v->answer_at = 0;
+	v->asked_at = 0;
 	if (v->login_pid)
 		return;
 	for (struct visit **p = &v->a->visits; *p; p = &(*p)->next) {
@@ -280,6 +361,13 @@ static void visit_close(struct visit *v)
 	free(v);
 }
 
+static void note_ending(struct visit *v, struct post *p)
+{
+	p->text[sizeof(p->text) - 1] = 0;
+	if (log_allow(&v->a->endings, LOG_LEVEL_INFO))
+		log_info("the connection from %s to the console of %s has ended: %s", v->address, v->to.machine, p->text);
+}
+
 /* false: the connection has ended. */
 static bool visit_serve(struct visit *v)
 {
@@ -287,17 +375,13 @@ static bool visit_serve(struct visit *v)
 	unsigned none = 0;
 	if (sock_recv(v->post_fd, &p, sizeof(p), NULL, &none) != (ssize_t)sizeof(p))
 		return false;
-	if (v->answer_at)
-		return false; /* it has a question open: not one of ours */
-	if (p.type == POST_LOGIN)
-		ask_login(v);
-	else if (p.type == POST_CONSOLE)
+	if (p.type == POST_LOGIN || p.type == POST_CHECK)
+		return ask(v, &p);
+	if (p.type == POST_CONSOLE)
 		start_console(v, false);
-	else if (p.type == POST_CHECK)
-		ask_check(v, &p);
-	else
-		return false;
-	return true;
+	else if (p.type == POST_ENDED)
+		note_ending(v, &p);
+	return p.type == POST_CONSOLE;
 }
 
 /* ---- connections ---- */
@@ -317,14 +401,55 @@ static void peer_text(int fd, char text[64])
 		memmove(text, text + 7, strlen(text + 7) + 1);
 }
 
-static bool too_many(const struct authd *a, const char *address)
+static bool stranger(const struct visit *v)
+{
+	return !v->inside && v->pid;
+}
+
+static unsigned strangers_of(const struct authd *a, const char *group)
+{
+	unsigned n = 0;
+	for (const struct visit *v = a->visits; v; v = v->next)
+		n += stranger(v) && strcmp(v->group, group) == 0;
+	return n;
+}
+
+/* All places of strangers are taken: the one longest there of the biggest crowd makes room, unless the newcomer belongs to it. */
+static bool make_room(struct authd *a, const char *group)
+{
+	struct visit *leaves = NULL;
+	unsigned most = strangers_of(a, group) + 1;
+	for (struct visit *v = a->visits; v; v = v->next) { /* the newest is first */
+		unsigned crowd = stranger(v) ? strangers_of(a, v->group) : 0;
+		if (crowd > most || (crowd == most && leaves && strcmp(leaves->group, v->group) == 0)) {
+			most = crowd;
+			leaves = v;
+		}
+	}
+	if (!leaves)
+		return false;
+	kill(leaves->pid, SIGKILL);
+	leaves->pid = 0; /* its post closes next */
+	return true;
+}
+
+/* Why a connection is refused; NULL: it is not. */
+static const char *too_many(struct authd *a, const char *group)
 {
 	unsigned strangers = 0, same = 0;
 	for (const struct visit *v = a->visits; v; v = v->next) {
-		strangers += !v->inside;
-		same += !v->inside && strcmp(v->address, address) == 0;
+		strangers += stranger(v);
+		same += strcmp(v->group, group) == 0;
 	}
-	return a->n_visits >= AUTHD_VISITS_MAX || strangers >= AUTHD_STRANGERS_MAX || same >= AUTHD_STRANGERS_EACH;
+	if (strangers_of(a, group) >= AUTHD_STRANGERS_EACH)
+		return "too many from there are waiting to log in";
+	if (same >= AUTHD_VISITS_EACH)
+		return "there are too many from there";
+	if (a->n_visits >= AUTHD_VISITS_MAX)
+		return "there are too many";
+	if (strangers >= AUTHD_STRANGERS_MAX && !make_room(a, group))
+		return "too many are waiting to log in";
+	return NULL;
 }
 
 static void socket_options(int fd)
@@ -345,9 +470,11 @@ static struct visit *visit_open(struct authd *a, int fd, const struct console_co
 	v->a = a;
 	v->to = *to;
 	peer_text(fd, v->address);
-	if (too_many(a, v->address)) {
+	lockout_group(v->address, v->group);
+	const char *reason = too_many(a, v->group);
+	if (reason) {
 		if (log_allow(&a->refusals, LOG_LEVEL_WARNING))
-			report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "a connection from %s is refused: too many are waiting to log in", v->address);
+			report(a, CONSOLE_EVENT, LOG_LEVEL_WARNING, 0, "a connection from %s is refused: %s", v->address, reason);
 		goto refuse;
 	}
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
@@ -374,6 +501,20 @@ refuse:
 	return NULL;
 }
 
+static void login_ended(struct visit *v, int status)
+{
+	v->login_pid = 0;
+	if (v->decoy && v->post_fd >= 0)
+		answer(v, -1, -EACCES, WRONG_NAME_OR_PASSWORD);
+	else if (!v->decoy && WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		lockout_succeed(v->a->lockout, v->address);
+	else if (!v->decoy)
+		failed(v, "a failed log-in");
+	v->decoy = false;
+	if (v->post_fd < 0)
+		visit_close(v);
+}
+
 static void reap(struct authd *a)
 {
 	struct signalfd_siginfo info;
@@ -384,13 +525,7 @@ static void reap(struct authd *a)
 		for (struct visit *v = a->visits, *next; v; v = next) {
 			next = v->next;
 			if (v->login_pid == pid) {
-				v->login_pid = 0;
-				if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-					lockout_succeed(a->lockout, v->address);
-				else
-					failed(v, "a failed log-in");
-				if (v->post_fd < 0)
-					visit_close(v);
+				login_ended(v, status);
 			} else if (v->mks_pid == pid) {
 				v->mks_pid = 0;
 			} else if (v->pid == pid) {
@@ -450,28 +585,20 @@ static void control_lost(struct authd *a)
 
 /* ---- the loop ---- */
 
-static int next_answer_ms(const struct authd *a)
-{
-	u64 now = now_monotonic(), first = 0;
-	for (const struct visit *v = a->visits; v; v = v->next)
-		if (v->answer_at && (!first || v->answer_at < first))
-			first = v->answer_at;
-	return !first ? -1 : first <= now ? 0 : (int)((first - now) / 1000000 + 1);
-}
-
-static void answer_waiting(struct authd *a)
-{
-	u64 now = now_monotonic();
-	for (struct visit *v = a->visits; v; v = v->next)
-		if (v->answer_at && v->answer_at <= now)
-			start_login(v);
-}
-
 static void serve_visits(const struct pollfd *p, struct visit *const *visits, unsigned n)
 {
 	for (unsigned k = 0; k < n; k++)
 		if (p[k].revents && !visit_serve(visits[k]))
 			visit_close(visits[k]);
+}
+
+static void accept_one(struct authd *a, const struct port *port)
+{
+	int fd = accept4(port->fd, NULL, NULL, SOCK_CLOEXEC);
+	if (fd >= 0)
+		visit_open(a, fd, &port->is);
+	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
+		a->accept_at = now_monotonic() + ACCEPT_AGAIN_NS;
 }
 
 static int loop(struct authd *a, struct error *err)
@@ -480,30 +607,34 @@ static int loop(struct authd *a, struct error *err)
 	struct visit **visits = xcalloc(AUTHD_VISITS_MAX, sizeof(struct visit *));
 	while (a->control_fd >= 0 || a->visits) {
 		unsigned n = 0, n_visits = 0, n_ports = a->n_ports;
+		if (a->accept_at && a->accept_at <= now_monotonic())
+			a->accept_at = 0;
 		p[n++] = (struct pollfd){.fd = a->control_fd, .events = POLLIN};
 		p[n++] = (struct pollfd){.fd = a->signal_fd, .events = POLLIN};
 		for (unsigned k = 0; k < n_ports; k++)
-			p[n++] = (struct pollfd){.fd = a->ports[k].fd, .events = POLLIN};
+			p[n++] = (struct pollfd){.fd = a->accept_at ? -1 : a->ports[k].fd, .events = POLLIN};
 		for (struct visit *v = a->visits; v; v = v->next) {
 			visits[n_visits++] = v;
 			p[n++] = (struct pollfd){.fd = v->post_fd, .events = POLLIN};
 		}
-		if (poll(p, n, next_answer_ms(a)) < 0 && errno != EINTR) {
+		if (poll(p, n, wait_ms(a)) < 0 && errno != EINTR) {
 			free(p);
 			free(visits);
 			return fail(err, -errno, "poll: %m");
 		}
 		if (p[1].revents)
 			reap(a);
-		answer_waiting(a);
 		serve_visits(p + 2 + n_ports, visits, n_visits);
-		for (unsigned k = 0; k < n_ports; k++) {
-			int fd = p[2 + k].revents ? accept4(p[2 + k].fd, NULL, NULL, SOCK_CLOEXEC) : -1;
-			if (fd >= 0)
-				visit_open(a, fd, &a->ports[k].is);
+		logins_go_on(a);
+		/* What vmkernel has said before somebody connected counts for him. */
+		if (p[0].revents && a->control_fd >= 0) {
+			if (!control_serve(a))
+				control_lost(a);
+			continue;
 		}
-		if (p[0].revents && a->control_fd >= 0 && !control_serve(a))
-			control_lost(a);
+		for (unsigned k = 0; k < n_ports; k++)
+			if (p[2 + k].revents)
+				accept_one(a, &a->ports[k]);
 	}
 	free(p);
 	free(visits);

@@ -18,7 +18,21 @@
 
 /* A browser speaks first, a viewer waits for the server: who has said nothing for so long is a viewer. */
 #define SILENCE_NS (300 * 1000 * 1000ull)
+/* A viewer that takes nothing for so long has gone to sleep. */
+#define STUCK_NS (60 * NSEC_PER_SEC)
+/*
+ * So much is decrypted and encrypted for one viewer in a second, and at once after a rest. What people type and move is a thousandth of
+ * it, and the pictures of a machine in motion a tenth; one who pastes or asks for pictures without end costs no more.
+ */
+#define INPUT_BYTES_A_SECOND (4 * MIB)
+#define OUTPUT_BYTES_A_SECOND (64 * MIB)
+#define REST_FOR_MORE_MS 5
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record */
+
+struct allowance {
+	u64 bytes; /* left */
+	u64 at;	   /* as of then */
+};
 
 struct visit {
 	const struct door *d;
@@ -31,16 +45,37 @@ struct visit {
 	u8 out[GATE_MESSAGE_MAX * 4]; /* behind it */
 	size_t out_at, out_n;
 	bool initialised; /* ClientInit has passed */
+	size_t unsent;	  /* as last seen, */
+	u64 moved_at;	  /* and when it was another number */
+	struct allowance input, output;
 };
 
 /* ---- asking vmk-authd ---- */
+
+/* Until an answer is there: false when the viewer leaves meanwhile. A log-in takes its time, and his place is wanted. */
+static bool wait_for_answer(const struct door *d)
+{
+	for (;;) {
+		struct pollfd p[2] = {{.fd = d->post_fd, .events = POLLIN}, {.fd = d->fd, .events = POLLRDHUP}};
+		if (poll(p, 2, -1) < 0 && errno != EINTR)
+			return false;
+		if (p[0].revents)
+			return true;
+		if (p[1].revents)
+			return false;
+	}
+}
 
 /* Descriptor, or -errno with the sentence of the answer. */
 static int post(const struct door *d, struct post *p, struct error *err)
 {
 	int fd = -1;
 	unsigned n = 1;
-	if (sock_send(d->post_fd, p, sizeof(*p), NULL, 0) < 0 || sock_recv(d->post_fd, p, sizeof(*p), &fd, &n) != (ssize_t)sizeof(*p))
+	if (sock_send(d->post_fd, p, sizeof(*p), NULL, 0) < 0)
+		return fail(err, -EPIPE, "the console's front door has closed");
+	if (!wait_for_answer(d))
+		return fail(err, -ECONNRESET, "the viewer went away before it logged in");
+	if (sock_recv(d->post_fd, p, sizeof(*p), &fd, &n) != (ssize_t)sizeof(*p))
 		return fail(err, -EPIPE, "the console's front door has closed");
 	p->text[sizeof(p->text) - 1] = 0;
 	if (p->ret || n != 1) {
@@ -165,13 +200,14 @@ static int from_viewer(struct visit *v, struct error *err)
 		if (v->in_at < v->in_n)
 			continue;
 		/* A viewer that does not take its pictures gets no more answers worked out. */
-		if (stream_unsent(v->s))
+		if (stream_unsent(v->s) || !v->input.bytes)
 			return 0;
 		ssize_t n = stream_read(v->s, v->in, sizeof(v->in));
 		if (n <= 0)
 			return n == -EAGAIN ? 0 : fail(err, n ? (int)n : -ECONNRESET, "the viewer has left");
 		v->in_at = 0;
 		v->in_n = (size_t)n;
+		v->input.bytes -= MIN(v->input.bytes, (u64)n);
 	}
 }
 
@@ -179,12 +215,13 @@ static int from_console(struct visit *v, struct error *err)
 {
 	u8 chunk[32768];
 	for (;;) {
-		size_t room = MIN(stream_room(v->s), sizeof(chunk));
+		size_t room = MIN(MIN(stream_room(v->s), sizeof(chunk)), v->output.bytes);
 		if (!room)
 			return 0;
 		ssize_t n = recv(v->console_fd, chunk, room, MSG_DONTWAIT);
 		if (n <= 0)
 			return n && (errno == EAGAIN || errno == EINTR) ? 0 : fail(err, -ECONNRESET, "the console has ended");
+		v->output.bytes -= (u64)n;
 		stream_write(v->s, chunk, (size_t)n);
 		int ret = stream_flush(v->s);
 		if (ret && ret != -EAGAIN)
@@ -192,15 +229,45 @@ static int from_console(struct visit *v, struct error *err)
 	}
 }
 
+/* -1, or how long the viewer may still take nothing of what waits for him. */
+static int patience_ms(struct visit *v)
+{
+	u64 now = now_monotonic();
+	if (v->unsent != stream_unsent(v->s)) {
+		v->unsent = stream_unsent(v->s);
+		v->moved_at = now;
+	}
+	if (!v->unsent)
+		return -1;
+	return now - v->moved_at < STUCK_NS ? (int)((v->moved_at + STUCK_NS - now) / 1000000 + 1) : 0;
+}
+
+/* More is allowed as time goes by, up to a second's. false: nothing is now. */
+static bool allow_more(struct allowance *a, u64 a_second)
+{
+	u64 now = now_monotonic(), more = MIN(now - a->at, NSEC_PER_SEC) * a_second / NSEC_PER_SEC;
+	if (more) {
+		a->bytes = MIN(a->bytes + more, a_second);
+		a->at = now;
+	}
+	return a->bytes;
+}
+
 static int pass_on(struct visit *v, struct error *err)
 {
 	gate_init(&v->gate, v->view_only);
 	for (;;) {
-		bool full = stream_room(v->s) == 0, unsent = stream_unsent(v->s), backlog = v->out_at < v->out_n;
+		int patience = patience_ms(v);
+		bool hears = allow_more(&v->input, INPUT_BYTES_A_SECOND), shows = allow_more(&v->output, OUTPUT_BYTES_A_SECOND);
+		if (!patience)
+			return fail(err, -ETIMEDOUT, "the viewer takes nothing any more");
+		bool full = stream_room(v->s) == 0 || !shows, unsent = stream_unsent(v->s), backlog = v->out_at < v->out_n;
+		hears = hears && !backlog && !unsent;
 		struct pollfd p[2] = {
-			{.fd = stream_fd(v->s), .events = (short)((backlog || unsent ? 0 : POLLIN) | (unsent ? POLLOUT : 0))},
+			{.fd = stream_fd(v->s), .events = (short)((hears ? POLLIN : 0) | (unsent ? POLLOUT : 0))},
 			{.fd = full && !backlog ? -1 : v->console_fd, .events = (short)((full ? 0 : POLLIN) | (backlog ? POLLOUT : 0))}};
-		int ready = poll(p, 2, stream_has_input(v->s) && !backlog && !unsent ? 0 : -1);
+		bool rest = !v->input.bytes || !v->output.bytes;
+		int ready = poll(p, 2, hears && stream_has_input(v->s) ? 0 : rest ? REST_FOR_MORE_MS : patience);
 		if (ready < 0 && errno != EINTR)
 			return fail(err, -errno, "poll: %m");
 		int ret = stream_flush(v->s);

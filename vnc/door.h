@@ -34,6 +34,7 @@ enum post_type {
 	POST_LOGIN = 1, /* -> answered with a descriptor: the conversation with vmk-login (pam/login.h) */
 	POST_CONSOLE,	/* -> answered with a descriptor: a console server waiting for struct console_hello */
 	POST_CHECK,	/* -> challenge and response of VncAuth; like POST_CONSOLE, with the owner's rights */
+	POST_ENDED,	/* text: why it did not become a console, or is none any more; no answer */
 };
 struct post {
 	u32 type;

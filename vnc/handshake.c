@@ -12,6 +12,7 @@
 enum { SECURITY_NONE = 1, SECURITY_VNC = 2, SECURITY_VENCRYPT = 19 };
 enum { VENCRYPT_PLAIN = 256, VENCRYPT_TLS_PLAIN = 259, VENCRYPT_X509_PLAIN = 262 };
 #define VERSION_BYTES 12
+#define PLAIN_TEXT_MAX 65536u /* of a user or password; longer ones end the connection */
 
 struct talk {
 	const struct handshake *h;
@@ -124,6 +125,23 @@ static int vnc_auth(struct talk *t)
 	return tell_result(t, ret, why.text);
 }
 
+/* A text of `n` bytes; of one that is longer than anybody's name or password nothing, though it is heard to its end. */
+static int hear_text(struct talk *t, char *text, size_t size, u32 n)
+{
+	u8 drop[256];
+	int ret = 0;
+	if (n > PLAIN_TEXT_MAX)
+		return fail(t->err, -EPROTO, "a name or password of %u bytes", n);
+	if (n < size)
+		return hear(t, text, n);
+	for (u32 some; !ret && n; n -= some) {
+		some = MIN(n, (u32)sizeof(drop));
+		ret = hear(t, drop, some);
+	}
+	explicit_bzero(drop, sizeof(drop));
+	return ret;
+}
+
 /* User and password as VeNCrypt's Plain sends them. */
 static int plain_auth(struct talk *t)
 {
@@ -131,18 +149,12 @@ static int plain_auth(struct talk *t)
 	struct error why = {0};
 	u8 lengths[8];
 	int ret = hear(t, lengths, sizeof(lengths));
-	if (ret)
-		return ret;
-	u32 user_len = get32(lengths), password_len = get32(lengths + 4);
-	if (user_len >= sizeof(user) || password_len >= sizeof(password)) {
-		fail(&why, -EACCES, "log-in failed: wrong user name or password");
-		*t->err = why;
-		return tell_result(t, why.code, why.text);
-	}
-	ret = hear(t, user, user_len);
 	if (!ret)
-		ret = hear(t, password, password_len);
+		ret = hear_text(t, user, sizeof(user), get32(lengths));
+	if (!ret)
+		ret = hear_text(t, password, sizeof(password), get32(lengths + 4));
 	if (!ret) {
+		/* What was too long is "" now and fails like any other, with the same delay. */
 		ret = t->h->login(t->h->arg, user, password, &why);
 		explicit_bzero(password, sizeof(password));
 		if (ret)

@@ -1,17 +1,20 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* lockout.c - see lockout.h */
 #include <arpa/inet.h>
+#include <errno.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <unistd.h>
 
 #include "lib/log.h"
 #include "lib/util.h"
 #include "vnc/lockout.h"
 
 #define FILE_MAX_BYTES (LOCKOUT_ADDRESSES * 128)
-#define DELAY_MAX_NS (8 * NSEC_PER_SEC)
 
 struct entry {
 	char address[48];
@@ -22,10 +25,12 @@ struct entry {
 struct lockout {
 	struct entry entries[LOCKOUT_ADDRESSES];
 	unsigned n;
+	int lock_fd; /* held while the file is changed; -1: it could not be opened */
+	bool unsaved; /* a full disk forgives nothing either */
 };
 
 /* One customer has a whole /64. */
-static void normalise(const char *address, char out[48])
+void lockout_group(const char *address, char out[48])
 {
 	u8 bytes[16];
 	if (inet_pton(AF_INET6, address, bytes) != 1) {
@@ -43,46 +48,74 @@ static void normalise(const char *address, char out[48])
 static struct entry *find(const struct lockout *l, const char *address)
 {
 	char wanted[48];
-	normalise(address, wanted);
+	lockout_group(address, wanted);
 	for (unsigned k = 0; k < l->n; k++)
 		if (strcmp(l->entries[k].address, wanted) == 0)
 			return (struct entry *)&l->entries[k];
 	return NULL;
 }
 
-static void save(const struct lockout *l)
+static void save(struct lockout *l)
 {
-	char *folder = root_path("var/lib/vmk"), *path = root_path("var/lib/vmk/console-locks"), *text = NULL;
+	char *path = root_path("var/lib/vmk/console-locks"), *text = NULL;
 	struct error err;
 	size_t len;
 	FILE *f = open_memstream(&text, &len);
 	for (unsigned k = 0; f && k < l->n; k++)
 		fprintf(f, "%s %u %" PRIu64 "\n", l->entries[k].address, l->entries[k].failures, l->entries[k].at);
-	if (!f || fclose(f) || make_dirs(folder, 0755, &err) || replace_file(path, text, len, 0644, &err))
-		log_warning("cannot note who failed to log in: %s", f ? err.text : "out of memory");
+	l->unsaved = !f || fclose(f) || replace_file(path, text, len, 0644, &err);
+	if (l->unsaved)
+		log_limited(LOG_LEVEL_WARNING, "cannot note who failed to log in: %s", f ? err.text : "out of memory");
 	free(text);
 	free(path);
-	free(folder);
 }
 
-struct lockout *lockout_open(void)
+/* What other processes have noted meanwhile. */
+static void load(struct lockout *l)
 {
-	struct lockout *l = xcalloc(1, sizeof(*l));
 	char *path = root_path("var/lib/vmk/console-locks"), *text = NULL, *saved = NULL;
-	if (read_file(path, FILE_MAX_BYTES, &text, NULL, NULL) == 0) {
+	if (!l->unsaved)
+		l->n = 0;
+	if (!l->unsaved && read_file(path, FILE_MAX_BYTES, &text, NULL, NULL) == 0) {
 		for (char *line = strtok_r(text, "\n", &saved); line && l->n < LOCKOUT_ADDRESSES; line = strtok_r(NULL, "\n", &saved)) {
 			struct entry *e = &l->entries[l->n];
-			if (sscanf(line, "%47s %u %" SCNu64, e->address, &e->failures, &e->at) == 3)
+			if (sscanf(line, "%47s %u %" SCNu64, e->address, &e->failures, &e->at) == 3 && e->failures)
 				l->n++;
 		}
 	}
 	free(text);
 	free(path);
+}
+
+/* Around each change: the file's newest state, and nobody else at it. */
+static void begin(struct lockout *l)
+{
+	while (l->lock_fd >= 0 && flock(l->lock_fd, LOCK_EX) && errno == EINTR)
+		;
+	load(l);
+}
+
+static void end(struct lockout *l)
+{
+	if (l->lock_fd >= 0)
+		flock(l->lock_fd, LOCK_UN);
+}
+
+struct lockout *lockout_open(void)
+{
+	struct lockout *l = xcalloc(1, sizeof(*l));
+	char *folder = root_path("var/lib/vmk"), *path = root_path("var/lib/vmk/console-locks.lock");
+	make_dirs(folder, 0755, NULL);
+	l->lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	free(path);
+	free(folder);
 	return l;
 }
 
 void lockout_close(struct lockout *l)
 {
+	if (l->lock_fd >= 0)
+		close(l->lock_fd);
 	free(l);
 }
 
@@ -92,20 +125,24 @@ static bool stale(const struct entry *e, u64 now)
 	return now >= e->at + LOCKOUT_SECONDS || e->at > now + LOCKOUT_SECONDS;
 }
 
-s64 lockout_delay(const struct lockout *l, const char *address, u64 now)
+s64 lockout_delay(struct lockout *l, const char *address, u64 now)
 {
+	load(l);
 	const struct entry *e = find(l, address);
 	if (!e || stale(e, now))
 		return 0;
 	if (e->failures >= LOCKOUT_FAILURES)
 		return -1;
 	/* A quarter of a second, doubled by each failure. */
-	return (s64)MIN((NSEC_PER_SEC / 4) << (e->failures - 1), DELAY_MAX_NS);
+	return (s64)MIN((NSEC_PER_SEC / 4) << (e->failures - 1), LOCKOUT_DELAY_MAX_NS);
 }
 
-unsigned lockout_fail(struct lockout *l, const char *address, u64 now)
+/* The address's entry, or one for it in place of the oldest. */
+static struct entry *find_or_make(struct lockout *l, const char *address, u64 now)
 {
 	struct entry *e = find(l, address);
+	if (e && !stale(e, now))
+		return e;
 	if (!e && l->n < LOCKOUT_ADDRESSES) {
 		e = &l->entries[l->n++];
 	} else if (!e) {
@@ -113,42 +150,50 @@ unsigned lockout_fail(struct lockout *l, const char *address, u64 now)
 		for (unsigned k = 1; k < l->n; k++)
 			if (l->entries[k].at < e->at)
 				e = &l->entries[k];
-		e->address[0] = 0;
 	}
-	if (!e->address[0] || stale(e, now)) {
-		normalise(address, e->address);
-		e->failures = 0;
-	}
-	e->failures++;
+	lockout_group(address, e->address);
+	e->failures = 0;
+	return e;
+}
+
+unsigned lockout_fail(struct lockout *l, const char *address, u64 now)
+{
+	begin(l);
+	struct entry *e = find_or_make(l, address, now);
+	unsigned failures = ++e->failures;
 	e->at = now;
 	save(l);
-	return e->failures;
+	end(l);
+	return failures;
 }
 
 static void forget(struct lockout *l, struct entry *e)
 {
 	*e = l->entries[--l->n];
-	l->entries[l->n] = (struct entry){0};
 }
 
 void lockout_succeed(struct lockout *l, const char *address)
 {
+	begin(l);
 	struct entry *e = find(l, address);
-	if (!e || e->failures >= LOCKOUT_FAILURES) /* a log-in that was under way does not open the door to the others */
-		return;
-	forget(l, e);
-	save(l);
+	if (e && e->failures < LOCKOUT_FAILURES) { /* a log-in that was under way does not open the door to the others */
+		forget(l, e);
+		save(l);
+	}
+	end(l);
 }
 
 unsigned lockout_release(struct lockout *l, const char *address)
 {
+	begin(l);
 	unsigned before = l->n;
 	struct entry *e = *address ? find(l, address) : NULL;
 	if (e)
 		forget(l, e);
 	else if (!*address)
-		memset(l, 0, sizeof(*l));
+		l->n = 0;
 	if (l->n != before)
 		save(l);
+	end(l);
 	return before - l->n;
 }

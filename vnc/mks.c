@@ -437,6 +437,7 @@ static void hook_pointer(int mask, int x, int y, rfbClientPtr client)
 	m->buttons = mask;
 }
 
+static void library_log(const char *format, ...) PRINTF_LIKE(1, 2);
 static void library_log(const char *format, ...)
 {
 	char text[256];

@@ -15,6 +15,7 @@
 #include "vnc/websocket.h"
 
 #define REQUESTS_MAX 256 /* of one connection */
+#define IDLE_SECONDS 10u	 /* between two of them */
 #define FRONT_PAGE "/vnc.html?autoconnect=true&resize=scale&show_dot=true"
 #define SECURITY_HEADERS                                              \
 	"X-Content-Type-Options: nosniff\r\n"                         \
@@ -119,12 +120,21 @@ static ssize_t read_head(struct web *w)
 	return (ssize_t)length;
 }
 
+/* Browsers keep connections for later; each is a place of a stranger's. false: there came none. */
+static bool waits_for_request(struct web *w, u64 deadline)
+{
+	return stream_read_full(w->s, w->head, 1, deadline) == 0 && ++w->n_head;
+}
+
 int web_serve(struct stream *s, int web_fd, unsigned seconds, struct error *err)
 {
 	struct web w = {.s = s, .folder = web_fd, .err = err};
+	u64 last = now_monotonic() + seconds * NSEC_PER_SEC;
 	for (unsigned k = 0; k < REQUESTS_MAX; k++) {
 		struct http_request r;
-		w.deadline = now_monotonic() + seconds * NSEC_PER_SEC;
+		if (k && !waits_for_request(&w, MIN(last, now_monotonic() + IDLE_SECONDS * NSEC_PER_SEC)))
+			return 1;
+		w.deadline = last;
 		ssize_t length = read_head(&w);
 		if (length <= 0)
 			return length ? (int)length : 1;

@@ -7,7 +7,8 @@
 
 /*
  * Answers requests until one opens a WebSocket: 0, and the stream carries frames from then on. 1 when the browser has left with no more
- * to do; -errno. web_fd: folder of the files, -1 when none are installed. Each request has `seconds`.
+ * to do; -errno. web_fd: folder of the files, -1 when none are installed. All requests together have `seconds`, and a browser that asks for
+ * nothing is sent away sooner: it comes again when it wants more.
  */
 int web_serve(struct stream *s, int web_fd, unsigned seconds, struct error *err);
 

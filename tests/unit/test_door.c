@@ -277,6 +277,61 @@ static size_t talk(const void *bytes, size_t n, bool vnc_auth, u8 *heard, size_t
 	return (size_t)MAX(got, 0);
 }
 
+static char tried_user[HANDSHAKE_NAME_MAX], tried_password[HANDSHAKE_PASSWORD_MAX];
+static unsigned tries;
+
+static int note_login(void *arg, const char *user, const char *password, struct error *e)
+{
+	(void)arg;
+	tries++;
+	str_copy(tried_user, sizeof(tried_user), user);
+	str_copy(tried_password, sizeof(tried_password), password);
+	return fail(e, -EACCES, "not you");
+}
+
+/* User and password of so many 'x' and 'y', inside TLS; what handshake_serve() says. */
+static int plain(u32 user_len, u32 password_len, u32 sent)
+{
+	static const u8 begin[] = "RFB 003.008\n\x13\0\2\0\0\1";
+	static u8 bytes[200000];
+	int pair[2];
+	struct handshake h = {.inside_tls = true, .login = note_login};
+	size_t n = sizeof(begin); /* its last byte, 0, belongs to it: type 256 */
+	memset(bytes, 'x', sizeof(bytes));
+	memcpy(bytes, begin, n);
+	u8 lengths[8] = {(u8)(user_len >> 24), (u8)(user_len >> 16), (u8)(user_len >> 8), (u8)user_len,
+			 (u8)(password_len >> 24), (u8)(password_len >> 16), (u8)(password_len >> 8), (u8)password_len};
+	memcpy(bytes + n, lengths, 8);
+	memset(bytes + n + 8 + user_len, 'y', sizeof(bytes) - n - 8 - user_len);
+	tries = 0;
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM, 0, pair), 0);
+	cr_assert_eq(write_full(pair[1], bytes, n + 8 + sent), 0);
+	shutdown(pair[1], SHUT_WR);
+	struct stream *s = stream_open(pair[0]);
+	int ret = handshake_serve(&h, s, now_monotonic() + 10 * NSEC_PER_SEC, &err);
+	stream_close(s);
+	close(pair[1]);
+	return ret;
+}
+
+Test(login, names_and_passwords_of_any_length)
+{
+	cr_expect_eq(plain(3, 2, 5), -EACCES);
+	cr_expect_str_eq(tried_user, "xxx");
+	cr_expect_str_eq(tried_password, "yy");
+	/* Too long for anybody: tried as nobody's, so the answer and its delay are those to a wrong password. */
+	cr_expect_eq(plain(HANDSHAKE_NAME_MAX, 5000, HANDSHAKE_NAME_MAX + 5000), -EACCES);
+	cr_expect_eq(tries, 1);
+	cr_expect_str_eq(tried_user, "");
+	cr_expect_str_eq(tried_password, "");
+	cr_expect_str_eq(err.text, "not you");
+	/* Half of it, and lengths that are none. */
+	cr_expect_eq(plain(3, 20, 10), -ECONNRESET);
+	cr_expect_eq(plain(100000, 2, 0), -EPROTO);
+	cr_expect_eq(plain(3, 100000, 3), -EPROTO);
+	cr_expect_eq(tries, 0);
+}
+
 Test(login, security_types)
 {
 	u8 heard[400];
@@ -356,4 +411,33 @@ Test(lockout, grows_and_is_remembered, .init = root_make, .fini = root_remove)
 	}
 	cr_expect_gt(lockout_release(l, ""), 10);
 	lockout_close(l);
+}
+
+Test(lockout, several_processes_keep_one_account, .init = root_make, .fini = root_remove)
+{
+	struct lockout *one = lockout_open(), *two = lockout_open();
+	for (unsigned k = 1; k <= LOCKOUT_FAILURES; k++)
+		cr_expect_eq(lockout_fail(k & 1 ? one : two, "10.0.0.1", 1000), k);
+	cr_expect_eq(lockout_delay(one, "10.0.0.1", 1000), -1);
+	cr_expect_eq(lockout_delay(two, "10.0.0.1", 1000), -1);
+	lockout_fail(one, "10.0.0.2", 1000);
+	lockout_succeed(two, "10.0.0.2");
+	cr_expect_eq(lockout_delay(one, "10.0.0.2", 1000), 0);
+	cr_expect_eq(lockout_release(two, ""), 1);
+	cr_expect_eq(lockout_delay(one, "10.0.0.1", 1000), 0);
+	lockout_close(one);
+	lockout_close(two);
+}
+
+Test(lockout, who_counts_as_one)
+{
+	char a[48], b[48];
+	lockout_group("2001:db8::1", a);
+	lockout_group("2001:db8::ffff:2", b);
+	cr_expect_str_eq(a, b);
+	lockout_group("::ffff:10.0.0.1", a);
+	lockout_group("10.0.0.1", b);
+	cr_expect_str_eq(a, b);
+	lockout_group("?", a);
+	cr_expect_str_eq(a, "?");
 }
