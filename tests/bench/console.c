@@ -37,6 +37,7 @@
 #define PATIENCE_SECONDS 60 /* for what must happen at once on a quiet machine */
 #define LATENCY_KEYS 40	    /* a round */
 #define KEY_AGAIN_SECONDS 2
+#define NOISE 0.05 /* medians that differ by less are the same */
 
 enum scene { IDLE = 1, SCROLL, MOTION }; /* the keys that choose them */
 static const char *const scene_names[] = {"", "idle", "scroll", "motion"};
@@ -404,6 +405,7 @@ struct line {
 	char row[32];
 	const char *figure;
 	bool more_is_better;
+	double resolution; /* less than this is nothing */
 	double values[SERVERS_MAX];
 };
 
@@ -421,7 +423,8 @@ static void report_line(const struct server *servers, unsigned n, const struct l
 		printf(" %10.2f", l->values[k]);
 	for (unsigned k = 1; k < n; k++) {
 		double ratio = l->values[k] > 0 ? l->values[0] / l->values[k] : 0;
-		bool worse = l->more_is_better ? l->values[0] < l->values[k] : l->values[0] > l->values[k];
+		double worse_by = l->more_is_better ? l->values[k] - l->values[0] : l->values[0] - l->values[k];
+		bool worse = worse_by > NOISE * l->values[k] + l->resolution;
 
 		printf(ratio > 0 ? " %9.2f" : "         -", ratio);
 		printf("%s", worse ? " worse" : "      ");
@@ -460,7 +463,7 @@ static void report_latency(struct server *servers, unsigned n, enum scene scene,
 
 static void report_idle(struct server *servers, unsigned n, bool for_programs)
 {
-	struct line cpu = {.row = "idle", .figure = "CPU-%"}, bytes = {.row = "idle", .figure = "bytes/s"};
+	struct line cpu = {.row = "idle", .figure = "CPU-%", .resolution = 0.05}, bytes = {.row = "idle", .figure = "bytes/s"};
 
 	for (unsigned k = 0; k < n; k++) {
 		cpu.values[k] = quantile(servers[k].idle_percent, servers[k].idle_count, 0.5);
