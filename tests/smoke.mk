@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Images the smoke tests boot.
-smoke-tools: build/images/echo.img
+smoke-tools: build/images/echo.img build/images/console.img
 # The 1.44 MB floppy of tests/guest/floppy/echo.S.
 build/images/echo.img: tests/guest/floppy/echo.S
 	@mkdir -p $(@D)

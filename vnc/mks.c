@@ -3,7 +3,9 @@
  * mks.c - see mks.h
  *
  * The picture the viewer gets is a copy of the shared page made tile by tile: libvncserver encodes from it whenever it
- * likes, while vmx goes on drawing.
+ * likes, while vmx goes on drawing. It is made when the viewer has asked for an update and vmx has told of a change, so what a slow
+ * viewer would not see is not even drawn. At all times the copy is what the viewer has, but for what is marked as modified or copied:
+ * that is why rows are taken from the page first, which others may let change meanwhile, and compared then.
  */
 #include <errno.h>
 #include <poll.h>
@@ -15,6 +17,7 @@
 
 #include <jansson.h>
 #include <rfb/rfb.h>
+#include <rfb/rfbregion.h>
 
 #include "api/client.h"
 #include "api/screen.h"
@@ -30,6 +33,7 @@
 #include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
 #include "vnc/qemu_leds.h"
+#include "vnc/scroll.h"
 
 #define CLIENT_STALL_MS 60000 /* a viewer that takes nothing for so long is dropped */
 #define PLACARD_WIDE 80 /* characters of a line */
@@ -50,7 +54,8 @@ struct mks {
 	u32 banner;		/* number of the question that is drawn over the picture, 0: none */
 	bool top_changed;	/* the picture, where the banner is */
 	const struct screen_page *page;
-	u32 *pixels; /* what libvncserver encodes; width x height, red in the low byte */
+	u32 *pixels; /* what libvncserver encodes; width x height, XRGB like the page */
+	u32 *taken;  /* of the page, where it is compared at other places than its own */
 	u32 width, height;
 	u32 shown;    /* page->sequence of the newest tile in pixels */
 	bool blank;   /* pixels show no picture of the machine */
@@ -74,6 +79,16 @@ struct mks {
 
 /* ---- picture ---- */
 
+/* The page's own, and that of TigerVNC's viewer; the library's has red in the low byte, and comes back with each frame buffer. */
+static void picture_format(rfbScreenInfoPtr rfb)
+{
+	rfb->serverFormat.redShift = 16;
+	rfb->serverFormat.greenShift = 8;
+	rfb->serverFormat.blueShift = 0;
+	if (rfb->clientHead)
+		rfb->setTranslateFunction(rfb->clientHead);
+}
+
 static void picture_resize(struct mks *m, u32 width, u32 height)
 {
 	u32 *old = m->pixels;
@@ -81,38 +96,164 @@ static void picture_resize(struct mks *m, u32 width, u32 height)
 	m->width = width;
 	m->height = height;
 	m->shown = 0;
-	if (m->rfb)
+	m->top_changed = true;
+	if (m->rfb) {
 		rfbNewFramebuffer(m->rfb, (char *)m->pixels, (int)width, (int)height, 8, 3, 4);
+		picture_format(m->rfb);
+	}
 	free(old);
 }
 
-/* vmx keeps XRGB; libvncserver's own format has red in the low byte. */
-static void copy_row(u32 *to, const u32 *from, u32 count)
+static bool tile_changed(const struct mks *m, u32 tx, u32 ty)
 {
-	for (u32 x = 0; x < count; x++)
-		to[x] = (from[x] & 0xff00) | (from[x] >> 16 & 0xff) | (from[x] & 0xff) << 16;
+	return (s32)(atomic_load_explicit(&m->page->tile_sequence[ty * SCREEN_TILES_X + tx], memory_order_acquire) - m->shown) > 0;
 }
 
-static void picture_tile(struct mks *m, u32 tx, u32 ty, u32 stride)
+/* Takes over `width` pixels of a row from `from`; whether any differ. */
+static bool take_row(struct mks *m, u32 x, u32 y, const u32 *from, u32 width)
 {
-	u32 x = tx * SCREEN_TILE, y = ty * SCREEN_TILE;
-	u32 width = MIN(SCREEN_TILE, m->width - x), height = MIN(SCREEN_TILE, m->height - y);
-	for (u32 row = y; row < y + height; row++)
-		copy_row(m->pixels + (size_t)row * m->width + x, m->page->pixels + (size_t)row * stride + x, width);
+	u32 *to = m->pixels + (size_t)y * m->width + x;
+	if (memcmp(to, from, width * sizeof(u32)) == 0)
+		return false;
+	memcpy(to, from, width * sizeof(u32));
+	return true;
 }
 
-/* Copies the run of changed tiles that starts at tx and reports it; returns the tile after it. */
+/* Takes over the run of changed tiles that starts at tx and reports the rows that differ; returns the tile after it. */
 static u32 picture_run(struct mks *m, u32 tx, u32 ty, u32 tiles_x, u32 stride)
 {
-	const _Atomic u32 *sequence = m->page->tile_sequence + ty * SCREEN_TILES_X;
-	u32 first = tx;
-	while (tx < tiles_x && (s32)(atomic_load_explicit(&sequence[tx], memory_order_acquire) - m->shown) > 0)
-		picture_tile(m, tx++, ty, stride);
-	m->top_changed |= tx > first && ty * SCREEN_TILE < BANNER_ROWS;
-	if (tx > first)
-		rfbMarkRectAsModified(m->rfb, (int)(first * SCREEN_TILE), (int)(ty * SCREEN_TILE),
-				      (int)MIN(tx * SCREEN_TILE, m->width), (int)MIN((ty + 1) * SCREEN_TILE, m->height));
+	u32 x = tx * SCREEN_TILE, y = ty * SCREEN_TILE, first = m->height, last = 0;
+	while (tx < tiles_x && tile_changed(m, tx, ty))
+		tx++;
+	u32 end = MIN(tx * SCREEN_TILE, m->width), row[SCREEN_MAX_WIDTH];
+	for (u32 line = y; end > x && line < MIN(y + SCREEN_TILE, m->height); line++) {
+		memcpy(row, m->page->pixels + (size_t)line * stride + x, (end - x) * sizeof(u32));
+		if (!take_row(m, x, line, row, end - x))
+			continue;
+		first = MIN(first, line);
+		last = line;
+	}
+	if (first <= last)
+		rfbMarkRectAsModified(m->rfb, (int)x, (int)first, (int)end, (int)last + 1);
+	m->top_changed |= first <= last && first < BANNER_ROWS;
 	return tx;
+}
+
+/* ---- scrolling ---- */
+
+/* Pixels. */
+struct area {
+	u32 x, y, width, height;
+};
+
+/* What the changed tiles lie in; `tiles` of them. */
+static struct area changed_area(const struct mks *m, u32 tiles_x, u32 tiles_y, u32 *tiles)
+{
+	u32 left = tiles_x, right = 0, top = tiles_y, bottom = 0;
+	*tiles = 0;
+	for (u32 ty = 0; ty < tiles_y; ty++) {
+		for (u32 tx = 0; tx < tiles_x; tx++) {
+			if (!tile_changed(m, tx, ty))
+				continue;
+			++*tiles;
+			left = MIN(left, tx);
+			right = MAX(right, tx + 1);
+			top = MIN(top, ty);
+			bottom = ty + 1;
+		}
+	}
+	if (!*tiles)
+		return (struct area){0};
+	struct area a = {.x = left * SCREEN_TILE, .y = top * SCREEN_TILE};
+	a.width = MIN(right * SCREEN_TILE, m->width) - a.x;
+	a.height = MIN(bottom * SCREEN_TILE, m->height) - a.y;
+	return a;
+}
+
+/* The viewer can copy, and has all that is in the picture. */
+static bool viewer_can_copy(const rfbClientRec *client)
+{
+	return client && client->useCopyRect && !client->newFBSizePending && sraRgnEmpty(client->modifiedRegion) &&
+	       sraRgnEmpty(client->copyRegion);
+}
+
+static void region_add(sraRegionPtr region, u32 left, u32 top, u32 right, u32 bottom)
+{
+	sraRegionPtr part = sraRgnCreateRect((int)left, (int)top, (int)right, (int)bottom);
+	sraRgnOr(region, part);
+	sraRgnDestroy(part);
+}
+
+/* Which rows of the area stood `distance` rows further down, in runs that are worth it; how many. */
+static u32 find_copied(const struct mks *m, const struct area *a, s32 distance, bool copied[SCREEN_MAX_HEIGHT])
+{
+	u32 run = 0, rows = 0;
+	for (u32 k = 0; k <= a->height; k++) {
+		s64 from = (s64)a->y + k + distance;
+		if (k < a->height && from >= 0 && from < m->height &&
+		    memcmp(m->taken + (size_t)k * a->width, m->pixels + (size_t)from * m->width + a->x, a->width * sizeof(u32)) == 0) {
+			run++;
+			continue;
+		}
+		if (run >= SCREEN_TILE) {
+			memset(copied + k - run, true, run);
+			rows += run;
+		}
+		run = 0;
+	}
+	return rows;
+}
+
+/* Takes over the rows: some the viewer copies, of the others he is sent what differs. */
+static void take_area(struct mks *m, rfbClientPtr client, const struct area *a, const bool *copied)
+{
+	sraRegionPtr modified = sraRgnCreate();
+	for (u32 k = 0; k < a->height; k++) {
+		const u32 *from = m->taken + (size_t)k * a->width;
+		u32 y = a->y + k, left = a->width, right = 0;
+		if (copied[k] && (!k || !copied[k - 1])) {
+			u32 end = k;
+			while (end < a->height && copied[end])
+				end++;
+			region_add(client->copyRegion, a->x, y, a->x + a->width, a->y + end);
+		}
+		for (u32 x = 0; x < a->width; x += SCREEN_TILE) {
+			if (!take_row(m, a->x + x, y, from + x, MIN(SCREEN_TILE, a->width - x)) || copied[k])
+				continue;
+			left = MIN(left, x);
+			right = MIN(x + SCREEN_TILE, a->width);
+		}
+		if (left < right)
+			region_add(modified, a->x + left, y, a->x + right, y + 1);
+	}
+	rfbMarkRegionAsModified(m->rfb, modified);
+	sraRgnDestroy(modified);
+}
+
+/* Where most of what changed has only moved up or down: true, and the picture is up to date. */
+static bool picture_scroll(struct mks *m, u32 tiles_x, u32 tiles_y, u32 stride)
+{
+	rfbClientPtr client = m->rfb->clientHead;
+	bool copied[SCREEN_MAX_HEIGHT] = {false};
+	u32 tiles;
+	if (m->banner || !viewer_can_copy(client)) /* what lies under the banner is not in the picture */
+		return false;
+	struct area a = changed_area(m, tiles_x, tiles_y, &tiles);
+	if (a.height < SCROLL_ROWS_LEAST || tiles * SCREEN_TILE * SCREEN_TILE < a.width * a.height / 4)
+		return false;
+	const u32 *page = m->page->pixels + (size_t)a.y * stride + a.x;
+	s32 distance = scroll_find(m->pixels + (size_t)a.y * m->width + a.x, m->width, page, stride, a.width, a.height);
+	if (!distance)
+		return false;
+	m->taken = xrealloc(m->taken, (size_t)a.width * a.height * sizeof(u32));
+	for (u32 k = 0; k < a.height; k++)
+		memcpy(m->taken + (size_t)k * a.width, page + (size_t)k * stride, a.width * sizeof(u32));
+	if (find_copied(m, &a, distance, copied) < a.height / 2)
+		return false;
+	take_area(m, client, &a, copied);
+	client->copyDX = 0;
+	client->copyDY = -distance;
+	return true;
 }
 
 static void picture_blank(struct mks *m)
@@ -144,7 +285,8 @@ static void picture_update(struct mks *m)
 		m->shown = 0;
 	m->blank = false;
 	u32 tiles_x = (width + SCREEN_TILE - 1) / SCREEN_TILE, tiles_y = (height + SCREEN_TILE - 1) / SCREEN_TILE;
-	for (u32 ty = 0; ty < tiles_y; ty++)
+	bool scrolled = picture_scroll(m, tiles_x, tiles_y, stride);
+	for (u32 ty = 0; !scrolled && ty < tiles_y; ty++)
 		for (u32 tx = 0; tx < tiles_x; tx++)
 			tx = picture_run(m, tx, ty, tiles_x, stride);
 	u32 after = atomic_load_explicit(&p->sequence, memory_order_acquire);
@@ -459,6 +601,7 @@ static void rfb_open(struct mks *m)
 	m->rfb = rfbGetScreen(NULL, NULL, (int)m->width, (int)m->height, 8, 3, 4);
 	if (!m->rfb)
 		fatal("out of memory");
+	picture_format(m->rfb);
 	m->rfb->screenData = m;
 	m->rfb->frameBuffer = (char *)m->pixels;
 	m->rfb->desktopName = m->machine;
@@ -477,10 +620,13 @@ static void rfb_open(struct mks *m)
 
 /* ---- the loop ---- */
 
-/* Asks vmx to tell the next change. */
+/* Asks vmx to tell the next change, when the viewer waits for one. */
 static int ask_for_change(struct mks *m)
 {
+	const rfbClientRec *client = m->rfb->clientHead;
 	if (!m->viewer || (m->ready_sent && !m->newcomer))
+		return 0;
+	if (!m->newcomer && client && sraRgnEmpty(client->requestedRegion))
 		return 0;
 	int ret = m->newcomer ? viewer_refresh(m->viewer) : 0;
 	m->newcomer = false;
@@ -624,5 +770,6 @@ int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err)
 	placard_close(m.font);
 	keymap_close(m.map);
 	free(m.pixels);
+	free(m.taken);
 	return ret;
 }

@@ -12,7 +12,7 @@ struct placard; /* the font; opened before the process loses the right to open f
 /* NULL when the font is not installed: lines are not drawn then. */
 struct placard *placard_open(void);
 void placard_close(struct placard *p); /* NULL is allowed */
-/* Fills width x height pixels (red in the low byte): the first line is the title. UTF-8; NULL lines are left out. */
+/* Fills width x height pixels (XRGB): the first line is the title. UTF-8; NULL lines are left out. */
 void placard_draw(struct placard *p, u32 *pixels, u32 width, u32 height, const char *const lines[PLACARD_LINES]);
 
 /* Over the top BANNER_ROWS rows of a picture: two lines. */

@@ -2,8 +2,10 @@
 /*
  * screen.c - the viewers of a machine's screen, keyboard, mouse and serial lines (api/screen.h).
  *
- * The display is drawn only while a viewer has asked to be told of the next change, at most 60 times a second, and
- * less often once nothing has changed for a while. Where the adapter needs to know which pages the guest has written, the
+ * The display is drawn only while a viewer has asked to be told of the next change, at most 60 times a second, and only
+ * after something was written that may change it: a guest whose screen stands still costs nothing. It is drawn when all
+ * CPUs halt, for then what the guest draws is complete, or else a little later. Engines that do not tell of writes (kvm) are asked, less
+ * often once nothing has changed for a while. Where the adapter needs to know which pages the guest has written, the
  * vCPUs hand over that knowledge first (they alone may ask the engine), and the drawing follows in screen_woken().
  */
 #include <errno.h>
@@ -20,6 +22,7 @@
 #define FRAME_NS (NSEC_PER_SEC / 60)
 #define QUIET_FRAME_NS (NSEC_PER_SEC / 20)
 #define QUIET_AFTER_NS (NSEC_PER_SEC / 2)
+#define COMPLETE_NS (NSEC_PER_SEC / 125) /* a guest that never halts may have drawn its picture by then */
 #define MESSAGES_AT_ONCE 32
 #define VIEWER_OUT_BYTES (64 * KIB)
 #define HEADER offsetof(struct screen_message, bytes)
@@ -187,13 +190,62 @@ static void tick_at(struct vmx *x, u64 when)
 	sd_event_source_set_enabled(x->screen.tick, SD_EVENT_ONESHOT);
 }
 
+/* Somebody is to be told without anything being written. */
+static bool owes_change(const struct vmx *x)
+{
+	u32 sequence = atomic_load(&x->machine->page->sequence);
+
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		const struct viewer *v = x->screen.viewers[i];
+		if (v && (v->forced || (v->ready && v->seen != sequence)))
+			return true;
+	}
+	return false;
+}
+
+/* When what has been written may be a complete picture. A guest that still draws is waited for, and tells when it halts. */
+static u64 complete_at(struct vmx *x)
+{
+	struct machine *m = x->machine;
+
+	machine_lock(m);
+	bool running = vcpus_running(m);
+	m->screen_awaited = running;
+	machine_unlock(m);
+	return running ? x->screen.written_at + COMPLETE_NS : 0;
+}
+
+/* Of the next drawing; 0: when something is written. */
+static u64 tick_when(struct vmx *x)
+{
+	struct machine *m = x->machine;
+	struct screen *s = &x->screen;
+	u64 when = s->again_at ? MAX(s->again_at, s->drawn_at + FRAME_NS) : 0;
+
+	if (owes_change(x))
+		return s->drawn_at + FRAME_NS;
+	if (s->written_at)
+		return MAX(s->drawn_at + FRAME_NS, complete_at(x));
+	if (m->engine && !m->engine->tells_writes && memory_has_dirty(m)) {
+		u64 ask = s->drawn_at + (now_monotonic() - s->changed_at > QUIET_AFTER_NS ? QUIET_FRAME_NS : FRAME_NS);
+		when = when ? MIN(when, ask) : ask;
+	}
+	return when;
+}
+
 static void tick_next(struct vmx *x)
 {
 	struct screen *s = &x->screen;
-	u64 frame = now_monotonic() - s->changed_at > QUIET_AFTER_NS ? QUIET_FRAME_NS : FRAME_NS;
 
-	if (watched(x) && !s->harvesting)
-		tick_at(x, s->drawn_at + frame);
+	if (!s->written_at && atomic_load(&x->machine->screen_written))
+		s->written_at = now_monotonic();
+	if (!watched(x) || s->harvesting)
+		return;
+	u64 when = tick_when(x);
+	if (when)
+		tick_at(x, when);
+	else
+		sd_event_source_set_enabled(s->tick, SD_EVENT_OFF);
 }
 
 static void notify_viewers(struct vmx *x, u32 sequence)
@@ -215,14 +267,16 @@ static void draw(struct vmx *x)
 {
 	struct machine *m = x->machine;
 	struct screen *s = &x->screen;
+	u64 again = 0;
 
 	machine_lock(m);
 	u32 before = atomic_load(&m->page->sequence);
 	if (m->state == MACHINE_ON && m->people.display)
-		m->people.refresh(m->people.display);
+		again = m->people.refresh(m->people.display);
 	u32 after = atomic_load(&m->page->sequence);
 	machine_unlock(m);
 	s->drawn_at = now_monotonic();
+	s->again_at = again ? s->drawn_at + again : 0;
 	if (before != after)
 		s->changed_at = s->drawn_at;
 	notify_viewers(x, after);
@@ -237,7 +291,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 
 	if (!watched(x))
 		return 0;
+	x->screen.written_at = 0;
+	atomic_store(&m->screen_written, false); /* before the harvest: what is written behind it counts again */
 	machine_lock(m);
+	m->screen_awaited = false;
 	if (memory_has_dirty(m)) {
 		if (vcpus_running(m)) {
 			m->harvest = x->screen.harvesting = true;
@@ -257,8 +314,10 @@ void screen_woken(struct vmx *x)
 {
 	struct machine *m = x->machine;
 
-	if (!x->screen.harvesting)
+	if (!x->screen.harvesting) {
+		tick_next(x);
 		return;
+	}
 	machine_lock(m);
 	bool done = !m->harvest;
 	machine_unlock(m);

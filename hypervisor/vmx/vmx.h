@@ -24,6 +24,8 @@ struct screen {
 	bool harvesting;     /* the vCPUs are to hand over dirty pages before the next drawing */
 	u64 drawn_at;	     /* machine-independent, CLOCK_MONOTONIC */
 	u64 changed_at;	     /* last time something had changed */
+	u64 written_at;	     /* when machine->screen_written was first seen since the last drawing; 0 = not yet */
+	u64 again_at;	     /* the picture changes by itself; 0 = never */
 	u64 last_id;	     /* of a viewer */
 };
 
@@ -97,7 +99,7 @@ int screen_remove(struct vmx *x, u64 id, const char *sentence, struct error *err
 unsigned screen_viewers(const struct vmx *x);
 void screen_release_keys(struct vmx *x); /* all that viewers hold down */
 void screen_bye(struct vmx *x, const char *sentence);
-void screen_woken(struct vmx *x); /* after machine_wake(): perhaps the dirty pages are there */
+void screen_woken(struct vmx *x); /* after machine_wake(): perhaps there is something to draw, or the dirty pages are there */
 void screen_serial_out(struct vmx *x, unsigned line, const u8 *data, size_t len);
 void screen_serial_room(struct vmx *x);
 

@@ -65,6 +65,27 @@ eventually 20 resized || die "the screen is $(shot size), not 800x600"
 shot type 'echo graphics' key ff0d wait 700
 eventually 10 same_picture 300 || die "pictures differ"
 
+say "a picture that scrolls, while somebody else looks too"
+cp "$IMAGES/console.img" "$TOP/console.img"
+chmod 666 "$TOP/console.img"
+make_machine roll memory 32 floppy "$TOP/console.img"
+viewers_may roll
+vmk vm start roll || die "vm start"
+roll=$(console_of roll)
+big() {
+	[ "$(timeout 60 "$SMOKE/vncshot" "$roll" size)" = 1024x768 ]
+}
+eventually 20 big || die "the guest does not show its picture"
+"$SMOKE/vncshot" "$roll" wait 60000 >/dev/null 2>&1 &
+other=$!
+for _ in 1 2 3; do
+	timeout 60 "$SMOKE/vncshot" "$roll" key 32 wait 1500 key 31 stable 500 png "$TOP/rolled.png" || die "vncshot"
+	vmk vm screen roll --png "$TOP/direct.png" || die "vm screen --png"
+	"$SMOKE/pngdiff" "$TOP/direct.png" "$TOP/rolled.png" 0 || die "pictures differ"
+done
+kill $other
+vmk vm stop roll hard || die "vm stop"
+
 # tiger SECURITY WORD: types the word at GRUB's prompt
 tiger() {
 	local viewer

@@ -216,7 +216,7 @@ int main(int argc, char **argv)
 	client->serverHost = strdup(argv[1]);
 	client->serverPort = atoi(colon + 1);
 	client->GotFrameBufferUpdate = updated;
-	client->appData.encodingsString = "zrle hextile raw";
+	client->appData.encodingsString = "copyrect zrle hextile raw";
 	client->GetCredential = credential;
 	client->GetPassword = vnc_password;
 	verbose = getenv("VNC_VERBOSE");

@@ -65,7 +65,8 @@ struct machine {
 	} memory[FAKE_RANGES];
 	struct dev_timer *timers[32];
 	struct screen_page *page;
-	void (*refresh)(struct device *d);
+	u64 (*refresh)(struct device *d);
+	unsigned display_changes; /* told */
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*pointer)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len);
@@ -571,10 +572,15 @@ void dev_timer_set(struct dev_timer *t, u64 when)
 	t->when = when;
 }
 
-void dev_offer_display(struct device *d, void (*refresh)(struct device *d))
+void dev_offer_display(struct device *d, u64 (*refresh)(struct device *d))
 {
 	d->machine->display = d;
 	d->machine->refresh = refresh;
+}
+
+void dev_display_changed(struct device *d)
+{
+	d->machine->display_changes++;
 }
 
 struct screen_page *dev_screen(struct device *d)

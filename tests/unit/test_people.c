@@ -6,6 +6,7 @@
 #include "toys.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
@@ -15,7 +16,8 @@
 static struct vmx x;
 static char keys[256];	 /* what reached the keyboard, in words */
 static unsigned drawings;
-static bool changing;
+static bool changing; /* each drawing differs */
+static u64 again; /* what refresh() returns */
 
 static void take_key(struct device *d, u8 code, bool down)
 {
@@ -31,11 +33,12 @@ static void take_move(struct device *d, int dx, int dy, int wheel, unsigned butt
 	snprintf(keys + used, sizeof(keys) - used, "%d,%d,%d,%x ", dx, dy, wheel, buttons);
 }
 
-static void refresh(struct device *d)
+static u64 refresh(struct device *d)
 {
 	drawings++;
 	if (changing)
 		atomic_fetch_add(&dev_screen(d)->sequence, 2);
+	return again;
 }
 
 static char *socket_path(void)
@@ -64,6 +67,7 @@ static void open_house(void)
 	dev_offer_display(machine->devices[0], refresh);
 	machine->state = MACHINE_ON;
 	keys[0] = 0;
+	again = 0;
 }
 
 static void close_house(void)
@@ -86,8 +90,12 @@ static void serve(unsigned ms)
 	u64 end = now_monotonic() + ms * 1000000ull;
 
 	/* A busy host may let the time pass at once: some rounds at least. */
-	for (unsigned rounds = 0; rounds < 20 || now_monotonic() < end; rounds++)
+	for (unsigned rounds = 0; rounds < 20 || now_monotonic() < end; rounds++) {
+		eventfd_t woken;
+		if (!eventfd_read(machine->wake_fd, &woken))
+			screen_woken(&x);
 		sd_event_run(x.loop, 1000);
+	}
 }
 
 /* ---- viewers ---- */
@@ -155,9 +163,11 @@ Test(people, viewers_are_told_once_for_each_ready)
 	serve(200);
 	cr_expect_eq(hear(fd, &msg), 0, "nothing has changed");
 	changing = true;
+	dev_display_changed(machine->devices[0]);
 	serve(200);
 	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED);
 	unsigned before = drawings;
+	dev_display_changed(machine->devices[0]);
 	serve(200);
 	cr_expect_eq(hear(fd, &msg), 0);
 	cr_expect_eq(drawings, before, "told, and not ready again: not drawn");
@@ -165,6 +175,30 @@ Test(people, viewers_are_told_once_for_each_ready)
 	tell(fd, (struct screen_message){.type = SCREEN_REFRESH}, 0);
 	serve(100);
 	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED, "a refresh is answered without a change");
+	close(fd);
+}
+
+Test(people, a_screen_nothing_is_written_to_is_not_drawn)
+{
+	struct screen_message msg;
+	int fd = view(true);
+
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(100);
+	cr_assert_eq(hear(fd, &msg), SCREEN_CHANGED);
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(100); /* what had been written before the first drawing */
+	unsigned before = drawings;
+	serve(300);
+	cr_expect_eq(drawings, before);
+	dev_display_changed(machine->devices[0]);
+	serve(100);
+	cr_expect_eq(drawings, before + 1, "drawn once though nothing differs");
+	cr_expect_eq(hear(fd, &msg), 0);
+	again = NSEC_PER_SEC / 100;
+	dev_display_changed(machine->devices[0]);
+	serve(300);
+	cr_expect_geq(drawings, before + 4, "it changes by itself");
 	close(fd);
 }
 
@@ -176,6 +210,7 @@ Test(people, drawing_is_limited)
 
 	changing = true;
 	while (now_monotonic() < end) {
+		dev_display_changed(machine->devices[0]);
 		tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
 		serve(1);
 		hear(fd, &msg);
