@@ -11,7 +11,7 @@
 #include "vnc/placard.h"
 
 #define FONT "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
-#define BANNER 0xffa020u /* orange: not to be taken for the machine\'s */
+#define BANNER 0xffa020u /* orange: not to be taken for the machine's */
 #define BACKGROUND 0x18222eu /* a dark blue */
 #define TITLE_PIXELS 28
 #define TEXT_PIXELS 15
