@@ -169,7 +169,7 @@ static bool dump_attach(struct ui *ui, const char *name, struct error *err)
 		return fail(err, ret, "--dump attach needs --attach NAME") == 0;
 	if (vmk_connect(&client, err))
 		return false;
-	ret = vmk_call(client, "vm.attach", json_pack("{s:s, s:b}", "vm", name, "view_only", 1), NULL, &fd, err);
+	ret = vmk_call(client, "vm.attach", json_pack("{s:s, s:b, s:b}", "vm", name, "view_only", 1, "brief", 1), NULL, &fd, err);
 	vmk_disconnect(client);
 	if (ret || viewer_open(fd, &job.viewer, err))
 		return false;

@@ -571,7 +571,7 @@ static void hook_pointer(int mask, int x, int y, rfbClientPtr client)
 	int wheel = (pressed & 16 ? 1 : 0) - (pressed & 8 ? 1 : 0);
 	unsigned buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1);
 	int dx = m->placed ? x - m->x : 0, dy = m->placed ? y - m->y : 0;
-	if (dx || dy || wheel || mask != m->buttons)
+	if (!m->placed || dx || dy || wheel || mask != m->buttons)
 		viewer_send_position(m->viewer, x, y, dx, dy, wheel, buttons);
 	m->x = x;
 	m->y = y;
