@@ -299,7 +299,7 @@ static void picture_update(struct mks *m)
 
 static void banner_draw(struct mks *m, const struct viewer_question *q)
 {
-	placard_banner(m->font, m->pixels, m->width, m->height, q->text, "Ctrl-Alt-Y lets him in, Ctrl-Alt-N refuses; without an answer he is let in soon.");
+	placard_banner(m->font, m->pixels, m->width, m->height, q->text, "Ctrl-Alt-Y lets them in, Ctrl-Alt-N refuses; without an answer they are let in soon.");
 	rfbMarkRectAsModified(m->rfb, 0, 0, (int)m->width, (int)MIN(BANNER_ROWS, m->height));
 	m->top_changed = false;
 }

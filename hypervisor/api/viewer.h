@@ -178,7 +178,7 @@ enum viewer_command { VIEWER_DETACH, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_
 enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_press *p, enum viewer_command *command);
 /* One line each that says so: the way back, what answers a question, and the keys after it. */
 #define VIEWER_WAY_BACK "F12 q detaches (or Enter ~ .)   F12 menu"
-#define VIEWER_ASKS "F12 y lets him in, F12 n refuses"
+#define VIEWER_ASKS "F12 y lets them in, F12 n refuses"
 #define VIEWER_MENU "q detach  c Ctrl-Alt-Del  s serial/screen  Up/Down pan  r redraw  F12 ~ send"
 
 #endif

@@ -25,7 +25,7 @@ eventually 10 there "1 0" || die "there are $(rights)"
 "$SMOKE/vncshot" "$console" until "$VMK_ROOT/waits" png "$VMK_ROOT/waits.png" until "$VMK_ROOT/in" wait 500 png "$VMK_ROOT/in.png" until "$VMK_ROOT/never" >/dev/null 2>&1 &
 viewer=$!
 wait_terminal 10 'from 127.0.0.1 wants to work at this console, too'
-wait_terminal 10 'F12 y lets him in'
+wait_terminal 10 'F12 y lets them in'
 there "1 1" || die "console list tells $(rights)"
 touch "$VMK_ROOT/waits"
 eventually 10 test -s "$VMK_ROOT/waits.png" || die "who waits has no picture"
