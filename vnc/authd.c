@@ -136,7 +136,8 @@ NORETURN static void be_door(struct authd *a, struct visit *v, int fd, int post_
 		_exit(1);
 	}
 	struct door d = {.fd = fds[0], .post_fd = fds[1], .web_fd = fds[2], .machine = v->to.machine, .address = v->address,
-			 .vnc_auth = vnc_auth, .login_seconds = AUTHD_LOGIN_SECONDS, .certificate = a->certificate,
+			 .vnc_auth = vnc_auth, .login_seconds = AUTHD_LOGIN_SECONDS,
+			 .pictures_a_second = AUTHD_PICTURES_A_SECOND, .certificate = a->certificate,
 			 .anonymous = a->anonymous};
 	int ret = door_serve(&d, &err);
 	if (ret) {
