@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
@@ -38,6 +39,7 @@
 
 #define WEB_FOLDER "/usr/share/novnc"
 #define PORTS_MAX 4096
+#define STRANGER_NICE 5
 #define ACCEPT_AGAIN_NS (NSEC_PER_SEC / 10)
 
 static const char WRONG_PASSWORD[] = "log-in failed: wrong password";
@@ -122,6 +124,13 @@ static void forget_passwords(struct authd *a, struct visit *v)
 	explicit_bzero(v->to.password, sizeof(v->to.password));
 }
 
+/* What strangers make the host work on - TLS, passwords - yields to machines and their consoles. Only root can take it back. */
+static void yield_cpu(pid_t pid, bool yields)
+{
+	if (geteuid() == 0)
+		setpriority(PRIO_PROCESS, (id_t)pid, yields ? STRANGER_NICE : 0);
+}
+
 NORETURN static void be_door(struct authd *a, struct visit *v, int fd, int post_fd)
 {
 	int fds[] = {fd, post_fd, a->web_fd};
@@ -132,12 +141,14 @@ NORETURN static void be_door(struct authd *a, struct visit *v, int fd, int post_
 	child_signals();
 	prctl(PR_SET_NAME, "vmk-authd-door");
 	prctl(PR_SET_PDEATHSIG, 0);
+	yield_cpu(0, true);
 	if (confine(fds[2] >= 0, &err)) {
 		log_error("a connection from %s: %s", v->address, err.text);
 		_exit(1);
 	}
 	struct door d = {.fd = fds[0], .post_fd = fds[1], .web_fd = fds[2], .machine = v->to.machine, .address = v->address,
-			 .vnc_auth = vnc_auth, .login_seconds = AUTHD_LOGIN_SECONDS, .certificate = a->certificate,
+			 .vnc_auth = vnc_auth, .login_seconds = AUTHD_LOGIN_SECONDS,
+			 .pictures_a_second = AUTHD_PICTURES_A_SECOND, .certificate = a->certificate,
 			 .anonymous = a->anonymous};
 	int ret = door_serve(&d, &err);
 	if (ret) {
@@ -204,6 +215,8 @@ static void start_login(struct visit *v)
 	int fd = -1, ret = login_start(&v->login_pid, &fd, &err);
 	if (ret)
 		v->login_pid = 0;
+	else
+		yield_cpu(v->login_pid, true);
 	answer(v, fd, ret, ret ? err.text : "");
 }
 
@@ -222,6 +235,7 @@ static void start_decoy(struct visit *v)
 	if (pid == 0) {
 		child_signals();
 		close_range(3, ~0u, 0);
+		yield_cpu(0, true);
 		login_run("-", decoy_answer, NULL, &door_fd, NULL);
 		_exit(1);
 	}
@@ -249,6 +263,8 @@ static void start_console(struct visit *v, bool as_owner)
 	}
 	v->mks_pid = pid;
 	v->inside = true;
+	if (v->pid)
+		yield_cpu(v->pid, false);
 	answer(v, pair[0], 0, "");
 }
 

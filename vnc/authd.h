@@ -18,6 +18,7 @@
 #define AUTHD_STRANGERS_MAX 64	   /* of them, not logged in yet, */
 #define AUTHD_STRANGERS_EACH 24	   /* and of one address; who comes when all are taken gets the place of one of these crowds */
 #define AUTHD_VISITS_EACH 128	   /* of one address, logged in or not */
+#define AUTHD_PICTURES_A_SECOND 8  /* for a viewer, that have not changed */
 #define AUTHD_LOGIN_SECONDS 60	   /* to log in */
 
 /* control_fd: vmkernel's socket (api/console_wire.h). Takes it. */

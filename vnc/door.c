@@ -22,7 +22,8 @@
 #define STUCK_NS (60 * NSEC_PER_SEC)
 /*
  * So much is decrypted and encrypted for one viewer in a second, and at once after a rest. What people type and move is a thousandth of
- * it, and the pictures of a machine in motion a tenth; one who pastes or asks for pictures without end costs no more.
+ * it, and the pictures of a machine in motion a tenth; one who pastes or asks for pictures without end costs no more. What has not
+ * changed a viewer asks for once, and again when he has lost it.
  */
 #define INPUT_BYTES_A_SECOND (4 * MIB)
 #define OUTPUT_BYTES_A_SECOND (64 * MIB)
@@ -30,8 +31,8 @@
 #define TLS_HANDSHAKE 0x16 /* the first byte of a ClientHello's record */
 
 struct allowance {
-	u64 bytes; /* left */
-	u64 at;	   /* as of then */
+	u64 left;
+	u64 at; /* as of then */
 };
 
 struct visit {
@@ -47,7 +48,7 @@ struct visit {
 	bool initialised; /* ClientInit has passed */
 	size_t unsent;	  /* as last seen, */
 	u64 moved_at;	  /* and when it was another number */
-	struct allowance input, output;
+	struct allowance input, output, pictures;
 };
 
 /* ---- asking vmk-authd ---- */
@@ -177,10 +178,12 @@ static int through_gate(struct visit *v, struct error *err)
 		v->initialised = true;
 		return 0;
 	}
+	v->gate.pictures = (u32)v->pictures.left;
 	ssize_t taken = gate_feed(&v->gate, v->in + v->in_at, v->in_n - v->in_at, v->out, sizeof(v->out), &v->out_n, err);
 	if (taken < 0)
 		return (int)taken;
 	v->in_at += (size_t)taken;
+	v->pictures.left = v->gate.pictures;
 	return 0;
 }
 
@@ -197,17 +200,17 @@ static int from_viewer(struct visit *v, struct error *err)
 			v->out_at += (size_t)n;
 			continue;
 		}
-		if (v->in_at < v->in_n)
+		if (v->in_at < v->in_n && v->pictures.left)
 			continue;
 		/* A viewer that does not take its pictures gets no more answers worked out. */
-		if (stream_unsent(v->s) || !v->input.bytes)
+		if (stream_unsent(v->s) || !v->input.left || !v->pictures.left)
 			return 0;
 		ssize_t n = stream_read(v->s, v->in, sizeof(v->in));
 		if (n <= 0)
 			return n == -EAGAIN ? 0 : fail(err, n ? (int)n : -ECONNRESET, "the viewer has left");
 		v->in_at = 0;
 		v->in_n = (size_t)n;
-		v->input.bytes -= MIN(v->input.bytes, (u64)n);
+		v->input.left -= MIN(v->input.left, (u64)n);
 	}
 }
 
@@ -215,13 +218,13 @@ static int from_console(struct visit *v, struct error *err)
 {
 	u8 chunk[32768];
 	for (;;) {
-		size_t room = MIN(MIN(stream_room(v->s), sizeof(chunk)), v->output.bytes);
+		size_t room = MIN(MIN(stream_room(v->s), sizeof(chunk)), v->output.left);
 		if (!room)
 			return 0;
 		ssize_t n = recv(v->console_fd, chunk, room, MSG_DONTWAIT);
 		if (n <= 0)
 			return n && (errno == EAGAIN || errno == EINTR) ? 0 : fail(err, -ECONNRESET, "the console has ended");
-		v->output.bytes -= (u64)n;
+		v->output.left -= (u64)n;
 		stream_write(v->s, chunk, (size_t)n);
 		int ret = stream_flush(v->s);
 		if (ret && ret != -EAGAIN)
@@ -247,10 +250,10 @@ static bool allow_more(struct allowance *a, u64 a_second)
 {
 	u64 now = now_monotonic(), more = MIN(now - a->at, NSEC_PER_SEC) * a_second / NSEC_PER_SEC;
 	if (more) {
-		a->bytes = MIN(a->bytes + more, a_second);
+		a->left = MIN(a->left + more, a_second);
 		a->at = now;
 	}
-	return a->bytes;
+	return a->left;
 }
 
 static int pass_on(struct visit *v, struct error *err)
@@ -259,6 +262,8 @@ static int pass_on(struct visit *v, struct error *err)
 	for (;;) {
 		int patience = patience_ms(v);
 		bool hears = allow_more(&v->input, INPUT_BYTES_A_SECOND), shows = allow_more(&v->output, OUTPUT_BYTES_A_SECOND);
+		hears &= allow_more(&v->pictures, v->d->pictures_a_second);
+		bool rest = !hears || !shows;
 		if (!patience)
 			return fail(err, -ETIMEDOUT, "the viewer takes nothing any more");
 		bool full = stream_room(v->s) == 0 || !shows, unsent = stream_unsent(v->s), backlog = v->out_at < v->out_n;
@@ -266,7 +271,6 @@ static int pass_on(struct visit *v, struct error *err)
 		struct pollfd p[2] = {
 			{.fd = stream_fd(v->s), .events = (short)((hears ? POLLIN : 0) | (unsent ? POLLOUT : 0))},
 			{.fd = full && !backlog ? -1 : v->console_fd, .events = (short)((full ? 0 : POLLIN) | (backlog ? POLLOUT : 0))}};
-		bool rest = !v->input.bytes || !v->output.bytes;
 		int ready = poll(p, 2, hears && stream_has_input(v->s) ? 0 : rest ? REST_FOR_MORE_MS : patience);
 		if (ready < 0 && errno != EINTR)
 			return fail(err, -errno, "poll: %m");

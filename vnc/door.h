@@ -22,6 +22,7 @@ struct door {
 	const char *address; /* of the stranger */
 	bool vnc_auth;	     /* the machine has a VncAuth password */
 	unsigned login_seconds;
+	unsigned pictures_a_second; /* that have not changed, and that the viewer asks for all the same */
 	gnutls_certificate_credentials_t certificate;
 	gnutls_anon_server_credentials_t anonymous;
 };

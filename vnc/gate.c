@@ -71,7 +71,7 @@ static enum verdict judge(const struct gate *g, const u8 *m)
 
 void gate_init(struct gate *g, bool view_only)
 {
-	*g = (struct gate){.view_only = view_only};
+	*g = (struct gate){.view_only = view_only, .pictures = UINT32_MAX};
 }
 
 static bool encoding_passes(s32 encoding)
@@ -117,6 +117,8 @@ static int message_done(struct gate *g, u32 length, u8 *out, size_t *given, stru
 		g->passing = verdict == PASS ? text : 0;
 		g->leaving = verdict == PASS ? 0 : text;
 	}
+	if (g->held[0] == UPDATE_REQUEST && !g->held[1]) /* not incremental */
+		g->pictures--;
 	if (g->held[0] == SET_ENCODINGS)
 		length = choose_encodings(g->held);
 	if (verdict == PASS) {
@@ -146,7 +148,7 @@ ssize_t gate_feed(struct gate *g, const u8 *in, size_t n, u8 *out, size_t room, 
 {
 	size_t taken = 0;
 	*given = 0;
-	while (taken < n) {
+	while (taken < n && g->pictures) {
 		if (g->passing || g->leaving) {
 			size_t some = body(g, in + taken, n - taken, out, room, given);
 			if (!some)

@@ -23,12 +23,13 @@ struct gate {
 	u32 n_held;
 	u32 passing; /* bytes of a long message still to be given on */
 	u32 leaving; /* or left out */
+	u32 pictures; /* requests for pictures that have not changed, still allowed: at 0 nothing is taken. Counted down; the caller sets it */
 };
 
-void gate_init(struct gate *g, bool view_only);
+void gate_init(struct gate *g, bool view_only); /* allows any number of pictures */
 /*
  * Takes some of `in` and writes what may go on to `out` (room for `room` bytes, at least GATE_MESSAGE_MAX). Returns how many bytes
- * were taken, fewer than `n` when `out` is full, or -EPROTO with a sentence; *given is the number of bytes written.
+ * were taken, fewer than `n` when `out` is full or no picture is allowed, or -EPROTO with a sentence; *given is the number of bytes written.
  */
 ssize_t gate_feed(struct gate *g, const u8 *in, size_t n, u8 *out, size_t room, size_t *given, struct error *err);
 

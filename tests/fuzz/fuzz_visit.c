@@ -62,7 +62,8 @@ static bool viewer_saw(int fd)
 
 static void visit(const u8 *data, size_t size, bool view_only, int viewer[2], int post[2], int console[2])
 {
-	struct door d = {.fd = viewer[0], .post_fd = post[0], .web_fd = -1, .machine = "web", .address = "192.0.2.1", .vnc_auth = true, .login_seconds = 5};
+	struct door d = {.fd = viewer[0], .post_fd = post[0], .web_fd = -1, .machine = "web", .address = "192.0.2.1", .vnc_auth = true, .login_seconds = 5,
+			 .pictures_a_second = 1000000};
 	struct post answer = {0}, asked = {0};
 	bool ready = console_prepare(console[1], view_only) && !write_full(viewer[1], data, size) &&
 		     sock_send(post[1], &answer, sizeof(answer), &console[0], 1) == (ssize_t)sizeof(answer);

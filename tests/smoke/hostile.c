@@ -5,6 +5,7 @@
  *
  *	one-byte	a byte or half a message at every stage, and silence
  *	half-tls	TLS begun, TLS up and half closed, and silence
+ *	storm		8 at a time come as far as TLS and go, as fast as they can
  *	deaf		logged in: asks for whole pictures and never reads
  *	greedy		logged in: asks for whole pictures as fast as they come
  *	clipboard	logged in: 10 MB of clipboard, again and again
@@ -200,6 +201,26 @@ static void hear(unsigned n)
 			wrong("a hostile viewer did not come so far");
 }
 
+static void be_storm(unsigned k)
+{
+	struct rfb r;
+	(void)k;
+	for (unsigned n = 0;; n++) {
+		rfb_until(&r, &host, RFB_INSIDE_TLS);
+		rfb_close(&r);
+		if (n == 3)
+			tell();
+	}
+}
+
+static void storm(unsigned number)
+{
+	(void)number;
+	several(8, be_storm);
+	hear(8);
+	stay();
+}
+
 static void be_deaf(unsigned k)
 {
 	struct rfb r;
@@ -211,7 +232,7 @@ static void be_deaf(unsigned k)
 	if (!rfb_send(&r, "\2\0\0\1\0\0\0\0", 8))
 		return;
 	for (unsigned n = 0;; n++) {
-		if (n == 1000)
+		if (n == 5)
 			tell();
 		/* When even requests are not taken any more he waits: that is what he came for. */
 		if (!rfb_request(&r, false) && errno != EAGAIN)
@@ -490,13 +511,14 @@ static void login(unsigned number)
 int main(int argc, char **argv)
 {
 	static const struct { const char *name; void (*act)(unsigned); } kinds[] = {
-		{"one-byte", one_byte}, {"half-tls", half_tls}, {"deaf", deaf}, {"greedy", greedy}, {"clipboard", clipboard}, {"random", random_bytes},
+		{"one-byte", one_byte}, {"half-tls", half_tls}, {"storm", storm}, {"deaf", deaf}, {"greedy", greedy}, {"clipboard", clipboard}, {"random", random_bytes},
 		{"input", input}, {"connects", connects}, {"guess", guess}, {"login", login}};
 	user = getenv("VNC_USERNAME");
 	password = getenv("VNC_PASSWORD");
 	if (argc < 4 || !user || !password || !rfb_host_parse(&host, argv[1], argv[2]) || pipe(told))
 		return 2;
 	signal(SIGPIPE, SIG_IGN);
+	prctl(PR_SET_PDEATHSIG, SIGKILL); /* a test that fails leaves nobody behind */
 	for (size_t k = 0; k < ARRAY_SIZE(kinds); k++) {
 		if (strcmp(argv[3], kinds[k].name) == 0) {
 			kinds[k].act(argc > 4 ? (unsigned)atoi(argv[4]) : 1);

@@ -125,6 +125,24 @@ Test(gate, a_full_buffer_takes_no_more)
 	cr_expect_eq(taken, 16);
 }
 
+Test(gate, pictures_that_have_not_changed_are_counted)
+{
+	static const u8 whole[10] = {3, 0, 0, 0, 0, 0, 2, 0, 1, 0x80};
+	u8 all[5 * 10];
+	size_t given;
+	for (unsigned k = 0; k < 5; k++)
+		memcpy(all + 10 * k, k == 1 ? request : whole, 10);
+	gate_init(&gate, false);
+	gate.pictures = 2;
+	/* One, a request for changes, two; then nothing is taken, not even a key. */
+	cr_expect_eq(gate_feed(&gate, all, sizeof(all), out, sizeof(out), &given, &err), 30);
+	cr_expect_eq(given, 30);
+	cr_expect_eq(gate.pictures, 0);
+	cr_expect_eq(gate_feed(&gate, key, sizeof(key), out, sizeof(out), &given, &err), 0);
+	gate.pictures = 1;
+	cr_expect_eq(gate_feed(&gate, key, sizeof(key), out, sizeof(out), &given, &err), (ssize_t)sizeof(key));
+}
+
 /* ---- browsers ---- */
 
 static int parse(const char *text, struct http_request *r)
