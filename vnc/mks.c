@@ -29,6 +29,7 @@
 #include "vnc/door.h"
 #include "vnc/keys.h"
 #include "vnc/mks.h"
+#include "vnc/photo.h"
 #include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
 #include "vnc/scroll.h"
@@ -43,6 +44,7 @@ struct mks {
 	rfbScreenInfoPtr rfb;
 	struct vmk_client *host;
 	struct placard *font;
+	struct photo *photo;
 	char machine[64], address[64];
 	bool may_operate;
 	struct viewer *viewer; /* NULL: the machine is off, or does not want us */
@@ -571,6 +573,8 @@ static int serve(struct mks *m, struct error *err)
 			machine_events(m);
 		else if (!m->viewer && now_monotonic() >= m->look_at)
 			look(m);
+		if (m->rfb->clientHead)
+			photo_update(m->photo, m->rfb->clientHead);
 		rfbProcessEvents(m->rfb, 0);
 		if (ask_for_change(m) == -EPIPE)
 			detach(m);
@@ -614,6 +618,7 @@ int mks_serve(int rfb_fd, int door_fd, struct error *err)
 	m.blank = true;
 	keys_init(&m.keys, send_key, &m);
 	rfb_open(&m);
+	m.photo = photo_new();
 	int ret = confine(false, err);
 	if (!ret)
 		ret = hello(&m, rfb_fd, door_fd, err);
@@ -628,6 +633,7 @@ int mks_serve(int rfb_fd, int door_fd, struct error *err)
 	if (m.host)
 		vmk_disconnect(m.host);
 	placard_close(m.font);
+	photo_free(m.photo);
 	free(m.pixels);
 	free(m.taken);
 	return ret;

@@ -37,7 +37,6 @@
 #define HEIGHT 768
 #define PATIENCE_SECONDS 60 /* for what must happen at once on a quiet machine */
 #define LATENCY_KEYS 40	    /* a round */
-#define KEY_AGAIN_SECONDS 2
 #define NOISE 0.05 /* medians that differ by less are the same */
 
 enum scene { IDLE = 1, SCROLL, MOTION }; /* the keys that choose them */
@@ -387,7 +386,7 @@ static void measure_latency(struct server *s, enum scene scene)
 		eye.block_at = 0;
 		sent = now_ms();
 		SendKeyEvent(c, 'x', TRUE);
-		while (!eye.block_at && now_ms() < sent + KEY_AGAIN_SECONDS * 1e3) {
+		while (!eye.block_at && now_ms() < sent + PATIENCE_SECONDS * 1e3) {
 			struct pollfd p = {.fd = c->sock, .events = POLLIN};
 
 			if ((c->buffered || poll(&p, 1, 100) == 1) && !HandleRFBServerMessage(c))
@@ -395,7 +394,7 @@ static void measure_latency(struct server *s, enum scene scene)
 		}
 		SendKeyEvent(c, 'x', FALSE);
 		if (!eye.block_at)
-			fatal("%s: a key had no effect on the screen for %d seconds", s->name, KEY_AGAIN_SECONDS);
+			fatal("%s: a key had no effect on the screen for %d seconds", s->name, PATIENCE_SECONDS);
 		s->latency[scene][s->latency_count[scene]++] = eye.block_at - sent;
 	}
 	choose(c, &eye, IDLE);
