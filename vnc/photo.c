@@ -17,7 +17,7 @@
 #define STREAM 3	   /* of Tight's four: libvncserver uses 0 to 2 */
 #define FILTER_FOLLOWS 0x40
 #define FILTER_GRADIENT 2
-#define LOOKED_AT_ROWS 16
+#define LOOKED_AT_ROWS 8
 
 struct photo {
 	z_stream stream;
@@ -122,8 +122,12 @@ static bool is_photo(const rfbClientRec *client, u32 x, u32 y, u32 width, u32 he
 	return width * height >= PIECE_LEAST && photo_recognise(pixels_at(client, x, y), (u32)client->screen->width, width, height);
 }
 
-/* A rectangle in pieces, all sent; with `p` NULL only the pixels of photographs are counted, until they are enough. */
-static bool each_piece(struct photo *p, rfbClientPtr client, const sraRect *r, u32 *pixels)
+struct count {
+	u32 pixels, photo; /* all, and those of photographs */
+};
+
+/* A rectangle in pieces, all sent; with `p` NULL they are only counted. False: the connection is closed. */
+static bool each_piece(struct photo *p, rfbClientPtr client, const sraRect *r, struct count *n)
 {
 	u32 right = (u32)r->x2, bottom = (u32)r->y2, width, height;
 	for (u32 x = (u32)r->x1; x < right; x += width) {
@@ -131,8 +135,8 @@ static bool each_piece(struct photo *p, rfbClientPtr client, const sraRect *r, u
 		for (u32 y = (u32)r->y1; y < bottom; y += height) {
 			height = MIN(bottom - y, PIECE_PIXELS / width);
 			bool photo = is_photo(client, x, y, width, height);
-			if (!p && photo && (*pixels += width * height) >= UPDATE_LEAST)
-				return false;
+			n->pixels += width * height;
+			n->photo += photo ? width * height : 0;
 			if (p && (photo ? !send_photo(p, client, x, y, width, height)
 					: !rfbSendRectEncodingTight(client, (int)x, (int)y, (int)width, (int)height)))
 				return false;
@@ -141,48 +145,64 @@ static bool each_piece(struct photo *p, rfbClientPtr client, const sraRect *r, u
 	return true;
 }
 
-static bool each_rectangle(struct photo *p, rfbClientPtr client, sraRegionPtr region, u32 *pixels)
+static bool each_rectangle(struct photo *p, rfbClientPtr client, sraRegionPtr region, struct count *n)
 {
 	sraRectangleIterator *i = sraRgnGetIterator(region);
 	sraRect r;
 	bool good = true;
 	while (good && sraRgnIteratorNext(i, &r))
-		good = each_piece(p, client, &r, pixels);
+		good = each_piece(p, client, &r, n);
 	sraRgnReleaseIterator(i);
 	return good;
 }
 
-/* What the viewer has chosen; the library has nothing else to tell him first. */
-static bool wanted(const rfbClientRec *client)
+/* He has asked for an update, and the library has nothing else to tell him first. */
+static bool ready(const rfbClientRec *client)
+{
+	return !sraRgnEmpty(client->requestedRegion) && !sraRgnEmpty(client->modifiedRegion) && sraRgnEmpty(client->copyRegion) &&
+	       !client->newFBSizePending && client->scaledScreen == client->screen;
+}
+
+static bool takes_tight(const rfbClientRec *client)
 {
 	const rfbPixelFormat *f = &client->format;
 	return client->preferredEncoding == rfbEncodingTight && client->tightQualityLevel < 0 && client->turboQualityLevel < 0 &&
 	       client->enableLastRectEncoding && f->bitsPerPixel == 32 && f->depth == 24 && f->redMax == 255 && f->greenMax == 255 &&
-	       f->blueMax == 255 && !client->newFBSizePending && sraRgnEmpty(client->copyRegion) &&
-	       client->scaledScreen == client->screen;
+	       f->blueMax == 255;
 }
 
-static void send_update(struct photo *p, rfbClientPtr client, sraRegionPtr region)
+static void send_tight(struct photo *p, rfbClientPtr client, sraRegionPtr region)
 {
 	rfbFramebufferUpdateMsg *header = (rfbFramebufferUpdateMsg *)(void *)client->updateBuf;
 	*header = (rfbFramebufferUpdateMsg){.type = rfbFramebufferUpdate, .nRects = 0xffff}; /* as many as come before the last */
 	client->ublen = sz_rfbFramebufferUpdateMsg;
 	sraRgnSubtract(client->modifiedRegion, region);
 	sraRgnMakeEmpty(client->requestedRegion);
-	/* A failure has closed the connection. */
-	if (each_rectangle(p, client, region, NULL) && rfbSendLastRectMarker(client))
+	struct count sent = {0};
+	if (each_rectangle(p, client, region, &sent) && rfbSendLastRectMarker(client))
 		rfbSendUpdateBuf(client);
+}
+
+static void send_raw(rfbClientPtr client)
+{
+	int preferred = client->preferredEncoding;
+	client->preferredEncoding = rfbEncodingRaw;
+	rfbSendFramebufferUpdate(client, client->modifiedRegion);
+	client->preferredEncoding = preferred;
 }
 
 void photo_update(struct photo *p, rfbClientPtr client)
 {
-	u32 pixels = 0;
-	if (!wanted(client) || sraRgnEmpty(client->requestedRegion) || sraRgnEmpty(client->modifiedRegion))
+	bool tight = takes_tight(client), hextile = client->preferredEncoding == rfbEncodingHextile;
+	struct count n = {0};
+	if (!ready(client) || !(tight || hextile))
 		return;
 	sraRegionPtr region = sraRgnCreateRgn(client->modifiedRegion);
 	sraRgnAnd(region, client->requestedRegion);
-	each_rectangle(NULL, client, region, &pixels);
-	if (pixels >= UPDATE_LEAST)
-		send_update(p, client, region);
+	each_rectangle(NULL, client, region, &n);
+	if (tight && n.photo >= UPDATE_LEAST)
+		send_tight(p, client, region);
+	else if (hextile && n.photo >= UPDATE_LEAST && n.photo > n.pixels - n.pixels / 8)
+		send_raw(client);
 	sraRgnDestroy(region);
 }

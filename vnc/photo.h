@@ -4,7 +4,8 @@
  *
  * libvncserver compresses such pixels as they are. Here each is predicted from its neighbours (the gradient filter of Tight: RFB community
  * specification, "Tight Encoding", filter 2) and only the difference is compressed: half the bytes in a third of the
- * time. What is no photograph goes to libvncserver. Viewers that allow for loss get JPEG from it.
+ * time. What is no photograph goes to libvncserver. Viewers that allow for loss get JPEG from it. Those that prefer Hextile get photographs
+ * raw, which is as many bytes and less work.
  */
 #ifndef VMK_VNC_PHOTO_H
 #define VMK_VNC_PHOTO_H

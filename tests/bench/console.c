@@ -212,7 +212,7 @@ static void choose(rfbClient *c, const struct eye *eye, enum scene scene)
 		press(c, '0' + (unsigned)scene);
 		receive(c, 100, NULL); /* the last frame of the scene before */
 		/* Frames may take their time, and one that has begun to come belongs to the scene before. */
-		for (unsigned waited = 0; waited < 4000; waited += 200) {
+		for (unsigned waited = 0; waited < 16000; waited += 200) {
 			unsigned seen = eye->frames;
 
 			receive(c, tries ? 400 : 200, NULL);
