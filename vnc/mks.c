@@ -30,6 +30,7 @@
 #include "vnc/keys.h"
 #include "vnc/mks.h"
 #include "vnc/paste.h"
+#include "vnc/photo.h"
 #include "vnc/placard.h"
 #include "vnc/qemu_keys.h"
 #include "vnc/qemu_leds.h"
@@ -40,11 +41,13 @@
 #define BLANK_WIDTH 720
 #define BLANK_HEIGHT 400
 #define LOOK_AGAIN_NS NSEC_PER_SEC /* at a machine that is off */
+#define NOT_SCROLLED_OFTEN 8
 
 struct mks {
 	rfbScreenInfoPtr rfb;
 	struct vmk_client *host;
 	struct placard *font;
+	struct photo *photo;
 	char machine[64], address[64];
 	bool may_operate;
 	struct viewer *viewer; /* NULL: the machine is off, or does not want us */
@@ -56,6 +59,8 @@ struct mks {
 	const struct screen_page *page;
 	u32 *pixels; /* what libvncserver encodes; width x height, XRGB like the page */
 	u32 *taken;  /* of the page, where it is compared at other places than its own */
+	s32 scrolled; /* by so many rows, last time */
+	u32 not_scrolled; /* times in a row that much changed */
 	u32 width, height;
 	u32 shown;    /* page->sequence of the newest tile in pixels */
 	bool blank;   /* pixels show no picture of the machine */
@@ -82,6 +87,7 @@ struct mks {
 /* The page's own, and that of TigerVNC's viewer; the library's has red in the low byte, and comes back with each frame buffer. */
 static void picture_format(rfbScreenInfoPtr rfb)
 {
+	rfb->serverFormat.depth = 24;
 	rfb->serverFormat.redShift = 16;
 	rfb->serverFormat.greenShift = 8;
 	rfb->serverFormat.blueShift = 0;
@@ -217,8 +223,12 @@ static void take_area(struct mks *m, rfbClientPtr client, const struct area *a, 
 				end++;
 			region_add(client->copyRegion, a->x, y, a->x + a->width, a->y + end);
 		}
+		if (copied[k]) {
+			memcpy(m->pixels + (size_t)y * m->width + a->x, from, a->width * sizeof(u32));
+			continue;
+		}
 		for (u32 x = 0; x < a->width; x += SCREEN_TILE) {
-			if (!take_row(m, a->x + x, y, from + x, MIN(SCREEN_TILE, a->width - x)) || copied[k])
+			if (!take_row(m, a->x + x, y, from + x, MIN(SCREEN_TILE, a->width - x)))
 				continue;
 			left = MIN(left, x);
 			right = MIN(x + SCREEN_TILE, a->width);
@@ -228,6 +238,33 @@ static void take_area(struct mks *m, rfbClientPtr client, const struct area *a, 
 	}
 	rfbMarkRegionAsModified(m->rfb, modified);
 	sraRgnDestroy(modified);
+}
+
+/*
+ * Whether most rows of the area have moved, by m->scrolled; the area is in m->taken then. As a rule it is the distance of the last
+ * time. Where nothing scrolls, as in a film, it is looked for now and then only.
+ */
+static bool area_moved(struct mks *m, const struct area *a, u32 stride, bool copied[SCREEN_MAX_HEIGHT])
+{
+	const u32 *page = m->page->pixels + (size_t)a->y * stride + a->x, *before = m->pixels + (size_t)a->y * m->width + a->x;
+	s32 guess = m->scrolled;
+	if (!guess && m->not_scrolled++ >= NOT_SCROLLED_OFTEN && m->not_scrolled % NOT_SCROLLED_OFTEN)
+		return false;
+	if (!guess && !(guess = scroll_find(before, m->width, page, stride, a->width, a->height)))
+		return false;
+	m->taken = xrealloc(m->taken, (size_t)a->width * a->height * sizeof(u32));
+	for (u32 k = 0; k < a->height; k++)
+		memcpy(m->taken + (size_t)k * a->width, page + (size_t)k * stride, a->width * sizeof(u32));
+	if (find_copied(m, a, guess, copied) < a->height / 2) {
+		memset(copied, false, a->height);
+		guess = m->scrolled ? scroll_find(before, m->width, m->taken, a->width, a->width, a->height) : 0;
+		if (guess && find_copied(m, a, guess, copied) < a->height / 2)
+			guess = 0;
+	}
+	m->scrolled = guess;
+	if (guess)
+		m->not_scrolled = 0;
+	return guess;
 }
 
 /* Where most of what changed has only moved up or down: true, and the picture is up to date. */
@@ -241,18 +278,11 @@ static bool picture_scroll(struct mks *m, u32 tiles_x, u32 tiles_y, u32 stride)
 	struct area a = changed_area(m, tiles_x, tiles_y, &tiles);
 	if (a.height < SCROLL_ROWS_LEAST || tiles * SCREEN_TILE * SCREEN_TILE < a.width * a.height / 4)
 		return false;
-	const u32 *page = m->page->pixels + (size_t)a.y * stride + a.x;
-	s32 distance = scroll_find(m->pixels + (size_t)a.y * m->width + a.x, m->width, page, stride, a.width, a.height);
-	if (!distance)
-		return false;
-	m->taken = xrealloc(m->taken, (size_t)a.width * a.height * sizeof(u32));
-	for (u32 k = 0; k < a.height; k++)
-		memcpy(m->taken + (size_t)k * a.width, page + (size_t)k * stride, a.width * sizeof(u32));
-	if (find_copied(m, &a, distance, copied) < a.height / 2)
+	if (!area_moved(m, &a, stride, copied))
 		return false;
 	take_area(m, client, &a, copied);
 	client->copyDX = 0;
-	client->copyDY = -distance;
+	client->copyDY = -m->scrolled;
 	return true;
 }
 
@@ -704,6 +734,8 @@ static int serve(struct mks *m, struct error *err)
 			look(m);
 		if (m->viewer)
 			banner_update(m);
+		if (m->rfb->clientHead)
+			photo_update(m->photo, m->rfb->clientHead);
 		rfbProcessEvents(m->rfb, 0);
 		paste_some(m);
 		qemu_leds_show(m->rfb, m->page ? m->page->leds : 0);
@@ -754,6 +786,7 @@ int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err)
 	keys_init(&m.keys, m.map, send_key, &m);
 	m.keys.chord = take_chord;
 	rfb_open(&m);
+	m.photo = photo_new();
 	int ret = confine(false, err);
 	if (!ret)
 		ret = hello(&m, rfb_fd, door_fd, err);
@@ -769,6 +802,7 @@ int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err)
 		vmk_disconnect(m.host);
 	placard_close(m.font);
 	keymap_close(m.map);
+	photo_free(m.photo);
 	free(m.pixels);
 	free(m.taken);
 	return ret;

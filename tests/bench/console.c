@@ -3,11 +3,12 @@
 /*
  * console.c - one VNC viewer that looks at the same guest through several servers by turns, and what that costs them.
  *
- *	console ROUNDS SECONDS NAME,HOST:PORT,MACHINE,FRONT...
+ *	console ROUNDS SECONDS ROWS NAME,HOST:PORT,MACHINE,FRONT...
  *
  * The guest is guest/console.S. MACHINE is the process that runs it; FRONT the one whose children serve viewers, or 0. The
  * viewer is libvncclient with the pixels TigerVNC asks for; it asks for the next change when it has drawn the last. It logs in
- * as VNC_USERNAME with VNC_PASSWORD if asked to, trusting the certificate VNC_CA, through TLS if offered.
+ * as VNC_USERNAME with VNC_PASSWORD if asked to, trusting the certificate VNC_CA, through TLS if offered. ROWS are "all", or
+ * names such as "idle key-scroll motion-zrle".
  *
  * Frames are the guest's own that were seen complete: it draws their number. Bytes are those of the TCP connection. CPU is what
  * MACHINE uses above what it uses with no viewer, and all that FRONT's children use. A key's way to the screen ends when an
@@ -36,7 +37,6 @@
 #define HEIGHT 768
 #define PATIENCE_SECONDS 60 /* for what must happen at once on a quiet machine */
 #define LATENCY_KEYS 40	    /* a round */
-#define KEY_AGAIN_SECONDS 2
 #define NOISE 0.05 /* medians that differ by less are the same */
 
 enum scene { IDLE = 1, SCROLL, MOTION }; /* the keys that choose them */
@@ -161,18 +161,32 @@ static rfbClient *look(const struct server *s, const struct encoding *e, struct 
 	return c;
 }
 
-/* Receives until the time has come, or *done. */
-static void receive(rfbClient *c, double ms, const bool *done)
+/* Receives until the time has come or, with `eye`, a frame. */
+static void receive(rfbClient *c, double ms, const struct eye *eye)
 {
 	double end = now_ms() + ms, left;
+	unsigned before = eye ? eye->frames : 0;
 
-	while (!(done && *done) && (left = end - now_ms()) > 0) {
+	while (!(eye && eye->frames != before) && (left = end - now_ms()) > 0) {
 		struct pollfd p = {.fd = c->sock, .events = POLLIN};
 
 		if (!c->buffered && poll(&p, 1, (int)left + 1) < 1)
 			continue;
 		if (!HandleRFBServerMessage(c))
 			fatal("%s:%d closed the connection", c->serverHost, c->serverPort);
+	}
+}
+
+/* Until the next frame has been seen: what is measured from one to another is of whole frames. */
+static void receive_frame(rfbClient *c, const struct eye *eye)
+{
+	unsigned before = eye->frames;
+	double end = now_ms() + PATIENCE_SECONDS * 1e3;
+
+	while (eye->frames == before) {
+		if (now_ms() > end)
+			fatal("%s:%d: no more frames come", c->serverHost, c->serverPort);
+		receive(c, 100, eye);
 	}
 }
 
@@ -192,19 +206,21 @@ static void choose(rfbClient *c, const struct eye *eye, enum scene scene)
 			fatal("%s:%d: the guest does not show its picture", c->serverHost, c->serverPort);
 		receive(c, 50, NULL);
 	}
-	for (unsigned tries = 0;; tries++) {
-		unsigned before, step = tries ? 500 : 100;
+	for (unsigned tries = 0; now_ms() < end; tries++) {
+		unsigned before = eye->frames;
 
-		if (now_ms() > end)
-			fatal("%s:%d: the guest does not choose scene %d", c->serverHost, c->serverPort, scene);
-		if (tries % 4 == 0)
-			press(c, '0' + (unsigned)scene);
-		receive(c, step, NULL);
-		before = eye->frames;
-		receive(c, step, NULL);
-		if (scene == IDLE ? eye->frames == before : eye->frames > before + 1)
-			return;
+		press(c, '0' + (unsigned)scene);
+		receive(c, 100, NULL); /* the last frame of the scene before */
+		/* Frames may take their time, and one that has begun to come belongs to the scene before. */
+		for (unsigned waited = 0; waited < 16000; waited += 200) {
+			unsigned seen = eye->frames;
+
+			receive(c, tries ? 400 : 200, NULL);
+			if (scene == IDLE ? eye->frames == seen : eye->frames > before + 2)
+				return;
+		}
 	}
+	fatal("%s:%d: the guest does not choose scene %d", c->serverHost, c->serverPort, scene);
 }
 
 static u64 wire_bytes(const rfbClient *c)
@@ -318,13 +334,15 @@ static void measure_moving(struct server *s, enum scene scene, unsigned e, doubl
 
 	choose(c, &eye, scene);
 	receive(c, 300, NULL);
+	receive_frame(c, &eye);
 	eye.frames = 0;
 	bytes = wire_bytes(c);
 	stopwatch_start(&w, s);
 	receive(c, seconds * 1e3, NULL);
+	receive_frame(c, &eye);
 	stopwatch_stop(&w);
 	bytes = wire_bytes(c) - bytes;
-	frames = eye.frames ? eye.frames : 1;
+	frames = eye.frames;
 	cell->value[FPS][cell->count] = eye.frames / (w.wall / 1e3);
 	cell->value[MACHINE_MS][cell->count] = MAX(w.machine_cpu - s->alone * w.wall / 1e3, 0) / frames;
 	cell->value[CPU_MS][cell->count] = cell->value[MACHINE_MS][cell->count] + w.children_cpu / frames;
@@ -368,7 +386,7 @@ static void measure_latency(struct server *s, enum scene scene)
 		eye.block_at = 0;
 		sent = now_ms();
 		SendKeyEvent(c, 'x', TRUE);
-		while (!eye.block_at && now_ms() < sent + KEY_AGAIN_SECONDS * 1e3) {
+		while (!eye.block_at && now_ms() < sent + PATIENCE_SECONDS * 1e3) {
 			struct pollfd p = {.fd = c->sock, .events = POLLIN};
 
 			if ((c->buffered || poll(&p, 1, 100) == 1) && !HandleRFBServerMessage(c))
@@ -376,7 +394,7 @@ static void measure_latency(struct server *s, enum scene scene)
 		}
 		SendKeyEvent(c, 'x', FALSE);
 		if (!eye.block_at)
-			fatal("%s: a key had no effect on the screen for %d seconds", s->name, KEY_AGAIN_SECONDS);
+			fatal("%s: a key had no effect on the screen for %d seconds", s->name, PATIENCE_SECONDS);
 		s->latency[scene][s->latency_count[scene]++] = eye.block_at - sent;
 	}
 	choose(c, &eye, IDLE);
@@ -384,6 +402,16 @@ static void measure_latency(struct server *s, enum scene scene)
 }
 
 /* ---- the report ---- */
+
+static void row_name(char name[32], const char *what, const char *of)
+{
+	snprintf(name, 32, "%s-%s", what, of);
+}
+
+static bool wanted(const char *rows, const char *name)
+{
+	return !strcmp(rows, "all") || strstr(rows, name);
+}
 
 static int by_size(const void *a, const void *b)
 {
@@ -442,7 +470,9 @@ static void report_moving(struct server *servers, unsigned n, enum scene scene, 
 	for (unsigned f = 0; f < FIGURES; f++) {
 		struct line l = figures[f];
 
-		snprintf(l.row, sizeof(l.row), "%s-%s", scene_names[scene], encodings[e].name);
+		if (!servers->cells[scene][e].count)
+			continue;
+		row_name(l.row, scene_names[scene], encodings[e].name);
 		for (unsigned k = 0; k < n; k++) {
 			struct cell *cell = &servers[k].cells[scene][e];
 			l.values[k] = quantile(cell->value[f], cell->count, 0.5);
@@ -455,7 +485,9 @@ static void report_latency(struct server *servers, unsigned n, enum scene scene,
 {
 	struct line l = {.figure = figure};
 
-	snprintf(l.row, sizeof(l.row), "key-%s", scene_names[scene]);
+	if (!servers->latency_count[scene])
+		return;
+	row_name(l.row, "key", scene_names[scene]);
 	for (unsigned k = 0; k < n; k++)
 		l.values[k] = quantile(servers[k].latency[scene], servers[k].latency_count[scene], which);
 	report_line(servers, n, &l, for_programs);
@@ -465,6 +497,8 @@ static void report_idle(struct server *servers, unsigned n, bool for_programs)
 {
 	struct line cpu = {.row = "idle", .figure = "CPU-%", .resolution = 0.05}, bytes = {.row = "idle", .figure = "bytes/s"};
 
+	if (!servers->idle_count)
+		return;
 	for (unsigned k = 0; k < n; k++) {
 		cpu.values[k] = quantile(servers[k].idle_percent, servers[k].idle_count, 0.5);
 		bytes.values[k] = quantile(servers[k].idle_bytes, servers[k].idle_count, 0.5);
@@ -515,32 +549,53 @@ static void server_parse(struct server *s, const char *text)
 	s->front = front;
 }
 
+/* Each server in turn, so that what else the host does falls on all of them. */
+static void measure_scene(struct server *servers, unsigned n, enum scene scene, const char *rows, double seconds)
+{
+	char name[32];
+	bool alone = false;
+
+	for (unsigned e = 0; e < ARRAY_SIZE(encodings); e++) {
+		row_name(name, scene_names[scene], encodings[e].name);
+		if (!wanted(rows, name))
+			continue;
+		for (unsigned k = 0; k < n && !alone; k++)
+			measure_alone(&servers[k], scene, seconds);
+		alone = true;
+		for (unsigned k = 0; k < n; k++)
+			measure_moving(&servers[k], scene, e, seconds);
+	}
+}
+
+static void measure_round(struct server *servers, unsigned n, const char *rows, double seconds)
+{
+	char name[32];
+
+	for (unsigned k = 0; k < n && wanted(rows, "idle"); k++)
+		measure_idle(&servers[k], seconds);
+	for (enum scene scene = SCROLL; scene <= MOTION; scene++)
+		measure_scene(servers, n, scene, rows, seconds);
+	for (enum scene scene = IDLE; scene <= SCROLL; scene++) {
+		row_name(name, "key", scene_names[scene]);
+		for (unsigned k = 0; k < n && wanted(rows, name); k++)
+			measure_latency(&servers[k], scene);
+	}
+}
+
 int main(int argc, char **argv)
 {
 	static struct server servers[SERVERS_MAX];
-	unsigned n = argc > 3 ? (unsigned)argc - 3 : 0, rounds;
+	unsigned n = argc > 4 ? (unsigned)argc - 4 : 0, rounds;
 	double seconds;
 
 	if (!n || n > SERVERS_MAX)
-		fatal("usage: console ROUNDS SECONDS NAME,HOST:PORT,MACHINE,FRONT...");
+		fatal("usage: console ROUNDS SECONDS ROWS NAME,HOST:PORT,MACHINE,FRONT...");
 	rounds = (unsigned)MIN(strtoul(argv[1], NULL, 10), (unsigned long)ROUNDS_MAX);
 	seconds = strtod(argv[2], NULL);
 	for (unsigned k = 0; k < n; k++)
-		server_parse(&servers[k], argv[3 + k]);
-	for (unsigned round = 0; round < rounds; round++) {
-		for (unsigned k = 0; k < n; k++)
-			measure_idle(&servers[k], seconds);
-		for (enum scene scene = SCROLL; scene <= MOTION; scene++) {
-			for (unsigned k = 0; k < n; k++)
-				measure_alone(&servers[k], scene, seconds);
-			for (unsigned e = 0; e < ARRAY_SIZE(encodings); e++)
-				for (unsigned k = 0; k < n; k++)
-					measure_moving(&servers[k], scene, e, seconds);
-		}
-		for (enum scene scene = IDLE; scene <= SCROLL; scene++)
-			for (unsigned k = 0; k < n; k++)
-				measure_latency(&servers[k], scene);
-	}
+		server_parse(&servers[k], argv[4 + k]);
+	for (unsigned round = 0; round < rounds; round++)
+		measure_round(servers, n, argv[3], seconds);
 	report(servers, n, rounds);
 	return 0;
 }

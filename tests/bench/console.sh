@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # console.sh: the remote console beside QEMU's own VNC server (console.c), each with a machine of its own of the same guest, inside
-# TLS with the same certificate; QEMU also without. BENCH_ROUNDS and BENCH_SECONDS make it shorter.
+# TLS with the same certificate; QEMU also without. BENCH_ROUNDS, BENCH_SECONDS and BENCH_ROWS ("idle key-idle motion-zrle") make it shorter.
 . "$(dirname "$0")/../smoke/lib.sh"
 image=$TOP/console.img
 
@@ -37,6 +37,6 @@ listens() {
 }
 eventually 10 listens || die "QEMU does not listen"
 
-"$BUILD/bench/console" "${BENCH_ROUNDS:-3}" "${BENCH_SECONDS:-3}" "vmk,$(console_of bench),$(pid_of bench),$front" \
+"$BUILD/bench/console" "${BENCH_ROUNDS:-3}" "${BENCH_SECONDS:-3}" "${BENCH_ROWS:-all}" "vmk,$(console_of bench),$(pid_of bench),$front" \
 	"QEMU,127.0.0.1:$((5900 + plain)),$qemu,0" "QEMU-TLS,127.0.0.1:$((5900 + tls)),$qemu,0" || die "console"
 exit 0

@@ -17,7 +17,7 @@
  *	stable MS	waits (at most 20 s) until nothing has changed for so long
  *	size		prints "WIDTHxHEIGHT"
  *
- * VNC_AUTH chooses VncAuth. VNC_USERNAME and VNC_PASSWORD log in; VNC_CA is the certificate to trust (else encryption without).
+ * VNC_ENCODINGS chooses others than ZRLE, none with loss. VNC_AUTH chooses VncAuth. VNC_USERNAME and VNC_PASSWORD log in; VNC_CA is the certificate to trust (else encryption without).
  */
 #include <png.h>
 #include <stdarg.h>
@@ -241,7 +241,8 @@ int main(int argc, char **argv)
 	client->serverHost = strdup(argv[1]);
 	client->serverPort = atoi(colon + 1);
 	client->GotFrameBufferUpdate = updated;
-	client->appData.encodingsString = "copyrect zrle hextile raw";
+	client->appData.encodingsString = getenv("VNC_ENCODINGS") ? getenv("VNC_ENCODINGS") : "copyrect zrle hextile raw";
+	client->appData.enableJPEG = FALSE;
 	client->GetCredential = credential;
 	client->GetPassword = vnc_password;
 	verbose = getenv("VNC_VERBOSE");

@@ -290,7 +290,10 @@ letter:	shl	$4, %eax
 	pop	%edi
 	ret
 
-/* Waves of colour, as photographs have them: no two neighbours are the same. */
+/*
+ * Waves of colour, as photographs have them, and the noise of a camera in the lowest two bits: no encoder is flattered by slopes that
+ * are mathematically exact.
+ */
 picture:
 	mov	$PICTURE, %edi
 	xor	%ebx, %ebx	/* y */
@@ -312,7 +315,13 @@ picture:
 	shr	$2, %eax
 	movzx	%al, %eax
 	shl	$16, %eax
-	or	%ebp, %eax	/* red: a slope */
+	or	%eax, %ebp	/* red: a slope */
+	imul	$1664525, seed, %eax
+	add	$1013904223, %eax
+	mov	%eax, seed
+	shr	$8, %eax
+	and	$0x030303, %eax
+	xor	%ebp, %eax
 	stosl
 	inc	%ecx
 	cmp	$1024, %ecx
