@@ -30,19 +30,6 @@
 
 #include <rfb/rfbclient.h>
 
-/* What libvncclient forgets, in GnuTLS too, is not what a build with AddressSanitizer is asked for here. */
-const char *__lsan_default_suppressions(void);
-const char *__lsan_default_suppressions(void)
-{
-	return "leak:libvncclient\nleak:libgnutls\nleak:libtasn1";
-}
-
-const char *__lsan_default_options(void);
-const char *__lsan_default_options(void)
-{
-	return "print_suppressions=0";
-}
-
 static double last_update;
 
 static double now(void)
