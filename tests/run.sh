@@ -3,6 +3,7 @@
 # run.sh: builds and runs every test; the last line is "N passed, N failed". VMK_LONG=1 runs the long ones too.
 # tests/run.sh NAME... runs only the tests whose name contains one of the words.
 set -u
+shopt -s extglob
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8
 passed=0
@@ -95,10 +96,10 @@ run_mode() {
 	done
 }
 
-# Lanes that run beside each other share the tests: each takes what no other has taken.
-run_smoke() { # MODE
+# Lanes that run beside each other share the tests: each takes what no other has taken. What measures time runs by itself.
+run_smoke() { # MODE PATTERN: of tests' names
 	local t name
-	for t in tests/smoke/*.sh; do
+	for t in tests/smoke/$2.sh; do
 		name=$1/smoke/$(basename "$t" .sh)
 		case $name in */lib | */long_*) continue ;; esac
 		mkdir "$taken/${name//\//_}" 2>/dev/null || continue
@@ -110,7 +111,7 @@ run_smoke() { # MODE
 # tests. A smoke lane writes its counts down, since it is a process of its own.
 smoke_lane() { # NUMBER
 	passed=0 failed=0 failures=()
-	run_smoke release
+	run_smoke release '!(alone_*)'
 	declare -p passed failed failures | sed 's/^declare -[-a]* /lane_/' >"build/log/lane$1"
 }
 
@@ -135,11 +136,12 @@ for n in "${!lanes[@]}"; do
 	failed=$((failed + lane_failed))
 	failures+=(${lane_failures[@]+"${lane_failures[@]}"})
 done
+[ ${#lanes[@]} = 0 ] || run_smoke release 'alone_*'
 if [ "${VMK_LONG:-0}" = 1 ]; then
-	run_smoke asan
-	run_smoke ubsan
+	run_smoke asan '*'
+	run_smoke ubsan '*'
 	# Criterion does not start under TSan: there the real programs are the test.
-	build tsan all smoke-tools && run_smoke tsan
+	build tsan all smoke-tools && run_smoke tsan '!(alone_*)'
 	run_one long/oracle 3600 env VMK_ORACLE_CASES=1000000 VMK_ORACLE_SEED="$(date +%s)" VMK_ORACLE_BITS=64 build/release/tests/test_oracle
 	run_one long/decode 3600 env VMK_DECODE_FULL=1 build/release/tests/test_decode
 	for t in tests/smoke/long_*.sh; do
