@@ -16,6 +16,8 @@ _start:
 	mov %ax, %ss
 	mov $0x7c00, %sp
 	cld
+	movw $woken, 9 * 4	/* IRQ 1: only to wake up */
+	movw $0, 9 * 4 + 2
 	mov $text_ready, %si
 2:	lodsb
 	test %al, %al
@@ -69,14 +71,24 @@ command:
 	jmp 1b
 2:	ret
 
-read:	in $0x64, %al	/* the next byte of the keyboard; the mouse's are dropped */
+read:	cli		/* the next byte of the keyboard; the mouse's are dropped */
+	in $0x64, %al
 	test $1, %al
-	jz read
-	mov %al, %ah
+	jnz 1f
+	sti
+	hlt
+	jmp read
+1:	mov %al, %ah
 	in $0x60, %al
 	test $0x20, %ah
 	jnz read
 	ret
+
+woken:	push %ax
+	mov $0x20, %al
+	out %al, $0x20
+	pop %ax
+	iret
 
 digits:	push %ax
 	shr $4, %al
