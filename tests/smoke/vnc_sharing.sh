@@ -68,6 +68,7 @@ in_terminal 100x30 "'$BIN/vmksh' vm console web; sleep 600"
 wait_terminal 10 'is asked to let you in'
 step 3
 wait_terminal 10 'has not let you in'
+tmux -S "$TMUX_SOCKET" kill-server
 there "1 0" || die "there are $(rights)"
 
 say "who does not answer is not waited for"
