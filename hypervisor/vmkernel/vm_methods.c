@@ -611,6 +611,15 @@ int handle_vm_delete(struct request *r, json_t **result, struct error *err)
 	return ret;
 }
 
+/* Since when a changed key counts. */
+static const char *when_it_counts(const struct vm *vm, const char *key)
+{
+	if (!vm_running(vm))
+		return "";
+	/* What the host itself reads, rather than the machine (consoles.c). */
+	return strncasecmp(key, "RemoteDisplay.", 14) == 0 ? "; it counts from the next viewer" : "; it counts from the next power on";
+}
+
 static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 {
 	struct work *w = arg;
@@ -622,8 +631,7 @@ static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 	}
 	vm_refresh(vm);
 	event_vm(LOG_LEVEL_INFO, vm, "%s: %s is changed", vm->name, w->files.key);
-	json_t *result = message_result("%s: %s is set%s", vm->name, w->files.key,
-					vm_running(vm) ? "; it counts from the next power on" : "");
+	json_t *result = message_result("%s: %s is set%s", vm->name, w->files.key, when_it_counts(vm, w->files.key));
 	if (json_is_true(json_object_get(file, "group_lost")))
 		json_object_set_new(result, "warnings",
 				    json_pack("[s]", "the .vmx file's group could not be kept: its rights are taken away"));

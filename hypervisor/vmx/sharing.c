@@ -48,6 +48,27 @@ static int refuse(const struct vmx *x, const struct viewer *inside, struct error
 	return fail(err, -EBUSY, "%s is at the console of %s since %s, and console.sharing = \"exclusive\" lets in one at a time", name, x->name, since);
 }
 
+/* Seconds until those inside may be asked about this user again. */
+static unsigned refused_for(const struct vmx *x, const struct screen_who *who)
+{
+	u64 now = now_monotonic();
+
+	for (size_t k = 0; k < ARRAY_SIZE(x->screen.refused); k++) {
+		const struct screen_refused *r = &x->screen.refused[k];
+		if (r->until > now && strcmp(r->user, who->user) == 0)
+			return (unsigned)((r->until - now) / NSEC_PER_SEC + 1);
+	}
+	return 0;
+}
+
+static void remember_refused(struct vmx *x, const struct screen_who *who)
+{
+	struct screen_refused *r = &x->screen.refused[x->screen.n_refused++ % ARRAY_SIZE(x->screen.refused)];
+
+	str_copy(r->user, sizeof(r->user), who->user);
+	r->until = now_monotonic() + SHARING_REFUSED_SECONDS * NSEC_PER_SEC;
+}
+
 int sharing_judge(const struct vmx *x, const struct screen_who *who, struct error *err)
 {
 	enum sharing sharing = policy(x);
@@ -66,6 +87,9 @@ int sharing_judge(const struct vmx *x, const struct screen_who *who, struct erro
 			return refuse(x, v, err);
 		ask |= in_the_way(v, who) && has_a_say(v);
 	}
+	unsigned seconds = ask ? refused_for(x, who) : 0;
+	if (seconds)
+		return fail(err, -EBUSY, "you were not let in to the console of %s: ask again in %u seconds", x->name, seconds);
 	if (ask && (waiting >= SHARING_WAITING_MAX || waiting_same >= SHARING_WAITING_EACH))
 		return fail(err, -EBUSY, "too many wait to be let in to the console of %s", x->name);
 	return ask ? SHARING_ASK : 0;
@@ -169,6 +193,7 @@ static void turn_away(struct viewer *v, const struct viewer *who)
 	log_info("%s is not let in to the console: %s has refused", name, who->who.user);
 	snprintf(text, sizeof(text), "%s has not let you in", who->who.user[0] ? who->who.user : "somebody");
 	viewer_send(v, SCREEN_REMOVED, text, strlen(text));
+	remember_refused(v->x, &v->who);
 	viewer_remove(v);
 }
 

@@ -14,6 +14,7 @@
 
 #define SHARING_WAITING_MAX 8 /* in all, */
 #define SHARING_WAITING_EACH 2 /* and of one user */
+#define SHARING_REFUSED_SECONDS 60 /* in which who was refused is not asked about again */
 
 struct viewer {
 	struct vmx *x;

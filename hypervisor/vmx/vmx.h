@@ -27,6 +27,12 @@ struct screen {
 	u64 written_at;	     /* when machine->screen_written was first seen since the last drawing; 0 = not yet */
 	u64 again_at;	     /* the picture changes by itself; 0 = never */
 	u64 last_id;	     /* of a viewer */
+	/* Users who were not let in, the last few, and until when they need not ask again (sharing.c). */
+	struct screen_refused {
+		char user[40];
+		u64 until;
+	} refused[8];
+	unsigned n_refused; /* ever */
 };
 
 struct net_source { /* one card's back end on the loop */

@@ -64,12 +64,6 @@ screen_keys() { # that the guest got nothing of the answers
 screen_keys && die "the guest got a key that was an answer"
 terminal_keys F12 q
 eventually 10 there "1 0" || die "there are $(rights)"
-in_terminal 100x30 "'$BIN/vmksh' vm console web; sleep 600"
-wait_terminal 10 'is asked to let you in'
-step 3
-wait_terminal 10 'has not let you in'
-tmux -S "$TMUX_SOCKET" kill-server
-there "1 0" || die "there are $(rights)"
 
 say "who does not answer is not waited for"
 in_terminal 100x30 "'$BIN/vmksh' vm console web"
@@ -77,6 +71,16 @@ wait_terminal 10 'is asked to let you in'
 wait_terminal 30 'grub>'
 vmk log | grep -q 'is let in to the console' || grep -q 'nobody has answered' "$(find "$VMK_ROOT/vmfs" -name vmx.log)" || die "nobody noted it"
 terminal_keys F12 q
+eventually 10 there "1 0" || die "there are $(rights)"
+
+say "who is refused may not ask again at once"
+in_terminal 100x30 "'$BIN/vmksh' vm console web; sleep 600"
+wait_terminal 10 'is asked to let you in'
+step 3
+wait_terminal 10 'has not let you in'
+tmux -S "$TMUX_SOCKET" kill-server
+there "1 0" || die "there are $(rights)"
+expect_failure 'you were not let in.* ask again in' vmk vm console web
 kill $viewer
 eventually 10 there "0 0" || die "there are $(rights)"
 

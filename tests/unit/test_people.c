@@ -428,6 +428,12 @@ Test(people, the_one_inside_lets_in_or_refuses)
 	cr_expect_eq(hear(newcomer, &msg), 0);
 	cr_expect_eq(asked(inside).ask.seconds, 0);
 	close(newcomer);
+	cr_expect_eq(come(&peter, false), -EBUSY, "he may not ask again at once");
+	cr_expect(strstr(refusal.text, "ask again in"), "%s", refusal.text);
+	x.screen.refused[0].until = now_monotonic();
+	newcomer = come(&peter, false);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_WAIT, "but later");
+	leave(newcomer);
 	leave(inside);
 }
 
