@@ -27,8 +27,9 @@ LDFLAGS += $(LDFLAGS_$(MODE))
 CFLAGS_vnc := $(shell pkg-config --cflags freetype2 2>/dev/null)
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
 
-# Vector registers stay loaded between its statements, and ThreadSanitizer's calls would change them.
-$(B)/obj/hypervisor/cpu/exec_avx.o: private CFLAGS += -fno-sanitize=thread
+# What executes single instructions touches its own CPU and the guest's memory, whose races are the guest's; ThreadSanitizer there
+# would only make guests too slow to boot (and its calls would change exec_avx.c's vector registers).
+$(patsubst %.c,$(B)/obj/%.o,$(wildcard hypervisor/cpu/exec_*.c)): private CFLAGS += -fno-sanitize=thread
 
 # A part is a folder of *.c and *.S, made into build/MODE/lib<part>.a
 PARTS := lib api cpu dev disk net vmx vmkernel tui shell vnc pam
@@ -56,16 +57,16 @@ USES_vmk-vmx := vmx dev vmx cpu disk net api lib
 LIBS_vmk-vmx := -ljansson -lsystemd -lseccomp -lslirp -lzstd
 MAIN_vmk-mks := vnc/mks_main.c
 USES_vmk-mks := vnc api lib
-LIBS_vmk-mks := -lvncserver -lfreetype -lseccomp -ljansson
+LIBS_vmk-mks := -lvncserver -lz -lfreetype -lxkbcommon -lseccomp -ljansson
 MAIN_vmk-authd := vnc/authd_main.c
 USES_vmk-authd := vnc pam api lib
 LIBS_vmk-authd := -lgnutls -lnettle -lseccomp -ljansson
 MAIN_vmkstatus := tui/main.c
 USES_vmkstatus := tui pam api lib
-LIBS_vmkstatus := -lncursesw -ltinfo -ljansson
+LIBS_vmkstatus := -lncursesw -ltinfo -lxkbcommon -ljansson
 MAIN_vmksh := shell/main.c
 USES_vmksh := shell pam api lib
-LIBS_vmksh := -lreadline -ljansson -lpng
+LIBS_vmksh := -lreadline -lxkbcommon -ljansson -lpng
 MAIN_vmk-login := pam/login_main.c
 USES_vmk-login := pam api lib
 LIBS_vmk-login := -lpam -lcrypt -ljansson

@@ -190,7 +190,7 @@ static void offer_arguments(struct seeker *s, const struct command *c, int n, ch
 		if (position == n || args[k].rest) {
 			if (args[k].rest && key)
 				offer_key_values(s, key);
-			else if (!strcmp(c->row->words, "vm key"))
+			else if (!strcmp(c->row->words, "console send"))
 				for (unsigned i = 0; viewer_key_name(i); i++)
 					offer(s, viewer_key_name(i));
 			else

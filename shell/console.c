@@ -25,6 +25,7 @@ struct console {
 	struct viewer_screen *screen;
 	struct viewer_cell *cells;
 	unsigned columns, rows, presses;
+	u32 asked; /* number of the question that was last told on the serial line */
 	int pan;
 	bool serial, leave, detached, unread;
 	char backlog[BACKLOG];
@@ -93,13 +94,18 @@ static void draw_status(struct console *c)
 	unsigned row = c->rows - 1;
 	snprintf(left, sizeof(left), " %.60s%s%s%s", c->o->name, c->o->view_only ? " (view only)" : "",
 		 c->screen->mode == SCREEN_GRAPHICS ? " (graphics)" : "", c->unread ? " [serial output: F12 s]" : "");
-	const char *right = c->escape.menu ? VIEWER_MENU : VIEWER_WAY_BACK;
+	const struct viewer_question *q = viewer_question(c->v);
+	const char *right = c->escape.menu ? VIEWER_MENU : q ? VIEWER_ASKS : VIEWER_WAY_BACK;
 	/* What leads back is shown even where the name does not fit. */
 	int room = (int)c->columns - (int)strlen(right) - 1;
 	snprintf(line, sizeof(line), "%-*.*s%s", MAX(room, 0), MAX(room, 0), left, right);
 	for (unsigned x = 0; x < c->columns; x++)
 		put_text(c, row, x, " ", 0, 7);
 	put_text(c, row, 0, line, 0, 7);
+	for (unsigned x = 0; q && row && x < c->columns; x++)
+		put_text(c, row - 1, x, " ", 0, 7);
+	if (q && row)
+		put_text(c, row - 1, 1, q->text, 0, 7);
 }
 
 static void draw(struct console *c)
@@ -115,10 +121,19 @@ static void draw(struct console *c)
 	}
 	struct viewer_area area = {.columns = columns, .rows = rows - 1, .pan = c->pan, .ascii = !c->o->utf8};
 	viewer_render(c->screen, &area, c->cells);
+	const char *text = viewer_waits(c->v) ? viewer_waits(c->v) : "The screen is off.";
+	unsigned half = (unsigned)strlen(text) / 2;
 	if (c->screen->mode == SCREEN_OFF && rows > 3)
-		put_text(c, rows / 2, columns > 20 ? columns / 2 - 10 : 0, "The screen is off.", 7, 0);
+		put_text(c, rows / 2, columns / 2 > half ? columns / 2 - half : 0, text, 7, 0);
 	draw_status(c);
 	paint_cells(c->painter, c->cells, area.cursor_x, area.cursor_y);
+}
+
+static void answer(struct console *c, bool let_in)
+{
+	const struct viewer_question *q = viewer_question(c->v);
+	if (q)
+		viewer_answer(c->v, q->number, let_in);
 }
 
 static void command(struct console *c, enum viewer_command what)
@@ -129,7 +144,7 @@ static void command(struct console *c, enum viewer_command what)
 		c->leave = c->detached = true;
 		break;
 	case VIEWER_CTRL_ALT_DEL:
-		if (viewer_chord_parse("ctrl-alt-del", &chord, NULL) == 0)
+		if (viewer_chord_parse(c->o->map, "ctrl-alt-del", &chord, NULL) == 0)
 			viewer_send_chord(c->v, &chord);
 		break;
 	case VIEWER_SWITCH:
@@ -145,6 +160,10 @@ static void command(struct console *c, enum viewer_command what)
 		c->pan = 0;
 		paint_again(c->painter);
 		break;
+	case VIEWER_LET_IN:
+	case VIEWER_REFUSE:
+		answer(c, what == VIEWER_LET_IN);
+		break;
 	}
 }
 
@@ -158,14 +177,26 @@ static void pass(struct console *c, const struct viewer_press *p)
 	/* Pasted text arrives at once; a keyboard's buffer holds sixteen bytes. */
 	if (c->presses++)
 		nanosleep(&pause, NULL);
-	viewer_send_chord(c->v, &p->chord);
+	viewer_send_press(c->v, p);
+}
+
+/* The ~ that was held back. */
+static void pass_tilde(struct console *c)
+{
+	struct viewer_press tilde = {.raw = "~", .raw_length = 1};
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	unsigned n = viewer_chord_char(c->o->map, '~', c->input.caps_lock, chords);
+	if (n > 1)
+		tilde.before = chords[0];
+	if (n)
+		tilde.chord = chords[n - 1];
+	pass(c, &tilde);
 }
 
 static void press(void *arg, const struct viewer_press *p)
 {
 	struct console *c = arg;
 	enum viewer_command what;
-	struct viewer_press tilde = {.raw = "~", .raw_length = 1};
 	bool menu = c->escape.menu;
 	if (c->leave)
 		return;
@@ -174,8 +205,7 @@ static void press(void *arg, const struct viewer_press *p)
 		pass(c, p);
 		break;
 	case VIEWER_PASS_TILDE:
-		viewer_chord_char('~', &tilde.chord);
-		pass(c, &tilde);
+		pass_tilde(c);
 		pass(c, p);
 		break;
 	case VIEWER_COMMAND:
@@ -195,8 +225,33 @@ static void keys_read(struct console *c)
 	if (n == 0 || (n < 0 && errno != EINTR && errno != EAGAIN))
 		c->leave = true;
 	c->presses = 0;
+	c->input.caps_lock = c->screen->leds & SCREEN_LED_CAPS;
 	if (n > 0)
 		viewer_decode(&c->input, bytes, (size_t)n, press, c);
+}
+
+/* Both are always listened to: what the serial line said while the screen was shown is not lost. */
+static void listen_to_machine(struct console *c)
+{
+	viewer_serial_on(c->v, c->o->line - 1, true);
+	viewer_refresh(c->v);
+	viewer_ready(c->v);
+	viewer_snapshot(c->v, c->screen, true);
+}
+
+/* On a serial line a question is told once, between the machine's lines. */
+static void question_notice(struct console *c)
+{
+	const struct viewer_question *q = viewer_question(c->v);
+	char *text = q && q->number != c->asked ? xasprintf("%s; %s", q->text, c->painter ? VIEWER_ASKS : "he is let in soon") : NULL;
+	if (!text)
+		return;
+	c->asked = q->number;
+	if (c->painter)
+		notice(c, text);
+	else
+		fprintf(stderr, "[%s: %s]\n", c->o->name, text);
+	free(text);
 }
 
 static void machine_read(struct console *c)
@@ -204,6 +259,10 @@ static void machine_read(struct console *c)
 	unsigned events = viewer_receive(c->v, serial_out, c);
 	if (events & VIEWER_ENDED)
 		c->leave = true;
+	if (events & VIEWER_INSIDE)
+		listen_to_machine(c);
+	if (events & VIEWER_ASKED && c->serial)
+		question_notice(c);
 	if (!(events & VIEWER_CHANGED) || c->serial)
 		return;
 	viewer_snapshot(c->v, c->screen, true);
@@ -212,11 +271,10 @@ static void machine_read(struct console *c)
 
 static void loop(struct console *c)
 {
-	/* Both are always listened to: what the serial line said while the screen was shown is not lost. */
-	viewer_serial_on(c->v, c->o->line - 1, true);
-	viewer_refresh(c->v);
-	viewer_ready(c->v);
-	viewer_snapshot(c->v, c->screen, true);
+	if (viewer_waits(c->v) && c->serial)
+		notice(c, viewer_waits(c->v));
+	if (!viewer_waits(c->v))
+		listen_to_machine(c);
 	bool serial = c->serial;
 	while (!c->leave && !paint_ended()) {
 		struct pollfd p[2] = {{.fd = viewer_fd(c->v), .events = POLLIN}, {.fd = STDIN_FILENO, .events = POLLIN}};
@@ -241,15 +299,23 @@ static void pipe_loop(struct console *c)
 {
 	bool input = true;
 	c->serial = true;
-	viewer_serial_on(c->v, c->o->line - 1, true);
+	if (viewer_waits(c->v))
+		fprintf(stderr, "%s: %s\n", c->o->name, viewer_waits(c->v));
+	else
+		viewer_serial_on(c->v, c->o->line - 1, true);
 	while (!c->leave) {
 		struct pollfd p[2] = {{.fd = viewer_fd(c->v), .events = POLLIN},
-				      {.fd = input ? STDIN_FILENO : -1, .events = POLLIN}};
+				      {.fd = input && !viewer_waits(c->v) ? STDIN_FILENO : -1, .events = POLLIN}};
 		u8 bytes[512];
 		if (poll(p, 2, -1) < 0)
 			continue;
-		if (p[0].revents && viewer_receive(c->v, serial_out, c) & VIEWER_ENDED)
+		unsigned events = p[0].revents ? viewer_receive(c->v, serial_out, c) : 0;
+		if (events & VIEWER_ENDED)
 			break;
+		if (events & VIEWER_INSIDE)
+			viewer_serial_on(c->v, c->o->line - 1, true);
+		if (events & VIEWER_ASKED)
+			question_notice(c);
 		if (!p[1].revents)
 			continue;
 		ssize_t n = read(STDIN_FILENO, bytes, sizeof(bytes));
@@ -264,6 +330,7 @@ int console_run(struct viewer *v, const struct console_options *o)
 	struct console *c = xcalloc(1, sizeof(*c));
 	c->v = v;
 	c->o = o;
+	c->input.map = o->map;
 	c->screen = xcalloc(1, sizeof(*c->screen));
 	bool terminal = isatty(STDIN_FILENO) && isatty(STDOUT_FILENO);
 	if (terminal) {

@@ -72,29 +72,56 @@ static int run_help(struct shell *sh, int n, char *const words[])
 	return SHELL_OK;
 }
 
-static int attach_try(struct shell *sh, const char *vm, bool view_only, struct viewer **v, struct error *err)
+/* A machine's screen and keyboard. */
+struct machine {
+	struct viewer *viewer;
+	struct keymap *map; /* NULL unless it was asked for */
+};
+
+static void machine_leave(struct machine *m)
 {
-	json_t *params = json_pack("{s:s, s:b}", "vm", vm, "view_only", view_only);
-	int fd, ret = shell_call(sh, "vm.attach", params, NULL, &fd, err);
-	if (!ret && fd < 0)
-		ret = fail(err, -EPROTO, "the host gave no connection to machine %s", vm);
-	return ret ? ret : viewer_open(fd, v, err);
+	viewer_close(m->viewer);
+	keymap_close(m->map);
+	*m = (struct machine){0};
 }
 
-static int machine_attach(struct shell *sh, const char *vm, bool view_only, struct viewer **v)
+/* keymap: NULL none, "" the machine's own, or another. brief: for a moment only; else the viewer may still have to be let in. */
+static int attach_try(struct shell *sh, const char *vm, bool view_only, bool brief, const char *keymap, struct machine *m, struct error *err)
+{
+	json_t *params = json_pack("{s:s, s:b, s:b}", "vm", vm, "view_only", view_only, "brief", brief), *result = NULL;
+	int fd, ret = shell_call(sh, "vm.attach", params, &result, &fd, err);
+	*m = (struct machine){0};
+	if (!ret && fd < 0)
+		ret = fail(err, -EPROTO, "the host gave no connection to machine %s", vm);
+	if (!ret)
+		ret = viewer_knock(fd, &m->viewer, err);
+	if (!ret && brief && viewer_waits(m->viewer)) {
+		fprintf(stderr, "%s: %s\n", vm, viewer_waits(m->viewer));
+		ret = viewer_await(m->viewer, err);
+	}
+	const char *own = param_string(result, "keymap");
+	if (!ret && keymap)
+		ret = keymap_open(*keymap ? keymap : own ? own : KEYMAP_DEFAULT, &m->map, err);
+	if (ret)
+		machine_leave(m);
+	json_decref(result);
+	return ret;
+}
+
+static int machine_attach(struct shell *sh, const char *vm, bool view_only, const char *keymap, struct machine *m)
 {
 	struct error err;
-	return attach_try(sh, vm, view_only, v, &err) ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
+	return attach_try(sh, vm, view_only, true, keymap, m, &err) ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
 }
 
 /* Who may not operate the machine may still look at it. */
-static int machine_attach_or_look(struct shell *sh, const char *vm, bool *view_only, struct viewer **v)
+static int machine_attach_or_look(struct shell *sh, const char *vm, bool *view_only, struct machine *m)
 {
-	struct error err;
-	int ret = attach_try(sh, vm, *view_only, v, &err);
+	struct error err, why;
+	int ret = attach_try(sh, vm, *view_only, false, "", m, &err);
 	if (!*view_only && (ret == -EACCES || ret == -EPERM)) {
 		*view_only = true;
-		ret = attach_try(sh, vm, true, v, NULL);
+		ret = attach_try(sh, vm, true, false, "", m, &why);
 	}
 	return ret ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
 }
@@ -160,85 +187,121 @@ static void screen_print(struct shell *sh, const struct viewer_screen *s, bool a
 	free(text);
 }
 
+/* The screen as it is now, or a complaint and NULL. Caller frees by screen_free(). */
+static struct viewer_screen *screen_take(struct shell *sh, const char *vm)
+{
+	struct machine m;
+	if (machine_attach(sh, vm, true, NULL, &m) != SHELL_OK)
+		return NULL;
+	struct viewer_screen *s = xcalloc(1, sizeof(*s));
+	screen_fresh(m.viewer, s, true);
+	machine_leave(&m);
+	return s;
+}
+
+static void screen_free(struct viewer_screen *s)
+{
+	viewer_screen_free(s);
+	free(s);
+}
+
 static int run_vm_screen(struct shell *sh, int n, char *const words[])
 {
-	struct error err;
-	struct viewer *v;
 	json_t *params = shell_params(sh, &row_vm_screen, n, words);
 	if (!params)
 		return SHELL_USAGE;
-	const char *png = param_string(params, "png");
-	int status = machine_attach(sh, param_string(params, "vm"), true, &v);
-	if (status == SHELL_OK) {
-		struct viewer_screen *s = xcalloc(1, sizeof(*s));
-		screen_fresh(v, s, true);
-		if (!png)
-			screen_print(sh, s, json_is_true(json_object_get(params, "ascii")));
-		else if (screen_write_png(s, png, &err))
-			status = shell_error(sh, SHELL_FAILED, "%s", err.text);
-		viewer_screen_free(s);
-		free(s);
-		viewer_close(v);
+	struct viewer_screen *s = screen_take(sh, param_string(params, "vm"));
+	if (s) {
+		screen_print(sh, s, json_is_true(json_object_get(params, "ascii")));
+		screen_free(s);
+	}
+	json_decref(params);
+	return s ? SHELL_OK : SHELL_FAILED;
+}
+
+static int run_console_screenshot(struct shell *sh, int n, char *const words[])
+{
+	struct error err;
+	int status = SHELL_FAILED;
+	json_t *params = shell_params(sh, &row_console_screenshot, n, words);
+	if (!params)
+		return SHELL_USAGE;
+	struct viewer_screen *s = screen_take(sh, param_string(params, "vm"));
+	if (s) {
+		int ret = screen_write_png(s, param_string(params, "file"), &err);
+		status = ret ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
+		screen_free(s);
 	}
 	json_decref(params);
 	return status;
 }
 
 /* Presses the chords one after the other, then waits for the machine to have taken them. */
-static int chords_send(struct shell *sh, const char *vm, const struct viewer_chord *chords, size_t n)
+static int chords_send(struct shell *sh, const char *vm, struct viewer *v, const struct viewer_chord *chords, size_t n)
 {
-	struct viewer *v;
-	int ret = 0, status = machine_attach(sh, vm, false, &v);
-	if (status != SHELL_OK)
-		return status;
+	int ret = 0;
 	for (size_t k = 0; k < n && !ret; k++) {
 		ret = viewer_send_chord(v, &chords[k]);
 		pause_nsec(KEY_PAUSE_NSEC);
 		if (viewer_receive(v, NULL, NULL) & VIEWER_ENDED)
-			status = shell_error(sh, SHELL_FAILED, "%s", viewer_farewell(v));
-		if (status != SHELL_OK)
-			break;
+			return shell_error(sh, SHELL_FAILED, "%s", viewer_farewell(v));
 	}
-	if (ret)
-		status = shell_error(sh, SHELL_FAILED, "machine %s takes no keys", vm);
-	viewer_close(v);
+	return ret ? shell_error(sh, SHELL_FAILED, "machine %s takes no keys", vm) : SHELL_OK;
+}
+
+/* All of the text or nothing of it. */
+static int text_type(struct shell *sh, const char *vm, const struct machine *m, const char *text)
+{
+	struct viewer_chord *chords = xcalloc(strlen(text) + 1, VIEWER_CHORDS_MAX * sizeof(*chords));
+	bool caps_lock = viewer_page(m->viewer)->leds & SCREEN_LED_CAPS;
+	size_t count = 0;
+	int status = SHELL_OK;
+	for (const char *p = text; *p && status == SHELL_OK;) {
+		const char *begin = p;
+		unsigned n = viewer_chord_char(m->map, keymap_utf8(&p), caps_lock, &chords[count]);
+		count += n;
+		if (!n)
+			status = shell_error(sh, SHELL_USAGE, "the key map %s has no key for %.*s", keymap_name(m->map), (int)(p - begin), begin);
+	}
+	if (status == SHELL_OK)
+		status = chords_send(sh, vm, m->viewer, chords, count);
+	free(chords);
 	return status;
 }
 
-static int run_vm_type(struct shell *sh, int n, char *const words[])
+static int run_console_type(struct shell *sh, int n, char *const words[])
 {
-	json_t *params = shell_params(sh, &row_vm_type, n, words);
+	struct machine m;
+	json_t *params = shell_params(sh, &row_console_type, n, words);
 	if (!params)
 		return SHELL_USAGE;
-	const char *text = param_string(params, "text");
-	size_t count = 0, len = strlen(text);
-	struct viewer_chord *chords = xcalloc(len, sizeof(*chords));
-	int status = SHELL_OK;
-	while (count < len && viewer_chord_char((u8)text[count], &chords[count]))
-		count++;
-	if (count < len)
-		status = shell_error(sh, SHELL_USAGE, "a US keyboard has no key for %s", text + count);
-	else
-		status = chords_send(sh, param_string(params, "vm"), chords, count);
-	free(chords);
+	const char *vm = param_string(params, "vm"), *keymap = param_string(params, "keymap");
+	int status = machine_attach(sh, vm, false, keymap ? keymap : "", &m);
+	if (status == SHELL_OK) {
+		status = text_type(sh, vm, &m, param_string(params, "text"));
+		machine_leave(&m);
+	}
 	json_decref(params);
 	return status;
 }
 
-static int run_vm_key(struct shell *sh, int n, char *const words[])
+static int run_console_send(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
-	json_t *params = shell_params(sh, &row_vm_key, n, words);
+	struct machine m;
+	json_t *params = shell_params(sh, &row_console_send, n, words);
 	if (!params)
 		return SHELL_USAGE;
+	const char *vm = param_string(params, "vm");
 	size_t count = (size_t)n - 1;
 	struct viewer_chord *chords = xcalloc(count, sizeof(*chords));
-	int status = SHELL_OK;
+	int status = machine_attach(sh, vm, false, "", &m);
 	for (size_t k = 0; k < count && status == SHELL_OK; k++)
-		if (viewer_chord_parse(words[k + 1], &chords[k], &err))
+		if (viewer_chord_parse(m.map, words[k + 1], &chords[k], &err))
 			status = shell_error(sh, SHELL_USAGE, "%s", err.text);
 	if (status == SHELL_OK)
-		status = chords_send(sh, param_string(params, "vm"), chords, count);
+		status = chords_send(sh, vm, m.viewer, chords, count);
+	machine_leave(&m);
 	free(chords);
 	json_decref(params);
 	return status;
@@ -247,18 +310,17 @@ static int run_vm_key(struct shell *sh, int n, char *const words[])
 /* 1 when the machine's text screen shows `text`, 0 when not (yet), -errno when there is no such machine or no right. */
 static int screen_shows(struct shell *sh, const char *vm, const char *text, struct error *err)
 {
-	struct viewer *v;
-	int ret = attach_try(sh, vm, true, &v, err);
+	struct machine m;
+	int ret = attach_try(sh, vm, true, true, NULL, &m, err);
 	if (ret)
 		return ret == -ENOENT || ret == -EACCES || ret == -EPERM ? ret : 0;
 	struct viewer_screen *s = xcalloc(1, sizeof(*s));
-	screen_fresh(v, s, false);
+	screen_fresh(m.viewer, s, false);
 	char *shown = s->mode == SCREEN_TEXT ? viewer_text(s, !sh->utf8, 80) : xstrdup("");
 	ret = strstr(shown, text) != NULL;
 	free(shown);
-	viewer_screen_free(s);
-	free(s);
-	viewer_close(v);
+	screen_free(s);
+	machine_leave(&m);
 	return ret;
 }
 
@@ -310,7 +372,7 @@ static int run_vm_wait(struct shell *sh, int n, char *const words[])
 
 static int run_vm_console(struct shell *sh, int n, char *const words[])
 {
-	struct viewer *v;
+	struct machine m;
 	char **copy = xcalloc((size_t)n + 1, sizeof(*copy));
 	/* -s is what people type for --serial. */
 	for (int k = 0; k < n; k++)
@@ -330,10 +392,11 @@ static int run_vm_console(struct shell *sh, int n, char *const words[])
 	if (o.line < 1 || o.line > 4)
 		shell_error(sh, status, "line is 1 to 4, for COM1 to COM4");
 	else
-		status = machine_attach_or_look(sh, o.name, &o.view_only, &v);
+		status = machine_attach_or_look(sh, o.name, &o.view_only, &m);
 	if (status == SHELL_OK) {
-		status = console_run(v, &o);
-		viewer_close(v);
+		o.map = m.map;
+		status = console_run(m.viewer, &o);
+		machine_leave(&m);
 	}
 	json_decref(params);
 	return status;

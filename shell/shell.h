@@ -84,11 +84,13 @@ int shell_interact(struct shell *sh);
 
 /* console.c: the terminal attached to a machine, until its user detaches (SHELL_OK) or it ends. */
 struct viewer;
+struct keymap;
 struct console_options {
 	const char *name;
 	bool serial;	/* begin with the serial line */
 	unsigned line;	/* COM1-4 */
 	bool utf8;
+	const struct keymap *map; /* the machine's */
 	bool view_only; /* for the status line: keys are dropped by the machine */
 };
 int console_run(struct viewer *v, const struct console_options *o);

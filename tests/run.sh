@@ -3,6 +3,7 @@
 # run.sh: builds and runs every test; the last line is "N passed, N failed". VMK_LONG=1 runs the long ones too.
 # tests/run.sh NAME... runs only the tests whose name contains one of the words.
 set -u
+shopt -s extglob
 cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8
 passed=0
@@ -95,43 +96,52 @@ run_mode() {
 	done
 }
 
-run_smoke() { # MODE
-	local t
-	for t in tests/smoke/*.sh; do
-		case $(basename "$t") in lib.sh | long_*) continue ;; esac
-		VMK_BUILD=build/$1 run_one "$1/smoke/$(basename "$t" .sh)" 600 "$t"
+# Lanes that run beside each other share the tests: each takes what no other has taken. What measures time runs by itself.
+run_smoke() { # MODE PATTERN: of tests' names
+	local t name
+	for t in tests/smoke/$2.sh; do
+		name=$1/smoke/$(basename "$t" .sh)
+		case $name in */lib | */long_*) continue ;; esac
+		mkdir "$taken/${name//\//_}" 2>/dev/null || continue
+		VMK_BUILD=build/$1 run_one "$name" 600 "$t"
 	done
 }
 
-# Two lanes: what the host does with the release build, and beside it the sanitizer builds and their tests. The first writes its
-# counts down, since it is a process of its own.
-smoke_lane() {
+# Three lanes: twice what the host does with the release build, which waits a lot, and beside it the sanitizer builds and their
+# tests. A smoke lane writes its counts down, since it is a process of its own.
+smoke_lane() { # NUMBER
 	passed=0 failed=0 failures=()
-	run_smoke release
-	run_one tailcalls 60 tests/tailcalls.sh
-	declare -p passed failed failures | sed 's/^declare -[-a]* /lane_/' >build/log/lane
+	run_smoke release '!(alone_*)'
+	declare -p passed failed failures | sed 's/^declare -[-a]* /lane_/' >"build/log/lane$1"
 }
 
 run_one lint 60 tests/lint.sh
+taken=$(mktemp -d)
+trap 'rm -rf "$taken"' EXIT
+lanes=()
 if run_mode release; then
-	rm -f build/log/lane
-	smoke_lane &
-	lane=$!
+	run_one tailcalls 60 tests/tailcalls.sh
+	rm -f build/log/lane*
+	for n in 1 2; do
+		smoke_lane $n &
+		lanes+=($!)
+	done
 fi
 run_mode asan
 run_mode ubsan
-if [ -n "${lane:-}" ]; then
-	wait "$lane"
-	. build/log/lane
+for n in "${!lanes[@]}"; do
+	wait "${lanes[n]}"
+	. "build/log/lane$((n + 1))"
 	passed=$((passed + lane_passed))
 	failed=$((failed + lane_failed))
 	failures+=(${lane_failures[@]+"${lane_failures[@]}"})
-fi
+done
+[ ${#lanes[@]} = 0 ] || run_smoke release 'alone_*'
 if [ "${VMK_LONG:-0}" = 1 ]; then
-	run_smoke asan
-	run_smoke ubsan
+	run_smoke asan '*'
+	run_smoke ubsan '*'
 	# Criterion does not start under TSan: there the real programs are the test.
-	build tsan all smoke-tools && run_smoke tsan
+	build tsan all smoke-tools && run_smoke tsan '!(alone_*)'
 	run_one long/oracle 3600 env VMK_ORACLE_CASES=1000000 VMK_ORACLE_SEED="$(date +%s)" VMK_ORACLE_BITS=64 build/release/tests/test_oracle
 	run_one long/decode 3600 env VMK_DECODE_FULL=1 build/release/tests/test_decode
 	for t in tests/smoke/long_*.sh; do

@@ -160,10 +160,18 @@ void act_on_selected(struct ui *ui, enum action what)
 static void attached_begin(struct ui *ui, const struct job *job)
 {
 	struct attached *a = &ui->attached;
-	*a = (struct attached){.viewer = job->viewer, .view_only = job->view_only};
+	*a = (struct attached){.viewer = job->viewer, .map = job->map, .view_only = job->view_only};
+	ui->input.map = a->map;
 	a->screen = xcalloc(1, sizeof(*a->screen));
 	str_copy(a->name, sizeof(a->name), job->machine);
 	ui->message[0] = 0;
+	if (!viewer_waits(a->viewer))
+		act_inside(ui);
+}
+
+void act_inside(struct ui *ui)
+{
+	struct attached *a = &ui->attached;
 	viewer_refresh(a->viewer);
 	viewer_ready(a->viewer);
 	viewer_snapshot(a->viewer, a->screen, true);
@@ -177,6 +185,9 @@ void act_detach(struct ui *ui, const char *why)
 	viewer_close(a->viewer);
 	viewer_screen_free(a->screen);
 	free(a->screen);
+	keymap_close(a->map);
+	ui->input.map = NULL;
+	ui->input.caps_lock = false;
 	*a = (struct attached){0};
 	session_extend(ui);
 }

@@ -80,10 +80,13 @@ static void attached_read(struct ui *ui)
 {
 	struct attached *a = &ui->attached;
 	unsigned events = viewer_receive(a->viewer, NULL, NULL);
+	if (events & VIEWER_INSIDE)
+		act_inside(ui);
 	if (events & VIEWER_CHANGED) {
 		viewer_snapshot(a->viewer, a->screen, true);
 		viewer_ready(a->viewer);
 	}
+	ui->input.caps_lock = a->screen->leds & SCREEN_LED_CAPS;
 	if (events & VIEWER_ENDED)
 		act_detach(ui, viewer_farewell(a->viewer));
 }
@@ -166,7 +169,7 @@ static bool dump_attach(struct ui *ui, const char *name, struct error *err)
 		return fail(err, ret, "--dump attach needs --attach NAME") == 0;
 	if (vmk_connect(&client, err))
 		return false;
-	ret = vmk_call(client, "vm.attach", json_pack("{s:s, s:b}", "vm", name, "view_only", 1), NULL, &fd, err);
+	ret = vmk_call(client, "vm.attach", json_pack("{s:s, s:b, s:b}", "vm", name, "view_only", 1, "brief", 1), NULL, &fd, err);
 	vmk_disconnect(client);
 	if (ret || viewer_open(fd, &job.viewer, err))
 		return false;
@@ -189,7 +192,7 @@ static int dump(struct ui *ui, const struct options *o)
 	while (view < VIEW_COUNT && strcmp(views[view].name, o->dump))
 		view++;
 	if (view == VIEW_COUNT && !attach) {
-		fprintf(stderr, "vmkstatus: no view is named %s: machines, log, help or attach\n", o->dump);
+		fprintf(stderr, "vmkstatus: no view is named %s: machines, details, log, help or attach\n", o->dump);
 		return 2;
 	}
 	ui->view = attach ? VIEW_machines : (enum view_id)view;

@@ -62,7 +62,43 @@ static void machines_take(struct model *m, json_t *list)
 		text_take(vm->memory, sizeof(vm->memory), o, "memory");
 		text_take(vm->console, sizeof(vm->console), o, "console");
 		text_take(vm->rights, sizeof(vm->rights), o, "rights");
+		text_take(vm->engine, sizeof(vm->engine), o, "engine");
+		text_take(vm->up, sizeof(vm->up), o, "up");
+		text_take(vm->keymap, sizeof(vm->keymap), o, "keymap");
+		vm->viewers = (unsigned)number_take(o, "viewers", 0);
 	}
+}
+
+static void viewers_take(struct model *m, json_t *list)
+{
+	size_t k;
+	json_t *o;
+	m->n_viewers = 0;
+	json_array_foreach(list, k, o) {
+		if (m->n_viewers == MODEL_VIEWERS)
+			return;
+		struct model_viewer *v = &m->viewers[m->n_viewers++];
+		text_take(v->vm, sizeof(v->vm), o, "vm");
+		text_take(v->user, sizeof(v->user), o, "user");
+		text_take(v->address, sizeof(v->address), o, "address");
+		text_take(v->since, sizeof(v->since), o, "since");
+		v->view_only = json_is_true(json_object_get(o, "view_only"));
+		v->waits = json_is_true(json_object_get(o, "waits"));
+	}
+}
+
+/* Each machine has to be asked for its viewers: only where there are any. */
+static int viewers_poll(struct model *m, struct vmk_client *client, struct error *err)
+{
+	unsigned viewers = 0;
+	json_t *list = NULL;
+	for (unsigned k = 0; k < m->n_machines; k++)
+		viewers += m->machines[k].viewers;
+	int ret = viewers ? vmk_call(client, "console.list", NULL, &list, NULL, err) : 0;
+	if (!ret)
+		viewers_take(m, list);
+	json_decref(list);
+	return ret;
 }
 
 static void log_take(struct model *m, json_t *list)
@@ -112,11 +148,13 @@ int model_poll(struct model *m, struct vmk_client *client)
 		m->last_seq = 0, m->n_log = 0;
 	if (!ret)
 		ret = log_poll(m, client, &err);
-	m->connected = !ret;
 	if (!ret) {
 		host_take(m, host);
 		machines_take(m, machines);
-	} else {
+		ret = viewers_poll(m, client, &err);
+	}
+	m->connected = !ret;
+	if (ret) {
 		m->n_machines = 0;
 		str_copy(m->trouble, sizeof(m->trouble), err.text);
 	}

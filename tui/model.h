@@ -11,13 +11,21 @@
 #include "lib/types.h"
 
 #define MODEL_LOG_LINES 500
+#define MODEL_VIEWERS 256 /* more are not shown */
 
 struct machine {
 	int world; /* -1: off */
 	char name[128], owner[64], state[16], memory[32], console[64], rights[8];
+	char engine[16], up[32], keymap[64];
+	unsigned viewers;
 	double cpu; /* percent; < 0: unknown or off */
 	u64 memory_mb;
 	u64 uptime;
+};
+
+struct model_viewer { /* somebody at a console, or waiting to be let in */
+	char vm[128], user[64], address[64], since[32];
+	bool view_only, waits;
 };
 
 struct log_entry {
@@ -35,6 +43,8 @@ struct model {
 	int machines_on, machines_total;
 	struct machine *machines;
 	unsigned n_machines;
+	struct model_viewer viewers[MODEL_VIEWERS];
+	unsigned n_viewers;
 	struct log_entry log[MODEL_LOG_LINES]; /* oldest first */
 	unsigned n_log;
 	u64 last_seq;

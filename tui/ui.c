@@ -10,9 +10,9 @@
 #define MESSAGE_NSEC (8 * NSEC_PER_SEC)
 
 /* Set-1 codes of the keys that type nothing. */
-enum { CODE_F1 = 0x3b, CODE_F2, CODE_F3, CODE_F4, CODE_F5, CODE_F6, CODE_F7, CODE_F10 = 0x44, CODE_HOME = 0xc7, CODE_UP = 0xc8,
-       CODE_PAGE_UP = 0xc9, CODE_END = 0xcf, CODE_DOWN = 0xd0, CODE_PAGE_DOWN = 0xd1, CODE_BACKSPACE = 0x0e, CODE_L = 0x26,
-       CODE_U = 0x16, CODE_CTRL = 0x1d };
+enum { CODE_F1 = 0x3b, CODE_F2, CODE_F3, CODE_F4, CODE_F5, CODE_F6, CODE_F7, CODE_F8, CODE_F10 = 0x44, CODE_HOME = 0xc7, CODE_UP = 0xc8,
+       CODE_PAGE_UP = 0xc9, CODE_END = 0xcf, CODE_DOWN = 0xd0, CODE_PAGE_DOWN = 0xd1, CODE_BACKSPACE = 0x0e };
+enum { CONTROL_L = 0x0c, CONTROL_U = 0x15 };
 
 const struct view views[VIEW_COUNT] = {
 #define VIEW(name_, fkey_, letter_, label_, title_) \
@@ -135,7 +135,7 @@ static void key_input(struct ui *ui, const struct viewer_press *p)
 			d->length--;
 		while (d->length && (d->input[d->length] & 0xc0) == 0x80);
 		d->input[d->length] = 0;
-	} else if (p->chord.count == 2 && p->chord.codes[0] == CODE_CTRL && p->code == CODE_U) {
+	} else if (p->raw_length == 1 && p->raw[0] == CONTROL_U) {
 		d->length = 0;
 		explicit_bzero(d->input, sizeof(d->input));
 	} else if (p->character >= ' ' && d->length + 5 < sizeof(d->input)) {
@@ -156,29 +156,38 @@ static void key_dialog(struct ui *ui, const struct viewer_press *p)
 		d->answer = (char)(p->character | 0x20);
 }
 
+static void question_answer(struct attached *a, bool let_in)
+{
+	const struct viewer_question *q = viewer_question(a->viewer);
+	if (q)
+		viewer_answer(a->viewer, q->number, let_in);
+}
+
 static void key_attached(struct ui *ui, const struct viewer_press *p)
 {
 	struct attached *a = &ui->attached;
-	struct viewer_chord chord;
+	struct viewer_chord chord, tilde[VIEWER_CHORDS_MAX];
 	enum viewer_command what;
 	switch (viewer_escape(&a->escape, p, &what)) {
 	case VIEWER_PASS_TILDE:
-		viewer_chord_char('~', &chord);
-		viewer_send_chord(a->viewer, &chord);
-		viewer_send_chord(a->viewer, &p->chord);
+		for (unsigned k = 0, n = viewer_chord_char(a->map, '~', ui->input.caps_lock, tilde); k < n; k++)
+			viewer_send_chord(a->viewer, &tilde[k]);
+		viewer_send_press(a->viewer, p);
 		break;
 	case VIEWER_PASS:
-		viewer_send_chord(a->viewer, &p->chord);
+		viewer_send_press(a->viewer, p);
 		break;
 	case VIEWER_HELD:
 		break;
 	case VIEWER_COMMAND:
 		if (what == VIEWER_DETACH)
 			act_detach(ui, "");
-		else if (what == VIEWER_CTRL_ALT_DEL && viewer_chord_parse("ctrl-alt-del", &chord, NULL) == 0)
+		else if (what == VIEWER_CTRL_ALT_DEL && viewer_chord_parse(a->map, "ctrl-alt-del", &chord, NULL) == 0)
 			viewer_send_chord(a->viewer, &chord);
 		else if (what == VIEWER_PAN_UP || what == VIEWER_PAN_DOWN)
 			a->pan += what == VIEWER_PAN_UP ? -1 : 1;
+		else if (what == VIEWER_LET_IN || what == VIEWER_REFUSE)
+			question_answer(a, what == VIEWER_LET_IN);
 		else if (what == VIEWER_SWITCH)
 			ui_message(ui, false, "The serial line is shown by vmksh: vm console NAME serial");
 		else
@@ -217,6 +226,9 @@ static void key_function(struct ui *ui, u8 code)
 		break;
 	case CODE_F7:
 		act_on_selected(ui, ACTION_SUSPEND);
+		break;
+	case CODE_F8:
+		view_set(ui, VIEW_details);
 		break;
 	case CODE_F10:
 		ui->quit = !ui->console;
@@ -257,6 +269,9 @@ static void key_letter(struct ui *ui, u32 character)
 	case 't':
 		sort_next(ui);
 		break;
+	case '?': /* what many try first */
+		view_set(ui, VIEW_help);
+		break;
 	case 'q':
 		ui->quit = !ui->console;
 		break;
@@ -265,12 +280,11 @@ static void key_letter(struct ui *ui, u32 character)
 
 void ui_key(struct ui *ui, const struct viewer_press *p)
 {
-	bool control = p->chord.count == 2 && p->chord.codes[0] == CODE_CTRL;
 	if (ui->dialog.kind) {
 		key_dialog(ui, p);
 	} else if (ui->attached.viewer) {
 		key_attached(ui, p);
-	} else if (control && p->code == CODE_L) {
+	} else if (p->raw_length == 1 && p->raw[0] == CONTROL_L) {
 		term_redraw();
 	} else if (ui->view == VIEW_help) {
 		ui->view = VIEW_machines;

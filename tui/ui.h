@@ -43,6 +43,7 @@ enum action { ACTION_START, ACTION_STOP, ACTION_STOP_HARD, ACTION_RESET, ACTION_
 struct attached {
 	struct viewer *viewer; /* NULL: none */
 	struct viewer_screen *screen;
+	struct keymap *map;
 	struct viewer_escape escape;
 	char name[128];
 	int pan;
@@ -88,10 +89,12 @@ void act_attach(struct ui *ui, const char *name);
 void act_login(struct ui *ui);
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
+void act_inside(struct ui *ui); /* the attached machine has let its viewer in */
 void act_detach(struct ui *ui, const char *why);
 
 /* view_*.c; sizes are at least MIN_COLUMNS x MIN_ROWS */
 void view_machines(struct ui *ui);
+void view_details(struct ui *ui);
 void view_log(struct ui *ui);
 void view_help(struct ui *ui);
 void view_attached(struct ui *ui);
@@ -124,6 +127,7 @@ struct job {
 	struct error err;
 	char message[480];
 	struct viewer *viewer;
+	struct keymap *map;
 	bool view_only;
 };
 /* Wakes become readable on the returned descriptor (also for new models). */

@@ -17,9 +17,16 @@ void view_attached(struct ui *ui)
 	c->cursor_x = area.cursor_x;
 	c->cursor_y = area.cursor_y;
 	unsigned y = c->rows - 1;
+	const char *text = viewer_waits(a->viewer) ? viewer_waits(a->viewer) : "The screen is off.";
+	unsigned wide = MIN((unsigned)strlen(text), c->columns);
 	if (a->screen->mode == SCREEN_OFF)
-		canvas_text(c, c->columns / 2 - 9, y / 2, 20, GREY, BLACK, "The screen is off.");
-	const char *right = a->escape.menu ? MENU : VIEWER_WAY_BACK;
+		canvas_text(c, (c->columns - wide) / 2, y / 2, wide, GREY, BLACK, text);
+	const struct viewer_question *q = viewer_question(a->viewer);
+	if (q) {
+		canvas_fill(c, 0, y - 1, c->columns, 1, BLACK, YELLOW);
+		canvas_text(c, 1, y - 1, c->columns - 1, BLACK, YELLOW, q->text);
+	}
+	const char *right = a->escape.menu ? MENU : q ? VIEWER_ASKS : VIEWER_WAY_BACK;
 	unsigned width = MIN((unsigned)strlen(right) + 1, c->columns);
 	canvas_fill(c, 0, y, c->columns, 1, WHITE, BLUE);
 	canvas_text(c, c->columns - width, y, width, YELLOW, BLUE, right);

@@ -76,6 +76,7 @@ static const struct key_hint hints[] = {
 	{"F2/s", "On", 2, true},
 	{"F3/p", "Off", 2, true},
 	{"F4/r", "Reset", 3, true},
+	{"F8/d", "Details", 4, true},
 	{"F5/o", "Log", 4, true},
 	{"F6/t", "Sort", 5, true},
 	{"Enter/a", "Attach", 1, true},

@@ -158,6 +158,7 @@ void view_help(struct ui *ui)
 		"Enter a   attach: see its screen and type at it",
 		"F12 q     leads back from there, or Enter ~ . ; F12 shows more keys",
 		"l         log in as a user of the host, or out again",
+		"F8 d      the selected machine, and who is at its console",
 		"F5 o      the whole log; arrows and PgUp scroll, m leads back",
 		"F6 t      sort by the next column",
 		"arrows, PgUp, PgDn, Home, End   select a machine",

@@ -60,11 +60,19 @@ static void *poller(void *arg)
 static int attach_try(struct vmk_client *client, struct job *job, bool view_only, struct error *err)
 {
 	json_t *params = json_pack("{s:s, s:b}", "vm", job->machine, "view_only", view_only);
-	int fd, ret = vmk_call(client, "vm.attach", params, NULL, &fd, err);
+	json_t *result = NULL;
+	int fd, ret = vmk_call(client, "vm.attach", params, &result, &fd, err);
 	if (!ret && fd < 0)
 		ret = fail(err, -EPROTO, "the host gave no connection to machine %s", job->machine);
 	job->view_only = view_only;
-	return ret ? ret : viewer_open(fd, &job->viewer, err);
+	const char *map = json_string_value(json_object_get(result, "keymap"));
+	if (!ret)
+		ret = viewer_knock(fd, &job->viewer, err);
+	/* Without it there are still the keys that are no characters. */
+	if (!ret && keymap_open(map ? map : KEYMAP_DEFAULT, &job->map, NULL))
+		job->map = NULL;
+	json_decref(result);
+	return ret;
 }
 
 /* Who may not operate the machine may still look at it. */

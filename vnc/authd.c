@@ -25,6 +25,7 @@
 
 #include "api/client.h"
 #include "api/console_wire.h"
+#include "api/keymap.h"
 #include "lib/log.h"
 #include "lib/sock.h"
 #include "lib/util.h"
@@ -176,10 +177,10 @@ NORETURN static void be_mks(struct authd *a, const struct visit *v, int rfb_fd, 
 {
 	struct error err;
 	char *root = xasprintf("VMK_ROOT=%s", get_root()), *title = xasprintf("vmk-mks [%s] %s", v->to.machine, v->address);
-	char *argv[] = {title, "--rfb-fd", "3", as_owner ? "--door-fd" : NULL, "4", NULL};
-	/* In the empty folder it goes to, LeakSanitizer finds no /proc and waits for itself without end. */
-	char *sanitizer = getenv("ASAN_OPTIONS") ? xasprintf("ASAN_OPTIONS=%s:detect_leaks=0", getenv("ASAN_OPTIONS")) : NULL;
-	char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", root, sanitizer, NULL};
+	char *keymap = xasprintf("--keymap=%s", v->to.keymap[0] ? v->to.keymap : KEYMAP_DEFAULT);
+	char *argv[] = {title, keymap, "--rfb-fd", "3", as_owner ? "--door-fd" : NULL, "4", NULL};
+	char *asan = getenv("ASAN_OPTIONS") ? xasprintf("ASAN_OPTIONS=%s", getenv("ASAN_OPTIONS")) : NULL;
+	char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", root, asan, NULL};
 	/* Kept aside while this process may change who it is. */
 	int mks_fd = fcntl(a->mks_fd, F_DUPFD, 100), owner_fd = -1;
 	if (as_owner && (owner_fd = owner_connect(v, &err)) < 0) {
@@ -574,7 +575,7 @@ static bool control_serve(struct authd *a)
 	ssize_t got = sock_recv(a->control_fd, &c, sizeof(c), &fd, &n);
 	if (got != (ssize_t)sizeof(c))
 		return false;
-	c.machine[sizeof(c.machine) - 1] = c.password[sizeof(c.password) - 1] = c.text[sizeof(c.text) - 1] = 0;
+	c.machine[sizeof(c.machine) - 1] = c.keymap[sizeof(c.keymap) - 1] = c.password[sizeof(c.password) - 1] = c.text[sizeof(c.text) - 1] = 0;
 	if (c.type == CONSOLE_LISTEN && n == 1 && a->n_ports < PORTS_MAX) {
 		port_close(a, c.port);
 		fcntl(fd, F_SETFL, fcntl(fd, F_GETFL) | O_NONBLOCK);
@@ -734,10 +735,12 @@ static int machine_of_port(unsigned port, const char *wanted, struct console_com
 	if (ret)
 		return ret;
 	json_array_foreach(list, k, vm) {
-		const char *name = json_string_value(json_object_get(vm, "name"));
+		const char *name = json_string_value(json_object_get(vm, "name")), *keymap = json_string_value(json_object_get(vm, "keymap"));
 		unsigned of = (unsigned)json_integer_value(json_object_get(vm, "vnc_port"));
-		if (name && (wanted ? strcmp(name, wanted) == 0 : port && of == port))
+		if (name && (wanted ? strcmp(name, wanted) == 0 : port && of == port)) {
 			str_copy(to->machine, sizeof(to->machine), name);
+			str_copy(to->keymap, sizeof(to->keymap), keymap ? keymap : "");
+		}
 	}
 	json_decref(list);
 	if (to->machine[0])

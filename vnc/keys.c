@@ -2,24 +2,17 @@
 /* keys.c - see keys.h */
 #include <string.h>
 
-#include "api/viewer.h"
 #include "vnc/keys.h"
 
-#define CODE_SHIFT_LEFT 0x2a
-#define CODE_SHIFT_RIGHT 0x36
+#define CODE_CTRL_LEFT 0x1d
+#define CODE_CTRL_RIGHT 0x9d
+#define CODE_ALT_LEFT 0x38
+#define CODE_ALT_RIGHT 0xb8
 
-#define KEYSYM(value, code) {value, code},
-static const struct {
-	u32 keysym;
-	u8 code;
-} table[] = {
-#include "vnc/keysyms.def"
-};
-#undef KEYSYM
-
-void keys_init(struct keys *k, void (*send)(void *arg, u8 code, bool down), void *arg)
+void keys_init(struct keys *k, const struct keymap *map, void (*send)(void *arg, u8 code, bool down), void *arg)
 {
 	memset(k, 0, sizeof(*k));
+	k->map = map;
 	k->send = send;
 	k->arg = arg;
 }
@@ -30,89 +23,114 @@ static void key_change(struct keys *k, u8 code, bool down)
 	k->send(k->arg, code, down);
 }
 
+static bool control_held(const struct keys *k)
+{
+	return k->down[CODE_CTRL_LEFT] || k->down[CODE_CTRL_RIGHT];
+}
+
+/* Whether the key that goes down is one of ours; what is held with it is let go, as far as the guest knows. */
+static bool take_chord(struct keys *k, u8 code)
+{
+	if (!k->chord || !control_held(k) || !(k->down[CODE_ALT_LEFT] || k->down[CODE_ALT_RIGHT]) || k->down[code])
+		return false;
+	if (!k->taken[code] && !k->chord(k->arg, code))
+		return false;
+	k->taken[code] = true;
+	keys_release_all(k);
+	return true;
+}
+
 void keys_scancode(struct keys *k, u32 code, bool down)
 {
 	if (!code || code > 0xff)
 		return;
 	k->keysym_of[code] = 0;
-	key_change(k, (u8)code, down);
-}
-
-static u8 named_key(u32 keysym)
-{
-	for (size_t n = 0; n < ARRAY_SIZE(table); n++)
-		if (table[n].keysym == keysym)
-			return table[n].code;
-	return 0;
-}
-
-/* Latin-1 keysyms are their characters; 0x01000000 up are Unicode (X11 protocol, appendix A). */
-static bool character_key(u32 keysym, u8 *code, bool *shifted)
-{
-	struct viewer_chord chord;
-	u32 character = keysym < 0x100 ? keysym : (keysym & 0xff000000) == 0x01000000 ? keysym & 0xffffff : 0;
-	if (character < ' ' || !viewer_chord_char(character, &chord) || !chord.count)
-		return false;
-	*code = chord.codes[chord.count - 1];
-	*shifted = chord.count > 1;
-	return true;
-}
-
-/* A character that needs the other state of Shift than the one held: presses or releases it around the key. */
-static void press_character(struct keys *k, u8 code, bool shifted, bool letter, bool caps_lock)
-{
-	bool left = k->down[CODE_SHIFT_LEFT], right = k->down[CODE_SHIFT_RIGHT], held = left || right;
-	bool wanted = shifted != (letter && caps_lock);
-	if (wanted == held) {
-		key_change(k, code, true);
-	} else if (wanted) {
-		k->send(k->arg, CODE_SHIFT_LEFT, true);
-		key_change(k, code, true);
-		k->send(k->arg, CODE_SHIFT_LEFT, false);
-	} else {
-		if (left)
-			k->send(k->arg, CODE_SHIFT_LEFT, false);
-		if (right)
-			k->send(k->arg, CODE_SHIFT_RIGHT, false);
-		key_change(k, code, true);
-		if (left)
-			k->send(k->arg, CODE_SHIFT_LEFT, true);
-		if (right)
-			k->send(k->arg, CODE_SHIFT_RIGHT, true);
+	if (k->taken[code] || (!down && !k->down[code])) {
+		k->taken[code] = k->taken[code] && down;
+		return;
 	}
+	if (!down || !take_chord(k, (u8)code))
+		key_change(k, (u8)code, down);
+}
+
+/* ---- keysyms ---- */
+
+static unsigned modifiers_held(const struct keys *k)
+{
+	u8 altgr = keymap_altgr(k->map);
+	unsigned held = k->down[KEYMAP_CODE_SHIFT] || k->down[KEYMAP_CODE_SHIFT_RIGHT] ? KEYMAP_SHIFT : 0;
+	return held | (altgr && k->down[altgr] ? KEYMAP_ALTGR : 0);
+}
+
+/* For the time of one key: a modifier is pressed where it is wanted, and what the viewer holds of it is let go where it is not. */
+static void modifier_set(struct keys *k, unsigned which, const u8 *codes, unsigned n_codes, unsigned wanted, bool begin)
+{
+	unsigned held = modifiers_held(k);
+	if ((wanted & which) == (held & which))
+		return;
+	if (wanted & which) {
+		k->send(k->arg, codes[0], begin);
+		return;
+	}
+	for (unsigned i = 0; i < n_codes; i++)
+		if (k->down[codes[i]])
+			k->send(k->arg, codes[i], !begin);
+}
+
+static void modifiers_set(struct keys *k, unsigned wanted, bool begin)
+{
+	static const u8 shifts[] = {KEYMAP_CODE_SHIFT, KEYMAP_CODE_SHIFT_RIGHT};
+	u8 altgr = keymap_altgr(k->map);
+	modifier_set(k, KEYMAP_SHIFT, shifts, ARRAY_SIZE(shifts), wanted, begin);
+	if (altgr)
+		modifier_set(k, KEYMAP_ALTGR, &altgr, 1, wanted, begin);
+}
+
+/* Presses the stroke's key; a dead key comes up at once, the last one when the viewer lets go. */
+static void stroke(struct keys *k, const struct keymap_stroke *s, bool last)
+{
+	bool as_held = s->free || control_held(k); /* with Control held the key is meant, not the character */
+	if (!as_held)
+		modifiers_set(k, s->modifiers, true);
+	if (last)
+		key_change(k, s->code, true);
+	else
+		k->send(k->arg, s->code, true);
+	if (!last)
+		k->send(k->arg, s->code, false);
+	if (!as_held)
+		modifiers_set(k, s->modifiers, false);
 }
 
 /* The key a keysym went down with: Shift may have changed since, and the character with it. */
 static u8 held_code(const struct keys *k, u32 keysym)
 {
 	for (unsigned code = 1; code < 256; code++)
-		if (k->down[code] && k->keysym_of[code] == keysym)
+		if ((k->down[code] || k->taken[code]) && k->keysym_of[code] == keysym)
 			return (u8)code;
 	return 0;
 }
 
 void keys_symbol(struct keys *k, u32 keysym, bool down, bool caps_lock)
 {
+	struct keymap_stroke strokes[KEYMAP_STROKES_MAX];
 	u8 code = held_code(k, keysym);
-	bool shifted;
 	if (!down) {
-		if (code)
+		if (code && k->down[code])
 			key_change(k, code, false);
+		k->taken[code] = false;
 		return;
 	}
-	bool control = k->down[0x1d] || k->down[0x9d];
-	if ((code = named_key(keysym))) {
-		k->keysym_of[code] = keysym;
-		key_change(k, code, true);
-	} else if (character_key(keysym, &code, &shifted)) {
-		bool letter = (keysym | 0x20) >= 'a' && (keysym | 0x20) <= 'z';
-		k->keysym_of[code] = keysym;
-		/* With Control held the key is meant, not the character. */
-		if (control)
-			key_change(k, code, true);
-		else
-			press_character(k, code, shifted, letter, caps_lock);
-	}
+	unsigned n = keymap_keysym(k->map, keysym, caps_lock, modifiers_held(k), strokes);
+	if (n > 1 && control_held(k))
+		n = 1;
+	if (!n)
+		return;
+	code = strokes[n - 1].code;
+	bool taken = take_chord(k, code);
+	k->keysym_of[code] = keysym;
+	for (unsigned i = 0; i < n && !taken; i++)
+		stroke(k, &strokes[i], i == n - 1);
 }
 
 void keys_release_all(struct keys *k)

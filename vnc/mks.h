@@ -12,7 +12,7 @@
 
 #include "lib/error.h"
 
-/* door_fd -1: the connection to vmkernel comes with the hello. Takes both; 0 when the viewer has left. */
-int mks_serve(int rfb_fd, int door_fd, struct error *err);
+/* door_fd -1: the connection to vmkernel comes with the hello. Takes both; keymap: the guest's. 0 when the viewer has left. */
+int mks_serve(int rfb_fd, int door_fd, const char *keymap, struct error *err);
 
 #endif

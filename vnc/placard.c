@@ -11,7 +11,8 @@
 #include "vnc/placard.h"
 
 #define FONT "/usr/share/fonts/truetype/dejavu/DejaVuSans.ttf"
-#define BACKGROUND 0x2e2218u /* a dark blue; red in the low byte */
+#define BANNER 0xffa020u /* orange: not to be taken for the machine's */
+#define BACKGROUND 0x18222eu /* a dark blue */
 #define TITLE_PIXELS 28
 #define TEXT_PIXELS 15
 
@@ -116,7 +117,18 @@ void placard_draw(struct placard *p, u32 *pixels, u32 width, u32 height, const c
 		if (FT_Set_Pixel_Sizes(p->face, 0, k ? TEXT_PIXELS : TITLE_PIXELS))
 			return;
 		s32 wide = line(p, NULL, lines[k], 0, 0, 0);
-		line(p, &c, lines[k], MAX(((s32)width - wide) / 2, 8), y, k ? 0xd0c8c0u : 0xffffffu);
+		line(p, &c, lines[k], MAX(((s32)width - wide) / 2, 8), y, k ? 0xc0c8d0u : 0xffffffu);
 		y += k ? TEXT_PIXELS * 2 : TITLE_PIXELS * 3 / 2;
 	}
+}
+
+void placard_banner(struct placard *p, u32 *pixels, u32 width, u32 height, const char *first, const char *second)
+{
+	const struct canvas c = {pixels, width, MIN(height, BANNER_ROWS)};
+	for (size_t k = 0; k < (size_t)c.width * c.height; k++)
+		pixels[k] = BANNER;
+	if (!p || FT_Set_Pixel_Sizes(p->face, 0, TEXT_PIXELS))
+		return;
+	line(p, &c, first, 8, TEXT_PIXELS + 2, 0);
+	line(p, &c, second, 8, 2 * TEXT_PIXELS + 7, 0);
 }

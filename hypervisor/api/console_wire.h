@@ -8,6 +8,7 @@
 #ifndef VMK_API_CONSOLE_WIRE_H
 #define VMK_API_CONSOLE_WIRE_H
 
+#include "lib/keymap_names.h"
 #include "lib/types.h"
 
 #define CONSOLE_NAME_SIZE 64
@@ -25,6 +26,7 @@ struct console_command {
 	u32 port;
 	u32 uid, gid; /* the machine's owner: who comes by VncAuth acts for him */
 	char machine[CONSOLE_NAME_SIZE];
+	char keymap[KEYMAP_NAME_SIZE]; /* the guest's layout */
 	char password[CONSOLE_PASSWORD_SIZE]; /* VncAuth, "": not offered */
 	char text[CONSOLE_TEXT_SIZE];
 };

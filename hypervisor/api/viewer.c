@@ -18,12 +18,16 @@
 #define HELLO_MS 5000
 #define SEND_MS 500
 #define SNAPSHOT_TRIES 40
+#define QUESTIONS_MAX 8
 
 struct viewer {
 	int fd;
-	const struct screen_page *page;
+	const struct screen_page *page; /* NULL while it waits to be let in */
+	char waits[200];
 	char farewell[256];
 	bool removed;
+	struct viewer_question questions[QUESTIONS_MAX]; /* oldest first */
+	unsigned n_questions;
 };
 
 /* Hears one packet; its length, 0 at the end, -EAGAIN when none waits. bytes[] never lies about its length afterwards. */
@@ -62,6 +66,16 @@ static int page_map(struct viewer *v, int page_fd, struct error *err)
 	return 0;
 }
 
+/* Text of the machine's, fit for a terminal. */
+static void text_keep(char *to, size_t size, const void *from, size_t length)
+{
+	const u8 *bytes = from;
+	size_t out = 0;
+	for (size_t k = 0; k < length && k < size - 1 && bytes[k]; k++)
+		to[out++] = bytes[k] < ' ' || bytes[k] == 0x7f ? '?' : (char)bytes[k];
+	to[out] = 0;
+}
+
 static int hello_wait(struct viewer *v, struct error *err)
 {
 	struct screen_message m;
@@ -70,11 +84,13 @@ static int hello_wait(struct viewer *v, struct error *err)
 	if (poll(&poller, 1, HELLO_MS) == 0)
 		return fail(err, -ETIMEDOUT, "the machine does not answer");
 	ssize_t n = packet_receive(v->fd, &m, &page_fd);
-	int ret;
+	int ret = 0;
 	if (n <= 0)
 		ret = fail(err, -ECONNRESET, "the machine closed the connection");
 	else if (m.type == SCREEN_BYE)
 		ret = fail(err, -ENOTCONN, "%.*s", (int)m.length, (const char *)m.bytes);
+	else if (m.type == SCREEN_WAIT)
+		text_keep(v->waits, sizeof(v->waits), m.bytes, m.length);
 	else if (m.type != SCREEN_HELLO || page_fd < 0)
 		ret = fail(err, -EPROTO, "the machine answered with something else than its screen");
 	else
@@ -84,7 +100,7 @@ static int hello_wait(struct viewer *v, struct error *err)
 	return ret;
 }
 
-int viewer_open(int fd, struct viewer **out, struct error *err)
+int viewer_knock(int fd, struct viewer **out, struct error *err)
 {
 	struct viewer *v = xcalloc(1, sizeof(*v));
 	v->fd = fd;
@@ -96,6 +112,36 @@ int viewer_open(int fd, struct viewer **out, struct error *err)
 	}
 	*out = v;
 	return 0;
+}
+
+const char *viewer_waits(const struct viewer *v)
+{
+	return v->page ? NULL : v->waits;
+}
+
+int viewer_await(struct viewer *v, struct error *err)
+{
+	while (viewer_waits(v)) {
+		struct pollfd poller = {.fd = v->fd, .events = POLLIN};
+		if (poll(&poller, 1, -1) < 0)
+			return fail(err, -errno, "waiting to be let in has been given up");
+		if (viewer_receive(v, NULL, NULL) & VIEWER_ENDED)
+			return fail(err, v->removed ? -EACCES : -ENOTCONN, "%s", v->farewell);
+	}
+	return 0;
+}
+
+int viewer_open(int fd, struct viewer **out, struct error *err)
+{
+	struct viewer *v = NULL;
+	int ret = viewer_knock(fd, &v, err);
+	if (!ret)
+		ret = viewer_await(v, err);
+	if (ret)
+		viewer_close(v);
+	else
+		*out = v;
+	return ret;
 }
 
 void viewer_close(struct viewer *v)
@@ -128,13 +174,78 @@ const struct screen_page *viewer_page(const struct viewer *v)
 	return v->page;
 }
 
-static void farewell_keep(struct viewer *v, const struct screen_message *m)
+/* ---- questions ---- */
+
+static void question_drop(struct viewer *v, unsigned index)
 {
-	size_t len = MIN((size_t)m->length, sizeof(v->farewell) - 1), out = 0;
-	for (size_t k = 0; k < len && m->bytes[k]; k++)
-		v->farewell[out++] = m->bytes[k] < ' ' || m->bytes[k] == 0x7f ? '?' : (char)m->bytes[k];
-	if (out)
-		v->farewell[out] = 0;
+	v->n_questions--;
+	memmove(&v->questions[index], &v->questions[index + 1], (v->n_questions - index) * sizeof(v->questions[0]));
+}
+
+static void question_take(struct viewer *v, const struct screen_message *m)
+{
+	size_t head = offsetof(struct screen_message, ask.text) - offsetof(struct screen_message, bytes);
+	if (m->length < head)
+		return;
+	for (unsigned k = 0; k < v->n_questions; k++)
+		if (v->questions[k].number == m->ask.question)
+			question_drop(v, k--);
+	if (!m->ask.seconds || v->n_questions == QUESTIONS_MAX)
+		return;
+	struct viewer_question *q = &v->questions[v->n_questions++];
+	q->number = m->ask.question;
+	q->until = now_monotonic() + m->ask.seconds * NSEC_PER_SEC;
+	text_keep(q->text, sizeof(q->text), m->ask.text, MIN(m->length - head, sizeof(m->ask.text)));
+}
+
+const struct viewer_question *viewer_question(struct viewer *v)
+{
+	while (v->n_questions && v->questions[0].until <= now_monotonic())
+		question_drop(v, 0);
+	return v->n_questions ? &v->questions[0] : NULL;
+}
+
+static int message_send(struct viewer *v, const struct screen_message *m);
+
+int viewer_answer(struct viewer *v, u32 number, bool let_in)
+{
+	struct screen_message m = {.type = SCREEN_ANSWER, .length = sizeof(m.answer)};
+	m.answer.question = number;
+	m.answer.let_in = let_in;
+	for (unsigned k = 0; k < v->n_questions; k++)
+		if (v->questions[k].number == number)
+			question_drop(v, k--);
+	return message_send(v, &m);
+}
+
+/* ---- what the machine says ---- */
+
+static unsigned message_take(struct viewer *v, const struct screen_message *m, int page_fd, void (*serial)(void *arg, const u8 *bytes, size_t len),
+			     void *arg)
+{
+	switch (m->type) {
+	case SCREEN_CHANGED:
+		return VIEWER_CHANGED;
+	case SCREEN_HELLO:
+		if (v->page || page_fd < 0)
+			return 0;
+		return page_map(v, page_fd, NULL) ? VIEWER_ENDED : VIEWER_INSIDE;
+	case SCREEN_ASK:
+		question_take(v, m);
+		return VIEWER_ASKED;
+	case SCREEN_SERIAL:
+		if (serial && m->length)
+			serial(arg, m->bytes, m->length);
+		return 0;
+	case SCREEN_BYE:
+	case SCREEN_REMOVED:
+		if (m->length)
+			text_keep(v->farewell, sizeof(v->farewell), m->bytes, m->length);
+		v->removed = m->type == SCREEN_REMOVED;
+		return VIEWER_ENDED;
+	default:
+		return 0;
+	}
 }
 
 unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *bytes, size_t len), void *arg)
@@ -147,19 +258,11 @@ unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *by
 		ssize_t n = packet_receive(v->fd, &m, &page_fd);
 		if (n == -EAGAIN)
 			break;
+		events |= n <= 0 ? VIEWER_ENDED : message_take(v, &m, page_fd, serial, arg);
 		if (page_fd >= 0)
 			close(page_fd);
-		if (n <= 0)
-			return events | VIEWER_ENDED;
-		if (m.type == SCREEN_CHANGED)
-			events |= VIEWER_CHANGED;
-		else if (m.type == SCREEN_SERIAL && serial && m.length)
-			serial(arg, m.bytes, m.length);
-		else if (m.type == SCREEN_BYE || m.type == SCREEN_REMOVED) {
-			farewell_keep(v, &m);
-			v->removed = m.type == SCREEN_REMOVED;
-			return events | VIEWER_ENDED;
-		}
+		if (events & VIEWER_ENDED)
+			break;
 	}
 	return events;
 }
@@ -222,6 +325,8 @@ static u16 position(int at, u32 pixels)
 int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int wheel, unsigned buttons)
 {
 	struct screen_message m = pointer_message(dx, dy, wheel, buttons);
+	if (!v->page)
+		return -ENOTCONN;
 	m.pointer.x = position(x, MIN(v->page->width, SCREEN_MAX_WIDTH));
 	m.pointer.y = position(y, MIN(v->page->height, SCREEN_MAX_HEIGHT));
 	m.pointer.placed = 1;
@@ -262,6 +367,12 @@ int viewer_send_chord(struct viewer *v, const struct viewer_chord *chord)
 		ret = ret ? ret : up;
 	}
 	return ret;
+}
+
+int viewer_send_press(struct viewer *v, const struct viewer_press *p)
+{
+	int ret = viewer_send_chord(v, &p->before);
+	return ret ? ret : viewer_send_chord(v, &p->chord);
 }
 
 /* Sizes as vmx states them, made safe: what does not fit is a screen that is off. */
@@ -308,6 +419,8 @@ static void page_copy(const struct screen_page *p, struct viewer_screen *s, bool
 int viewer_snapshot(struct viewer *v, struct viewer_screen *s, bool pixels)
 {
 	const struct screen_page *p = v->page;
+	if (!p)
+		return -ENOTCONN;
 	const struct timespec pause = {.tv_nsec = 500000};
 	for (unsigned tries = 0; tries < SNAPSHOT_TRIES; tries++) {
 		u32 before = atomic_load_explicit(&p->sequence, memory_order_acquire);

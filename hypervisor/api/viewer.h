@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * viewer.h - looking at a machine and typing at it from a terminal: the client side of screen.h, shared by
- * vmksh (vm console, vm screen, vm type) and vmkstatus (attach).
+ * vmksh (vm console, vm screen, console type) and vmkstatus (attach).
  *
  *	vm.attach -> descriptor -> viewer_open() -> viewer_snapshot() -> viewer_render() -> terminal cells
  *	terminal bytes -> viewer_decode() -> viewer_escape() -> viewer_send_chord() -> the machine's keyboard
@@ -11,12 +11,23 @@
 #ifndef VMK_API_VIEWER_H
 #define VMK_API_VIEWER_H
 
+#include "api/keymap.h"
 #include "api/screen.h"
 #include "lib/error.h"
 
 struct viewer;
 
-/* Takes fd in every case; waits up to five seconds for the machine's greeting. */
+/*
+ * Takes fd in every case; waits up to five seconds for the machine's answer. That may be that this viewer has to be let in
+ * first: viewer_waits() says by whom, viewer_receive() hears when it is (VIEWER_INSIDE) or is not (VIEWER_ENDED). Until then there is
+ * no screen, and no request is heard.
+ */
+int viewer_knock(int fd, struct viewer **out, struct error *err);
+/* NULL once it is inside. */
+const char *viewer_waits(const struct viewer *v);
+/* Waits for that, as long as it takes; -EINTR at a signal, -EACCES when it is not let in. */
+int viewer_await(struct viewer *v, struct error *err);
+/* Both, one after the other. */
 int viewer_open(int fd, struct viewer **out, struct error *err);
 void viewer_close(struct viewer *v); /* NULL is allowed */
 int viewer_fd(const struct viewer *v); /* for poll: readable -> viewer_receive() */
@@ -24,12 +35,22 @@ int viewer_fd(const struct viewer *v); /* for poll: readable -> viewer_receive()
 enum viewer_event {
 	VIEWER_CHANGED = 1, /* the screen: take a snapshot, then viewer_ready() */
 	VIEWER_ENDED = 2,   /* powered off, sent away, or vmx is gone; viewer_farewell() says why */
+	VIEWER_INSIDE = 4,  /* this viewer is let in */
+	VIEWER_ASKED = 8,   /* viewer_question() has changed */
 };
 /* Reads all that has arrived, never blocks; returns VIEWER_ bits. `serial` (may be NULL) gets the serial line's bytes. */
 unsigned viewer_receive(struct viewer *v, void (*serial)(void *arg, const u8 *bytes, size_t len), void *arg);
 const char *viewer_farewell(const struct viewer *v);
 /* Whether it ended because somebody sent this viewer away. */
 bool viewer_was_removed(const struct viewer *v);
+/* Whether somebody who waits shall be let in: the oldest open question, or NULL. Nobody needs to answer; it ends by itself. */
+struct viewer_question {
+	u32 number;
+	u64 until; /* monotonic */
+	char text[200];
+};
+const struct viewer_question *viewer_question(struct viewer *v);
+int viewer_answer(struct viewer *v, u32 number, bool let_in);
 /* The shared page itself, for who follows tile_sequence[] (vmk-mks); sizes in it are to be clamped by the caller. */
 const struct screen_page *viewer_page(const struct viewer *v);
 
@@ -59,7 +80,7 @@ struct viewer_screen {
 	struct screen_cell cells[SCREEN_MAX_COLUMNS * SCREEN_MAX_ROWS];
 	u32 *pixels; /* width * height, no padding */
 };
-/* -EAGAIN when vmx was drawing at every try: *s is the last one, good enough to show. Zero *s before the first time. */
+/* -ENOTCONN while it waits to be let in; -EAGAIN when vmx was drawing at every try: *s is the last one, good enough to show. Zero *s before the first time. */
 int viewer_snapshot(struct viewer *v, struct viewer_screen *s, bool pixels);
 void viewer_screen_free(struct viewer_screen *s);
 
@@ -104,16 +125,21 @@ struct viewer_chord {
 	u8 count;
 };
 int viewer_send_chord(struct viewer *v, const struct viewer_chord *chord);
-/* "ctrl-alt-del", "f2", "enter", "shift-tab", "a", "A", "ctrl--": names joined by '-', any case. */
-int viewer_chord_parse(const char *name, struct viewer_chord *chord, struct error *err);
-/* The keys of a US keyboard for a character; false when it has none. */
-bool viewer_chord_char(u32 character, struct viewer_chord *chord);
+/*
+ * "ctrl-alt-del", "f2", "enter", "shift-tab", "a", "A", "ctrl--": names joined by '-', any case. Characters are those of the
+ * machine's key map, which may be NULL: then only names are known.
+ */
+int viewer_chord_parse(const struct keymap *map, const char *name, struct viewer_chord *chord, struct error *err);
+/* What types a character (and newline, tab, ESC): chords one after the other; returns their number, 0 when the map lacks it. */
+#define VIEWER_CHORDS_MAX KEYMAP_STROKES_MAX
+unsigned viewer_chord_char(const struct keymap *map, u32 character, bool caps_lock, struct viewer_chord chords[VIEWER_CHORDS_MAX]);
 /* Names of keys for help and completion, in order; NULL past the end. */
 const char *viewer_key_name(unsigned index);
 
 /* A key as a terminal sends it; bytes that are none come as one, too. */
 #define VIEWER_RAW_MAX 32
 struct viewer_press {
+	struct viewer_chord before; /* a dead key, pressed first; count 0: none */
 	struct viewer_chord chord; /* count 0: the keyboard has no such key */
 	u32 character;		   /* printable, '\r' and ESC; else 0 */
 	u8 code;		   /* the last code of the chord */
@@ -122,32 +148,37 @@ struct viewer_press {
 };
 /*
  * Bytes read from a terminal (raw mode; xterm, Linux console, tmux, screen, rxvt sequences) -> keys. Zero the struct
- * to begin. When nothing follows for VIEWER_ESCAPE_MS call with len 0: then a lone ESC is the Esc key.
+ * to begin, but for the machine's key map. When nothing follows for VIEWER_ESCAPE_MS call with len 0: then a lone ESC is the Esc key.
  */
 #define VIEWER_ESCAPE_MS 40
 struct viewer_input {
+	const struct keymap *map; /* NULL: characters have no keys */
+	bool caps_lock;		  /* the guest's light is on */
 	u8 bytes[VIEWER_RAW_MAX];
 	unsigned count;
 };
 typedef void viewer_pressed(void *arg, const struct viewer_press *p);
 void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, viewer_pressed *press, void *arg);
 bool viewer_decode_pending(const struct viewer_input *in);
+int viewer_send_press(struct viewer *v, const struct viewer_press *p);
 
 /*
  * The way back, the same everywhere: "~." as the first keys of a line detaches at once ("~~" is one ~); F12, or "~?",
  * opens a menu, in which one key is
  *	q or .  detach		c  Ctrl-Alt-Del		s  screen or serial line
  *	up, down  pan		r  draw again		F12 or ~  that key itself
+ *	y  let somebody in	n  refuse him		(viewer_question())
  * and any other key closes it. While `menu` is set the front end shows VIEWER_MENU.
  */
 struct viewer_escape {
 	bool inside_line, tilde, menu;
 };
 enum viewer_verdict { VIEWER_PASS, VIEWER_HELD, VIEWER_PASS_TILDE /* ~ first, then the key */, VIEWER_COMMAND };
-enum viewer_command { VIEWER_DETACH, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW };
+enum viewer_command { VIEWER_DETACH, VIEWER_CTRL_ALT_DEL, VIEWER_SWITCH, VIEWER_PAN_UP, VIEWER_PAN_DOWN, VIEWER_REDRAW, VIEWER_LET_IN, VIEWER_REFUSE };
 enum viewer_verdict viewer_escape(struct viewer_escape *e, const struct viewer_press *p, enum viewer_command *command);
-/* One line each that says so: the way back, and the keys after it. */
+/* One line each that says so: the way back, what answers a question, and the keys after it. */
 #define VIEWER_WAY_BACK "F12 q detaches (or Enter ~ .)   F12 menu"
+#define VIEWER_ASKS "F12 y lets them in, F12 n refuses"
 #define VIEWER_MENU "q detach  c Ctrl-Alt-Del  s serial/screen  Up/Down pan  r redraw  F12 ~ send"
 
 #endif

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* viewer_keys.c - see viewer.h: names, characters and terminal bytes as keys of a US keyboard (scan code set 1) */
+/* viewer_keys.c - see viewer.h: names, characters and terminal bytes as keys of the machine's keyboard (scan code set 1) */
 #include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -36,18 +36,6 @@ static const struct {
 } key_aliases[] = {
 	{"return", CODE_ENTER}, {"escape", CODE_ESC}, {"delete", CODE_DELETE}, {"insert", CODE_INSERT},
 	{"pageup", CODE_PAGE_UP}, {"pagedown", CODE_PAGE_DOWN}, {"control", CODE_CTRL}, {"ralt", 0xb8}, {"break", 0xc6},
-	{"minus", 0x0c}, {"plus", 0x0d},
-};
-
-/* The keys that type: index + first code; a gap is a blank. */
-static const struct {
-	u8 first;
-	const char *plain, *shifted;
-} key_rows[] = {
-	{0x02, "1234567890-=", "!@#$%^&*()_+"},
-	{0x10, "qwertyuiop[]", "QWERTYUIOP{}"},
-	{0x1e, "asdfghjkl;'`", "ASDFGHJKL:\"~"},
-	{0x2b, "\\zxcvbnm,./", "|ZXCVBNM<>?"},
 };
 
 const char *viewer_key_name(unsigned index)
@@ -64,41 +52,24 @@ static void chord_add(struct viewer_chord *chord, u8 code)
 		chord->codes[chord->count++] = code;
 }
 
-/* The key that carries a printable character, and whether with Shift; 0 when there is none. */
-static u8 char_code(u32 c, bool *shift)
+static void stroke_add(struct viewer_chord *chord, const struct keymap *map, const struct keymap_stroke *s)
 {
-	*shift = false;
-	if (c == ' ')
-		return CODE_SPACE;
-	if (c < ' ' || c >= 0x7f)
-		return 0;
-	for (size_t k = 0; k < ARRAY_SIZE(key_rows); k++) {
-		const char *plain = strchr(key_rows[k].plain, (int)c), *shifted = strchr(key_rows[k].shifted, (int)c);
-		*shift = !plain;
-		if (plain)
-			return (u8)(key_rows[k].first + (plain - key_rows[k].plain));
-		if (shifted)
-			return (u8)(key_rows[k].first + (shifted - key_rows[k].shifted));
-	}
-	return 0;
+	if (s->modifiers & KEYMAP_SHIFT && !s->free)
+		chord_add(chord, CODE_SHIFT);
+	if (s->modifiers & KEYMAP_ALTGR && !s->free)
+		chord_add(chord, keymap_altgr(map));
+	chord_add(chord, s->code);
 }
 
-bool viewer_chord_char(u32 c, struct viewer_chord *chord)
+unsigned viewer_chord_char(const struct keymap *map, u32 c, bool caps_lock, struct viewer_chord chords[VIEWER_CHORDS_MAX])
 {
-	bool shift;
-	chord->count = 0;
-	u8 code = c == '\n' || c == '\r' ? CODE_ENTER : c == '\t' ? CODE_TAB : c == 0x1b ? CODE_ESC : 0;
-	if (code) {
-		chord_add(chord, code);
-		return true;
+	struct keymap_stroke strokes[KEYMAP_STROKES_MAX];
+	unsigned n = keymap_character(map, c, caps_lock, strokes);
+	for (unsigned k = 0; k < n; k++) {
+		chords[k].count = 0;
+		stroke_add(&chords[k], map, &strokes[k]);
 	}
-	code = char_code(c, &shift);
-	if (!code)
-		return false;
-	if (shift)
-		chord_add(chord, CODE_SHIFT);
-	chord_add(chord, code);
-	return true;
+	return n;
 }
 
 static u8 name_code(const char *name)
@@ -112,7 +83,31 @@ static u8 name_code(const char *name)
 	return 0;
 }
 
-int viewer_chord_parse(const char *name, struct viewer_chord *chord, struct error *err)
+/* A word that is one character, or the name of one that joins names. */
+static u32 word_character(const char *word)
+{
+	const char *end = word;
+	u32 c = keymap_utf8(&end);
+	return !strcmp(word, "minus") ? '-' : !strcmp(word, "plus") ? '+' : c && !*end ? c : 0;
+}
+
+static int word_add(struct viewer_chord *chord, const struct keymap *map, const char *word, bool alone, struct error *err)
+{
+	struct keymap_stroke stroke[KEYMAP_STROKES_MAX] = {{.code = name_code(word), .free = true}};
+	u32 c = word_character(word);
+	bool letter = (c | 0x20) >= 'a' && (c | 0x20) <= 'z';
+	/* "A" is Shift and a; in a chord the case of a letter says nothing: ctrl-C. */
+	if (c && keymap_character(map, letter && !alone ? c | 0x20 : c, false, stroke) != 1)
+		stroke[0].code = 0;
+	if (!stroke[0].code)
+		return fail(err, -EINVAL, "no key is named %s", word);
+	if (chord->count >= VIEWER_CHORD_MAX)
+		return fail(err, -EINVAL, "a chord has at most %d keys", VIEWER_CHORD_MAX);
+	stroke_add(chord, map, &stroke[0]);
+	return 0;
+}
+
+int viewer_chord_parse(const struct keymap *map, const char *name, struct viewer_chord *chord, struct error *err)
 {
 	chord->count = 0;
 	if (!*name)
@@ -125,17 +120,9 @@ int viewer_chord_parse(const char *name, struct viewer_chord *chord, struct erro
 			return fail(err, -EINVAL, "no key is named %s", p);
 		memcpy(word, p, len);
 		word[len] = 0;
-		bool shift = false;
-		u8 code = len > 1 ? name_code(word) : char_code((u8)word[0], &shift);
-		if (!code)
-			return fail(err, -EINVAL, "no key is named %s", word);
-		/* "A" is Shift and a; in a chord the case of a letter says nothing: ctrl-C. */
-		bool alone = len == strlen(name), letter = (word[0] | 0x20) >= 'a' && (word[0] | 0x20) <= 'z';
-		if (shift && (alone || !letter))
-			chord_add(chord, CODE_SHIFT);
-		if (chord->count >= VIEWER_CHORD_MAX)
-			return fail(err, -EINVAL, "%s names too many keys", name);
-		chord_add(chord, code);
+		int ret = word_add(chord, map, word, len == strlen(name), err);
+		if (ret)
+			return ret;
 		p += len;
 		if (*p && !*++p)
 			return fail(err, -EINVAL, "%s ends where a key should be named", name);
@@ -146,7 +133,7 @@ int viewer_chord_parse(const char *name, struct viewer_chord *chord, struct erro
 /* Modifier bits as xterm counts them. */
 enum { MOD_SHIFT = 1, MOD_ALT = 2, MOD_CTRL = 4 };
 
-static void press_key(struct viewer_press *p, unsigned mods, u8 code)
+static void press_modifiers(struct viewer_press *p, unsigned mods)
 {
 	if (mods & MOD_CTRL)
 		chord_add(&p->chord, CODE_CTRL);
@@ -154,46 +141,66 @@ static void press_key(struct viewer_press *p, unsigned mods, u8 code)
 		chord_add(&p->chord, CODE_ALT);
 	if (mods & MOD_SHIFT)
 		chord_add(&p->chord, CODE_SHIFT);
+}
+
+static void press_key(struct viewer_press *p, unsigned mods, u8 code)
+{
+	press_modifiers(p, mods);
 	chord_add(&p->chord, code);
 	p->code = code;
 }
 
-static void press_char(struct viewer_press *p, unsigned mods, u32 c)
+/* Keys that are no characters on any keyboard; false when `c` is none of them. */
+static bool press_control(struct viewer_press *p, unsigned mods, u32 c)
 {
-	/* Terminals send Ctrl with a letter as the control code; 0x1c-0x1f are \ ] 6 /. */
-	static const char controls[] = "\\]6/";
-	bool shift;
-	if (!mods)
-		p->character = c >= ' ' || c == '\r' || c == 0x1b ? c : 0;
-	if (c == '\n')
-		c = '\r'; /* pasted text */
 	switch (c) {
 	case 0x08:
 	case 0x7f:
 		press_key(p, mods, CODE_BACKSPACE);
 		p->character = 0;
-		return;
+		return true;
 	case '\t':
 		press_key(p, mods, CODE_TAB);
-		return;
+		return true;
 	case '\r':
 		press_key(p, mods, CODE_ENTER);
 		p->character = mods ? 0 : '\r';
-		return;
+		return true;
 	case 0x1b:
 		press_key(p, mods, CODE_ESC);
-		return;
+		return true;
 	case 0:
 		press_key(p, mods | MOD_CTRL, CODE_SPACE);
-		return;
+		return true;
 	}
+	return false;
+}
+
+static void press_char(const struct viewer_input *in, struct viewer_press *p, unsigned mods, u32 c)
+{
+	/* Terminals send Ctrl with a letter as the control code; 0x1c-0x1f are \ ] 6 /. */
+	static const char controls[] = "\\]6/";
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
+	if (!mods)
+		p->character = c >= ' ' || c == '\r' || c == 0x1b ? c : 0;
+	if (c == '\n')
+		c = '\r'; /* pasted text */
+	if (press_control(p, mods, c))
+		return;
 	if (c < ' ') {
 		mods |= MOD_CTRL;
 		c = c <= 26 ? c + 'a' - 1 : (u8)controls[c - 0x1c];
 	}
-	u8 code = char_code(c, &shift);
-	if (code)
-		press_key(p, mods | (shift ? MOD_SHIFT : 0), code);
+	unsigned n = viewer_chord_char(in->map, c, in->caps_lock, chords);
+	if (!n)
+		return;
+	if (n > 1)
+		p->before = chords[0];
+	const struct viewer_chord *last = &chords[n - 1];
+	press_modifiers(p, mods);
+	for (unsigned k = 0; k < last->count; k++)
+		chord_add(&p->chord, last->codes[k]);
+	p->code = last->codes[last->count - 1];
 }
 
 /* The number before the ~ that ends most sequences of the editing and function keys (xterm, Linux console, rxvt). */
@@ -246,7 +253,7 @@ static u8 letter_code(u8 final)
 }
 
 /* ESC [ parameters final, from the byte after the '['; returns the bytes used, 0 when it is not complete. */
-static unsigned csi_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_press *p)
+static unsigned csi_parse(const struct viewer_input *in, const u8 *b, unsigned n, unsigned mods, struct viewer_press *p)
 {
 	unsigned params[3] = {0}, count = 0, k = 0;
 	if (n && b[0] == '[') { /* the Linux console's F1-F5: ESC [ [ A */
@@ -269,9 +276,9 @@ static unsigned csi_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_
 	if (params[1])
 		mods |= (params[1] - 1) & 7;
 	if (final == '~' && params[0] == 27 && params[2])
-		press_char(p, mods, params[2]);
+		press_char(in, p, mods, params[2]);
 	else if (final == 'u')
-		press_char(p, mods, params[0]);
+		press_char(in, p, mods, params[0]);
 	else if (final == 'Z')
 		press_key(p, mods | MOD_SHIFT, CODE_TAB);
 	else if (final == '~' || final == '^' || final == '$' || final == '@')
@@ -287,7 +294,7 @@ static unsigned csi_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_
 	return k + 1;
 }
 
-static unsigned utf8_parse(const u8 *b, unsigned n, struct viewer_press *p)
+static unsigned utf8_parse(const struct viewer_input *in, const u8 *b, unsigned n, unsigned mods, struct viewer_press *p)
 {
 	unsigned len = b[0] >= 0xf8 || b[0] < 0xc2 ? 1 : b[0] >= 0xf0 ? 4 : b[0] >= 0xe0 ? 3 : 2;
 	u32 c = b[0] & (0x7f >> len);
@@ -298,24 +305,25 @@ static unsigned utf8_parse(const u8 *b, unsigned n, struct viewer_press *p)
 	}
 	if (n < len)
 		return 0;
-	p->character = len > 1 ? c : 0;
+	if (len > 1)
+		press_char(in, p, mods, c);
 	return len;
 }
 
 /* One key from the n > 0 bytes at b: the number used, 0 when more must come. */
-static unsigned key_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_press *p)
+static unsigned key_parse(const struct viewer_input *in, const u8 *b, unsigned n, unsigned mods, struct viewer_press *p)
 {
 	if (b[0] >= 0x80)
-		return utf8_parse(b, n, p);
+		return utf8_parse(in, b, n, mods, p);
 	if (b[0] != 0x1b) {
-		press_char(p, mods, b[0]);
+		press_char(in, p, mods, b[0]);
 		return 1;
 	}
 	if (n < 2)
 		return 0;
 	unsigned used;
 	if (b[1] == '[') {
-		used = csi_parse(b + 2, n - 2, mods, p);
+		used = csi_parse(in, b + 2, n - 2, mods, p);
 		return used ? used + 2 : 0;
 	}
 	if (b[1] == 'O') {
@@ -327,11 +335,11 @@ static unsigned key_parse(const u8 *b, unsigned n, unsigned mods, struct viewer_
 		return 3;
 	}
 	if (mods) { /* ESC ESC x: Alt-Esc, then x */
-		press_char(p, mods, 0x1b);
+		press_char(in, p, mods, 0x1b);
 		return 1;
 	}
 	/* ESC before a key is Alt with it. */
-	used = key_parse(b + 1, n - 1, MOD_ALT, p);
+	used = key_parse(in, b + 1, n - 1, MOD_ALT, p);
 	return used ? used + 1 : 0;
 }
 
@@ -351,9 +359,9 @@ static void flush(struct viewer_input *in, viewer_pressed *press, void *arg)
 	struct viewer_press p = {0};
 	bool esc = in->bytes[0] == 0x1b;
 	if (esc && in->count == 1)
-		press_char(&p, 0, 0x1b);
+		press_char(in, &p, 0, 0x1b);
 	else if (esc && in->count == 2)
-		press_char(&p, MOD_ALT, in->bytes[1]);
+		press_char(in, &p, MOD_ALT, in->bytes[1]);
 	press_out(in, in->count, &p, press, arg);
 }
 
@@ -373,7 +381,7 @@ void viewer_decode(struct viewer_input *in, const u8 *bytes, size_t len, viewer_
 		in->bytes[in->count++] = bytes[k];
 		for (unsigned used = 1; in->count && used;) {
 			struct viewer_press p = {0};
-			used = key_parse(in->bytes, in->count, 0, &p);
+			used = key_parse(in, in->bytes, in->count, 0, &p);
 			if (used)
 				press_out(in, used, &p, press, arg);
 		}
@@ -404,6 +412,14 @@ static enum viewer_verdict menu_key(const struct viewer_press *p, enum viewer_co
 	case 'r':
 	case 'R':
 		*command = VIEWER_REDRAW;
+		return VIEWER_COMMAND;
+	case 'y':
+	case 'Y':
+		*command = VIEWER_LET_IN;
+		return VIEWER_COMMAND;
+	case 'n':
+	case 'N':
+		*command = VIEWER_REFUSE;
 		return VIEWER_COMMAND;
 	case '~':
 		return VIEWER_PASS;

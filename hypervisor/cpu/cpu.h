@@ -97,6 +97,8 @@ struct cpu_host {
 	 * and gives back EAX, EBX, ECX, EDX, ESI, EDI. False: it is a port like others, as where this is NULL.
 	 */
 	bool (*backdoor)(void *opaque, u32 regs[CPU_BACKDOOR_REGS]);
+	/* The first write to a slot with CPU_SLOT_LOG_DIRTY since dirty() was asked about it, where cpu_ops.tells_writes. NULL: not told. */
+	void (*logged_written)(void *opaque);
 };
 
 /* Guest-physical ranges backed by host memory, sorted, not overlapping, page-aligned; the rest is MMIO. */
@@ -131,6 +133,7 @@ struct cpu; /* each engine's own */
 
 struct cpu_ops {
 	const char *name; /* "bt", "kvm" */
+	bool tells_writes; /* calls cpu_host.logged_written; else dirty() has to be asked */
 	/* 0 when it works on this host, proved by running a small guest; else a sentence why not. */
 	int (*usable)(struct error *err);
 	int (*create)(const struct cpu_config *config, struct cpu **out, struct error *err);

@@ -471,6 +471,7 @@ static int bt_usable(struct error *err)
 
 const struct cpu_ops cpu_bt = {
 	.name = "bt",
+	.tells_writes = true,
 	.usable = bt_usable,
 	.create = bt_create,
 	.destroy = bt_destroy,

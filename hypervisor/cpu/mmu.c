@@ -68,12 +68,20 @@ static bool slot_page_dirty(const struct bt_slot *s, u64 gpa)
 	return s->dirty[page / LONG_BITS] >> (page % LONG_BITS) & 1;
 }
 
-static void slot_set_dirty(struct bt_slot *s, u64 gpa)
+static void slot_set_dirty(struct bt_cpu *cpu, struct bt_slot *s, u64 gpa)
 {
 	u64 page = (gpa - s->gpa) / PAGE_SIZE;
 
-	if (s->dirty)
-		s->dirty[page / LONG_BITS] |= 1ul << (page % LONG_BITS);
+	if (!s->dirty)
+		return;
+	s->dirty[page / LONG_BITS] |= 1ul << (page % LONG_BITS);
+	if (!s->unwritten)
+		return;
+	s->unwritten = false;
+	if (!cpu->host->logged_written)
+		return;
+	fpu_leave(cpu);
+	cpu->host->logged_written(cpu->host->opaque);
 }
 
 static u64 host_load(const void *p, unsigned size)
@@ -136,7 +144,7 @@ static u64 load(struct bt_cpu *cpu, const struct insn *i, u64 gpa, unsigned size
 /* The bytes are about to change, or may: the dirty log and the traces made from them must know. */
 static void memory_written(struct bt_cpu *cpu, const struct insn *i, struct bt_slot *s, u64 gpa, unsigned size)
 {
-	slot_set_dirty(s, gpa);
+	slot_set_dirty(cpu, s, gpa);
 	if (s->code[(gpa - s->gpa) / PAGE_SIZE])
 		trace_invalidate(cpu, i, gpa, size);
 }
@@ -155,7 +163,7 @@ static void store(struct bt_cpu *cpu, const struct insn *i, u64 gpa, unsigned si
 	if (host_load(p, size) != (size == 8 ? value : value & (BIT64(8 * size) - 1)))
 		memory_written(cpu, i, s, gpa, size);
 	else
-		slot_set_dirty(s, gpa);
+		slot_set_dirty(cpu, s, gpa);
 	host_store(p, size, value);
 }
 
@@ -216,6 +224,7 @@ static void slots_adopt(struct bt_cpu *cpu, struct bt_memory *m)
 			continue;
 		s->code = o->code;
 		s->dirty = o->dirty;
+		s->unwritten = o->unwritten;
 		o->code = NULL;
 		o->dirty = NULL;
 	}
@@ -269,7 +278,7 @@ void memory_mark_dirty(struct bt_cpu *cpu, u64 gpa)
 	struct bt_slot *s = memory_slot(cpu, gpa);
 
 	if (s)
-		slot_set_dirty(s, gpa);
+		slot_set_dirty(cpu, s, gpa);
 }
 
 void memory_all_dirty(struct bt_cpu *cpu)
@@ -278,7 +287,7 @@ void memory_all_dirty(struct bt_cpu *cpu)
 		struct bt_slot *s = &cpu->memory->slots[n];
 
 		for (u64 gpa = s->gpa; s->dirty && gpa < s->gpa + s->size; gpa += PAGE_SIZE)
-			slot_set_dirty(s, gpa);
+			slot_set_dirty(cpu, s, gpa);
 	}
 }
 
@@ -401,6 +410,7 @@ void memory_dirty(struct bt_cpu *cpu, u64 gpa, u64 size, unsigned long *bitmap)
 		bitmap[page / LONG_BITS] |= s->dirty[page / LONG_BITS] & bit;
 		s->dirty[page / LONG_BITS] &= ~bit;
 	}
+	s->unwritten = true;
 	for (unsigned t = 0; t < ARRAY_SIZE(tlbs); t++)
 		for (unsigned n = 0; n < tlbs[t]->used_count; n++) {
 			struct tlb_entry *e = &tlbs[t]->entry[tlbs[t]->used[n]];

@@ -40,6 +40,7 @@ struct bt_slot {
 	u32 flags;	      /* CPU_SLOT_* */
 	struct code_page **code; /* one a page; NULL = no traces */
 	unsigned long *dirty; /* with CPU_SLOT_LOG_DIRTY; one bit a page */
+	bool unwritten;	      /* since the log was last asked */
 };
 struct bt_memory {
 	unsigned count;

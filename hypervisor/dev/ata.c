@@ -134,13 +134,9 @@ static bool transfer_setup(struct ide_drive *d, u8 flags)
 
 /* ---- moving sectors ---- */
 
-/* Between buffer and image; false after an error was reported. */
-static bool move_sectors(struct ide_drive *d, u32 n)
+/* n sectors have moved between buffer and image, or rc says why not; false after an error was reported. */
+static bool sectors_moved(struct ide_drive *d, u32 n, int rc)
 {
-	u64 offset = d->sector * SECTOR;
-	int rc = d->writing ? disk_write(d->disk, offset, d->buffer, n * SECTOR)
-			    : disk_read(d->disk, offset, d->buffer, n * SECTOR);
-
 	if (rc < 0) {
 		ide_log_failure(d, d->writing ? "writing" : "reading", d->sector, rc);
 		address_put(d, d->sector);
@@ -154,6 +150,14 @@ static bool move_sectors(struct ide_drive *d, u32 n)
 	address_put(d, d->sector - 1);
 	d->r.count = (u8)d->left;
 	return true;
+}
+
+static bool move_sectors(struct ide_drive *d, u32 n)
+{
+	u64 offset = d->sector * SECTOR;
+
+	return sectors_moved(d, n, d->writing ? disk_write(d->disk, offset, d->buffer, n * SECTOR)
+					      : disk_read(d->disk, offset, d->buffer, n * SECTOR));
 }
 
 static void next_block_in(struct ide_drive *d)
@@ -202,20 +206,29 @@ static void run_transfer(struct ide_drive *d, const struct ata_row *row)
 		next_block_in(d);
 }
 
+static void dma_moved(struct ide_drive *d)
+{
+	u32 bytes = d->bytes;
+
+	if (!sectors_moved(d, bytes / SECTOR, d->result))
+		return;
+	if (!d->writing && !ide_dma_move(d, bytes, false))
+		return;
+	if (d->left)
+		ata_dma(d);
+	else
+		finish(d);
+}
+
 /* The bus master is running. When its descriptors end early the drive goes on waiting, as hardware does. */
 void ata_dma(struct ide_drive *d)
 {
-	while (d->left) {
-		u32 n = MIN(d->left, IDE_BUFFER / SECTOR);
+	u32 bytes = MIN(d->left, IDE_BUFFER / SECTOR) * SECTOR;
 
-		if (d->writing && !ide_dma_move(d, n * SECTOR, true))
-			return;
-		if (!move_sectors(d, n))
-			return;
-		if (!d->writing && !ide_dma_move(d, n * SECTOR, false))
-			return;
-	}
-	finish(d);
+	if (d->left == 0)
+		finish(d);
+	else if (!d->writing || ide_dma_move(d, bytes, true))
+		ide_medium(d, d->writing ? MEDIUM_WRITE : MEDIUM_READ, d->sector * SECTOR, 0, bytes, dma_moved);
 }
 
 static void run_verify(struct ide_drive *d, const struct ata_row *row)
@@ -238,18 +251,21 @@ static void run_seek(struct ide_drive *d, const struct ata_row *row)
 		finish(d);
 }
 
-static void run_flush(struct ide_drive *d, const struct ata_row *row)
+static void flushed(struct ide_drive *d)
 {
-	int rc = disk_flush(d->disk);
-
-	(void)row;
-	if (rc < 0) {
-		ide_log_failure(d, "flushing after", d->sector, rc);
+	if (d->result < 0) {
+		ide_log_failure(d, "flushing after", d->sector, d->result);
 		ata_abort(d, ERROR_ABRT);
 		d->status |= STATUS_DF;
 		return;
 	}
 	finish(d);
+}
+
+static void run_flush(struct ide_drive *d, const struct ata_row *row)
+{
+	(void)row;
+	ide_medium(d, MEDIUM_FLUSH, 0, 0, 0, flushed);
 }
 
 /* ---- IDENTIFY DEVICE (8.15) ---- */

@@ -98,23 +98,34 @@ static void make_raw(u8 *to, const u8 *data, u32 lba)
 	memcpy(to + 16, data, CD_SECTOR);
 }
 
-/* Fills the buffer with the next sectors; false after an error was reported. */
-static bool read_sectors(struct ide_drive *d)
-{
-	u32 n = MIN(d->left, CD_SECTORS_AT_ONCE), size = d->raw ? CD_RAW_SECTOR : CD_SECTOR;
-	u64 at = d->sector * CD_SECTOR;
-	u64 end = MIN(at + n * CD_SECTOR, disk_bytes(d->disk));
-	u8 *data = d->buffer + (d->raw ? n * (CD_RAW_SECTOR - CD_SECTOR) : 0);
-	int rc;
+/* Where in the buffer the next sectors come as the image has them, and where in the image they are. */
+struct cd_piece {
+	u32 sectors, from, bytes;
+	u64 at;
+};
 
-	memset(data + (end - at), 0, n * CD_SECTOR - (end - at)); /* the image may end within its last sector */
-	rc = disk_read(d->disk, at, data, end - at);
+/* Raw sectors are made front to back: their data lie at the buffer's end. The image may end within its last sector. */
+static struct cd_piece next_piece(struct ide_drive *d)
+{
+	u32 n = MIN(d->left, CD_SECTORS_AT_ONCE);
+	struct cd_piece p = {.sectors = n, .at = d->sector * CD_SECTOR, .from = d->raw ? n * (CD_RAW_SECTOR - CD_SECTOR) : 0};
+
+	p.bytes = (u32)(MIN(p.at + n * CD_SECTOR, disk_bytes(d->disk)) - p.at);
+	memset(d->buffer + p.from + p.bytes, 0, n * CD_SECTOR - p.bytes);
+	return p;
+}
+
+/* The piece is in the buffer, or rc says why not; false after an error was reported. */
+static bool piece_read(struct ide_drive *d, u32 n, int rc)
+{
+	const u8 *data = d->buffer + n * (CD_RAW_SECTOR - CD_SECTOR);
+
 	if (rc < 0) {
 		ide_log_failure(d, "reading", d->sector, rc);
 		check_condition(d, read_error);
 		return false;
 	}
-	for (u32 i = 0; d->raw && i < n; i++) { /* front to back: data lies at the buffer's end */
+	for (u32 i = 0; d->raw && i < n; i++) {
 		u8 sector[CD_SECTOR];
 
 		memcpy(sector, data + i * CD_SECTOR, CD_SECTOR);
@@ -122,9 +133,17 @@ static bool read_sectors(struct ide_drive *d)
 	}
 	d->sector += n;
 	d->left -= n;
-	d->filled = n * size;
+	d->filled = n * (d->raw ? CD_RAW_SECTOR : CD_SECTOR);
 	d->position = 0;
 	return true;
+}
+
+/* Fills the buffer with the next sectors; false after an error was reported. */
+static bool read_sectors(struct ide_drive *d)
+{
+	struct cd_piece p = next_piece(d);
+
+	return piece_read(d, p.sectors, disk_read(d->disk, p.at, d->buffer + p.from, p.bytes));
 }
 
 /* Announces the next block of buffer[position, filled). */
@@ -165,15 +184,33 @@ static void reply(struct ide_drive *d, u32 len, u32 allowed)
 		next_block(d);
 }
 
+/* What is in the buffer goes to the guest. */
+static void dma_give(struct ide_drive *d)
+{
+	if (!ide_dma_move(d, d->filled, false))
+		return;
+	if (d->left)
+		atapi_dma(d);
+	else
+		finish(d);
+}
+
+static void dma_read(struct ide_drive *d)
+{
+	if (piece_read(d, MIN(d->left, CD_SECTORS_AT_ONCE), d->result))
+		dma_give(d);
+}
+
 void atapi_dma(struct ide_drive *d)
 {
-	do {
-		if (d->left && !read_sectors(d))
-			return;
-		if (!ide_dma_move(d, d->filled, false))
-			return;
-	} while (d->left);
-	finish(d);
+	struct cd_piece p;
+
+	if (!d->left) {
+		dma_give(d);
+		return;
+	}
+	p = next_piece(d);
+	ide_medium(d, MEDIUM_READ, p.at, p.from, p.bytes, dma_read);
 }
 
 /* ---- commands ---- */

@@ -175,10 +175,15 @@ void dev_job_finish(struct dev_worker *w, struct dev_job *job); /* returns after
 
 /* ---- people: screen, keyboard, mouse, serial lines ---- */
 
-/* The display adapter: `refresh` is called, at most 60 times a second and only while someone looks, to bring the
- * shared screen (dev_screen()) up to date. */
+/*
+ * The display adapter: `refresh` is called, at most 60 times a second and only while someone looks, to bring the shared screen
+ * (dev_screen()) up to date. It returns in how many nanoseconds the picture changes by itself, 0 = not at all; else refresh() is
+ * called after dev_display_changed(), by which the adapter tells that registers or memory have changed, and after a write to a
+ * memory range mapped with CPU_SLOT_LOG_DIRTY.
+ */
 struct screen_page;
-void dev_offer_display(struct device *d, void (*refresh)(struct device *d));
+void dev_offer_display(struct device *d, u64 (*refresh)(struct device *d));
+void dev_display_changed(struct device *d); /* cheap when told already */
 struct screen_page *dev_screen(struct device *d); /* api/screen.h */
 /* Keys as set-1 scancodes (bit 7 of `code` = E0 prefix), pointer moves as relative steps (dy down) and buttons
  * (bit 0 left, 1 right, 2 middle), wheel steps (positive = towards the user). */

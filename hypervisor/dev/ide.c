@@ -169,6 +169,55 @@ bool ide_dma_move(struct ide_drive *d, u32 len, bool writing)
 	return true;
 }
 
+#define DMA_READY (STATUS_DRDY | STATUS_DSC | STATUS_DRQ)
+
+static void medium_work(struct dev_job *job)
+{
+	struct ide_drive *d = container_of(job, struct ide_drive, job);
+
+	switch (d->what) {
+	case MEDIUM_READ:
+		d->result = disk_read(d->disk, d->offset, d->at, d->bytes);
+		break;
+	case MEDIUM_WRITE:
+		d->result = disk_write(d->disk, d->offset, d->at, d->bytes);
+		break;
+	case MEDIUM_FLUSH:
+		d->result = disk_flush(d->disk);
+		break;
+	}
+}
+
+static void medium_done(struct dev_job *job)
+{
+	struct ide_drive *d = container_of(job, struct ide_drive, job);
+
+	d->busy = false;
+	d->status = DMA_READY;
+	d->then(d);
+}
+
+void ide_medium(struct ide_drive *d, enum ide_medium what, u64 offset, u32 from, u32 bytes, void (*then)(struct ide_drive *d))
+{
+	BUG_ON(d->busy);
+	d->what = what;
+	d->offset = offset;
+	d->at = d->buffer + from;
+	d->bytes = bytes;
+	d->then = then;
+	d->busy = true;
+	d->status = STATUS_BSY;
+	dev_job_start(d->channel->ide->worker, &d->job);
+}
+
+/* What is under way comes to its end: before the guest changes what it is about, and before the machine is reset or saved. */
+static void settle(struct ide_channel *c)
+{
+	for (unsigned i = 0; i < 2; i++)
+		while (c->drive[i].busy)
+			dev_job_finish(c->ide->worker, &c->drive[i].job);
+}
+
 static void dma_run(struct ide_drive *d)
 {
 	if (d->phase != PHASE_DMA || !(d->channel->bm.status & BM_ACTIVE))
@@ -184,7 +233,7 @@ void ide_dma_wait(struct ide_drive *d, bool writing)
 {
 	d->phase = PHASE_DMA;
 	d->writing = writing;
-	d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
+	d->status = DMA_READY;
 	dma_run(d);
 }
 
@@ -193,6 +242,7 @@ static void bm_command(struct ide_channel *c, u8 value)
 	struct bus_master *bm = &c->bm;
 	bool start = !(bm->command & BM_START) && value & BM_START;
 
+	settle(c);
 	bm->command = value & (BM_START | BM_TO_MEMORY);
 	if (!(value & BM_START))
 		bm->status &= (u8)~BM_ACTIVE;
@@ -415,6 +465,7 @@ static void command_block_write(struct device *d, u16 port, unsigned size, u32 v
 	struct ide_channel *c = channel_at(d, port);
 	unsigned reg = port & 7;
 
+	settle(c);
 	if (reg == 0) {
 		data_write(selected(c), size, value);
 		return;
@@ -435,6 +486,7 @@ static void control_write(struct device *d, u16 port, unsigned size, u32 value)
 	u8 was = c->control;
 
 	(void)size;
+	settle(c);
 	c->control = value & (CONTROL_NIEN | CONTROL_SRST | CONTROL_HOB);
 	if (c->control & CONTROL_SRST && !(was & CONTROL_SRST)) {
 		for (unsigned i = 0; i < 2; i++) {
@@ -490,6 +542,7 @@ static int drive_init(struct ide_channel *c, unsigned unit, struct error *err)
 	char key[32];
 
 	d->channel = c;
+	d->job = (struct dev_job){.work = medium_work, .done = medium_done};
 	snprintf(d->name, sizeof(d->name), "ide%u:%u", c->number & 1, unit & 1);
 	if (!config_bool(dev_config(&c->ide->dev), drive_key(d, key, sizeof(key), "present")))
 		return 0;
@@ -500,6 +553,10 @@ static void ide_stop(struct device *d)
 {
 	struct ide *ide = ide_of(d);
 
+	for (unsigned i = 0; i < 2 && ide->worker; i++)
+		settle(&ide->channel[i]);
+	dev_worker_free(ide->worker);
+	ide->worker = NULL;
 	for (unsigned i = 0; i < 4; i++) {
 		disk_close(ide->channel[i / 2].drive[i % 2].disk);
 		ide->channel[i / 2].drive[i % 2].disk = NULL;
@@ -510,6 +567,8 @@ static int ide_flush(struct device *d, struct error *err)
 {
 	struct ide *ide = ide_of(d);
 
+	for (unsigned i = 0; i < 2; i++)
+		settle(&ide->channel[i]);
 	for (unsigned i = 0; i < 4; i++) {
 		struct disk *disk = ide->channel[i / 2].drive[i % 2].disk;
 		int rc = disk && !disk_readonly(disk) ? disk_flush(disk) : 0;
@@ -522,8 +581,10 @@ static int ide_flush(struct device *d, struct error *err)
 static int ide_init(struct device *d, struct error *err)
 {
 	struct ide *ide = ide_of(d);
-	int rc = 0;
+	int rc = dev_worker_new(d, &ide->worker, err);
 
+	if (rc < 0)
+		return rc;
 	for (unsigned i = 0; i < 2; i++) {
 		struct ide_channel *c = &ide->channel[i];
 
@@ -554,6 +615,7 @@ static void ide_reset(struct device *d)
 	for (unsigned i = 0; i < 2; i++) {
 		struct ide_channel *c = &ide->channel[i];
 
+		settle(c);
 		c->control = 0;
 		memset(&c->bm, 0, sizeof(c->bm));
 		for (unsigned unit = 0; unit < 2; unit++) {
@@ -662,6 +724,7 @@ static void ide_save(struct device *d, struct state_writer *w)
 	for (unsigned i = 0; i < 2; i++) {
 		struct ide_channel *c = &ide->channel[i];
 
+		settle(c);
 		put_u8(w, c->control);
 		put_bool(w, c->interrupt);
 		put_u8(w, c->bm.command);

@@ -3,7 +3,8 @@
  * ide.h - what ide.c (registers, bus master), ata.c (disks) and atapi.c (CD-ROMs) share.
  *
  * A command runs to its end, or to the next time it needs the guest to move data, within the register write that
- * caused it. In between `phase` tells what the drive waits for. Names and numbers are those of ATA/ATAPI-6 (T13/1410D)
+ * caused it. In between `phase` tells what the drive waits for. What moves by DMA, and flushing, is done by a thread of the
+ * device's meanwhile (ide_medium()): the drive is BSY, and whatever else the guest writes waits for it. Names and numbers are those of ATA/ATAPI-6 (T13/1410D)
  * and Intel's 82371SB (PIIX3) data sheet; MMC-3 for the CD-ROM.
  */
 #ifndef VMK_DEV_IDE_H
@@ -35,6 +36,8 @@ struct ide_sense {
 	u8 key, asc, ascq;
 };
 
+enum ide_medium { MEDIUM_READ, MEDIUM_WRITE, MEDIUM_FLUSH };
+
 struct ide_drive {
 	struct ide_channel *channel;
 	enum ide_kind kind;
@@ -63,6 +66,15 @@ struct ide_drive {
 	bool raw;	/* READ CD of whole 2352-byte sectors */
 	bool tray_open, locked, new_medium;
 	struct ide_sense sense, attention;
+	/* The thread's, from ide_medium() to then(): with buffer and disk. */
+	struct dev_job job;
+	bool busy;
+	enum ide_medium what;
+	u64 offset;
+	u8 *at;
+	u32 bytes;
+	int result; /* 0 or -errno */
+	void (*then)(struct ide_drive *d);
 	u8 buffer[IDE_BUFFER + 8];
 };
 
@@ -86,6 +98,7 @@ struct ide {
 	struct device dev;
 	struct pci_function pci;
 	u16 bm_base;
+	struct dev_worker *worker;
 	struct ide_channel channel[2];
 };
 
@@ -97,6 +110,11 @@ void ide_data_out(struct ide_drive *d, u32 len);
 void ide_dma_wait(struct ide_drive *d, bool writing);
 /* Moves len bytes between buffer and guest memory along the descriptors; false when they ended or are unusable. */
 bool ide_dma_move(struct ide_drive *d, u32 len, bool writing);
+/*
+ * Reads or writes `bytes` of the medium at `offset`, from or to buffer + from, or flushes it, while the guest goes on; then() is
+ * called with d->result, under the machine's lock. The drive is BSY until then, afterwards as in ide_dma_wait().
+ */
+void ide_medium(struct ide_drive *d, enum ide_medium what, u64 offset, u32 from, u32 bytes, void (*then)(struct ide_drive *d));
 void ide_signature(struct ide_drive *d);
 void ide_log_failure(struct ide_drive *d, const char *what, u64 sector, int rc);
 /* Copies text into IDENTIFY words: padded, bytes swapped (ATA-6 3.2.9). */

@@ -107,6 +107,7 @@ static void vbe_enable(struct vga *v, u16 value)
 
 static void vbe_write(struct vga *v, unsigned index, u16 value)
 {
+	dev_display_changed(&v->dev);
 	switch (index) {
 	case VBE_ID:
 		if (value >= 0xb0c0 && value <= VBE_ID_VALUE)
@@ -237,6 +238,7 @@ static void port_write(struct vga *v, u16 port, u8 value)
 	static const u8 sr_mask[5] = {0x03, 0x3d, 0x0f, 0x3f, 0x0e};
 	static const u8 gr_mask[9] = {0x0f, 0x0f, 0x0f, 0x1f, 0x03, 0x7b, 0x0f, 0x0f, 0xff};
 
+	dev_display_changed(&v->dev);
 	switch (port) {
 	case 0x3c0:
 		attribute_write(v, value);
@@ -424,6 +426,7 @@ static void lfb_map(struct device *d, unsigned bar, u32 at)
 		dev_unmap(d, v->lfb_at);
 	v->lfb_at = at;
 	v->redraw = true; /* the dirty log went with the mapping */
+	dev_display_changed(d);
 	if (at)
 		dev_map_memory(d, at, v->vram_bytes, v->vram, CPU_SLOT_LOG_DIRTY);
 }
@@ -535,6 +538,7 @@ static void vga_reset(struct device *d)
 	vbe_set(v, VBE_ID, VBE_ID_VALUE);
 	vbe_set(v, VBE_BPP, 8);
 	v->redraw = true;
+	dev_display_changed(d);
 	vga_window_update(v);
 }
 
@@ -619,6 +623,7 @@ static int vga_load(struct device *d, struct state_reader *r, struct error *err)
 		return fail(err, -EINVAL, "vga: impossible state");
 	rc = vram_load(v, r, err);
 	v->redraw = true;
+	dev_display_changed(d);
 	vga_window_update(v);
 	return rc;
 }

@@ -127,13 +127,14 @@ static inline void vga_mark(struct vga *v, u32 byte)
 }
 
 /* vga_draw.c */
-void vga_refresh(struct device *d);
+u64 vga_refresh(struct device *d);
 void vga_scan_start(const struct vga *v, const struct vga_mode *m, struct vga_scan *s);
 void vga_scan_next(const struct vga *v, const struct vga_mode *m, struct vga_scan *s);
 u32 vga_attribute_colour(const struct vga *v, unsigned index);
 
 /* vga_text.c */
-void vga_text_draw(struct vga *v, struct screen_page *page, const struct vga_mode *m, bool all);
+/* In how many ns something blinks; 0: nothing does. */
+u64 vga_text_draw(struct vga *v, struct screen_page *page, const struct vga_mode *m, bool all);
 
 /* vga_page.c */
 void vga_page_begin(struct vga *v, struct screen_page *page); /* before any write to the page; idempotent */

@@ -6,6 +6,7 @@
 
 #define NO_SPLIT 0xffffffffu
 #define BLANK_PATIENCE 3 /* refreshes: a palette load blanks the screen for microseconds */
+#define BLANK_AGAIN (NSEC_PER_SEC / 60)
 
 /* ---- colours ---- */
 
@@ -346,15 +347,16 @@ static bool registers_changed(struct vga *v)
 	return true;
 }
 
-void vga_refresh(struct device *d)
+u64 vga_refresh(struct device *d)
 {
 	struct vga *v = vga_of(d);
 	struct screen_page *page = dev_screen(d);
 	struct vga_mode m;
+	u64 again = 0;
 	bool all;
 
 	if (!page)
-		return;
+		return 0;
 	vga_collect_dirty(v);
 	mode_get(v, page, &m);
 	vga_page_geometry(v, page, &m);
@@ -363,11 +365,12 @@ void vga_refresh(struct device *d)
 	if (all)
 		palette_update(v);
 	if (m.mode == SCREEN_TEXT)
-		vga_text_draw(v, page, &m, all);
+		again = vga_text_draw(v, page, &m, all);
 	else if (m.bpp)
 		linear_draw(v, page, &m, all);
 	else if (m.mode == SCREEN_GRAPHICS)
 		planar_draw(v, page, &m, all);
 	memset(v->dirty, 0, ROUND_UP(v->vram_bytes / VGA_PAGE, 8 * sizeof(long)) / 8);
 	vga_page_end(v, page);
+	return v->blank_frames && v->blank_frames < BLANK_PATIENCE ? BLANK_AGAIN : again;
 }

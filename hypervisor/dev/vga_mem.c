@@ -225,6 +225,7 @@ static void window_write(struct device *d, u64 gpa, unsigned size, u64 value)
 	struct vga *v = vga_of(d);
 	u32 offset;
 
+	dev_display_changed(d);
 	for (unsigned i = 0; i < size; i++) {
 		u8 byte = (u8)(value >> 8 * i);
 

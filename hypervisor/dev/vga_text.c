@@ -162,7 +162,19 @@ static void prepare(struct text *t, struct screen_page *page)
 	}
 }
 
-void vga_text_draw(struct vga *v, struct screen_page *page, const struct vga_mode *m, bool all)
+/* Until what is shown changes by itself: the cursor, or characters; 0 = it does not. */
+static u64 until_blink(const struct text *t, u64 now, bool cursor)
+{
+	bool characters = false;
+
+	for (u32 row = 0; t->blink_background && row < t->m->rows; row++)
+		characters |= t->v->row_blinks[row];
+	if (cursor) /* its half periods are those of the characters too, twice as often */
+		return CURSOR_HALF_PERIOD - now % CURSOR_HALF_PERIOD;
+	return characters ? BLINK_HALF_PERIOD - now % BLINK_HALF_PERIOD : 0;
+}
+
+u64 vga_text_draw(struct vga *v, struct screen_page *page, const struct vga_mode *m, bool all)
 {
 	struct text t = {.v = v, .m = m};
 	u64 now = dev_now(&v->dev);
@@ -198,4 +210,5 @@ void vga_text_draw(struct vga *v, struct screen_page *page, const struct vga_mod
 		vga_page_line(v, page, s.y);
 	}
 	page_cursor(&t, page, x, y);
+	return until_blink(&t, now, x < m->words);
 }

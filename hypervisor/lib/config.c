@@ -8,6 +8,7 @@
 #include <strings.h>
 
 #include "lib/config.h"
+#include "lib/keymap_names.h"
 #include "lib/util.h"
 
 struct line {
@@ -98,6 +99,8 @@ static bool value_allowed(const struct config_key *k, const char *value, char *w
 			if (*c == '|')
 				*c = ' ';
 		return choice_allowed(k->allowed, value);
+	case CONFIG_KEYMAP:
+		return keymap_name_allowed(value, what, size);
 	case CONFIG_STRING:
 	case CONFIG_PATH:
 		break;
@@ -342,7 +345,7 @@ int config_line(const struct config *c, const char *key)
 
 int config_set(struct config *c, const char *key, const char *value, struct error *err)
 {
-	char what[256];
+	char what[480];
 	const struct config_key *k = config_key_find(key);
 	struct line *l = line_find(c, key);
 	if (!value) {
@@ -377,7 +380,7 @@ void config_each(const struct config *c, void (*fn)(void *arg, const char *key, 
 
 int config_check(const struct config *c, void (*warn)(void *arg, const char *text), void *arg, struct error *err)
 {
-	char what[256];
+	char what[480];
 	for (int n = 0; n < c->count; n++) {
 		const struct line *l = &c->lines[n];
 		if (!l->key)

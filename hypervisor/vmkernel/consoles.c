@@ -32,6 +32,12 @@ static struct {
 	struct request *unlock; /* waiting for vmk-authd's answer */
 } consoles = {.control_fd = -1};
 
+const char *vm_keymap(const struct vm *vm)
+{
+	static const char key[] = "RemoteDisplay.vnc.keyMap";
+	return vm->config && !vm->problem[0] ? config_string(vm->config, key) : config_key_find(key)->fallback;
+}
+
 /* ---- telling vmk-authd ---- */
 
 static void command_send(const struct console_command *c, int fd)
@@ -44,6 +50,7 @@ static struct console_command command_of(const struct vm *vm)
 {
 	struct console_command c = {.type = CONSOLE_LISTEN, .port = vm->vnc_port, .uid = vm->file.uid, .gid = vm->file.gid};
 	str_copy(c.machine, sizeof(c.machine), vm->name);
+	str_copy(c.keymap, sizeof(c.keymap), vm_keymap(vm));
 	if (vm->config && !vm->problem[0])
 		str_copy(c.password, sizeof(c.password), config_string(vm->config, "RemoteDisplay.vnc.password"));
 	return c;

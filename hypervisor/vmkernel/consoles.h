@@ -21,6 +21,8 @@ void consoles_claim(struct vm *vm);
 void consoles_forget(struct vm *vm);
 /* "address:port" as a viewer needs it; false when the machine has no console. */
 bool consoles_address(const struct vm *vm, char *text, size_t size);
+/* The guest's key map, a name of lib/keymap_names.h. */
+const char *vm_keymap(const struct vm *vm);
 /* Releases an address (or all, "") that is locked out; the request is answered later. */
 int consoles_unlock(const char *address, struct request *r, struct error *err);
 /* SHA-256 of the certificate, "" before vmk-authd has told it. */

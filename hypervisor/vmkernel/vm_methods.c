@@ -47,6 +47,7 @@ static json_t *vm_describe(const struct caller *c, struct vm *vm)
 	char address[320];
 	json_object_set_new(o, "console", consoles_address(vm, address, sizeof(address)) ? json_string(address) : json_null());
 	json_object_set_new(o, "vnc_port", vm->console_fd >= 0 ? json_integer(vm->vnc_port) : json_null());
+	set_string(o, "keymap", vm_keymap(vm));
 	u64 up = on ? (now_monotonic() - vm->started_ns) / NSEC_PER_SEC : 0;
 	json_object_set_new(o, "uptime", on ? json_integer((json_int_t)up) : json_null());
 	uptime_text(up, text, sizeof(text));
@@ -238,8 +239,8 @@ static void on_attach(void *arg, int ret, json_t *answer, int fd, const struct e
 	r->fd = fd;
 	json_t *result = NULL;
 	if (!ret)
-		result = json_pack("{s:i, s:O}", "world", (int)r->vm->world, "view_only",
-				   json_object_get(r->rpc.params, "view_only"));
+		result = json_pack("{s:i, s:O, s:s}", "world", (int)r->vm->world, "view_only",
+				   json_object_get(r->rpc.params, "view_only"), "keymap", vm_keymap(r->vm));
 	request_finish(r, ret, result, err);
 }
 
@@ -248,7 +249,8 @@ static json_t *attach_command(const struct request *r, bool view_only)
 {
 	char user[USER_NAME_SIZE];
 	users_name_of(r->caller.uid, user);
-	return json_pack("{s:s, s:b, s:s, s:s*}", "cmd", "attach", "view_only", view_only, "user", user, "address", param_string(r, "address"));
+	return json_pack("{s:s, s:b, s:O, s:s, s:s*}", "cmd", "attach", "view_only", view_only, "brief", json_object_get(r->rpc.params, "brief"), "user",
+			 user, "address", param_string(r, "address"));
 }
 
 int handle_vm_attach(struct request *r, json_t **result, struct error *err)

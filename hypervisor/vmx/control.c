@@ -184,6 +184,7 @@ static int run_attach(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 
 	str_copy(who.user, sizeof(who.user), user ? user : "");
 	str_copy(who.address, sizeof(who.address), address ? address : "");
+	who.brief = json_is_true(json_object_get(args, "brief"));
 	/* Rights are given, not assumed: without an explicit false the viewer only looks. */
 	*fd = screen_attach(x, !json_is_false(json_object_get(args, "view_only")), &who, err);
 	return *fd < 0 ? *fd : 0;

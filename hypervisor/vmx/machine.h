@@ -169,7 +169,7 @@ struct nic {
 
 struct people { /* what devices offered */
 	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon;
-	void (*refresh)(struct device *d);
+	u64 (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
@@ -227,6 +227,8 @@ struct machine {
 
 	int screen_fd; /* memfd */
 	struct screen_page *page;
+	atomic_bool screen_written; /* what the screen shows may have changed since the main thread last cleared this */
+	bool screen_awaited;	    /* then wake the main thread when the CPUs halt: what they draw may be complete */
 };
 
 /* Builds the machine: memory, firmware, devices in order, CPUs. Nothing runs yet. */
@@ -259,7 +261,8 @@ void memory_forget(struct machine *m, unsigned owner);
 void memory_unmap(struct machine *m, unsigned owner, u64 gpa);
 void memory_reset(struct machine *m);
 void memory_update(struct machine *m);	   /* under the lock: slots[] from the ranges, if stale */
-void memory_harvest(struct vcpu *v);	   /* under the lock, the CPU not running: its dirty pages into the ranges */
+/* Under the lock, the CPU not running: its dirty pages into the ranges. It tells its next write by screen_written(). */
+void memory_harvest(struct vcpu *v);
 bool memory_has_dirty(struct machine *m);
 /* A write that no slot took: true when it went to C0000-FFFFF or the firmware, where it is dropped or shadowed. */
 bool memory_rom_write(struct machine *m, u64 gpa, unsigned size, u64 value);
@@ -324,5 +327,6 @@ void net_forget(struct machine *m, unsigned owner);
 int page_create(struct machine *m, struct error *err); /* the shared screen */
 void page_destroy(struct machine *m);
 void page_off(struct machine *m);
+void screen_written(struct machine *m); /* any thread: what the screen shows may have changed */
 
 #endif

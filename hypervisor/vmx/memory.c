@@ -345,8 +345,11 @@ void memory_harvest(struct vcpu *v)
 {
 	struct memory *mem = &v->machine->memory;
 
+	/* A CPU that does not know these slots yet has written nothing through them, but cannot be asked to tell when it does. */
+	if (mem->stale || v->map_seen != mem->generation)
+		screen_written(v->machine);
 	if (mem->stale)
-		return; /* the CPUs do not know these slots yet: nothing was written through them */
+		return;
 	for (unsigned i = 0; i < mem->n_slots; i++)
 		if (mem->slots[i].flags & CPU_SLOT_LOG_DIRTY && mem->slot_range[i])
 			slot_harvest(v, &mem->slots[i], mem->slot_range[i]);

@@ -28,6 +28,7 @@ int page_create(struct machine *m, struct error *err)
 	fcntl(m->screen_fd, F_ADD_SEALS, F_SEAL_SEAL);
 	m->page->magic = SCREEN_MAGIC;
 	m->page->mode = SCREEN_OFF;
+	m->screen_written = true;
 	str_copy(m->page->title, sizeof(m->page->title), m->name);
 	return 0;
 }
@@ -61,6 +62,7 @@ void dev_set_leds(struct device *d, unsigned leds)
 	page_begin(p);
 	p->leds = leds;
 	atomic_fetch_add(&p->sequence, 1);
+	screen_written(d->machine);
 }
 
 struct screen_page *dev_screen(struct device *d)
@@ -68,10 +70,22 @@ struct screen_page *dev_screen(struct device *d)
 	return d->machine->page;
 }
 
-void dev_offer_display(struct device *d, void (*refresh)(struct device *d))
+void dev_offer_display(struct device *d, u64 (*refresh)(struct device *d))
 {
 	d->machine->people.display = d;
 	d->machine->people.refresh = refresh;
+}
+
+void screen_written(struct machine *m)
+{
+	/* A look first: adapters tell of each write to a register, and a locked instruction costs more than the write. */
+	if (!atomic_load_explicit(&m->screen_written, memory_order_relaxed) && !atomic_exchange(&m->screen_written, true))
+		machine_wake(m);
+}
+
+void dev_display_changed(struct device *d)
+{
+	screen_written(d->machine);
 }
 
 void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code, bool down))

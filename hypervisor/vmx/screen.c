@@ -2,8 +2,10 @@
 /*
  * screen.c - the viewers of a machine's screen, keyboard, mouse and serial lines (api/screen.h).
  *
- * The display is drawn only while a viewer has asked to be told of the next change, at most 60 times a second, and
- * less often once nothing has changed for a while. Where the adapter needs to know which pages the guest has written, the
+ * The display is drawn only while a viewer has asked to be told of the next change, at most 60 times a second, and only
+ * after something was written that may change it: a guest whose screen stands still costs nothing. It is drawn when all
+ * CPUs halt, for then what the guest draws is complete, or else a little later. Engines that do not tell of writes (kvm) are asked, less
+ * often once nothing has changed for a while. Where the adapter needs to know which pages the guest has written, the
  * vCPUs hand over that knowledge first (they alone may ask the engine), and the drawing follows in screen_woken().
  */
 #include <errno.h>
@@ -15,36 +17,15 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
-#include "vmx/vmx.h"
+#include "vmx/viewers.h"
 
 #define FRAME_NS (NSEC_PER_SEC / 60)
 #define QUIET_FRAME_NS (NSEC_PER_SEC / 20)
 #define QUIET_AFTER_NS (NSEC_PER_SEC / 2)
+#define COMPLETE_NS (NSEC_PER_SEC / 125) /* a guest that never halts may have drawn its picture by then */
 #define MESSAGES_AT_ONCE 32
 #define VIEWER_OUT_BYTES (64 * KIB)
 #define HEADER offsetof(struct screen_message, bytes)
-
-struct viewer {
-	struct vmx *x;
-	unsigned index;
-	int fd;
-	bool view_only;
-	struct screen_who who;
-	u64 id;	  /* never used twice */
-	u64 since; /* seconds since 1970 */
-	sd_event_source *io;
-	bool ready, forced; /* wants SCREEN_CHANGED; even if nothing changed */
-	u32 seen;	    /* page->sequence it was last told of */
-	bool serial_on;
-	unsigned line;
-	u8 *out; /* ring of serial output on its way */
-	size_t out_head, out_count;
-	bool waits; /* `pending` did not fit into the line's buffer: nothing more is read */
-	struct screen_message pending;
-	u8 down[256 / 8]; /* keys it holds */
-	u16 buttons;
-	struct screen_message pointer; /* the last one */
-};
 
 /* ---- input ---- */
 
@@ -112,18 +93,19 @@ void screen_release_keys(struct vmx *x)
 
 /* ---- life ---- */
 
-static void viewer_remove(struct viewer *v)
+void viewer_remove(struct viewer *v)
 {
 	v->x->screen.viewers[v->index] = NULL;
 	viewer_release_all(v);
 	sd_event_source_disable_unref(v->io);
+	sharing_left(v->x, v);
+	sd_event_source_disable_unref(v->deadline);
 	close(v->fd);
 	free(v->out);
 	free(v);
 }
 
-/* 0, -EAGAIN when it does not read, another -errno when it is gone. */
-static int viewer_send(struct viewer *v, u16 type, const void *bytes, size_t len)
+int viewer_send(struct viewer *v, u16 type, const void *bytes, size_t len)
 {
 	struct screen_message msg = {.type = type, .length = (u16)len};
 
@@ -208,13 +190,62 @@ static void tick_at(struct vmx *x, u64 when)
 	sd_event_source_set_enabled(x->screen.tick, SD_EVENT_ONESHOT);
 }
 
+/* Somebody is to be told without anything being written. */
+static bool owes_change(const struct vmx *x)
+{
+	u32 sequence = atomic_load(&x->machine->page->sequence);
+
+	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
+		const struct viewer *v = x->screen.viewers[i];
+		if (v && (v->forced || (v->ready && v->seen != sequence)))
+			return true;
+	}
+	return false;
+}
+
+/* When what has been written may be a complete picture. A guest that still draws is waited for, and tells when it halts. */
+static u64 complete_at(struct vmx *x)
+{
+	struct machine *m = x->machine;
+
+	machine_lock(m);
+	bool running = vcpus_running(m);
+	m->screen_awaited = running;
+	machine_unlock(m);
+	return running ? x->screen.written_at + COMPLETE_NS : 0;
+}
+
+/* Of the next drawing; 0: when something is written. */
+static u64 tick_when(struct vmx *x)
+{
+	struct machine *m = x->machine;
+	struct screen *s = &x->screen;
+	u64 when = s->again_at ? MAX(s->again_at, s->drawn_at + FRAME_NS) : 0;
+
+	if (owes_change(x))
+		return s->drawn_at + FRAME_NS;
+	if (s->written_at)
+		return MAX(s->drawn_at + FRAME_NS, complete_at(x));
+	if (m->engine && !m->engine->tells_writes && memory_has_dirty(m)) {
+		u64 ask = s->drawn_at + (now_monotonic() - s->changed_at > QUIET_AFTER_NS ? QUIET_FRAME_NS : FRAME_NS);
+		when = when ? MIN(when, ask) : ask;
+	}
+	return when;
+}
+
 static void tick_next(struct vmx *x)
 {
 	struct screen *s = &x->screen;
-	u64 frame = now_monotonic() - s->changed_at > QUIET_AFTER_NS ? QUIET_FRAME_NS : FRAME_NS;
 
-	if (watched(x) && !s->harvesting)
-		tick_at(x, s->drawn_at + frame);
+	if (!s->written_at && atomic_load(&x->machine->screen_written))
+		s->written_at = now_monotonic();
+	if (!watched(x) || s->harvesting)
+		return;
+	u64 when = tick_when(x);
+	if (when)
+		tick_at(x, when);
+	else
+		sd_event_source_set_enabled(s->tick, SD_EVENT_OFF);
 }
 
 static void notify_viewers(struct vmx *x, u32 sequence)
@@ -236,14 +267,16 @@ static void draw(struct vmx *x)
 {
 	struct machine *m = x->machine;
 	struct screen *s = &x->screen;
+	u64 again = 0;
 
 	machine_lock(m);
 	u32 before = atomic_load(&m->page->sequence);
 	if (m->state == MACHINE_ON && m->people.display)
-		m->people.refresh(m->people.display);
+		again = m->people.refresh(m->people.display);
 	u32 after = atomic_load(&m->page->sequence);
 	machine_unlock(m);
 	s->drawn_at = now_monotonic();
+	s->again_at = again ? s->drawn_at + again : 0;
 	if (before != after)
 		s->changed_at = s->drawn_at;
 	notify_viewers(x, after);
@@ -258,7 +291,10 @@ static int on_tick(sd_event_source *source, uint64_t usec, void *arg)
 
 	if (!watched(x))
 		return 0;
+	x->screen.written_at = 0;
+	atomic_store(&m->screen_written, false); /* before the harvest: what is written behind it counts again */
 	machine_lock(m);
+	m->screen_awaited = false;
 	if (memory_has_dirty(m)) {
 		if (vcpus_running(m)) {
 			m->harvest = x->screen.harvesting = true;
@@ -278,8 +314,10 @@ void screen_woken(struct vmx *x)
 {
 	struct machine *m = x->machine;
 
-	if (!x->screen.harvesting)
+	if (!x->screen.harvesting) {
+		tick_next(x);
 		return;
+	}
 	machine_lock(m);
 	bool done = !m->harvest;
 	machine_unlock(m);
@@ -303,6 +341,8 @@ static bool message_whole(const struct screen_message *msg, size_t len)
 		return len >= HEADER + sizeof(msg->pointer);
 	case SCREEN_SERIAL_ON:
 		return len >= HEADER + sizeof(msg->serial);
+	case SCREEN_ANSWER:
+		return len >= HEADER + sizeof(msg->answer);
 	case SCREEN_SERIAL_IN:
 		return msg->length <= sizeof(msg->bytes) && len >= HEADER + msg->length;
 	default:
@@ -344,6 +384,9 @@ static void viewer_message(struct viewer *v, const struct screen_message *msg)
 	case SCREEN_SERIAL_ON:
 		viewer_serial_on(v, msg->serial.on, msg->serial.line);
 		break;
+	case SCREEN_ANSWER:
+		sharing_answer(v, msg->answer.question, msg->answer.let_in);
+		break;
 	default:
 		viewer_input(v, msg);
 		tick_next(v->x);
@@ -366,6 +409,8 @@ static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg
 			viewer_remove(v);
 			return 0;
 		}
+		if (v->outside)
+			continue; /* who waits is not heard */
 		if ((size_t)n >= HEADER && message_whole(&msg, (size_t)n))
 			viewer_message(v, &msg);
 		else
@@ -378,34 +423,52 @@ static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg
 
 /* ---- coming and going ---- */
 
-int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
+int viewer_let_in(struct viewer *v, struct error *err)
 {
 	struct screen_message hello = {.type = SCREEN_HELLO};
+	ssize_t n = sock_send(v->fd, &hello, HEADER, &v->x->machine->screen_fd, 1);
+
+	v->outside = false;
+	if (n < 0) {
+		viewer_remove(v);
+		return fail(err, (int)n, "cannot greet a viewer: %s", strerror((int)-n));
+	}
+	v->since = now_realtime() / NSEC_PER_SEC;
+	v->seen = atomic_load(&v->x->machine->page->sequence) - 1; /* the first READY is answered at once */
+	sharing_entered(v);
+	return 0;
+}
+
+int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
+{
 	unsigned i = 0;
+	int r = sharing_judge(x, who, err);
 
 	while (i < VIEWERS_MAX && x->screen.viewers[i])
 		i++;
-	if (i == VIEWERS_MAX) {
+	if (r >= 0 && i == VIEWERS_MAX)
+		r = fail(err, -EUSERS, "%s has %u viewers already", x->name, VIEWERS_MAX);
+	if (r < 0) {
 		close(fd);
-		return fail(err, -EUSERS, "%s has %u viewers already", x->name, VIEWERS_MAX);
-	}
-	ssize_t n = sock_send(fd, &hello, HEADER, &x->machine->screen_fd, 1);
-	if (n < 0) {
-		close(fd);
-		return fail(err, (int)n, "cannot greet a viewer: %s", strerror((int)-n));
+		return r;
 	}
 	struct viewer *v = xcalloc(1, sizeof(*v));
 	*v = (struct viewer){.x = x, .index = i, .fd = fd, .view_only = view_only, .who = *who, .id = ++x->screen.last_id,
-			      .since = now_realtime() / NSEC_PER_SEC};
-	v->seen = atomic_load(&x->machine->page->sequence) - 1; /* the first READY is answered at once */
-	int r = sd_event_add_io(x->loop, &v->io, fd, EPOLLIN, on_viewer, v);
-	if (r < 0) {
+			      .since = now_realtime() / NSEC_PER_SEC, .outside = true};
+	int watched_io = sd_event_add_io(x->loop, &v->io, fd, EPOLLIN, on_viewer, v);
+	if (watched_io < 0) {
 		close(fd);
 		free(v);
-		return fail(err, r, "cannot watch a viewer: %s", strerror(-r));
+		return fail(err, watched_io, "cannot watch a viewer: %s", strerror(-watched_io));
 	}
 	x->screen.viewers[i] = v;
-	return 0;
+	if (r == SHARING_ASK) {
+		r = sharing_ask(v, err);
+		if (r)
+			viewer_remove(v);
+		return r;
+	}
+	return viewer_let_in(v, err);
 }
 
 int screen_attach(struct vmx *x, bool view_only, const struct screen_who *who, struct error *err)
@@ -453,7 +516,7 @@ unsigned screen_viewers(const struct vmx *x)
 	unsigned n = 0;
 
 	for (unsigned i = 0; i < VIEWERS_MAX; i++)
-		n += x->screen.viewers[i] != NULL;
+		n += x->screen.viewers[i] && !x->screen.viewers[i]->outside;
 	return n;
 }
 
@@ -464,8 +527,9 @@ json_t *screen_list(const struct vmx *x)
 	for (unsigned i = 0; i < VIEWERS_MAX; i++) {
 		const struct viewer *v = x->screen.viewers[i];
 		if (v)
-			json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:b, s:I}", "id", (json_int_t)v->id, "user", v->who.user, "address",
-							      v->who.address, "view_only", v->view_only, "since", (json_int_t)v->since));
+			json_array_append_new(list, json_pack("{s:I, s:s, s:s, s:b, s:b, s:I}", "id", (json_int_t)v->id, "user", v->who.user,
+							      "address", v->who.address, "view_only", v->view_only, "waits", v->outside, "since",
+							      (json_int_t)v->since));
 	}
 	return list;
 }
@@ -502,9 +566,11 @@ int screen_init(struct vmx *x, struct error *err)
 
 void screen_free(struct vmx *x)
 {
-	for (unsigned i = 0; i < VIEWERS_MAX; i++)
-		if (x->screen.viewers[i])
-			viewer_remove(x->screen.viewers[i]);
+	/* Who waits first: nobody is to be let in now. */
+	for (unsigned outside = 2; outside-- > 0;)
+		for (unsigned i = 0; i < VIEWERS_MAX; i++)
+			if (x->screen.viewers[i] && x->screen.viewers[i]->outside >= outside)
+				viewer_remove(x->screen.viewers[i]);
 	sd_event_source_disable_unref(x->screen.tick);
 	sd_event_source_disable_unref(x->screen.listener);
 }

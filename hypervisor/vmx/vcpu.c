@@ -125,6 +125,12 @@ static void cr8_write(void *opaque, u64 value)
 	machine_unlock(m);
 }
 
+/* Of the guest's memory, and at most once between two harvests: no lock is needed. */
+static void logged_written(void *opaque)
+{
+	screen_written(((struct vcpu *)opaque)->machine);
+}
+
 static bool backdoor(void *opaque, u32 regs[CPU_BACKDOOR_REGS])
 {
 	struct machine *m = enter(opaque);
@@ -161,6 +167,10 @@ static void vcpu_halted(struct vcpu *v, u32 seen)
 {
 	struct machine *m = v->machine;
 
+	if (m->screen_awaited && !vcpus_running(m)) {
+		m->screen_awaited = false;
+		machine_wake(m);
+	}
 	/* Anything since before run() may be what the guest waits for; looking once more costs little. */
 	while (v->events == seen && !must_stand(m) && !m->quit && !(m->harvest && !v->harvested))
 		clock_sleep(m, &v->wake);
@@ -410,7 +420,7 @@ int vcpus_create(struct machine *m, struct error *err)
 		v->machine = m;
 		v->index = i;
 		v->host = (struct cpu_host){v, pio_read, pio_write, mmio_read, mmio_write, intack, ferr, apic_msr, cr8_read, cr8_write,
-					    backdoor};
+					    backdoor, logged_written};
 		v->map_seen = m->memory.generation - 1;
 		v->a20_seen = false;
 		struct cpu_config cc = {.index = i, .host = &v->host, .ram_bytes = top, .model = cpu_model(m->config),

@@ -24,6 +24,8 @@ struct screen {
 	bool harvesting;     /* the vCPUs are to hand over dirty pages before the next drawing */
 	u64 drawn_at;	     /* machine-independent, CLOCK_MONOTONIC */
 	u64 changed_at;	     /* last time something had changed */
+	u64 written_at;	     /* when machine->screen_written was first seen since the last drawing; 0 = not yet */
+	u64 again_at;	     /* the picture changes by itself; 0 = never */
 	u64 last_id;	     /* of a viewer */
 };
 
@@ -84,19 +86,20 @@ int screen_listen(struct vmx *x, int fd, struct error *err);
 /* Who looks, as vmkernel says; "" where nobody said. */
 struct screen_who {
 	char user[40], address[64];
+	bool brief; /* there for a picture or a few keys only */
 };
-/* A new viewer; takes fd in every case. */
+/* A new viewer, or one that waits to be let in (viewers.h), or -EBUSY; takes fd in every case. */
 int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err);
 /* A socket pair, one end of which is a viewer: returns the other end. */
 int screen_attach(struct vmx *x, bool view_only, const struct screen_who *who, struct error *err);
-/* Array of {id, user, address, view_only, since (seconds since 1970)}. */
+/* Array of {id, user, address, view_only, waits, since (seconds since 1970)}. */
 json_t *screen_list(const struct vmx *x);
 /* Sends a viewer away; -ENOENT. */
 int screen_remove(struct vmx *x, u64 id, const char *sentence, struct error *err);
 unsigned screen_viewers(const struct vmx *x);
 void screen_release_keys(struct vmx *x); /* all that viewers hold down */
 void screen_bye(struct vmx *x, const char *sentence);
-void screen_woken(struct vmx *x); /* after machine_wake(): perhaps the dirty pages are there */
+void screen_woken(struct vmx *x); /* after machine_wake(): perhaps there is something to draw, or the dirty pages are there */
 void screen_serial_out(struct vmx *x, unsigned line, const u8 *data, size_t len);
 void screen_serial_room(struct vmx *x);
 

@@ -1,4 +1,4 @@
-// uses: api lib -ljansson
+// uses: api lib -ljansson -lxkbcommon
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * A machine's process as its viewers see it: the head of the page, cells, and packets of any kind.
@@ -52,7 +52,7 @@ static void serial(void *arg, const u8 *bytes, size_t len)
 static void press(void *arg, const struct viewer_press *p)
 {
 	enum viewer_command command;
-	BUG_ON(p->chord.count > VIEWER_CHORD_MAX || p->raw_length > VIEWER_RAW_MAX);
+	BUG_ON(p->chord.count > VIEWER_CHORD_MAX || p->before.count > VIEWER_CHORD_MAX || p->raw_length > VIEWER_RAW_MAX);
 	viewer_escape(arg, p, &command);
 }
 
@@ -60,11 +60,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct screen_message hello = {.type = SCREEN_HELLO};
 	struct viewer_escape escape = {0};
+	static struct keymap *map;
 	struct viewer_input input = {0};
 	struct viewer *v;
 	int pair[2];
 	if (page_fd < 0)
 		page_make();
+	BUG_ON(!map && keymap_open("de", &map, NULL));
+	input.map = map;
 	viewer_decode(&input, data, size, press, &escape);
 	viewer_decode(&input, NULL, 0, press, &escape);
 	size_t head = MIN(size, offsetof(struct screen_page, tile_sequence)), sum = 0;

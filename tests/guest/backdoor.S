@@ -48,9 +48,7 @@ main:
 	cpuid
 	cmp eax, 0x206b6d76
 	jne 2f
-	in al, 0xe7
-	test al, al
-	jz 2f
+	ON_HOST_CPU(2f)
 	TRY(1f)
 	USER(user_call)
 1:	EXPECT_FAULT(0x80, 0)

@@ -210,19 +210,21 @@ main:
 	mov ebx, esp
 	TRY(1f)
 	GO(user_call, USER_CODE, USER_DATA, 0x202004, 2)
-1:	EXPECT_FAULT(14, 6)
+1:	EXPECT(D(ev_vector), 14)
+	STRICT(EXPECT(D(ev_code), 6))	/* QEMU's far transfers reach the stack as ring 0 */
 	EXPECT(D(ev_eip), offset user_call)
 	EXPECT(D(ev_cs), USER_CODE)
 	EXPECT(D(ev_esp), 0x202004)
 	mov eax, cr2
 	EXPECT(eax, 0x201ffc)
-	EXPECT(D(0x202000), 0)
+	STRICT(EXPECT(D(0x202000), 0))	/* and write what of the frame they can */
 	/* RETF with the second word on the missing page */
 	mov eax, offset main
 	mov [0x200ffc], eax
 	TRY(1f)
 	GO(user_retf, USER_CODE, USER_DATA, 0x200ffc, 2)
-1:	EXPECT_FAULT(14, 4)
+1:	EXPECT(D(ev_vector), 14)
+	STRICT(EXPECT(D(ev_code), 4))
 	EXPECT(D(ev_eip), offset user_retf)
 	EXPECT(D(ev_esp), 0x200ffc)
 	/* ring 0 runs out of stack: #PF cannot be pushed, #DF has a task */

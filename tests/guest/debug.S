@@ -192,7 +192,7 @@ main:
 	nop
 2:	nop
 1:	EXPECT_FAULT(1, 0)
-	EXPECT(D(ev_eip), offset 2b)
+	STRICT(EXPECT(D(ev_eip), offset 2b))	/* QEMU reports it at once */
 	DR6_IS(2)
 	/* with TF: both bits at once */
 	TRY(1f)
@@ -212,6 +212,7 @@ main:
 	TRY(1f)
 	mov eax, dr4
 1:	EXPECT_FAULT(6, 0)
+	ON_HOST_CPU(3f)			/* KVM's ports have no breakpoints */
 	mov eax, 0xe0
 	mov dr2, eax
 	mov eax, PORT2
@@ -223,7 +224,9 @@ main:
 	EXPECT(D(ev_eip), offset 2b)
 	DR6_IS(4)
 	OFF
+3:
 
+#ifndef GUEST_LENIENT	/* QEMU has neither of the following */
 	/* ---- GD: any access to a debug register ---- */
 	mov eax, 0x2000
 	mov dr7, eax
@@ -243,6 +246,7 @@ main:
 1:	EXPECT_FAULT(1, 0)
 	EXPECT(D(ev_eip), offset 2b)
 	DR6_IS(0)
+#endif
 	jmp pass32
 
 	.balign 8

@@ -11,11 +11,21 @@
 #define PAE_PD 0x104000
 #define PAE_PT1 0x105000
 #define PTE(n) dword ptr [PT1 + (n) * 4]
+#ifdef GUEST_LENIENT
+#define CLEAN_PDPTE mov dword ptr [PDPT], PAE_PD + 1 /* QEMU sets A in it, a reserved bit, which KVM then refuses */
+#else
+#define CLEAN_PDPTE
+#endif
 
 #define FLUSH mov eax, cr3; mov cr3, eax
 #define PAGE_FAULT(code, at)         \
 	EXPECT_FAULT(14, code);      \
 	mov eax, cr2;                \
+	EXPECT(eax, at)
+#define PAGE_FAULT_LOOSE(code, at)    \
+	EXPECT(D(ev_vector), 14);     \
+	STRICT(EXPECT(D(ev_code), code)); \
+	mov eax, cr2;                 \
 	EXPECT(eax, at)
 #define USER_PAGE_FAULT(code, at, ...) \
 	jmp 2f;                        \
@@ -66,7 +76,7 @@ main:
 1:	PAGE_FAULT(2, TEST + 0x123)
 	TRY(1f)
 	inc dword ptr [TEST + 0x124]	/* read-modify-write is a write */
-1:	PAGE_FAULT(2, TEST + 0x124)
+1:	PAGE_FAULT_LOOSE(2, TEST + 0x124)	/* QEMU's reads first: 0 */
 	USER_PAGE_FAULT(4, TEST + 4, mov eax, cs:[TEST + 4])
 	TRY(1f)
 	USER(user_write)
@@ -202,7 +212,7 @@ main:
 	mov dword ptr [PD + 16], 0x602087	/* reserved bit 21 */
 	TRY(1f)
 	mov eax, [0x1000000]
-1:	PAGE_FAULT(9, 0x1000000)
+1:	PAGE_FAULT_LOOSE(9, 0x1000000)	/* QEMU leaves out P: 8 */
 
 	/* ---- implicit supervisor accesses at CPL 3: GDT, IDT, TSS on supervisor pages work ---- */
 	and dword ptr [PT0 + 0x6 * 4], 0xfffffffb	/* the ring 0 stack */
@@ -267,12 +277,12 @@ main:
 	mov dword ptr [PAE_PT1 + 12], 0x80000000	/* bit 63 without NX: reserved */
 	TRY(1f)
 	mov eax, [TEST + 0x1000]
-1:	PAGE_FAULT(9, TEST + 0x1000)
+1:	PAGE_FAULT_LOOSE(9, TEST + 0x1000)
+#ifndef GUEST_LENIENT	/* QEMU reads them on each walk and checks them there */
 	/* PDPTEs are read when CR3 is loaded, not on each walk */
 	mov dword ptr [PDPT], 0
 	invlpg [TEST]
 	EXPECT(D(TEST), 0x4321)
-#ifndef GUEST_LENIENT
 	mov dword ptr [PDPT], PAE_PD + 7	/* reserved bits: #GP and nothing changes */
 	mov eax, PDPT
 	TRY(1f)
@@ -288,6 +298,7 @@ main:
 	/* ---- global pages stay over CR3 loads, not over a change of PGE ---- */
 	mov eax, cr4
 	or eax, 0x80
+	CLEAN_PDPTE
 	mov cr4, eax
 	mov dword ptr [PAE_PT1 + 16], FRAME + 0x107
 	mov dword ptr [PAE_PT1 + 20], 0
@@ -299,6 +310,7 @@ main:
 	mov dword ptr [PAE_PT1 + 16], FRAME + 0x107
 	mov eax, cr4
 	and eax, 0xffffff7f
+	CLEAN_PDPTE
 	mov cr4, eax
 	EXPECT(D(TEST + 0x2000), 0x4321)
 	jmp pass32

@@ -223,12 +223,10 @@ main:
 	TRY(1f)
 	jmp 0x1000:0x1000
 1:	EXPECT_FAULT(13, 0x1000)
-#ifndef GUEST_LENIENT
 	TRY(1f)
 	jmp SMALL:0x100
 1:	EXPECT_FAULT(13, 0)
 	EXPECT(D(ev_cs), CODE32)
-#endif
 	TRY(1f)
 	jmp LDT_DESC:0
 1:	EXPECT_FAULT(13, LDT_DESC)
@@ -400,7 +398,6 @@ main:
 	EXPECT16(W(scratch), offset gdt_end - gdt - 1)
 	sidt [scratch]
 	EXPECT(D(scratch + 2), offset idt)
-#ifndef GUEST_LENIENT
 	mov eax, cr0
 	or eax, 0x20000000	/* NW without CD */
 	and eax, 0xbfffffff
@@ -415,7 +412,6 @@ main:
 	TRY(1f)
 	rdmsr
 1:	EXPECT_FAULT(13, 0)
-#endif
 	mov eax, cr4
 	or eax, 0x80000000
 	TRY(1f)

@@ -122,10 +122,8 @@ main:
 	TRY(1f)
 	USER(user_conforming)
 1:	EXPECT_FAULT(0x80, 0)
-#ifndef GUEST_LENIENT
-	EXPECT(D(ev_cs), CONFORMING + 3)
+	STRICT(EXPECT(D(ev_cs), CONFORMING + 3))
 	EXPECT(D(ev_esp), USER_STACK - 8)
-#endif
 	TRY(1f)
 	USER(user_jmp_conforming)
 1:	EXPECT_FAULT(0x80, 0)

@@ -77,7 +77,7 @@ main:
 2:	nop
 	nop
 1:	EXPECT(D(ev_vector), 0x55)
-	EXPECT(D(ev_eip), offset 2b)
+	STRICT(EXPECT(D(ev_eip), offset 2b))	/* QEMU's second shadow in a row is none, and VMRUN loses any */
 	IRQ(0x56)
 	mov cx, ss
 	TRY(1f)
@@ -87,7 +87,7 @@ main:
 2:	nop
 	nop
 1:	EXPECT(D(ev_vector), 0x56)
-	EXPECT(D(ev_eip), offset 2b)
+	STRICT(EXPECT(D(ev_eip), offset 2b))
 
 	/* HLT: woken, goes on behind it */
 	IRQ(0x57)
@@ -113,7 +113,8 @@ main:
 	sti
 	nop
 2:	nop
-1:	EXPECT_FAULT(11, 0x59 * 8 + 3)
+1:	EXPECT(D(ev_vector), 11)
+	STRICT(EXPECT(D(ev_code), 0x59 * 8 + 3))	/* QEMU sets no EXT */
 	EXPECT(D(ev_eip), offset 2b)
 	/* outside the IDT: #GP */
 	IRQ(0xf0)
@@ -121,7 +122,8 @@ main:
 	sti
 	nop
 2:	nop
-1:	EXPECT_FAULT(13, 0xf0 * 8 + 3)
+1:	EXPECT(D(ev_vector), 13)
+	STRICT(EXPECT(D(ev_code), 0xf0 * 8 + 3))
 
 	/* ---- NMI: whatever IF; blocked until IRET ---- */
 	TRY(1f)

@@ -24,6 +24,11 @@
 
 main:
 	ENTER_PROTECTED
+#ifdef GUEST_LENIENT	/* a nested page fault in the middle of a task switch is too much for QEMU: the pages of the stacks are there */
+	mov [0x2000], eax
+	mov [0x3000], eax
+	mov [0x4000], eax
+#endif
 	TSS_RESET(TASK_A, tss_a)
 	TSS_RESET(TASK_B, tss_b)
 	TSS_RESET(TASK_H, tss_h)
@@ -62,7 +67,7 @@ main:
 	EXPECT(D(tss_a + 0x28), 0xaaaa)
 	mov eax, cr0		/* TS came with the switch */
 	and eax, 8
-	EXPECT(eax, 8)
+	STRICT(EXPECT(eax, 8))	/* QEMU's SVM does not intercept task switches: KVM does not hear of TS */
 	clts
 
 	/* again: A goes on behind its IRET; through a gate */
@@ -183,11 +188,9 @@ main:
 	BAD_TASK(0x50, NP_STACK, NP_STACK)	/* #SS */
 	BAD_TASK(0x54, MAIN_TSS, MAIN_TSS)	/* DS */
 	BAD_TASK(0x5c, NP_STACK, NP_STACK)	/* GS: #NP */
-#ifndef GUEST_LENIENT
 	TSS_RESET(TASK_BAD, tss_bad)
 	mov word ptr [gdt + CODE16], 0x7fff
 	BAD_TASK(0x4c, CODE16, 0)		/* EIP beyond the limit: #GP(0) */
-#endif
 
 	/* ---- LDT and CR3 change with the task ---- */
 	mov edi, 0x100000
@@ -228,7 +231,7 @@ main:
 	and eax, 0x7fffffff
 	mov cr0, eax
 
-#ifndef GUEST_LENIENT
+#ifndef GUEST_LENIENT	/* QEMU has none */
 	/* ---- the T bit: #DB before the first instruction, L bits of DR7 cleared ---- */
 	TSS_RESET(TASK_BAD, tss_bad)
 	mov dword ptr [tss_bad + 0x60], 0

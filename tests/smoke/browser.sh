@@ -44,7 +44,7 @@ wait_screen web 20 '^from-a-browser 42'
 
 say "what it shows is the machine's own picture"
 same_picture() {
-	vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
+	vmk console screenshot web "$VMK_ROOT/direct.png" >/dev/null || die "console screenshot"
 	tell canvas "$VMK_ROOT/browser.png"
 	"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/browser.png" 144 # the blinking cursor: one cell of 9x16 pixels
 }

@@ -15,8 +15,8 @@ wait_screen echo 30 'timer ok'
 say "typing"
 type_line echo 'Hello, World! [~] {|} "x"'
 wait_screen echo 10 'you said HELLO, WORLD! \[~\] \{\|\} .X.'
-vmk vm type echo quit >/dev/null || die "vm type"
-vmk vm key echo enter # the machine may be off before the key is up
+vmk console type echo quit >/dev/null || die "console type"
+vmk console send echo enter # the machine may be off before the key is up
 wait_state echo off 10
 vmk log | grep -q 'echo' || die "the log does not mention the machine"
 # What the program wrote is in the image: a track of pattern at cylinder 40.

@@ -19,8 +19,8 @@ wait_screen installer 240 'Select a language'
 screen_of installer | grep -q 'English  *-  *English' || die "no English on offer"
 
 say "keys choose"
-vmk vm key installer enter || die "vm key"
+vmk console send installer enter || die "console send"
 wait_screen installer 40 'Select your location'
-vmk vm type installer s || die "vm type"
+vmk console type installer s || die "console type"
 wait_screen installer 20 'S(outh Africa|ingapore)'
 vmk vm stop installer hard || die "vm stop"

@@ -99,14 +99,14 @@ wait_screen() {
 # type_line NAME TEXT: types it and Enter
 type_line() {
 	local text=${2//\\/\\\\}
-	vmk vm type "$1" "\"${text//\"/\\\"}\"" >/dev/null || die "vm type"
-	vmk vm key "$1" enter >/dev/null || die "vm key"
+	vmk console type "$1" "\"${text//\"/\\\"}\"" >/dev/null || die "console type"
+	vmk console send "$1" enter >/dev/null || die "console send"
 }
 
 # grub_prompt NAME: from GRUB's menu, if it shows one, to its prompt
 grub_prompt() {
 	wait_screen "$1" 60 'grub>|e to edit the commands|`e. to edit'
-	screen_of "$1" | grep -q 'grub>' || vmk vm key "$1" c >/dev/null
+	screen_of "$1" | grep -q 'grub>' || vmk console send "$1" c >/dev/null
 	wait_screen "$1" 20 'grub>'
 }
 

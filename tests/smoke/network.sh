@@ -8,7 +8,7 @@
 prompt() {
 	vmk vm start "$1" || die "vm start"
 	wait_screen "$1" 60 'Ctrl-B'
-	vmk vm key "$1" ctrl-b || die "vm key"
+	vmk console send "$1" ctrl-b || die "console send"
 	wait_screen "$1" 30 'iPXE>'
 }
 

@@ -35,5 +35,7 @@ int main(int argc, char **argv)
 	for (size_t k = 0; k < (size_t)a.width * a.height; k++)
 		different += memcmp(pa + 3 * k, pb + 3 * k, 3) != 0;
 	printf("%ld pixels differ\n", different);
+	free(pa);
+	free(pb);
 	return different > atol(argv[3]);
 }

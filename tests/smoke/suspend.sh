@@ -14,7 +14,7 @@ expect_failure 'is powered off' vmk vm suspend grub
 vmk vm start mem || die "vm start mem"
 vmk vm start grub || die "vm start grub"
 grub_prompt grub
-vmk vm type grub '"echo half-"' >/dev/null || die "vm type"
+vmk console type grub '"echo half-"' >/dev/null || die "console type"
 wait_screen grub 10 'echo half-$|echo half- *$'
 vmk vm suspend grub || die "vm suspend grub"
 [ "$(state_of grub)" = suspended ] || die "grub is $(state_of grub)"

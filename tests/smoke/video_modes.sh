@@ -14,9 +14,9 @@ wait_screen video 30 'Booting from Floppy'
 
 picture() { # LETTER WHAT SUM
 	local _ sum
-	vmk vm type video "$1" >/dev/null || die "vm type"
+	vmk console type video "$1" >/dev/null || die "console type"
 	for _ in $(seq $((40 * SLOW))); do
-		vmk vm screen video --png "$VMK_ROOT/video.png" >/dev/null || die "vm screen --png"
+		vmk console screenshot video "$VMK_ROOT/video.png" >/dev/null || die "console screenshot"
 		sum=$("$SMOKE/pngsum" "$VMK_ROOT/video.png")
 		[ "$sum" = "$3" ] && return
 		sleep 0.2

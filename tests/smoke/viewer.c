@@ -1,4 +1,4 @@
-// uses: api lib -lpng
+// uses: api lib -lpng -lxkbcommon
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * viewer.c - a machine's screen for tests: looks, types, waits, takes pictures.
@@ -39,6 +39,7 @@
 #define SERIAL_KEPT 65536
 
 static struct viewer *viewer;
+static struct keymap *map; /* the US one */
 static struct viewer_screen screen;
 static char serial[SERIAL_KEPT + 1];
 static size_t serial_len;
@@ -123,14 +124,14 @@ static void press_named(const char *name)
 	struct viewer_chord chord;
 	struct error err;
 
-	if (viewer_chord_parse(name, &chord, &err))
+	if (viewer_chord_parse(map, name, &chord, &err))
 		misuse(err.text);
 	press(&chord);
 }
 
 static void type_text(const char *text)
 {
-	struct viewer_chord chord;
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
 
 	for (; *text; text++) {
 		if (text[0] == '\\' && text[1] == 'n') {
@@ -138,8 +139,8 @@ static void type_text(const char *text)
 			text++;
 		} else if (*text == '\n') {
 			press_named("enter");
-		} else if (viewer_chord_char((u8)*text, &chord)) {
-			press(&chord);
+		} else if (viewer_chord_char(map, (u8)*text, false, chords) == 1) {
+			press(&chords[0]);
 		} else {
 			misuse("a character that no key has");
 		}
@@ -277,6 +278,9 @@ int main(int argc, char **argv)
 {
 	if (argc < 3)
 		misuse("usage: viewer SOCKET|fd:N ACTION...");
+	struct error err;
+	if (keymap_open("us", &map, &err))
+		misuse(err.text);
 	connect_viewer(argv[1]);
 	for (int i = 2; i < argc;)
 		i += act(argc - i, argv + i);

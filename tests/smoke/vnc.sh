@@ -25,12 +25,33 @@ wait_screen web 20 '^Vnc_\{Keys\}\|~ ok'
 
 say "the picture is the machine's own, pixel by pixel"
 same_picture() { # ALLOWED: that many pixels may differ
-	vmk vm screen web --png "$VMK_ROOT/direct.png" || die "vm screen --png"
+	vmk console screenshot web "$VMK_ROOT/direct.png" || die "console screenshot"
 	shot wait 500 png "$VMK_ROOT/vnc.png" size
 	"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/vnc.png" "$1"
 }
 # The blinking cursor is the only difference allowed: one cell of 9x16 pixels.
 eventually 10 same_picture 144 || die "pictures differ"
+
+say "a clipboard is typed by Ctrl-Alt-V, and by nothing else"
+shot clipboard 'echo "pasted~{}"
+' wait 1500
+screen_of web | grep -q pasted && die "a clipboard was typed unasked"
+# paste CLIPBOARD PATTERN: until the screen shows what it typed
+paste() {
+	"$SMOKE/vncshot" "$console" clipboard "$1" chord 'ffe3 ffe9 76' wait 600000 >/dev/null 2>&1 &
+	local viewer=$!
+	wait_screen web 30 "$2"
+	kill $viewer
+}
+paste $'echo "pasted~{}"\n' '^pasted~\{\}'
+# Of a clipboard that an American guest has no keys for the rest is typed; a key stops it.
+paste $'echo caf\xe9-\xfc-au-lait\n' '^caf--au-lait'
+logged() {
+	grep -q -- "$1" "$VMK_ROOT/var/log/vmk/vmkernel.log"
+}
+eventually 10 logged '2 that its key map lacks are left out' || die "nobody was told what was left out"
+shot clipboard "$(printf 'z%.0s' $(seq 2000))" chord 'ffe3 ffe9 76' wait 800 key ff0d wait 500
+eventually 10 logged "a key has stopped the typing" || die "the typing went on"
 
 say "a change of resolution"
 type_line web "set gfxmode=800x600"
@@ -43,6 +64,31 @@ resized() {
 eventually 20 resized || die "the screen is $(shot size), not 800x600"
 shot type 'echo graphics' key ff0d wait 700
 eventually 10 same_picture 300 || die "pictures differ"
+
+say "pictures that scroll and move, while somebody else looks too"
+cp "$IMAGES/console.img" "$TOP/console.img"
+chmod 666 "$TOP/console.img"
+make_machine roll memory 32 floppy "$TOP/console.img"
+viewers_may roll
+vmk vm start roll || die "vm start"
+roll=$(console_of roll)
+big() {
+	[ "$(timeout 60 "$SMOKE/vncshot" "$roll" size)" = 1024x768 ]
+}
+eventually 20 big || die "the guest does not show its picture"
+"$SMOKE/vncshot" "$roll" wait 60000 >/dev/null 2>&1 &
+other=$!
+# after_scene KEY ENCODINGS: what the viewer has when it ends
+after_scene() {
+	VNC_ENCODINGS=$2 timeout 90 "$SMOKE/vncshot" "$roll" key "$1" wait 1500 key 31 stable 3000 png "$TOP/rolled.png" || die "vncshot"
+	vmk console screenshot roll "$TOP/direct.png" >/dev/null || die "console screenshot"
+	"$SMOKE/pngdiff" "$TOP/direct.png" "$TOP/rolled.png" 0 || die "pictures differ after scene $1 in $2"
+}
+after_scene 32 "copyrect zrle"
+after_scene 32 "copyrect tight"
+after_scene 33 "tight"
+kill $other
+vmk vm stop roll hard || die "vm stop"
 
 # tiger SECURITY WORD: types the word at GRUB's prompt
 tiger() {

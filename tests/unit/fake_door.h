@@ -104,9 +104,14 @@ static json_t *door_answer(const char *method, int *fd)
 				 "uptime", "01:02:03", "cpu", "25.0 %", "cpu_percent", 25.0, "cpus", 2, "memory", "512 of 1024 MB used",
 				 "memory_total_mb", 1024, "memory_used_mb", 512, "engine", "bt", "machines_on", 1, "machines_total", 2);
 	if (!strcmp(method, "vm.list"))
-		return json_pack("[{s:i,s:s,s:s,s:s,s:f,s:s,s:i,s:s},{s:n,s:s,s:s,s:s,s:n,s:s,s:i,s:n}]", "world", 101, "name", "demo", "owner",
-				 "susie", "state", "on", "cpu", 12.5, "memory", "64 MB", "memory_mb", 64, "console", "127.0.0.1:5900", "world",
+		return json_pack("[{s:i,s:s,s:s,s:s,s:f,s:s,s:i,s:s,s:i,s:s},{s:n,s:s,s:s,s:s,s:n,s:s,s:i,s:n}]", "world", 101, "name", "demo", "owner",
+				 "susie", "state", "on", "cpu", 12.5, "memory", "64 MB", "memory_mb", 64, "console", "127.0.0.1:5900",
+				 "viewers", 1, "keymap", "de", "world",
 				 "name", "m\xc3\xbcller", "owner", "root", "state", "off", "cpu", "memory", "4 MB", "memory_mb", 4, "console");
+	if (!strcmp(method, "console.list"))
+		return json_pack("[{s:s,s:i,s:s,s:s,s:s,s:b,s:b},{s:s,s:i,s:s,s:s,s:s,s:b,s:b}]", "vm", "demo", "id", 1, "user", "peter", "address", "192.0.2.9",
+				 "since", "2026-11-22 14:30:00", "view_only", 1, "waits", 0, "vm", "demo", "id", 2, "user", "mary", "address", "", "since",
+				 "2026-11-22 14:31:00", "view_only", 0, "waits", 1);
 	if (!strcmp(method, "log.show"))
 		return json_pack("[{s:i,s:s,s:s,s:s}]", "seq", 1, "time", "2026-11-22T14:28:32.249Z", "level", "info", "text",
 				 "demo is powered on");

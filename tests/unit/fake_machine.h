@@ -65,7 +65,8 @@ struct machine {
 	} memory[FAKE_RANGES];
 	struct dev_timer *timers[32];
 	struct screen_page *page;
-	void (*refresh)(struct device *d);
+	u64 (*refresh)(struct device *d);
+	unsigned display_changes; /* told */
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*pointer)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len);
@@ -436,15 +437,20 @@ void dev_worker_free(struct dev_worker *w)
 
 void dev_job_finish(struct dev_worker *w, struct dev_job *job)
 {
-	cr_assert_eq(w->held, job);
-	w->held = NULL;
+	struct dev_job **at = &w->held;
+
+	while (*at && *at != job)
+		at = &(*at)->next;
+	if (!*at)
+		return; /* idle */
+	*at = job->next;
 	job->work(job);
 	job->done(job);
 }
 
 void dev_job_start(struct dev_worker *w, struct dev_job *job)
 {
-	cr_assert_null(w->held);
+	job->next = w->held;
 	w->held = job;
 	if (!fake_hold_jobs)
 		dev_job_finish(w, job);
@@ -566,10 +572,15 @@ void dev_timer_set(struct dev_timer *t, u64 when)
 	t->when = when;
 }
 
-void dev_offer_display(struct device *d, void (*refresh)(struct device *d))
+void dev_offer_display(struct device *d, u64 (*refresh)(struct device *d))
 {
 	d->machine->display = d;
 	d->machine->refresh = refresh;
+}
+
+void dev_display_changed(struct device *d)
+{
+	d->machine->display_changes++;
 }
 
 struct screen_page *dev_screen(struct device *d)

@@ -168,7 +168,7 @@ Test(api, check_types_and_defaults)
 {
 	assert_check("vm.stop", "{\"vm\":\"web\"}", 0, "{\"mode\":\"trysoft\",\"vm\":\"web\"}");
 	assert_check("log.show", "{}", 0, "{\"lines\":20}");
-	assert_check("vm.attach", "{\"vm\":\"a\"}", 0, "{\"view_only\":false,\"vm\":\"a\"}");
+	assert_check("vm.attach", "{\"vm\":\"a\"}", 0, "{\"brief\":false,\"view_only\":false,\"vm\":\"a\"}");
 	assert_check("vm.stop", "{}", -EINVAL, "vm.stop: vm is missing");
 	assert_check("vm.stop", "[]", -EINVAL, "vm.stop: params must be an object");
 	assert_check("vm.stop", "{\"vm\":7}", -EINVAL, "vm.stop: vm must be a string");

@@ -78,6 +78,14 @@ Test(config, unknown_keys_warn_and_bad_values_fail)
 	cr_assert_str_eq(err.text, "t.vmx:1: ide0:1.deviceType = \"tape\": must be one of "
 				   "ata-hardDisk disk cdrom-image atapi-cdrom");
 	config_free(c);
+	c = parse("remotedisplay.vnc.keymap = \"de(nodeadkeys)\"");
+	cr_assert_eq(config_check(c, NULL, NULL, &err), 0);
+	config_free(c);
+	c = parse("RemoteDisplay.vnc.keyMap = \"german\"");
+	cr_assert_eq(config_check(c, NULL, NULL, &err), -EINVAL);
+	cr_assert(str_starts(err.text, "t.vmx:1: RemoteDisplay.vnc.keyMap = \"german\": must be a keyboard layout") && strstr(err.text, " de "), "%s",
+		  err.text);
+	config_free(c);
 }
 
 Test(config, changes_keep_the_rest)

@@ -28,8 +28,8 @@ Test(console, screen)
 	run_expect(0, "grub>\n  +=+\n", "$BIN/vmksh vm screen demo ascii");
 	run_expect(0, "grub>\n  +=+\n", "LC_ALL=C $BIN/vmksh vm screen demo");
 	run_expect(0, "\"cursor\": [", "$BIN/vmksh vm screen demo --json");
-	run_expect(0, "PNG", "$BIN/vmksh vm screen demo png $HOME/x.png && head -c 4 $HOME/x.png");
-	run_expect(1, "cannot write", "$BIN/vmksh vm screen demo png /nonexistent/x.png");
+	run_expect(0, "PNG", "$BIN/vmksh console screenshot demo $HOME/x.png && head -c 4 $HOME/x.png");
+	run_expect(1, "cannot write", "$BIN/vmksh console screenshot demo /nonexistent/x.png");
 	run_expect(0, "", "$BIN/vmksh vm wait demo text 'grub>'");
 	run_expect(1, "did not show", "$BIN/vmksh vm wait demo text nothing timeout 0");
 	page->mode = SCREEN_OFF;
@@ -38,13 +38,21 @@ Test(console, screen)
 
 Test(console, keys)
 {
-	run_expect(0, "", "$BIN/vmksh -c 'vm type demo \"Ls /\"'");
+	run_expect(0, "", "$BIN/vmksh -c 'console type demo \"Ls /\"'");
 	heard_wait(keys_heard, "+2a+26-26-2a+1f-1f+39-39+35-35");
-	run_expect(0, "", "$BIN/vmksh -c 'vm key demo ctrl-alt-del f2'");
+	run_expect(0, "", "$BIN/vmksh -c 'console send demo ctrl-alt-del f2'");
 	heard_wait(keys_heard, "+1d+38+d3-d3-38-1d+3c-3c");
-	run_expect(2, "no key is named f99", "$BIN/vmksh vm key demo enter f99");
-	run_expect(2, "has no key for", "$BIN/vmksh vm type demo 'na\xc3\xafve'");
+	run_expect(2, "no key is named f99", "$BIN/vmksh console send demo enter f99");
+	run_expect(2, "has no key for", "$BIN/vmksh console type demo 'na\xc3\xafve'");
 	cr_assert_eq(keys_heard[0], 0, "nothing is typed by halves");
+	run_expect(0, "", "$BIN/vmksh console type demo 'z\xc3\xa9@' keymap=de");
+	heard_wait(keys_heard, "+15-15+0d-0d+12-12+b8+10-10-b8");
+	run_expect(0, "", "$BIN/vmksh console type demo 'q1' keymap fr");
+	heard_wait(keys_heard, "+1e-1e+2a+02-02-2a");
+	run_expect(1, "must be a keyboard layout, perhaps with a variant", "$BIN/vmksh console type demo x keymap xx");
+	page->leds = SCREEN_LED_CAPS;
+	run_expect(0, "", "$BIN/vmksh console type demo 'aB1'");
+	heard_wait(keys_heard, "+2a+1e-1e-2a+30-30+02-02");
 }
 
 Test(console, attach_type_and_detach)
@@ -193,6 +201,9 @@ Test(console, dumps)
 	run_expect(0, "m?ller", "LC_ALL=C $BIN/vmkstatus --dump machines");
 	run_expect(0, "11-22 14:28:32  demo is powered on", "$BIN/vmkstatus --dump log");
 	run_expect(0, "F10 q", "$BIN/vmkstatus --dump help");
+	run_expect(0, "127.0.0.1:5900, key map de", "$BIN/vmkstatus --dump details");
+	run_expect(0, "peter        192.0.2.9        11-22 14:30:00  looks", "$BIN/vmkstatus --dump details");
+	run_expect(0, "mary         this host        11-22 14:31:00  waits to be let in", "$BIN/vmkstatus --dump details");
 	run_expect(0, "grub>\n  ╔═╗\n", "$BIN/vmkstatus --attach demo --dump attach");
 	run_expect(0, "Too small", "$BIN/vmkstatus --dump machines --width 30");
 	run_expect(2, "no view is named", "$BIN/vmkstatus --dump nothing");

@@ -577,6 +577,41 @@ Test(ide, configuration_errors)
 	fake_free(m);
 }
 
+/* While the disk is at work the guest goes on: the drive is busy, and what else is written waits for it. */
+Test(ide, busy_disk)
+{
+	struct rig r = rig_new("");
+	u32 word;
+
+	fake_hold_jobs = true;
+	fake_out(r.m, BM + 4, 4, PRD);
+	prd(&r, 0, 0x10000, 64 * SECTOR, true);
+	command(&r, 7, 64, 0xc8);
+	fake_out(r.m, BM, 1, 9);
+	cr_assert_eq(status(&r), 0x80);
+	cr_assert_eq(fake_in(r.m, BM + 2, 1) & 5, 1, "the bus master is active");
+	cr_assert_not(fake_line(r.m, 14));
+	fake_out(r.m, 0x1f6, 1, 0xe0);
+	cr_assert(fake_line(r.m, 14));
+	cr_assert_eq(status(&r), 0x50);
+	memcpy(&word, r.m->ram + 0x10000 + 63 * SECTOR, 4);
+	cr_assert_eq(word, 0x10000 + 70 * 128);
+
+	command(&r, 0, 0, 0xe7); /* FLUSH CACHE */
+	cr_assert_eq(status(&r), 0x80);
+	struct state_writer *w = fake_save(r.ide);
+	cr_assert_eq(status(&r), 0x50, "saved when it was flushed");
+	state_writer_free(w);
+
+	command(&r, 0, 0, 0xe7);
+	fake_out(r.m, 0x3f6, 1, 4); /* a software reset */
+	fake_out(r.m, 0x3f6, 1, 0);
+	cr_assert_eq(status(&r), 0x50);
+	command(&r, 0, 0, 0xe7);
+	fake_hold_jobs = false;
+	rig_free(&r); /* with one under way */
+}
+
 /* ---- hostile guests, and state ---- */
 
 static u32 seed;
@@ -647,6 +682,7 @@ Test(ide, random_traffic, .timeout = 60)
 	seed = 1;
 	random_ram(&r);
 	for (unsigned i = 0; i < 60000; i++) {
+		fake_hold_jobs = i & 1024;
 		random_access(&r);
 		if (i % 500 == 0) {
 			fake_check_state(r.ide, other.ide);

@@ -209,6 +209,27 @@ Test(vga, text_mode)
 	rig_free(&r);
 }
 
+Test(vga, tells_when_to_look)
+{
+	struct rig r = text_rig();
+	unsigned told = r.m->display_changes;
+
+	cr_expect_eq(r.m->refresh(r.vga), 0, "nothing blinks");
+	cr_expect_eq(r.m->display_changes, told);
+	fake_store(r.m, 0xb8000, 2, 0x0741);
+	cr_expect_gt(r.m->display_changes, told, "a character");
+	told = r.m->display_changes;
+	out_index(&r, 0x3d4, 0x0e, 0);
+	cr_expect_gt(r.m->display_changes, told, "a register");
+	u64 again = r.m->refresh(r.vga);
+	cr_expect(again > 0 && again < NSEC_PER_SEC / 2, "the cursor blinks in %llu ns", (unsigned long long)again);
+	out_index(&r, 0x3d4, 0x0e, 0x20);
+	fake_store(r.m, 0xb8000, 2, 0x8741);
+	again = r.m->refresh(r.vga);
+	cr_expect(again > 0 && again < NSEC_PER_SEC, "a character blinks in %llu ns", (unsigned long long)again);
+	rig_free(&r);
+}
+
 Test(vga, only_changes_are_announced)
 {
 	struct rig r = text_rig();

@@ -5,7 +5,7 @@
  *
  * VMK_GUEST_ENGINE names the only one to be tested.
  *
- * Ports: E9 text, F4 exit status, E7 (0: the engine leaves privilege checks of ports to the host), E8 interrupts (read: 5A;
+ * Ports: E9 text, F4 exit status, E7 (0: the engine leaves to the host's CPU what it can), E8 interrupts (read: 5A;
  * write a byte: raises INTR with that vector until acknowledged; write a word: raises NMI). triple.S is to end in a shutdown, the others in status 0.
  */
 #include <criterion/criterion.h>

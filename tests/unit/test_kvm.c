@@ -4,6 +4,7 @@
  * test_kvm.c - the kvm engine's exits, pins, memory and state. Real-mode guests and one in protected mode: they run also
  * where usable() finds that 64-bit guests do not. Without a /dev/kvm that can be opened the tests say so and are skipped.
  */
+#include <cpuid.h>
 #include <pthread.h>
 #include <stdio.h>
 #include <unistd.h>
@@ -430,6 +431,25 @@ Test(kvm, state_of_long_mode)
 	s->kernel_gs_base = 0xffff888000000000;
 	s->seg[X86_GS].base = 0x7f0000000000;
 	state_is_kept(s);
+}
+
+/* XCR0 that a guest has set is still there after an exit, and is the state's. */
+GUEST32(xcr0, "mov %cr4, %eax; or $0x40200, %eax; mov %eax, %cr4; xor %ecx, %ecx; xor %edx, %edx; mov $3, %eax; xsetbv; "
+	      "xgetbv; mov %eax, %esi; out %al, $0x10; xgetbv; mov %eax, %edi; hlt");
+Test(kvm, xcr0_of_the_guest)
+{
+	struct error err = {.text = "the host CPU has no XSAVE"};
+	u32 eax, ebx, ecx, edx;
+
+	if (!__get_cpuid(1, &eax, &ebx, &ecx, &edx) || !(ecx & bit_XSAVE) || cpu_kvm.usable(&err)) {
+		printf("skipped: %s\n", err.text);
+		cr_skip_test("%s", err.text);
+	}
+	LOAD(b, xcr0);
+	cr_assert_eq(bare_vector(b), -1);
+	cr_expect_eq(b->state.gpr[X86_RSI], 3, "at once: %llx", (unsigned long long)b->state.gpr[X86_RSI]);
+	cr_expect_eq(b->state.gpr[X86_RDI], 3, "after an exit: %llx", (unsigned long long)b->state.gpr[X86_RDI]);
+	cr_expect_eq(b->state.xcr0, 3, "the state's: %llx", (unsigned long long)b->state.xcr0);
 }
 
 Test(kvm, nonsense_is_refused)

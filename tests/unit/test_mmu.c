@@ -393,6 +393,13 @@ Test(mmu, a20)
 GUEST32(logged, "mov %eax, 0x300010\n mov %eax, 0x342ffe\n out %al, $0x10\n mov %eax, 0x300010\n mov 0x3ff000, %eax\n hlt\n");
 
 static unsigned long log_first, log_second;
+static unsigned log_told;
+
+static void hear_of_write(void *opaque)
+{
+	(void)opaque;
+	log_told++;
+}
 
 static void look_at_log(struct bare *b, const struct note *note)
 {
@@ -400,6 +407,7 @@ static void look_at_log(struct bare *b, const struct note *note)
 
 	if (note->what != 'o')
 		return;
+	cr_expect_eq(log_told, 1, "two writes since the log was asked");
 	cpu_bt.dirty(b->cpu, LOGGED, RAM_BYTES - LOGGED, bitmap);
 	log_first = bitmap[0];
 	log_second = bitmap[1];
@@ -415,7 +423,9 @@ Test(mmu, dirty_log)
 	for (unsigned n = 0; n < ARRAY_SIZE(bitmap); n++)
 		cr_assert_eq(bitmap[n], ~0ul);
 	b->hook = look_at_log;
+	b->host.logged_written = hear_of_write;
 	cr_assert_eq(bare_vector(b), -1);
+	cr_assert_eq(log_told, 2, "one more behind it");
 	cr_assert_eq(log_first, 1);
 	cr_assert_eq(log_second, 0xc); /* pages 42 and 43: 66 and 67 */
 	memset(bitmap, 0, sizeof(bitmap));

@@ -6,16 +6,18 @@
 #include "toys.h"
 
 #include <fcntl.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/socket.h>
 
 #include "lib/sock.h"
-#include "vmx/vmx.h"
+#include "vmx/viewers.h"
 
 static struct vmx x;
 static char keys[256];	 /* what reached the keyboard, in words */
 static unsigned drawings;
-static bool changing;
+static bool changing; /* each drawing differs */
+static u64 again; /* what refresh() returns */
 
 static void take_key(struct device *d, u8 code, bool down)
 {
@@ -31,11 +33,12 @@ static void take_move(struct device *d, int dx, int dy, int wheel, unsigned butt
 	snprintf(keys + used, sizeof(keys) - used, "%d,%d,%d,%x ", dx, dy, wheel, buttons);
 }
 
-static void refresh(struct device *d)
+static u64 refresh(struct device *d)
 {
 	drawings++;
 	if (changing)
 		atomic_fetch_add(&dev_screen(d)->sequence, 2);
+	return again;
 }
 
 static char *socket_path(void)
@@ -43,7 +46,7 @@ static char *socket_path(void)
 	return xasprintf("/tmp/vmk-test-people-%d", (int)getpid());
 }
 
-static const struct screen_who somebody = {"susie", "192.0.2.7"};
+static const struct screen_who somebody = {"susie", "192.0.2.7", false};
 
 static void open_house(void)
 {
@@ -64,6 +67,7 @@ static void open_house(void)
 	dev_offer_display(machine->devices[0], refresh);
 	machine->state = MACHINE_ON;
 	keys[0] = 0;
+	again = 0;
 }
 
 static void close_house(void)
@@ -86,8 +90,12 @@ static void serve(unsigned ms)
 	u64 end = now_monotonic() + ms * 1000000ull;
 
 	/* A busy host may let the time pass at once: some rounds at least. */
-	for (unsigned rounds = 0; rounds < 20 || now_monotonic() < end; rounds++)
+	for (unsigned rounds = 0; rounds < 20 || now_monotonic() < end; rounds++) {
+		eventfd_t woken;
+		if (!eventfd_read(machine->wake_fd, &woken))
+			screen_woken(&x);
 		sd_event_run(x.loop, 1000);
+	}
 }
 
 /* ---- viewers ---- */
@@ -155,9 +163,11 @@ Test(people, viewers_are_told_once_for_each_ready)
 	serve(200);
 	cr_expect_eq(hear(fd, &msg), 0, "nothing has changed");
 	changing = true;
+	dev_display_changed(machine->devices[0]);
 	serve(200);
 	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED);
 	unsigned before = drawings;
+	dev_display_changed(machine->devices[0]);
 	serve(200);
 	cr_expect_eq(hear(fd, &msg), 0);
 	cr_expect_eq(drawings, before, "told, and not ready again: not drawn");
@@ -165,6 +175,30 @@ Test(people, viewers_are_told_once_for_each_ready)
 	tell(fd, (struct screen_message){.type = SCREEN_REFRESH}, 0);
 	serve(100);
 	cr_expect_eq(hear(fd, &msg), SCREEN_CHANGED, "a refresh is answered without a change");
+	close(fd);
+}
+
+Test(people, a_screen_nothing_is_written_to_is_not_drawn)
+{
+	struct screen_message msg;
+	int fd = view(true);
+
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(100);
+	cr_assert_eq(hear(fd, &msg), SCREEN_CHANGED);
+	tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
+	serve(100); /* what had been written before the first drawing */
+	unsigned before = drawings;
+	serve(300);
+	cr_expect_eq(drawings, before);
+	dev_display_changed(machine->devices[0]);
+	serve(100);
+	cr_expect_eq(drawings, before + 1, "drawn once though nothing differs");
+	cr_expect_eq(hear(fd, &msg), 0);
+	again = NSEC_PER_SEC / 100;
+	dev_display_changed(machine->devices[0]);
+	serve(300);
+	cr_expect_geq(drawings, before + 4, "it changes by itself");
 	close(fd);
 }
 
@@ -176,6 +210,7 @@ Test(people, drawing_is_limited)
 
 	changing = true;
 	while (now_monotonic() < end) {
+		dev_display_changed(machine->devices[0]);
 		tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
 		serve(1);
 		hear(fd, &msg);
@@ -296,6 +331,162 @@ Test(people, serial_input_waits_for_room)
 	serve(50);
 	cr_expect_eq(machine->serial[0].in_count, 2000, "the rest follows, nothing is lost");
 	close(fd);
+}
+
+/* ---- who is let in ---- */
+
+static const struct screen_who susie = {"susie", "192.0.2.7", false}, peter = {"peter", "192.0.2.9", false};
+static const struct screen_who susie_briefly = {"susie", "", true}, peter_briefly = {"peter", "", true};
+static struct error refusal;
+
+static void sharing(const char *how)
+{
+	cr_assert_eq(config_set((struct config *)machine->config, "console.sharing", how, &refusal), 0);
+}
+
+static int come(const struct screen_who *who, bool view_only)
+{
+	int fd = screen_attach(&x, view_only, who, &refusal);
+	if (fd >= 0)
+		fcntl(fd, F_SETFL, O_NONBLOCK);
+	return fd;
+}
+
+static void leave(int fd)
+{
+	close(fd);
+	serve(20);
+}
+
+static void tell_answer(int fd, u32 question, bool let_in)
+{
+	struct screen_message msg = {.type = SCREEN_ANSWER};
+	msg.answer.question = question;
+	msg.answer.let_in = let_in;
+	tell(fd, msg, sizeof(msg.answer));
+	serve(20);
+}
+
+/* The question that `fd` hears next. */
+static struct screen_message asked(int fd)
+{
+	struct screen_message msg;
+	cr_assert_eq(hear(fd, &msg), SCREEN_ASK);
+	return msg;
+}
+
+Test(people, an_exclusive_console_has_one_viewer)
+{
+	sharing("exclusive");
+	int earlier = come(&susie, true);
+	cr_assert_geq(earlier, 0);
+	cr_expect_eq(come(&peter, true), -EBUSY);
+	cr_expect(strstr(refusal.text, "susie from 192.0.2.7 ") && strstr(refusal.text, " since 20") && strstr(refusal.text, "console.sharing"), "%s",
+		  refusal.text);
+	cr_expect_eq(come(&susie, false), -EBUSY, "not even the same user's");
+	cr_expect_eq(come(&peter_briefly, true), -EBUSY, "nor for a moment");
+	int picture = come(&susie_briefly, true);
+	cr_expect_geq(picture, 0, "but the same user's look");
+	leave(earlier);
+	cr_expect_eq(come(&peter, false), -EBUSY, "which counts");
+	leave(picture);
+	int next = come(&peter, false);
+	cr_expect_geq(next, 0);
+	leave(next);
+}
+
+Test(people, the_one_inside_lets_in_or_refuses)
+{
+	struct screen_message msg;
+	sharing("ask");
+	int inside = come(&susie, false), newcomer = come(&peter, true);
+	cr_expect_eq(hear(inside, &msg), SCREEN_HELLO);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_WAIT);
+	cr_expect(strstr((char *)msg.bytes, "susie from 192.0.2.7"));
+	cr_expect_eq(hear(newcomer, &msg), 0, "no screen before he is in");
+	cr_expect_eq(screen_viewers(&x), 1);
+	json_t *list = screen_list(&x);
+	cr_expect(json_is_false(json_object_get(json_array_get(list, 0), "waits")) && json_is_true(json_object_get(json_array_get(list, 1), "waits")));
+	json_decref(list);
+	msg = asked(inside);
+	cr_expect(msg.ask.seconds == SCREEN_WAIT_SECONDS && strstr(msg.ask.text, "peter from 192.0.2.9 wants to look"), "%s", msg.ask.text);
+	u32 question = msg.ask.question;
+	tell_answer(inside, question, true);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_HELLO);
+	msg = asked(inside);
+	cr_expect(msg.ask.question == question && msg.ask.seconds == 0, "it is settled");
+	cr_expect_eq(screen_viewers(&x), 2);
+	tell_answer(inside, question, false);
+	cr_expect_eq(screen_viewers(&x), 2, "too late");
+	leave(newcomer);
+
+	newcomer = come(&peter, false);
+	tell_answer(inside, asked(inside).ask.question, false);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_WAIT);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_REMOVED);
+	cr_expect(strstr((char *)msg.bytes, "susie has not let you in"));
+	cr_expect_eq(hear(newcomer, &msg), 0);
+	cr_expect_eq(asked(inside).ask.seconds, 0);
+	close(newcomer);
+	leave(inside);
+}
+
+Test(people, nobody_answers_for_another)
+{
+	struct screen_message msg;
+	sharing("ask");
+	int looks = come(&peter, true), types = come(&susie, false);
+	cr_expect_eq(hear(types, &msg), SCREEN_HELLO, "who only looks is not asked");
+	int one = come(&peter, false), two = come(&peter, false);
+	u32 about_one = asked(types).ask.question, about_two = asked(types).ask.question;
+	tell_key(one, 0x1e, true);
+	tell(one, (struct screen_message){.type = SCREEN_REFRESH}, 0);
+	tell_answer(one, about_one, true);
+	tell_answer(one, about_two, true);
+	tell_answer(looks, about_one, true);
+	tell_answer(types, 12345, true);
+	cr_expect_eq(screen_viewers(&x), 2);
+	cr_expect_str_eq(keys, "", "who waits types nothing");
+	cr_expect_eq(come(&peter, false), -EBUSY, "nor waits in crowds");
+	cr_expect(strstr(refusal.text, "too many wait"), "%s", refusal.text);
+	int other = come(&susie_briefly, true);
+	cr_expect_eq(hear(other, &msg), SCREEN_HELLO, "a short look of the one inside's need not be asked for");
+	tell_answer(other, about_one, true);
+	cr_expect_eq(screen_viewers(&x), 3);
+	leave(other);
+	leave(one); /* he gives up */
+	cr_expect(asked(types).ask.question == about_one);
+	tell_answer(types, about_two, true);
+	cr_expect_eq(hear(two, &msg), SCREEN_WAIT);
+	cr_expect_eq(hear(two, &msg), SCREEN_HELLO);
+	leave(two);
+	leave(looks);
+	leave(types);
+}
+
+Test(people, who_never_answers_stalls_nobody)
+{
+	static const struct screen_who third = {"mary", "", false};
+	struct screen_message msg;
+	sharing("ask");
+	int inside = come(&susie, false), newcomer = come(&peter, false), another = come(&third, false);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_WAIT);
+	cr_expect_eq(hear(another, &msg), SCREEN_WAIT);
+	uint64_t at, now = now_monotonic() / 1000;
+	sd_event_source_get_time(x.screen.viewers[1]->deadline, &at);
+	cr_expect(at <= now + SCREEN_WAIT_SECONDS * 1000000ull && at > now, "there is an end to it");
+	sd_event_source_set_time(x.screen.viewers[1]->deadline, now);
+	serve(50);
+	cr_expect_eq(hear(newcomer, &msg), SCREEN_HELLO);
+	cr_expect_eq(hear(another, &msg), 0);
+	msg = asked(newcomer);
+	cr_expect(strstr(msg.ask.text, "mary") && msg.ask.seconds > 0, "who came in is asked, too");
+	leave(inside);
+	cr_expect_eq(hear(another, &msg), 0);
+	leave(newcomer);
+	cr_expect_eq(hear(another, &msg), SCREEN_HELLO, "nobody is left to ask");
+	leave(another);
+	cr_expect_eq(screen_viewers(&x), 0);
 }
 
 /* ---- controllers ---- */

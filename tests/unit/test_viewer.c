@@ -1,4 +1,4 @@
-// uses: api lib -ljansson
+// uses: api lib -ljansson -lxkbcommon
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The terminal side of a machine's screen: copies, cells, keys; against a page and a socket made here. */
 #include <criterion/criterion.h>
@@ -211,11 +211,19 @@ Test(viewer, messages)
 	cr_assert_str_eq(viewer_farewell(viewer), "off?[2J");
 }
 
+static const struct keymap *us(void)
+{
+	static struct keymap *map;
+	if (!map)
+		cr_assert_eq(keymap_open("us", &map, &err), 0, "%s", err.text);
+	return map;
+}
+
 Test(viewer, a_chord_goes_down_and_up)
 {
 	static const u8 expected[][2] = {{0x1d, 1}, {0x38, 1}, {0xd3, 1}, {0xd3, 0}, {0x38, 0}, {0x1d, 0}};
 	struct viewer_chord chord;
-	cr_assert_eq(viewer_chord_parse("Ctrl-Alt-Del", &chord, &err), 0);
+	cr_assert_eq(viewer_chord_parse(us(), "Ctrl-Alt-Del", &chord, &err), 0);
 	cr_assert_eq(viewer_send_chord(viewer, &chord), 0);
 	for (size_t k = 0; k < ARRAY_SIZE(expected); k++) {
 		struct screen_message m;
@@ -224,6 +232,67 @@ Test(viewer, a_chord_goes_down_and_up)
 		cr_assert_eq(m.key.code, expected[k][0]);
 		cr_assert_eq(m.key.down, expected[k][1]);
 	}
+}
+
+static void question_give(u32 number, u16 seconds, const char *text)
+{
+	struct screen_message m = {.type = SCREEN_ASK};
+	m.ask.question = number;
+	m.ask.seconds = seconds;
+	memcpy(m.ask.text, text, strlen(text));
+	m.length = (u16)(offsetof(struct screen_message, ask.text) - offsetof(struct screen_message, bytes) + strlen(text));
+	cr_assert_gt(send(vmx, &m, offsetof(struct screen_message, bytes) + m.length, 0), 0);
+	cr_assert_eq(viewer_receive(viewer, NULL, NULL), VIEWER_ASKED);
+}
+
+Test(viewer, questions)
+{
+	struct screen_message m;
+	cr_assert_null(viewer_question(viewer));
+	question_give(7, 15, "pe\x1bter wants in");
+	question_give(8, 15, "mary");
+	cr_assert_eq(viewer_question(viewer)->number, 7);
+	cr_assert_str_eq(viewer_question(viewer)->text, "pe?ter wants in");
+	cr_assert_eq(viewer_answer(viewer, 7, true), 0);
+	cr_assert_gt(recv(vmx, &m, sizeof(m), MSG_DONTWAIT), 0);
+	cr_assert(m.type == SCREEN_ANSWER && m.answer.question == 7 && m.answer.let_in == 1);
+	cr_assert_eq(viewer_question(viewer)->number, 8);
+	question_give(8, 0, "");
+	cr_assert_null(viewer_question(viewer), "settled");
+	for (u32 k = 0; k < 100; k++)
+		question_give(k, 15, "a crowd");
+	m = (struct screen_message){.type = SCREEN_ASK, .length = 3};
+	cr_assert_gt(send(vmx, &m, 7, 0), 0);
+	viewer_receive(viewer, NULL, NULL);
+	cr_assert_eq(viewer_question(viewer)->number, 0);
+}
+
+Test(viewer, waiting_to_be_let_in)
+{
+	int pair[2];
+	struct viewer *v;
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair), 0);
+	struct screen_message m = {.type = SCREEN_WAIT, .length = 5, .bytes = "susie"};
+	cr_assert_gt(send(pair[0], &m, offsetof(struct screen_message, bytes) + 5, 0), 0);
+	cr_assert_eq(viewer_knock(pair[1], &v, &err), 0);
+	cr_assert_str_eq(viewer_waits(v), "susie");
+	cr_assert_null(viewer_page(v));
+	static struct viewer_screen s;
+	cr_assert_eq(viewer_snapshot(v, &s, true), -ENOTCONN);
+	cr_assert_eq(viewer_send_position(v, 1, 1, 0, 0, 0, 0), -ENOTCONN);
+	int fd = memfd_create("page", MFD_ALLOW_SEALING | MFD_CLOEXEC);
+	cr_assert_eq(ftruncate(fd, SCREEN_BYTES), 0);
+	u32 magic = SCREEN_MAGIC;
+	cr_assert_eq(pwrite(fd, &magic, sizeof(magic), 0), sizeof(magic));
+	cr_assert_eq(fcntl(fd, F_ADD_SEALS, F_SEAL_SHRINK), 0);
+	m = (struct screen_message){.type = SCREEN_HELLO};
+	cr_assert_gt(sock_send(pair[0], &m, offsetof(struct screen_message, bytes), &fd, 1), 0);
+	cr_assert_eq(viewer_receive(v, NULL, NULL), VIEWER_INSIDE);
+	cr_assert_null(viewer_waits(v));
+	cr_assert_eq(viewer_snapshot(v, &s, true), 0);
+	viewer_close(v);
+	close(pair[0]);
+	close(fd);
 }
 
 Test(viewer, a_machine_that_takes_nothing_is_not_waited_for_forever)
@@ -260,22 +329,23 @@ Test(keys, names)
 					  "averyveryverylongname", "ctrl-alt-del-"};
 	struct viewer_chord chord;
 	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
-		cr_assert_eq(viewer_chord_parse(cases[k][0], &chord, &err), 0, "%s: %s", cases[k][0], err.text);
+		cr_assert_eq(viewer_chord_parse(us(), cases[k][0], &chord, &err), 0, "%s: %s", cases[k][0], err.text);
 		cr_assert_str_eq(codes(&chord), cases[k][1], "%s", cases[k][0]);
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(bad); k++)
-		cr_assert_eq(viewer_chord_parse(bad[k], &chord, &err), -EINVAL, "%s", bad[k]);
+		cr_assert_eq(viewer_chord_parse(us(), bad[k], &chord, &err), -EINVAL, "%s", bad[k]);
 	for (unsigned k = 0; viewer_key_name(k); k++)
-		cr_assert_eq(viewer_chord_parse(viewer_key_name(k), &chord, &err), 0, "%s", viewer_key_name(k));
+		cr_assert_eq(viewer_chord_parse(us(), viewer_key_name(k), &chord, &err), 0, "%s", viewer_key_name(k));
 }
 
 Test(keys, every_ascii_character_has_a_key)
 {
-	struct viewer_chord chord;
+	struct viewer_chord chords[VIEWER_CHORDS_MAX];
 	for (u32 c = ' '; c < 0x7f; c++)
-		cr_assert(viewer_chord_char(c, &chord), "%c", (char)c);
-	cr_assert(!viewer_chord_char(0xe9, &chord));
-	cr_assert(!viewer_chord_char(1, &chord));
+		cr_assert_eq(viewer_chord_char(us(), c, false, chords), 1, "%c", (char)c);
+	cr_assert_eq(viewer_chord_char(us(), 0xe9, false, chords), 0);
+	cr_assert_eq(viewer_chord_char(us(), 1, false, chords), 0);
+	cr_assert_eq(viewer_chord_char(NULL, 'a', false, chords), 0);
 }
 
 static char pressed[256];
@@ -289,7 +359,7 @@ static void press(void *arg, const struct viewer_press *p)
 
 static const char *decoded(const char *bytes)
 {
-	struct viewer_input in = {0};
+	struct viewer_input in = {.map = us()};
 	pressed[0] = raw[0] = 0;
 	/* One by one, as over a slow line. */
 	for (const char *b = bytes; *b; b++)
@@ -318,7 +388,7 @@ Test(keys, terminals)
 Test(keys, any_bytes)
 {
 	unsigned seed = 7;
-	struct viewer_input in = {0};
+	struct viewer_input in = {.map = us()};
 	for (int k = 0; k < 200000; k++) {
 		static const char likely_bytes[] = "\x1b[O;0123456789~uAZ$^";
 		u8 byte = (u8)rand_r(&seed);
@@ -350,13 +420,13 @@ static void escape_press(void *arg, const struct viewer_press *p)
 Test(keys, the_way_back)
 {
 	static const char *const cases[][2] = {
-		{"~.", "hC0"}, {"a~.", "ppp"}, {"a\r~.", "pphC0"}, {"~~.", "hpp"}, {"~a", "ht"}, {"~?q", "hhC0"}, {"ab\x1b[24~q", "pphC0"},
+		{"~.", "hC0"}, {"a~.", "ppp"}, {"a\r~.", "pphC0"}, {"~~.", "hpp"}, {"~a", "ht"}, {"~?q", "hhC0"}, {"ab\x1b[24~q", "pphC0"}, {"\x1b[24~y\x1b[24~n", "hC6hC7"},
 		{"\x1b[24~c", "hC1"}, {"\x1b[24~\x1b[24~", "hp"}, {"\x1b[24~x~", "hhh"}, {"\x1b[24~s\r~.", "hC2phC0"},
 		{"\x1b[24~\x1b[A\x1b[Bz", "hC3C4h"}, {"~\r~.", "hthC0"}, {"\x1b[A\x1b[B~.", "pphC0"}, {"a\x1b[A~.", "pppp"},
 	};
 	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
 		struct escape_log log = {0};
-		struct viewer_input in = {0};
+		struct viewer_input in = {.map = us()};
 		viewer_decode(&in, (const u8 *)cases[k][0], strlen(cases[k][0]), escape_press, &log);
 		cr_assert_str_eq(log.text, cases[k][1], "case %zu: %s", k, log.text);
 	}

@@ -4,139 +4,32 @@
  * XSAVE and its kin, against the host CPU where that has them: the same area in memory, the same registers, the same faults.
  * XSTATE_BV may say "in use" of what is in its initial configuration, which is a CPU's choice; then the host's word counts.
  */
-#include <criterion/criterion.h>
 #include <cpuid.h>
-#include <stdio.h>
 
-#include "cpu/cpu.h"
-#include "tests/unit/native.h"
+#include "tests/unit/vector.h"
 
-#define PAGE  4096u
-#define CODE  0x10000000u
-#define DATA  0x20000000u
 #define CASES 20000u
 
-/* guest-physical; linear addresses are the same */
-#define LOW_BYTES 0x10000u
-#define GDT	  0x800u
-#define IDT	  0x2000u
-#define HANDLERS  0x3000u
-#define PML4	  0x4000u
-#define PDPT	  0x5000u
-#define PD	  0x6000u
-#define STACK	  0x8000u
+#define AREA	  576u
+#define STATES_AT 512u
 
-#define CR4_OSXSAVE BIT(18)
-#define AREA	    576u
-#define STATES_AT   512u
-
-static u8 *low, *guest_code, *guest_data, *host_data;
-static struct cpu *cpu;
 static struct x86_state start;
-static u64 random_state = 0x9e3779b97f4a7c15;
 
-static u32 rnd(void)
+/* A 64-bit guest at privilege 0, in flat memory, with x87 and SSE in XCR0. */
+static void begin(void)
 {
-	random_state ^= random_state << 13;
-	random_state ^= random_state >> 7;
-	random_state ^= random_state << 17;
-	return (u32)(random_state >> 16);
-}
-
-static bool percent(unsigned n)
-{
-	return rnd() % 100 < n;
-}
-
-static u32 no_pio_read(void *opaque, u16 port, unsigned size)
-{
-	(void)opaque, (void)port, (void)size;
-	return 0;
-}
-
-static void no_pio_write(void *opaque, u16 port, unsigned size, u32 value)
-{
-	(void)opaque, (void)port, (void)size, (void)value;
-}
-
-static u64 no_mmio_read(void *opaque, u64 gpa, unsigned size)
-{
-	(void)opaque, (void)gpa, (void)size;
-	return 0;
-}
-
-static void no_mmio_write(void *opaque, u64 gpa, unsigned size, u64 value)
-{
-	(void)opaque, (void)gpa, (void)size, (void)value;
-}
-
-static int no_intack(void *opaque)
-{
-	(void)opaque;
-	return -1;
-}
-
-static void put64(u32 at, u64 value)
-{
-	memcpy(low + at, &value, 8);
-}
-
-static void *pages(size_t bytes)
-{
-	void *p = mmap(NULL, bytes, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-
-	cr_assert_neq(p, MAP_FAILED);
-	return p;
-}
-
-static void guest_tables(void)
-{
-	put64(GDT + 24, 0x00af9b000000ffff);
-	for (unsigned v = 0; v < 32; v++)
-		put64(IDT + 16 * v, (HANDLERS + 16 * v) | 0x18 << 16 | 0x8e00ull << 32);
-	memset(low + HANDLERS, 0xf4, 0x1000);
-	put64(PML4, PDPT | 3);
-	put64(PDPT, PD | 3);
-	for (u64 n = 0; n < 512; n++)
-		put64(PD + 8 * n, n << 21 | 0x83);
-}
-
-/* A 64-bit guest at privilege 0, in flat memory, XCR0 as given. */
-static void setup(u64 xcr0)
-{
-	static const struct cpu_host host = {.pio_read = no_pio_read,
-					     .pio_write = no_pio_write,
-					     .mmio_read = no_mmio_read,
-					     .mmio_write = no_mmio_write,
-					     .intack = no_intack};
-	struct cpu_config config = {.host = &host, .model = CPU_MODEL_X86_64_V2, .ram_bytes = DATA + PAGE};
-	struct cpu_slot slots[3] = {{.gpa = 0, .size = LOW_BYTES}, {.gpa = CODE, .size = PAGE}, {.gpa = DATA, .size = PAGE}};
-	struct error err;
-
-	slots[0].host = low = pages(LOW_BYTES);
-	slots[1].host = guest_code = pages(PAGE);
-	slots[2].host = guest_data = pages(PAGE);
-	guest_tables();
-	cr_assert_eq(cpu_bt.create(&config, &cpu, &err), 0, "%s", err.text);
-	cr_assert_eq(cpu_bt.map(cpu, slots, 3, &err), 0, "%s", err.text);
-	x86_reset(&start);
-	for (unsigned r = 0; r < X86_SREGS; r++)
-		start.seg[r] = (struct x86_segment){.selector = 0x10, .attr = 0xc093, .limit = 0xffffffff};
-	start.seg[X86_CS] = (struct x86_segment){.selector = 0x18, .attr = 0xa09b, .limit = 0xffffffff};
-	start.gdtr = (struct x86_table){GDT, 31};
-	start.idtr = (struct x86_table){IDT, 0xfff};
-	start.tr = (struct x86_segment){.selector = 0x40, .attr = 0x8b, .limit = 0x67};
-	start.cr0 = 0x80000033;
-	start.cr3 = PML4;
-	start.cr4 = 0x620 | CR4_OSXSAVE;
-	start.efer = 0x500;
+	if (!setup(CPU_MODEL_X86_64_V2))
+		cr_skip("this host does not let us run code of our own");
+	random_state = 0x9e3779b97f4a7c15;
+	guest_state(&start, true);
+	start.cr4 = CR4_AVX;
 	start.gpr[X86_RSP] = STACK;
 	start.gpr[X86_RDX] = 0;
-	start.xcr0 = xcr0;
+	start.xcr0 = 3;
 }
 
 /* Runs the bytes; returns the vector of what they raise, or 1. */
-static u32 guest_run(struct x86_state *s, const u8 *code, unsigned len)
+static u32 run_bytes(struct x86_state *s, const u8 *code, unsigned len)
 {
 	struct error err;
 
@@ -147,7 +40,7 @@ static u32 guest_run(struct x86_state *s, const u8 *code, unsigned len)
 	cr_assert_eq(cpu_bt.set(cpu, s, &err), 0, "%s", err.text);
 	cr_assert_eq(cpu_bt.run(cpu), CPU_EXIT_HALT);
 	cpu_bt.get(cpu, s);
-	return s->rip < HANDLERS || s->rip >= HANDLERS + 0x1000 ? 1 : (u32)(s->rip - 1 - HANDLERS) / 16;
+	return handler_vector(s);
 }
 
 /* ---- beside the host ---- */
@@ -240,7 +133,7 @@ static bool one_case(const struct operation *op, u64 number, bool host_compacts)
 	host.gpr[X86_RSP] = STACK;
 	memcpy((void *)(uintptr_t)CODE, code, sizeof(code));
 	native_run(&host);
-	vector = guest_run(&s, code, sizeof(code));
+	vector = run_bytes(&s, code, sizeof(code));
 	if (vector != host.vector) {
 		cr_log_error("case %llu: %s raises %u, here %u", (unsigned long long)number, op->name, host.vector, vector);
 		return false;
@@ -274,10 +167,7 @@ Test(xsave, as_the_host)
 		cr_skip_test("this host has no XSAVE");
 	__get_cpuid_count(0xd, 1, &a, &b, &c, &d);
 	compacts = a & BIT(1);
-	setup(3);
-	if (!native_setup() || native_map(CODE, PAGE, PROT_READ | PROT_WRITE | PROT_EXEC) == MAP_FAILED ||
-	    (host_data = native_map(DATA, PAGE, PROT_READ | PROT_WRITE)) == MAP_FAILED)
-		cr_skip_test("this host does not let us run code of our own");
+	begin();
 	for (u64 n = 0; n < CASES && mismatches < 12; n++) {
 		const struct operation *op = &operations[rnd() % ARRAY_SIZE(operations)];
 
@@ -298,7 +188,7 @@ static void expect(const char *what, const u8 *code, unsigned len, u64 rcx, u64 
 	s.gpr[X86_RCX] = rcx;
 	s.gpr[X86_RAX] = rax;
 	s.gpr[X86_RBX] = DATA;
-	got = guest_run(&s, code, len);
+	got = run_bytes(&s, code, len);
 	cr_expect_eq(got, vector, "%s: vector %u instead of %u", what, got, vector);
 }
 #define EXPECT(what, rcx, rax, vector, ...)                                                      \
@@ -309,7 +199,7 @@ static void expect(const char *what, const u8 *code, unsigned len, u64 rcx, u64 
 
 Test(xsave, faults)
 {
-	setup(3);
+	begin();
 	EXPECT("XSETBV", 0, 3, 1, 0x0f, 0x01, 0xd1);
 	EXPECT("XSETBV without x87", 0, 2, 13, 0x0f, 0x01, 0xd1);
 	EXPECT("XSETBV of what there is not", 0, 7, 13, 0x0f, 0x01, 0xd1);
@@ -338,18 +228,18 @@ Test(xsave, cpuid)
 	static const u8 cpuid[] = {0x0f, 0xa2};
 	struct x86_state s;
 
-	setup(3);
+	begin();
 	for (unsigned on = 0; on < 2; on++) {
 		s = start;
 		s.cr4 = on ? s.cr4 : s.cr4 & ~(u64)CR4_OSXSAVE;
 		s.gpr[X86_RAX] = 1;
-		guest_run(&s, cpuid, sizeof(cpuid));
+		run_bytes(&s, cpuid, sizeof(cpuid));
 		cr_expect_eq(s.gpr[X86_RCX] >> 26 & 3, 1 | on << 1);
 	}
 	s = start;
 	s.gpr[X86_RAX] = 0xd;
 	s.gpr[X86_RCX] = 0;
-	guest_run(&s, cpuid, sizeof(cpuid));
+	run_bytes(&s, cpuid, sizeof(cpuid));
 	cr_expect_eq(s.gpr[X86_RAX], 3);
 	cr_expect_eq(s.gpr[X86_RBX], AREA);
 	cr_expect_eq(s.gpr[X86_RCX], AREA);

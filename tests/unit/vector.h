@@ -33,7 +33,8 @@
 
 #define CR0_SSE 0x80000033u /* PG NE ET MP PE */
 #define CR4_SSE 0x620u	    /* OSXMMEXCPT OSFXSR PAE */
-#define CR4_AVX 0x40620u    /* and OSXSAVE */
+#define CR4_OSXSAVE 0x40000u
+#define CR4_AVX (CR4_SSE | CR4_OSXSAVE)
 
 static u8 *low, *guest_code, *guest_data, *host_data;
 static struct cpu *cpu;
@@ -140,7 +141,13 @@ static inline void guest_state(struct x86_state *s, bool is64)
 	s->efer = is64 ? 0x500 : 0;
 }
 
-/* Runs to a HLT of its own, or of an exception's handler, whose vector it returns (else 1, as native_run() does). */
+/* The vector in whose handler the guest has halted; 1, as native_run() says it, when that was a HLT of its own. */
+static inline u32 handler_vector(const struct x86_state *s)
+{
+	return s->rip < HANDLERS || s->rip >= HANDLERS + 0x1000 ? 1 : (u32)(s->rip - 1 - HANDLERS) / 16;
+}
+
+/* Runs to a HLT of its own, or of an exception's handler, whose vector it returns (else 1). */
 static inline u32 guest_run(struct native *n, struct x86_state *s)
 {
 	struct error err;
@@ -162,12 +169,12 @@ static inline u32 guest_run(struct native *n, struct x86_state *s)
 	memcpy(n->fxsave, s->fxsave, 512);
 	memcpy(n->ymm_high, s->ymm_high, sizeof(n->ymm_high));
 	n->cr2 = s->cr2;
-	if (s->rip < HANDLERS || s->rip >= HANDLERS + 0x1000)
+	n->vector = handler_vector(s);
+	if (n->vector == 1)
 		return 1;
 	/* only CR0 and flags of the interrupted code are of interest; error codes come first */
 	frame = s->gpr[X86_RSP];
 	n->gpr[X86_RSP] = STACK;
-	n->vector = (u32)(s->rip - 1 - HANDLERS) / 16;
 	frame += n->vector == 13 || n->vector == 14 ? s->efer ? 8 : 4 : 0;
 	memcpy(&n->eflags, low + frame + (s->efer ? 16 : 8), 4);
 	return n->vector;

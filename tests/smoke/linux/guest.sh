@@ -92,7 +92,7 @@ screen_login() { # NAME
 	wait_screen "$1" 100 'login:'
 	until type_line "$1" root && shown "$1" 20 'Password:' && type_line "$1" $PASSWORD && shown "$1" 20 '~ ?#'; do
 		[ $SECONDS -lt $LOGIN_LIMIT ] || die "login on the screen"
-		vmk vm key "$1" enter >/dev/null
+		vmk console send "$1" enter >/dev/null
 		sleep 5
 	done
 }

@@ -75,11 +75,11 @@ wait_screen cd 20 '^vmk-pc'
 runs_on kvm cd
 
 say "suspended on KVM, in the middle of a line; resumed on bt, and back"
-vmk vm type cd '"echo half-"' >/dev/null || die "vm type"
+vmk console type cd '"echo half-"' >/dev/null || die "console type"
 wait_screen cd 10 'echo half- *$'
 vmk vm suspend cd || die "vm suspend"
 resume_on bt cd
-vmk vm type cd '"on-bt-"' >/dev/null || die "vm type"
+vmk console type cd '"on-bt-"' >/dev/null || die "console type"
 wait_screen cd 10 'echo half-on-bt- *$'
 vmk vm suspend cd || die "vm suspend"
 resume_on kvm cd
