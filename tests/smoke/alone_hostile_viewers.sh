@@ -9,7 +9,7 @@ TRIES=8         # while the machine is busy: what hostile viewers do, they do at
 CALM_TRIES=3    # while it is not
 EXTRA_MS=100    # longer than without
 BUSY_MS=25      # what the machine itself makes anybody wait, from which on it is busy
-MEMORY_MIB=$((SLOW * 200)) # shared pages counted in each; sanitizers have their own
+case $SLOW in 4) MEMORY_MIB=800 ;; *) MEMORY_MIB=4500 ;; esac # shared pages counted in each; sanitizers have many of their own
 PROCESSES=140   # 64 strangers, and what is logged in here
 LINES_A_SECOND=20
 QUIET=127.0.0.2     # where those who say nothing come from
@@ -152,6 +152,7 @@ comes_in() {
 
 say "200 connections that say nothing, from one address"
 silent() {
+	: >"$VMK_ROOT/silent"
 	"$SMOKE/hostile" "$console" $QUIET connects 200 >"$VMK_ROOT/silent" 2>&1 &
 	silent_pid=$!
 	eventually 20 grep -q '^ready' "$VMK_ROOT/silent" || die "200 connections were not made"
@@ -197,6 +198,7 @@ phase together all
 say "crowds from three addresses leave room for one of a fourth"
 crowds=()
 for n in 1 2 3; do
+	: >"$VMK_ROOT/crowd.$n"
 	"$SMOKE/hostile" "$console" 127.0.1.$n connects $STRANGERS_EACH >"$VMK_ROOT/crowd.$n" 2>&1 &
 	crowds+=($!)
 	eventually 20 grep -q '^ready' "$VMK_ROOT/crowd.$n" || die "a crowd was not let in"
