@@ -215,6 +215,17 @@ static u64 complete_at(struct vmx *x)
 	return running ? x->screen.written_at + COMPLETE_NS : 0;
 }
 
+/* The engine does not tell of writes to memory, and there is some whose writes are asked for. */
+static bool must_ask(struct machine *m)
+{
+	if (!m->engine || m->engine->tells_writes)
+		return false;
+	machine_lock(m);
+	bool logged = memory_has_dirty(m);
+	machine_unlock(m);
+	return logged;
+}
+
 /* Of the next drawing; 0: when something is written. */
 static u64 tick_when(struct vmx *x)
 {
@@ -226,7 +237,7 @@ static u64 tick_when(struct vmx *x)
 		return s->drawn_at + FRAME_NS;
 	if (s->written_at)
 		return MAX(s->drawn_at + FRAME_NS, complete_at(x));
-	if (m->engine && !m->engine->tells_writes && memory_has_dirty(m)) {
+	if (must_ask(m)) {
 		u64 ask = s->drawn_at + (now_monotonic() - s->changed_at > QUIET_AFTER_NS ? QUIET_FRAME_NS : FRAME_NS);
 		when = when ? MIN(when, ask) : ask;
 	}
