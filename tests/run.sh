@@ -103,7 +103,7 @@ run_smoke() { # MODE PATTERN: of tests' names
 		name=$1/smoke/$(basename "$t" .sh)
 		case $name in */lib | */long_*) continue ;; esac
 		mkdir "$taken/${name//\//_}" 2>/dev/null || continue
-		VMK_BUILD=build/$1 run_one "$name" 600 "$t"
+		VMK_BUILD=build/$1 run_one "$name" 900 "$t"
 	done
 }
 
