@@ -180,7 +180,7 @@ NORETURN static void be_mks(struct authd *a, const struct visit *v, int rfb_fd, 
 	char *keymap = xasprintf("--keymap=%s", v->to.keymap[0] ? v->to.keymap : KEYMAP_DEFAULT);
 	char *argv[] = {title, keymap, "--rfb-fd", "3", as_owner ? "--door-fd" : NULL, "4", NULL};
 	/* In the empty folder it goes to, LeakSanitizer finds no /proc and waits for itself without end. */
-	char *asan = getenv("ASAN_OPTIONS") ? xasprintf("ASAN_OPTIONS=%s:detect_leaks=0", getenv("ASAN_OPTIONS")) : NULL;
+	char *asan = xasprintf("ASAN_OPTIONS=%s:detect_leaks=0", getenv("ASAN_OPTIONS") ?: "");
 	char *envp[] = {"PATH=/usr/bin:/bin", "LANG=C.UTF-8", root, asan, NULL};
 	/* Kept aside while this process may change who it is. */
 	int mks_fd = fcntl(a->mks_fd, F_DUPFD, 100), owner_fd = -1;
