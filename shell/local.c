@@ -85,7 +85,7 @@ static void machine_leave(struct machine *m)
 	*m = (struct machine){0};
 }
 
-/* keymap: NULL none, "" the machine's own, or another. brief: for a moment only; else the viewer may still have to be let in. */
+/* keymap: NULL none, "" the machine's own if there is one to be had, or another. brief: for a moment only; else the viewer may still have to be let in. */
 static int attach_try(struct shell *sh, const char *vm, bool view_only, bool brief, const char *keymap, struct machine *m, struct error *err)
 {
 	json_t *params = json_pack("{s:s, s:b, s:b}", "vm", vm, "view_only", view_only, "brief", brief), *result = NULL;
@@ -100,8 +100,10 @@ static int attach_try(struct shell *sh, const char *vm, bool view_only, bool bri
 		ret = viewer_await(m->viewer, err);
 	}
 	const char *own = param_string(result, "keymap");
-	if (!ret && keymap)
-		ret = keymap_open(*keymap ? keymap : own ? own : KEYMAP_DEFAULT, &m->map, err);
+	if (!ret && keymap && *keymap)
+		ret = keymap_open(keymap, &m->map, err);
+	else if (!ret && keymap && keymap_open(own ? own : KEYMAP_DEFAULT, &m->map, err))
+		fprintf(stderr, "%s: only keys that are no characters: %s\n", vm, err->text);
 	if (ret)
 		machine_leave(m);
 	json_decref(result);
@@ -117,11 +119,11 @@ static int machine_attach(struct shell *sh, const char *vm, bool view_only, cons
 /* Who may not operate the machine may still look at it. */
 static int machine_attach_or_look(struct shell *sh, const char *vm, bool *view_only, struct machine *m)
 {
-	struct error err, why;
+	struct error err;
 	int ret = attach_try(sh, vm, *view_only, false, "", m, &err);
 	if (!*view_only && (ret == -EACCES || ret == -EPERM)) {
 		*view_only = true;
-		ret = attach_try(sh, vm, true, false, "", m, &why);
+		ret = attach_try(sh, vm, true, false, "", m, &err);
 	}
 	return ret ? shell_error(sh, SHELL_FAILED, "%s", err.text) : SHELL_OK;
 }
@@ -277,7 +279,10 @@ static int run_console_type(struct shell *sh, int n, char *const words[])
 		return SHELL_USAGE;
 	const char *vm = param_string(params, "vm"), *keymap = param_string(params, "keymap");
 	int status = machine_attach(sh, vm, false, keymap ? keymap : "", &m);
-	if (status == SHELL_OK) {
+	if (status == SHELL_OK && !m.map) {
+		status = SHELL_FAILED; /* why has been told */
+		machine_leave(&m);
+	} else if (status == SHELL_OK) {
 		status = text_type(sh, vm, &m, param_string(params, "text"));
 		machine_leave(&m);
 	}
@@ -307,20 +312,23 @@ static int run_console_send(struct shell *sh, int n, char *const words[])
 	return status;
 }
 
-/* 1 when the machine's text screen shows `text`, 0 when not (yet), -errno when there is no such machine or no right. */
-static int screen_shows(struct shell *sh, const char *vm, const char *text, struct error *err)
+/*
+ * 1 when the machine's text screen shows `text`, 0 when not (yet), -errno when there is no such machine or no right to look. m is the
+ * caller's from one look to the next: others may be asked whether somebody comes in.
+ */
+static int screen_shows(struct shell *sh, const char *vm, const char *text, struct machine *m, struct error *err)
 {
-	struct machine m;
-	int ret = attach_try(sh, vm, true, true, NULL, &m, err);
+	int ret = m->viewer ? 0 : attach_try(sh, vm, true, true, NULL, m, err);
 	if (ret)
-		return ret == -ENOENT || ret == -EACCES || ret == -EPERM ? ret : 0;
+		return ret == -ENOENT || ret == -EACCES || ret == -EPERM || ret == -EBUSY ? ret : 0;
 	struct viewer_screen *s = xcalloc(1, sizeof(*s));
-	screen_fresh(m.viewer, s, false);
+	screen_fresh(m->viewer, s, false);
 	char *shown = s->mode == SCREEN_TEXT ? viewer_text(s, !sh->utf8, 80) : xstrdup("");
 	ret = strstr(shown, text) != NULL;
 	free(shown);
 	screen_free(s);
-	machine_leave(&m);
+	if (viewer_receive(m->viewer, NULL, NULL) & VIEWER_ENDED)
+		machine_leave(m);
 	return ret;
 }
 
@@ -337,10 +345,10 @@ static int state_is(struct shell *sh, const char *vm, const char *state, struct 
 }
 
 /* As state_is(): whether all that is waited for is so. */
-static int wait_over(struct shell *sh, const char *vm, const char *state, const char *text, struct error *err)
+static int wait_over(struct shell *sh, const char *vm, const char *state, const char *text, struct machine *m, struct error *err)
 {
 	int ret = state ? state_is(sh, vm, state, err) : 1;
-	return ret == 1 && text ? screen_shows(sh, vm, text, err) : ret;
+	return ret == 1 && text ? screen_shows(sh, vm, text, m, err) : ret;
 }
 
 static int run_vm_wait(struct shell *sh, int n, char *const words[])
@@ -353,13 +361,15 @@ static int run_vm_wait(struct shell *sh, int n, char *const words[])
 	const char *text = param_string(params, "text");
 	unsigned seconds = (unsigned)MIN(json_integer_value(json_object_get(params, "timeout")), 1000000);
 	u64 deadline = now_monotonic() + seconds * NSEC_PER_SEC;
+	struct machine m = {0};
 	int ret, status = SHELL_OK;
 	if (!state && !text) {
 		json_decref(params);
 		return shell_error(sh, SHELL_USAGE, "say what to wait for: vm wait NAME state off, or text \"login:\"");
 	}
-	while (!(ret = wait_over(sh, vm, state, text, &err)) && now_monotonic() < deadline)
+	while (!(ret = wait_over(sh, vm, state, text, &m, &err)) && now_monotonic() < deadline)
 		pause_nsec(200000000);
+	machine_leave(&m);
 	if (ret < 0)
 		status = shell_error(sh, SHELL_FAILED, "%s", err.text);
 	else if (!ret && text)

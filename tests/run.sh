@@ -130,8 +130,12 @@ fi
 run_mode asan
 run_mode ubsan
 for n in "${!lanes[@]}"; do
-	wait "${lanes[n]}"
-	. "build/log/lane$((n + 1))"
+	unset lane_passed lane_failed lane_failures
+	if ! wait "${lanes[n]}" || ! . "build/log/lane$((n + 1))"; then
+		failed=$((failed + 1))
+		echo "FAIL  a lane of smoke tests ended before its time"
+		continue
+	fi
 	passed=$((passed + lane_passed))
 	failed=$((failed + lane_failed))
 	failures+=(${lane_failures[@]+"${lane_failures[@]}"})

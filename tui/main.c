@@ -135,6 +135,7 @@ void main_turn(struct ui *ui)
 {
 	if (ended)
 		ui->quit = true;
+	worker_viewers(ui->view == VIEW_details);
 	/* A session on a console does not outlive its use; looking at a machine is use. */
 	if (ui->logout_at && !ui->attached.viewer && !ui->busy && now_monotonic() > ui->logout_at)
 		act_logout(ui, "Logged out: nothing was done for a minute.");
@@ -200,7 +201,7 @@ static int dump(struct ui *ui, const struct options *o)
 	if (ret)
 		str_copy(ui->model.trouble, sizeof(ui->model.trouble), err.text);
 	else
-		ret = model_poll(&ui->model, client);
+		ret = model_poll(&ui->model, client, ui->view == VIEW_details);
 	vmk_disconnect(client);
 	ui_model(ui, &ui->model);
 	if (attach && !dump_attach(ui, o->attach, &err)) {

@@ -87,18 +87,17 @@ static void viewers_take(struct model *m, json_t *list)
 	}
 }
 
-/* Each machine has to be asked for its viewers: only where there are any. */
-static int viewers_poll(struct model *m, struct vmk_client *client, struct error *err)
+/* Each machine has to be asked for its viewers: only where there are any. One that does not answer has none that are known. */
+static void viewers_poll(struct model *m, struct vmk_client *client)
 {
 	unsigned viewers = 0;
 	json_t *list = NULL;
 	for (unsigned k = 0; k < m->n_machines; k++)
 		viewers += m->machines[k].viewers;
-	int ret = viewers ? vmk_call(client, "console.list", NULL, &list, NULL, err) : 0;
-	if (!ret)
-		viewers_take(m, list);
+	if (viewers && vmk_call(client, "console.list", NULL, &list, NULL, NULL))
+		list = NULL;
+	viewers_take(m, list);
 	json_decref(list);
-	return ret;
 }
 
 static void log_take(struct model *m, json_t *list)
@@ -135,7 +134,7 @@ static int log_poll(struct model *m, struct vmk_client *client, struct error *er
 	return 0;
 }
 
-int model_poll(struct model *m, struct vmk_client *client)
+int model_poll(struct model *m, struct vmk_client *client, bool viewers)
 {
 	struct error err;
 	json_t *host = NULL, *machines = NULL;
@@ -151,7 +150,8 @@ int model_poll(struct model *m, struct vmk_client *client)
 	if (!ret) {
 		host_take(m, host);
 		machines_take(m, machines);
-		ret = viewers_poll(m, client, &err);
+		if (viewers)
+			viewers_poll(m, client);
 	}
 	m->connected = !ret;
 	if (ret) {

@@ -50,8 +50,8 @@ struct model {
 	u64 last_seq;
 };
 
-/* Asks the host for all of it. On failure the machines are forgotten (the log is kept) and trouble says why. */
-int model_poll(struct model *m, struct vmk_client *client);
+/* Asks the host for all of it, for the viewers where they are wanted. On failure the machines are forgotten (the log is kept) and trouble says why. */
+int model_poll(struct model *m, struct vmk_client *client, bool viewers);
 void model_free(struct model *m);
 /* to must be zeroed or an earlier copy. */
 void model_copy(struct model *to, const struct model *from);

@@ -133,6 +133,7 @@ struct job {
 /* Wakes become readable on the returned descriptor (also for new models). */
 int worker_start(void);
 void worker_poll_now(void);
+void worker_viewers(bool wanted); /* whether the model is to have them */
 bool worker_model(struct model *m); /* whether there is a newer one: copied */
 void worker_run(const struct job *job);
 bool worker_finished(struct job *job);

@@ -4,6 +4,7 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,6 +19,7 @@ static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Behind the lock. */
 static struct model latest;
 static bool latest_new, job_done;
+static atomic_bool viewers_wanted;
 static struct job the_job;
 
 static void wake(int fd)
@@ -42,7 +44,7 @@ static void *poller(void *arg)
 			model.connected = false;
 			model.n_machines = 0;
 			str_copy(model.trouble, sizeof(model.trouble), err.text);
-		} else if (model_poll(&model, client)) {
+		} else if (model_poll(&model, client, atomic_load(&viewers_wanted))) {
 			/* Made anew next time: the daemon may have been restarted. */
 			vmk_disconnect(client);
 			client = NULL;
@@ -149,6 +151,12 @@ int worker_start(void)
 void worker_poll_now(void)
 {
 	wake(poke_fd);
+}
+
+void worker_viewers(bool wanted)
+{
+	if (atomic_exchange(&viewers_wanted, wanted) != wanted && wanted)
+		worker_poll_now();
 }
 
 bool worker_model(struct model *m)

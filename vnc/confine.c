@@ -18,6 +18,8 @@
 #define SANITIZED 0
 #endif
 
+#define DATA_BYTES (512 * MIB) /* some pictures of the largest screen, and what encoders keep */
+
 static const int allowed[] = {
 	SCMP_SYS(read), SCMP_SYS(readv), SCMP_SYS(write), SCMP_SYS(writev), SCMP_SYS(recvfrom), SCMP_SYS(recvmsg), SCMP_SYS(sendto),
 	SCMP_SYS(sendmsg), SCMP_SYS(shutdown), SCMP_SYS(close), SCMP_SYS(fstat), SCMP_SYS(newfstatat), SCMP_SYS(fcntl), SCMP_SYS(lseek),
@@ -57,11 +59,13 @@ static int filter(bool files, struct error *err)
 
 int confine(bool files, struct error *err)
 {
-	const struct rlimit none = {0, 0}, descriptors = {64, 64};
+	const struct rlimit none = {0, 0}, descriptors = {64, 64}, data = {DATA_BYTES, DATA_BYTES};
 	int ret = become_nobody(err);
 	prctl(PR_SET_DUMPABLE, 0); /* keys and passwords pass through here */
 	setrlimit(RLIMIT_CORE, &none);
 	setrlimit(RLIMIT_NOFILE, &descriptors);
+	if (!SANITIZED)
+		setrlimit(RLIMIT_DATA, &data);
 	if (!ret && prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0))
 		ret = fail(err, -errno, "cannot give up new privileges: %m");
 	return ret || SANITIZED ? ret : filter(files, err);

@@ -271,7 +271,8 @@ static int pass_on(struct visit *v, struct error *err)
 		struct pollfd p[2] = {
 			{.fd = stream_fd(v->s), .events = (short)((hears ? POLLIN : 0) | (unsent ? POLLOUT : 0))},
 			{.fd = full && !backlog ? -1 : v->console_fd, .events = (short)((full ? 0 : POLLIN) | (backlog ? POLLOUT : 0))}};
-		int ready = poll(p, 2, hears && stream_has_input(v->s) ? 0 : rest ? REST_FOR_MORE_MS : patience);
+		bool more = v->in_at < v->in_n || stream_has_input(v->s); /* of which no poll will tell */
+		int ready = poll(p, 2, hears && more ? 0 : rest ? REST_FOR_MORE_MS : patience);
 		if (ready < 0 && errno != EINTR)
 			return fail(err, -errno, "poll: %m");
 		int ret = stream_flush(v->s);

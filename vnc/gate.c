@@ -86,12 +86,21 @@ static bool encoding_passes(s32 encoding)
 	return (encoding >= -32 && encoding <= -23) || (encoding >= -256 && encoding <= -247); /* quality, compression */
 }
 
-/* Leaves out the encodings that would switch on other extensions; the message's new length. */
+static bool named_before(const u8 *m, u32 kept, u32 encoding)
+{
+	for (u32 k = 0; k < kept; k++)
+		if (be32(m + 4 + 4 * k) == encoding)
+			return true;
+	return false;
+}
+
+/* Leaves out the encodings that would switch on other extensions, and repetitions; the message's new length. */
 static u32 choose_encodings(u8 *m)
 {
 	u32 n = be16(m + 2), kept = 0;
 	for (u32 k = 0; k < n; k++) {
-		if (!encoding_passes((s32)be32(m + 4 + 4 * k)))
+		u32 encoding = be32(m + 4 + 4 * k);
+		if (!encoding_passes((s32)encoding) || named_before(m, kept, encoding))
 			continue;
 		memmove(m + 4 + 4 * kept++, m + 4 + 4 * k, 4);
 	}

@@ -127,7 +127,7 @@ void keys_symbol(struct keys *k, u32 keysym, bool down, bool caps_lock)
 	if (!n)
 		return;
 	code = strokes[n - 1].code;
-	bool taken = take_chord(k, code);
+	bool taken = k->taken[code] /* it repeats */ || take_chord(k, code);
 	k->keysym_of[code] = keysym;
 	for (unsigned i = 0; i < n && !taken; i++)
 		stroke(k, &strokes[i], i == n - 1);

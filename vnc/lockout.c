@@ -74,9 +74,11 @@ static void save(struct lockout *l)
 static void load(struct lockout *l)
 {
 	char *path = root_path("var/lib/vmk/console-locks"), *text = NULL, *saved = NULL;
-	if (!l->unsaved)
+	int ret = l->unsaved ? -EBUSY : read_file(path, FILE_MAX_BYTES, &text, NULL, NULL);
+	/* What cannot be read has been read before: nothing is forgiven. */
+	if (ret == 0 || ret == -ENOENT)
 		l->n = 0;
-	if (!l->unsaved && read_file(path, FILE_MAX_BYTES, &text, NULL, NULL) == 0) {
+	if (ret == 0) {
 		for (char *line = strtok_r(text, "\n", &saved); line && l->n < LOCKOUT_ADDRESSES; line = strtok_r(NULL, "\n", &saved)) {
 			struct entry *e = &l->entries[l->n];
 			if (sscanf(line, "%47s %u %" SCNu64, e->address, &e->failures, &e->at) == 3 && e->failures)

@@ -67,6 +67,7 @@ struct mks {
 	bool stale;	 /* vmx was drawing while we copied: copy again soon */
 	bool newcomer;	 /* the first picture must not be an old one */
 	bool ready_sent; /* vmx owes us a SCREEN_CHANGED */
+	bool ask_again;	 /* for that, soon: it took nothing */
 	bool gone;	 /* the viewer */
 	bool kicked;
 	u64 look_at; /* when to look at a machine that is off */
@@ -81,6 +82,7 @@ struct mks {
 };
 
 #define STALE_NS (5 * 1000000ull)
+#define ASK_AGAIN_NS (50 * 1000000ull)
 
 /* ---- picture ---- */
 
@@ -659,9 +661,11 @@ static int ask_for_change(struct mks *m)
 	if (!m->newcomer && client && sraRgnEmpty(client->requestedRegion))
 		return 0;
 	int ret = m->newcomer ? viewer_refresh(m->viewer) : 0;
-	m->newcomer = false;
-	m->ready_sent = true;
-	return ret ? ret : viewer_ready(m->viewer);
+	m->newcomer = m->newcomer && ret;
+	if (!ret)
+		ret = viewer_ready(m->viewer);
+	m->ready_sent = !ret;
+	return ret;
 }
 
 static void machine_events(struct mks *m)
@@ -688,7 +692,7 @@ static void waiting_events(struct mks *m)
 		m->refused = viewer_was_removed(v);
 		memset(m->said[1], 0, sizeof(m->said) - sizeof(m->said[0]));
 		say_sentence(m, 1, viewer_farewell(v));
-		say(m, 4, "Enter asks again.");
+		say(m, 4, m->may_operate ? "Enter asks again." : "Connect again to ask again."); /* who only looks has no keys */
 		detach(m);
 		if (m->refused)
 			placard_show(m);
@@ -713,6 +717,8 @@ static int wait_ms(const struct mks *m)
 		at = q->until;
 	if (m->viewer && m->paste.typing)
 		at = at ? MIN(at, m->paste.next_at) : m->paste.next_at;
+	if (m->viewer && m->ask_again)
+		at = at ? MIN(at, now + ASK_AGAIN_NS) : now + ASK_AGAIN_NS;
 	if (m->viewer && m->stale)
 		at = at ? MIN(at, now + STALE_NS) : now + STALE_NS;
 	return !at ? -1 : now >= at ? 0 : (int)((at - now) / 1000000 + 1);
@@ -739,7 +745,9 @@ static int serve(struct mks *m, struct error *err)
 		rfbProcessEvents(m->rfb, 0);
 		paste_some(m);
 		qemu_leds_show(m->rfb, m->page ? m->page->leds : 0);
-		if (ask_for_change(m) == -EPIPE)
+		int ret = ask_for_change(m);
+		m->ask_again = ret == -EAGAIN; /* vmx has much to do */
+		if (ret == -EPIPE)
 			detach(m);
 	}
 	return 0;

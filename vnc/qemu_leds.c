@@ -23,9 +23,10 @@ static rfbBool extension_enable(rfbClientPtr client, void **data, int encoding)
 	(void)client;
 	if (encoding != ENCODING_LED_STATE)
 		return FALSE;
-	u32 *told = xcalloc(1, sizeof(*told));
-	*told = NEVER_TOLD;
-	*data = told;
+	/* The library asks again each time the client names the encoding. */
+	if (!*data)
+		*data = xcalloc(1, sizeof(u32));
+	*(u32 *)*data = NEVER_TOLD;
 	return TRUE;
 }
 

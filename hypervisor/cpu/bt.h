@@ -289,7 +289,8 @@ static inline bool cpu_has(const struct bt_cpu *cpu, enum cpu_feature feature)
 }
 
 enum bt_event { EVENT_KICK = BIT(0), EVENT_IRQ = BIT(1), EVENT_NMI = BIT(2), EVENT_FORGET = BIT(3),
-		EVENT_TRAP = BIT(4) /* #DB or shadow state to look at after this trace */ };
+		EVENT_TRAP = BIT(4) /* #DB or shadow state to look at after this trace */,
+		EVENT_WRITTEN = BIT(5) /* cpu_host.logged_written is to be called */ };
 enum bt_shadow { SHADOW_STI = BIT(0), SHADOW_MOV_SS = BIT(1) };
 
 /* ---- handlers ---- */

@@ -54,6 +54,10 @@ static enum next take_events(struct bt_cpu *cpu, enum cpu_exit *why)
 
 	if (unlikely(pending & EVENT_FORGET))
 		trace_forget_pending(cpu);
+	if (unlikely(pending & EVENT_WRITTEN) && cpu->host->logged_written) {
+		fpu_leave(cpu);
+		cpu->host->logged_written(cpu->host->opaque);
+	}
 	if (unlikely(pending & EVENT_KICK)) {
 		*why = CPU_EXIT_KICKED;
 		return NEXT_EXIT;

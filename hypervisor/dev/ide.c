@@ -669,12 +669,13 @@ static void drive_save(const struct ide_drive *d, struct state_writer *w)
 static bool drive_possible(const struct ide_drive *d)
 {
 	u32 size = d->kind == IDE_CDROM ? CD_SECTOR : SECTOR;
+	u64 sectors = d->disk ? (disk_bytes(d->disk) + size - 1) / size : 0;
 
 	if (d->position > d->limit || (d->kind == IDE_DISK && (d->heads == 0 || d->track == 0)))
 		return false;
 	if (d->left == 0)
 		return true;
-	return d->disk && d->left <= disk_bytes(d->disk) / size + 1 && d->sector <= (disk_bytes(d->disk) + size - 1) / size - d->left;
+	return d->left <= sectors && d->sector <= sectors - d->left;
 }
 
 static int drive_load(struct ide_drive *d, struct state_reader *r, struct error *err)

@@ -16,6 +16,7 @@
 #include "vmkernel/methods.h"
 
 #define CONTROL_SECONDS 10
+#define LIST_SECONDS 2 /* all wait for the slowest machine */
 #define LOCKS_MAX_BYTES (1 * MIB)
 
 static json_t *time_text(u64 seconds)
@@ -79,7 +80,7 @@ int handle_console_list(struct request *r, json_t **result, struct error *err)
 		struct question *q = xcalloc(1, sizeof(*q));
 		q->g = g;
 		str_copy(q->name, sizeof(q->name), vm->name);
-		if (control_send(vm->control, json_pack("{s:s}", "cmd", "viewers"), CONTROL_SECONDS, on_viewers, q, err))
+		if (control_send(vm->control, json_pack("{s:s}", "cmd", "viewers"), LIST_SECONDS, on_viewers, q, err))
 			free(q);
 		else
 			g->pending++;

@@ -285,6 +285,8 @@ static void draw(struct vmx *x)
 	if (m->state == MACHINE_ON && m->people.display)
 		again = m->people.refresh(m->people.display);
 	u32 after = atomic_load(&m->page->sequence);
+	if (m->hold)
+		again = 0; /* its clock stands still */
 	machine_unlock(m);
 	s->drawn_at = now_monotonic();
 	s->again_at = again ? s->drawn_at + again : 0;

@@ -216,6 +216,8 @@ Test(keys, a_chord_of_ours_is_not_the_guests)
 	sent[0] = 0;
 	keys_symbol(&k, 'v', true, false);
 	cr_assert_str_eq(sent, " -1d -38", "what leads to the chord is let go");
+	keys_symbol(&k, 'v', true, false); /* it repeats */
+	keys_symbol(&k, 'v', true, false);
 	keys_symbol(&k, 'v', false, false);
 	keys_symbol(&k, 0xffe9, false, false);
 	keys_symbol(&k, 0xffe3, false, false);
