@@ -35,6 +35,7 @@ static void host_take(struct model *m, json_t *o)
 	text_take(m->root, sizeof(m->root), o, "root");
 	text_take(m->cpu, sizeof(m->cpu), o, "cpu");
 	text_take(m->memory, sizeof(m->memory), o, "memory");
+	text_take(m->certificate, sizeof(m->certificate), o, "certificate");
 	m->cpus = (int)number_take(o, "cpus", 0);
 	m->cpu_percent = number_take(o, "cpu_percent", 0);
 	double total = number_take(o, "memory_total_mb", 0), used = number_take(o, "memory_used_mb", 0);

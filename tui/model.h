@@ -38,6 +38,7 @@ struct model {
 	char trouble[480]; /* why not connected */
 	char host[128], version[32], engine[64], uptime[64], root[256];
 	char cpu[64], memory[64]; /* as the host puts it */
+	char certificate[112];	  /* of the consoles: "SHA-256 8B:AD:..."; "" where there is none */
 	int cpus;
 	double cpu_percent, memory_percent;
 	int machines_on, machines_total;

@@ -6,6 +6,7 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
+#define HOST_ROWS 5 /* a blank one at their end */
 #define SILENT_SECONDS 5
 
 static void draw_title(struct ui *ui)
@@ -36,6 +37,24 @@ static void draw_gauge(struct canvas *c, unsigned x, unsigned y, unsigned width,
 	canvas_text(c, x + label_width + bar + (bar > 0), y, width - label_width - bar, WHITE, BLACK, text);
 }
 
+/* What a viewer's user compares with: all of it, if need be without the colons. */
+static void draw_certificate(struct canvas *c, unsigned y, const char *certificate)
+{
+	static const char label[] = "Certificate";
+	char text[sizeof(((struct model *)0)->certificate)];
+	bool fits = sizeof(label) + strlen(certificate) + 1 < c->columns;
+	size_t n = 0;
+	const char *from = fits || !str_starts(certificate, "SHA-256 ") ? certificate : certificate + strlen("SHA-256 ");
+	for (; *from; from++)
+		if (fits || *from != ':')
+			text[n++] = *from;
+	text[n] = 0;
+	if (!n)
+		return;
+	canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, label);
+	canvas_text(c, 1 + sizeof(label), y, c->columns - sizeof(label) - 1, GREY, BLACK, text);
+}
+
 unsigned view_host(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
@@ -47,13 +66,13 @@ unsigned view_host(struct ui *ui)
 		canvas_printf(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK, "The host has not answered for %u seconds.",
 			      (unsigned)silent);
 		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, "What is shown is older than that.");
-		return 4;
+		return HOST_ROWS;
 	}
 	if (!m->connected) {
 		canvas_text(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK,
 			    m->trouble[0] ? "No connection to the host. Trying again every second." : "Connecting...");
 		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, m->trouble);
-		return 4;
+		return HOST_ROWS;
 	}
 	snprintf(cpu, sizeof(cpu), "%.40s of %d CPU%s", m->cpu, m->cpus, m->cpus == 1 ? "" : "s");
 	unsigned half = c->columns / 2;
@@ -63,7 +82,8 @@ unsigned view_host(struct ui *ui)
 				      m->machines_total);
 	unsigned x = MAX(half, used + 3);
 	canvas_printf(c, x, 2, c->columns - x - 1, GREY, BLACK, "Engine %s", m->engine[0] ? m->engine : "not known yet");
-	return 4;
+	draw_certificate(c, 3, m->certificate);
+	return HOST_ROWS;
 }
 
 struct key_hint {

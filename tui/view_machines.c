@@ -150,7 +150,7 @@ void view_log(struct ui *ui)
 void view_help(struct ui *ui)
 {
 	static const char *const lines[] = {
-		"F1 h      this help; any key leads back",
+		"F1 h ?    this help; any key leads back",
 		"F2 s      power on the selected machine",
 		"F3 p      power it off: y asks the guest first, h pulls the plug",
 		"F4 r      press its reset button",

@@ -100,9 +100,10 @@ static json_t *door_answer(const char *method, int *fd)
 	if (!strcmp(method, "session.whoami"))
 		return json_pack("{s:s, s:i, s:b}", "user", "tester", "uid", 1, "admin", 1);
 	if (!strcmp(method, "host.show"))
-		return json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:s, s:i, s:i, s:s, s:i, s:i}", "name", "fakehost", "version", "0.1",
+		return json_pack("{s:s, s:s, s:s, s:s, s:f, s:i, s:s, s:i, s:i, s:s, s:i, s:i, s:s}", "name", "fakehost", "version", "0.1",
 				 "uptime", "01:02:03", "cpu", "25.0 %", "cpu_percent", 25.0, "cpus", 2, "memory", "512 of 1024 MB used",
-				 "memory_total_mb", 1024, "memory_used_mb", 512, "engine", "bt", "machines_on", 1, "machines_total", 2);
+				 "memory_total_mb", 1024, "memory_used_mb", 512, "engine", "bt", "machines_on", 1, "machines_total", 2,
+				 "certificate", "SHA-256 00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF:00:11:22:33:44:55:66:77:88:99:AA:BB:CC:DD:EE:FF");
 	if (!strcmp(method, "vm.list"))
 		return json_pack("[{s:i,s:s,s:s,s:s,s:f,s:s,s:i,s:s,s:i,s:s},{s:n,s:s,s:s,s:s,s:n,s:s,s:i,s:n}]", "world", 101, "name", "demo", "owner",
 				 "susie", "state", "on", "cpu", 12.5, "memory", "64 MB", "memory_mb", 64, "console", "127.0.0.1:5900",

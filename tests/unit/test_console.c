@@ -198,6 +198,8 @@ Test(console, dumps)
 {
 	run_expect(0, "  101  demo", "$BIN/vmkstatus --dump machines");
 	run_expect(0, "[||||", "$BIN/vmkstatus --dump machines");
+	run_expect(0, "Certificate 00112233445566778899AABBCCDDEEFF00112233445566778899AABBCCDDEEFF", "$BIN/vmkstatus --dump machines");
+	run_expect(0, "Certificate SHA-256 00:11:22:33:44", "$BIN/vmkstatus --dump machines --width 120");
 	run_expect(0, "m?ller", "LC_ALL=C $BIN/vmkstatus --dump machines");
 	run_expect(0, "11-22 14:28:32  demo is powered on", "$BIN/vmkstatus --dump log");
 	run_expect(0, "F10 q", "$BIN/vmkstatus --dump help");
