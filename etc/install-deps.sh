@@ -9,7 +9,7 @@ build="gcc make libc6-dev pkg-config libjansson-dev libsystemd-dev libseccomp-de
        libxkbcommon-dev zlib1g-dev"
 run="fonts-dejavu-core xkb-data libx11-data novnc seabios grub-rescue-pc memtest86+"
 test="libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common xorriso mtools tmux xvfb xauth xdotool iproute2
-      tigervnc-viewer tigervnc-common curl procps systemd xinetd chromium python3 openssl"
+      tigervnc-viewer tigervnc-common maim curl procps systemd xinetd chromium python3 openssl"
 bench="qemu-system-x86"
 # What etc/guest-image.sh makes guests' disks with.
 guest="kmod fakeroot cpio e2fsprogs grub-pc-bin grub-common"

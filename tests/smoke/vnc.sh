@@ -90,11 +90,11 @@ after_scene 33 "tight"
 kill $other
 vmk vm stop roll hard || die "vm stop"
 
-# tiger SECURITY WORD: types the word at GRUB's prompt
+# tiger SECURITY WORD: types the word at GRUB's prompt; what the window then shows is the machine's picture
 tiger() {
 	local viewer
 	viewer=$(command -v xtigervncviewer || command -v vncviewer) || die "no TigerVNC viewer is installed"
-	rm -f "$VMK_ROOT/seen"
+	rm -f "$VMK_ROOT/seen" "$VMK_ROOT/tiger.png"
 	HOME=$VMK_ROOT timeout 200 xvfb-run -a -s '-screen 0 1024x768x24' bash -c "
 		'$viewer' -Shared -SecurityTypes $1 -X509CA '$VNC_CA' 127.0.0.1::$port >'$VMK_ROOT/viewer.log' 2>&1 &
 		viewer=\$!
@@ -106,16 +106,24 @@ tiger() {
 		[ -n \"\$window\" ] || exit 1
 		xdotool windowfocus \$window; sleep 0.5
 		xdotool type --delay 60 'echo $2'; xdotool key Return
-		until [ -e '$VMK_ROOT/seen' ]; do sleep 0.2; done
+		until [ -e '$VMK_ROOT/seen' ]; do
+			sleep 0.2
+			maim -u -i \$window '$VMK_ROOT/tiger.new.png' && mv '$VMK_ROOT/tiger.new.png' '$VMK_ROOT/tiger.png'
+		done
 		kill \$viewer
 	" &
 	local desktop=$!
 	eventually 30 shows "$2" || { kill $desktop; cat "$VMK_ROOT/viewer.log"; die "TigerVNC's viewer by $1"; }
+	eventually 20 tiger_shows || { kill $desktop; die "TigerVNC's window shows something else"; }
 	touch "$VMK_ROOT/seen"
 	wait $desktop || { cat "$VMK_ROOT/viewer.log"; die "TigerVNC's viewer by $1"; }
 }
 shows() {
 	screen_of web | grep -q "^$1"
+}
+tiger_shows() { # but for the guest's blinking cursor
+	[ -s "$VMK_ROOT/tiger.png" ] && vmk console screenshot web "$VMK_ROOT/direct.png" >/dev/null &&
+		"$SMOKE/pngdiff" "$VMK_ROOT/direct.png" "$VMK_ROOT/tiger.png" 144
 }
 type_line web "terminal_output console"
 say "TigerVNC's viewer, with the host's certificate"
