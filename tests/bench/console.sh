@@ -37,6 +37,6 @@ listens() {
 }
 eventually 10 listens || die "QEMU does not listen"
 
-"$BUILD/bench/console" "${BENCH_ROUNDS:-3}" "${BENCH_SECONDS:-3}" "${BENCH_ROWS:-all}" "vmk,$(console_of bench),$(pid_of bench),$front" \
+"$BUILD/bench/console" "${BENCH_ROUNDS:-2}" "${BENCH_SECONDS:-2}" "${BENCH_ROWS:-all}" "vmk,$(console_of bench),$(pid_of bench),$front" \
 	"QEMU,127.0.0.1:$((5900 + plain)),$qemu,0" "QEMU-TLS,127.0.0.1:$((5900 + tls)),$qemu,0" || die "console"
 exit 0
