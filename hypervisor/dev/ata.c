@@ -212,12 +212,8 @@ static void dma_moved(struct ide_drive *d)
 
 	if (!sectors_moved(d, bytes / SECTOR, d->result))
 		return;
-	if (!d->writing && !ide_dma_move(d, bytes, false))
-		return;
-	if (d->left)
+	if (d->writing || ide_dma_move(d, bytes, false))
 		ata_dma(d);
-	else
-		finish(d);
 }
 
 /* The bus master is running. When its descriptors end early the drive goes on waiting, as hardware does. */

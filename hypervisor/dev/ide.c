@@ -16,6 +16,7 @@ enum { CONTROL_NIEN = 0x02, CONTROL_SRST = 0x04, CONTROL_HOB = 0x80 };
 enum { BM_START = 0x01, BM_TO_MEMORY = 0x08 };
 enum { BM_ACTIVE = 0x01, BM_ERROR = 0x02, BM_INTERRUPT = 0x04, BM_CAPABLE = 0x60 };
 
+#define WANTS_DATA (STATUS_DRDY | STATUS_DSC | STATUS_DRQ)
 #define PRD_TABLE_ENTRIES 8192 /* a table may not cross 64 KiB */
 
 static const struct pio_ops command_ops, control_ops, bm_ops;
@@ -77,7 +78,7 @@ void ide_data_in(struct ide_drive *d, u32 len)
 	d->phase = PHASE_IN;
 	d->position = 0;
 	d->limit = len;
-	d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
+	d->status = WANTS_DATA;
 }
 
 void ide_data_out(struct ide_drive *d, u32 len)
@@ -85,7 +86,7 @@ void ide_data_out(struct ide_drive *d, u32 len)
 	d->phase = PHASE_OUT;
 	d->position = 0;
 	d->limit = len;
-	d->status = STATUS_DRDY | STATUS_DSC | STATUS_DRQ;
+	d->status = WANTS_DATA;
 }
 
 static void block_done(struct ide_drive *d)
@@ -169,8 +170,6 @@ bool ide_dma_move(struct ide_drive *d, u32 len, bool writing)
 	return true;
 }
 
-#define DMA_READY (STATUS_DRDY | STATUS_DSC | STATUS_DRQ)
-
 static void medium_work(struct dev_job *job)
 {
 	struct ide_drive *d = container_of(job, struct ide_drive, job);
@@ -193,7 +192,7 @@ static void medium_done(struct dev_job *job)
 	struct ide_drive *d = container_of(job, struct ide_drive, job);
 
 	d->busy = false;
-	d->status = DMA_READY;
+	d->status = WANTS_DATA;
 	d->then(d);
 }
 
@@ -233,7 +232,7 @@ void ide_dma_wait(struct ide_drive *d, bool writing)
 {
 	d->phase = PHASE_DMA;
 	d->writing = writing;
-	d->status = DMA_READY;
+	d->status = WANTS_DATA;
 	dma_run(d);
 }
 
