@@ -187,6 +187,8 @@ static int request_check(struct request *r, struct error *err)
 		if (args[k].type != API_VM)
 			continue;
 		const char *name = param_string(r, args[k].name);
+		if (!name) /* optional, and not given */
+			continue;
 		r->vm = registry_find(name);
 		if (!r->vm) {
 			fail(err, -ENOENT, "no virtual machine named %.100s", name);
