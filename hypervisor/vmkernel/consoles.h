@@ -35,5 +35,6 @@ bool consoles_open(void);
 bool consoles_lacking(const struct vm *vm);
 /* How many addresses are locked out. */
 unsigned consoles_locked(void);
+pid_t consoles_pid(void); /* of vmk-authd, 0 while it does not run */
 
 #endif
