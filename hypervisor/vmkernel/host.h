@@ -188,6 +188,8 @@ void stats_sample(void);
 bool process_times(pid_t pid, u64 *cpu_ns, u64 *start_ticks);
 json_t *cpu_percent(const struct cpu_use *use);
 void stats_host(json_t *into);
+/* A line of /proc/meminfo in KB, 0 = not told. */
+u64 stats_meminfo(const char *name);
 void stats_memory(u64 *total_kb, u64 *used_kb, u64 *swapped_kb); /* of the whole computer */
 void uptime_text(u64 seconds, char *text, size_t size); /* "1 d 02:03:04" */
 
