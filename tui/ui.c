@@ -116,6 +116,8 @@ static void key_attached(struct ui *ui, const struct viewer_press *p)
 
 void ui_view(struct ui *ui, enum view_id view)
 {
+	if (view == VIEW_help && ui->view != VIEW_help)
+		ui->helped = ui->view;
 	ui->view = view;
 	ui->message[0] = 0;
 }
