@@ -28,14 +28,15 @@ static void set_string(json_t *o, const char *field, const char *text)
 	json_object_set_new(o, field, s ? s : json_string("?"));
 }
 
-static json_t *vm_describe(const struct caller *c, struct vm *vm)
+/* rights: of the caller, from vm_rights(), which has just looked at the file. */
+static json_t *vm_describe(struct vm *vm, unsigned rights)
 {
 	json_t *o = json_object();
-	unsigned rights = vm_rights(c, vm);
 	char text[64];
 	bool on = vm_running(vm), usable = vm->config && !vm->problem[0];
 	u64 memory = usable ? config_number(vm->config, "memsize") : 0;
 	set_string(o, "name", vm->name);
+	set_string(o, "path", vm->path);
 	set_string(o, "owner", vm->owner);
 	json_object_set_new(o, "world", on ? json_integer(vm->world) : json_null());
 	set_string(o, "state", vm_state_name(vm));
@@ -65,9 +66,11 @@ int handle_vm_list(struct request *r, json_t **result, struct error *err)
 {
 	(void)err;
 	*result = json_array();
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		if (vm_rights(&r->caller, vm) & RIGHT_R)
-			json_array_append_new(*result, vm_describe(&r->caller, vm));
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		unsigned rights = vm_rights(&r->caller, vm);
+		if (rights & RIGHT_R)
+			json_array_append_new(*result, vm_describe(vm, rights));
+	}
 	return 0;
 }
 
@@ -75,8 +78,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 {
 	(void)err;
 	struct vm *vm = r->vm;
-	*result = vm_describe(&r->caller, vm);
-	set_string(*result, "path", vm->path);
+	*result = vm_describe(vm, vm_rights(&r->caller, vm));
 	json_object_set_new(*result, "progress", vm->suspend != SUSPEND_WRITING
 							 ? json_null()
 							 : json_sprintf("suspending, %u %%", vm->suspended_percent));
@@ -104,9 +106,10 @@ int handle_world_list(struct request *r, json_t **result, struct error *err)
 						 "owner", owner, "pid", (int)getpid(), "cpu", "memory", "", "command",
 						 "vmkernel"));
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		if (!vm_running(vm) || !(vm_rights(&r->caller, vm) & RIGHT_R))
+		unsigned rights = vm_running(vm) ? vm_rights(&r->caller, vm) : 0;
+		if (!(rights & RIGHT_R))
 			continue;
-		json_t *o = vm_describe(&r->caller, vm);
+		json_t *o = vm_describe(vm, rights);
 		char command[VM_NAME_MAX + 16];
 		snprintf(command, sizeof(command), "vmk-vmx [%s]", vm->name);
 		set_string(o, "command", command);
@@ -452,6 +455,7 @@ static void on_created(void *arg, int ret, json_t *files, const struct error *er
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	w->r->vm = vm; /* whose doing it is */
 	event_vm(LOG_LEVEL_INFO, vm, "%s is created, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is created: %s", vm->name, vm->path);
 	set_string(result, "name", vm->name);
@@ -525,6 +529,7 @@ static void on_inspected(void *arg, int ret, json_t *file, const struct error *e
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	r->vm = vm;
 	event_vm(LOG_LEVEL_INFO, vm, "%s is registered, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is registered", vm->name);
 	set_string(result, "name", vm->name);
@@ -576,7 +581,9 @@ static void on_deleted(void *arg, int ret, json_t *files, const struct error *er
 	}
 	char name[VM_NAME_MAX + 1];
 	str_copy(name, sizeof(name), vm->name);
+	event_acting(w->r);
 	event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is deleted: %s", name, vm->path);
+	event_acting(NULL);
 	ret = registry_remove(vm, &why);
 	w->r->vm = NULL;
 	json_t *result = ret ? NULL : message_result("%s is deleted", name);
