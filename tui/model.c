@@ -4,7 +4,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <strings.h>
 
 #include "lib/util.h"
 #include "tui/model.h"
@@ -135,7 +134,7 @@ static int log_poll(struct model *m, struct vmk_client *client, struct error *er
 	return 0;
 }
 
-int model_poll(struct model *m, struct vmk_client *client, bool viewers)
+int model_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish)
 {
 	struct error err;
 	json_t *host = NULL, *machines = NULL;
@@ -151,7 +150,7 @@ int model_poll(struct model *m, struct vmk_client *client, bool viewers)
 	if (!ret) {
 		host_take(m, host);
 		machines_take(m, machines);
-		if (viewers)
+		if (wish->parts & MODEL_PART_VIEWERS)
 			viewers_poll(m, client);
 	}
 	m->connected = !ret;
@@ -178,46 +177,4 @@ void model_copy(struct model *to, const struct model *from)
 	if (from->n_machines)
 		memcpy(machines, from->machines, from->n_machines * sizeof(*machines));
 	to->machines = machines;
-}
-
-static const char *const sort_names[SORT_COUNT] = {"Name", "World", "Owner", "State", "CPU", "Memory"};
-
-const char *sort_name(enum sort by)
-{
-	return sort_names[by];
-}
-
-static int compare(const void *a, const void *b, void *arg)
-{
-	const struct machine *x = a, *y = b;
-	int order = 0;
-	switch (*(enum sort *)arg) {
-	case SORT_WORLD:
-		/* Those that run first. */
-		order = (x->world < 0) - (y->world < 0);
-		order = order ? order : (x->world > y->world) - (x->world < y->world);
-		break;
-	case SORT_OWNER:
-		order = strcasecmp(x->owner, y->owner);
-		break;
-	case SORT_STATE:
-		order = strcmp(y->state, x->state);
-		break;
-	case SORT_CPU:
-		order = (x->cpu < y->cpu) - (x->cpu > y->cpu);
-		break;
-	case SORT_MEMORY:
-		order = (x->memory_mb < y->memory_mb) - (x->memory_mb > y->memory_mb);
-		break;
-	default:
-		break;
-	}
-	order = order ? order : strcasecmp(x->name, y->name);
-	return order ? order : strcmp(x->name, y->name);
-}
-
-void model_sort(struct model *m, enum sort by)
-{
-	if (m->n_machines > 1)
-		qsort_r(m->machines, m->n_machines, sizeof(*m->machines), compare, &by);
 }

@@ -51,14 +51,17 @@ struct model {
 	u64 last_seq;
 };
 
-/* Asks the host for all of it, for the viewers where they are wanted. On failure the machines are forgotten (the log is kept) and trouble says why. */
-int model_poll(struct model *m, struct vmk_client *client, bool viewers);
+/* What is asked for besides host, machines and log: parts of views. Compared byte by byte. */
+enum model_part { MODEL_PART_VIEWERS = 1 };
+struct model_wish {
+	unsigned parts;
+	char vm[128]; /* the machine that parts of one machine are about */
+};
+
+/* Asks the host for all of it and what is wished. On failure the machines are forgotten (the log is kept) and trouble says why. */
+int model_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish);
 void model_free(struct model *m);
 /* to must be zeroed or an earlier copy. */
 void model_copy(struct model *to, const struct model *from);
-
-enum sort { SORT_NAME, SORT_WORLD, SORT_OWNER, SORT_STATE, SORT_CPU, SORT_MEMORY, SORT_COUNT };
-void model_sort(struct model *m, enum sort by);
-const char *sort_name(enum sort by);
 
 #endif

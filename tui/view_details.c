@@ -72,7 +72,8 @@ void view_details(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
 	const struct machine *vm = ui_selected(ui);
-	unsigned y = view_host(ui) - 1;
+	unsigned y = view_host(ui);
+	ui->wish.parts = MODEL_PART_VIEWERS;
 	canvas_line(c, 0, y, c->columns, GREY, BLACK, "Machine");
 	if (!vm) {
 		canvas_text(c, 1, y + 1, c->columns - 2, GREY, BLACK, "No machine is selected.");
@@ -83,5 +84,14 @@ void view_details(struct ui *ui)
 			draw_viewers(ui, y + 1, vm);
 		}
 	}
-	view_key_bar(ui);
+	frame_bottom(ui);
+}
+
+const struct key_hint view_details_hints[] = {
+	{"F2/s", "On", 2}, {"F3/p", "Off", 2}, {"F4/r", "Reset", 3}, {"Enter/a", "Attach", 1}, {"Esc", "Back", 1}, {NULL, NULL, 0},
+};
+
+bool view_details_key(struct ui *ui, const struct viewer_press *p)
+{
+	return ui_machine_key(ui, p);
 }

@@ -332,6 +332,11 @@ void consoles_start(void)
 	authd_start();
 }
 
+pid_t consoles_pid(void)
+{
+	return consoles.control_fd >= 0 ? consoles.pid : 0;
+}
+
 const char *consoles_fingerprint(void)
 {
 	return consoles.fingerprint;

@@ -27,5 +27,6 @@ const char *vm_keymap(const struct vm *vm);
 int consoles_unlock(const char *address, struct request *r, struct error *err);
 /* SHA-256 of the certificate, "" before vmk-authd has told it. */
 const char *consoles_fingerprint(void);
+pid_t consoles_pid(void); /* of vmk-authd, 0 while it does not run */
 
 #endif

@@ -313,6 +313,9 @@ int registry_remove(struct vm *vm, struct error *err)
 			break;
 		}
 	}
+	for (struct request *r = host.pending; r; r = r->next)
+		if (r->vm == vm)
+			r->vm = NULL;
 	consoles_forget(vm);
 	config_free(vm->config);
 	free(vm->path);

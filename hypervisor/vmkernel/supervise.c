@@ -137,6 +137,7 @@ static void vm_down(struct vm *vm)
 	vm->pid = 0;
 	vm->asked_ns = vm->resident_kb = 0;
 	vm->cpu = (struct cpu_use){0};
+	vm->perf = (struct perf){0};
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
 	vm->poweroff_told = vm->killed = false;
@@ -247,7 +248,7 @@ static void on_control_event(void *arg, const char *event, const char *text)
 	else if (strcmp(event, "reset") == 0)
 		event_vm(LOG_LEVEL_INFO, vm, "%s: %.200s", vm->name, *text ? text : "reset");
 	else
-		event_vm(LOG_LEVEL_WARNING, vm, "%s: %.300s", vm->name, *text ? text : event);
+		event_vm_itself(LOG_LEVEL_WARNING, vm, "%s: %.300s", vm->name, *text ? text : event);
 }
 
 static void on_control_lost(void *arg)
@@ -278,6 +279,7 @@ static void take_status(struct vm *vm, json_t *status)
 	json_t *balloon = json_object_get(status, "balloon_asked_mb");
 	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;
 	vm->balloon_mb = (int)(json_integer_value(json_object_get(status, "balloon_mb")) & INT32_MAX);
+	perf_take_status(&vm->perf, status);
 	if (up > 0 && (u64)up < now_monotonic())
 		vm->started_ns = now_monotonic() - (u64)up;
 	if (vm->engine[0] && !host.engine[0])
@@ -289,7 +291,7 @@ static void vm_set_stuck(struct vm *vm)
 	if (vm->state == VM_STUCK)
 		return;
 	vm->state = VM_STUCK;
-	event_vm(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
+	event_vm_itself(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
 }
 
 static void on_status(void *arg, int ret, json_t *answer, int fd, const struct error *err)
@@ -306,7 +308,7 @@ static void on_status(void *arg, int ret, json_t *answer, int fd, const struct e
 	take_status(vm, answer);
 	if (vm->state == VM_STUCK) {
 		vm->state = VM_ON;
-		event_vm(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
+		event_vm_itself(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
 	}
 }
 

@@ -455,6 +455,7 @@ static void on_created(void *arg, int ret, json_t *files, const struct error *er
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	w->r->vm = vm; /* whose doing it is */
 	event_vm(LOG_LEVEL_INFO, vm, "%s is created, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is created: %s", vm->name, vm->path);
 	set_string(result, "name", vm->name);
@@ -528,6 +529,7 @@ static void on_inspected(void *arg, int ret, json_t *file, const struct error *e
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	r->vm = vm;
 	event_vm(LOG_LEVEL_INFO, vm, "%s is registered, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is registered", vm->name);
 	set_string(result, "name", vm->name);
@@ -579,7 +581,9 @@ static void on_deleted(void *arg, int ret, json_t *files, const struct error *er
 	}
 	char name[VM_NAME_MAX + 1];
 	str_copy(name, sizeof(name), vm->name);
+	event_acting(w->r);
 	event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is deleted: %s", name, vm->path);
+	event_acting(NULL);
 	ret = registry_remove(vm, &why);
 	w->r->vm = NULL;
 	json_t *result = ret ? NULL : message_result("%s is deleted", name);

@@ -127,6 +127,8 @@ int net_init(struct vmx *x, struct error *err);
 void net_free(struct vmx *x);
 void net_woken(struct vmx *x); /* after machine_wake(): perhaps cards have sent */
 bool net_has_nat(const struct vmx *x);
+/* What all cards together have sent (NET_OUT) or got. */
+struct net_traffic net_traffic(const struct vmx *x, enum net_direction way);
 
 /* One JSON line for the VMkernel, {"engine":"bt","passed_over":["kvm: sentence"]}; returns the exit status. */
 int vmx_print_engines(void);
