@@ -76,6 +76,8 @@ void ui_model(struct ui *ui, const struct model *m)
 
 void ui_view(struct ui *ui, enum view_id view)
 {
+	if (view == VIEW_help && ui->view != VIEW_help)
+		ui->helped = ui->view;
 	ui->view = view;
 	ui->message[0] = 0;
 }

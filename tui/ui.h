@@ -72,7 +72,7 @@ struct ui {
 	struct model model;
 	u64 model_at; /* when it came; 0: the host need not answer (--dump) */
 	struct model_wish wish; /* set by the view drawn last: what else it shows */
-	enum view_id view;
+	enum view_id view, helped; /* helped: what help is about, and leads back to */
 	struct table tables[VIEW_COUNT]; /* a view's own table, if it has one */
 	void *state[VIEW_COUNT];	 /* a view's own, made and freed by it; NULL at first */
 	char machine[128]; /* name of the machine that actions and details are about; "" none */
@@ -207,7 +207,7 @@ extern const struct view views[VIEW_COUNT];
 	extern const struct key_hint view_##name##_hints[];
 #include "tui/views.def"
 #undef VIEW
-unsigned view_host(struct ui *ui); /* frame_top() and what the host uses: the next free row */
+unsigned host_summary(struct ui *ui); /* summary.c: frame_top() and what the host uses: the next free row */
 void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back);
 
 /* frame.c: what every view has. Title and tabs, and what is wrong with the connection: the next free row. */
