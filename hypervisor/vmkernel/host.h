@@ -77,6 +77,7 @@ struct vm {
 	bool resuming; /* it is being powered on from its file */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
+	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;
 	u64 started_ns;	 /* CLOCK_MONOTONIC */
@@ -188,6 +189,8 @@ void stats_sample(void);
 bool process_times(pid_t pid, u64 *cpu_ns, u64 *start_ticks);
 json_t *cpu_percent(const struct cpu_use *use);
 void stats_host(json_t *into);
+/* A line of /proc/meminfo in KB, 0 = not told. */
+u64 stats_meminfo(const char *name);
 void stats_memory(u64 *total_kb, u64 *used_kb, u64 *swapped_kb); /* of the whole computer */
 void uptime_text(u64 seconds, char *text, size_t size); /* "1 d 02:03:04" */
 
