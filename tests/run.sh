@@ -37,7 +37,7 @@ count() { # NAME STATUS LOG
 		echo "ok    $1"
 	else
 		failed=$((failed + 1))
-		failures+=("$1"$'\t'"$3")
+		failures+=("$1 (status $2)"$'\t'"$3")
 		echo "FAIL  $1 (status $2)"
 		tail -n 40 "$3" | sed 's/^/      /'
 	fi
