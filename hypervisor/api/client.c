@@ -21,6 +21,7 @@
 struct vmk_client {
 	int fd;		/* -1: lost */
 	bool handed_over; /* not our own connection: cannot be made again */
+	bool dry_run;
 	u64 last_id;
 	char *buf;
 	size_t len, size;
@@ -91,6 +92,11 @@ void vmk_disconnect(struct vmk_client *c)
 int vmk_client_fd(const struct vmk_client *c)
 {
 	return c->fd;
+}
+
+void vmk_set_dry_run(struct vmk_client *c, bool on)
+{
+	c->dry_run = on;
 }
 
 /* Waits until the socket can be read or written, at most up to `deadline`. */
@@ -219,6 +225,8 @@ int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **
 	}
 	json_t *request = json_pack("{s:s, s:I, s:s}", "jsonrpc", "2.0", "id", (json_int_t)++c->last_id, "method", method);
 	json_object_set_new(request, "params", params ? params : json_object());
+	if (c->dry_run)
+		json_object_set_new(request, "dry_run", json_true());
 	char *text = json_dumps(request, JSON_COMPACT), *line = xasprintf("%s\n", text ? text : "");
 	json_decref(request);
 
