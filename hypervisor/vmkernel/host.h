@@ -76,6 +76,7 @@ struct vm {
 	bool resuming; /* it is being powered on from its file */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
+	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;
 	u64 started_ns;	 /* CLOCK_MONOTONIC */
