@@ -41,7 +41,9 @@ void ui_draw(struct ui *ui)
 		return;
 	}
 	if (ui->attached.viewer)
-		view_attached(ui);
+		attached_draw(ui);
+	else if (ui->form)
+		form_draw(ui);
 	else
 		views[ui->view].draw(ui);
 	if (ui->dialog.kind)
@@ -72,48 +74,10 @@ void ui_model(struct ui *ui, const struct model *m)
 		str_copy(ui->machine, sizeof(ui->machine), first->name);
 }
 
-static void question_answer(struct attached *a, bool let_in)
-{
-	const struct viewer_question *q = viewer_question(a->viewer);
-	if (q)
-		viewer_answer(a->viewer, q->number, let_in);
-}
-
-static void key_attached(struct ui *ui, const struct viewer_press *p)
-{
-	struct attached *a = &ui->attached;
-	struct viewer_chord chord, tilde[VIEWER_CHORDS_MAX];
-	enum viewer_command what;
-	switch (viewer_escape(&a->escape, p, &what)) {
-	case VIEWER_PASS_TILDE:
-		for (unsigned k = 0, n = viewer_chord_char(a->map, '~', ui->input.caps_lock, tilde); k < n; k++)
-			viewer_send_chord(a->viewer, &tilde[k]);
-		viewer_send_press(a->viewer, p);
-		break;
-	case VIEWER_PASS:
-		viewer_send_press(a->viewer, p);
-		break;
-	case VIEWER_HELD:
-		break;
-	case VIEWER_COMMAND:
-		if (what == VIEWER_DETACH)
-			act_detach(ui, "");
-		else if (what == VIEWER_CTRL_ALT_DEL && viewer_chord_parse(a->map, "ctrl-alt-del", &chord, NULL) == 0)
-			viewer_send_chord(a->viewer, &chord);
-		else if (what == VIEWER_PAN_UP || what == VIEWER_PAN_DOWN)
-			a->pan += what == VIEWER_PAN_UP ? -1 : 1;
-		else if (what == VIEWER_LET_IN || what == VIEWER_REFUSE)
-			question_answer(a, what == VIEWER_LET_IN);
-		else if (what == VIEWER_SWITCH)
-			ui_message(ui, false, "The serial line is shown by vmksh: vm console NAME serial");
-		else
-			term_redraw();
-		break;
-	}
-}
-
 void ui_view(struct ui *ui, enum view_id view)
 {
+	if (view == VIEW_help && ui->view != VIEW_help)
+		ui->helped = ui->view;
 	ui->view = view;
 	ui->message[0] = 0;
 }
@@ -134,6 +98,18 @@ bool ui_machine_key(struct ui *ui, const struct viewer_press *p)
 		{CODE_F2, 's', ACTION_START}, {CODE_F3, 'p', ACTION_STOP},    {CODE_F4, 'r', ACTION_RESET},
 		{CODE_F7, 'u', ACTION_SUSPEND}, {0, 'a', ACTION_ATTACH}, {0, '\r', ACTION_ATTACH},
 	};
+	if (p->character == 'n' || p->character == 'N') {
+		machine_create(ui);
+		return true;
+	}
+	if (p->character == 'e' || p->character == 'E') {
+		act_edit(ui);
+		return true;
+	}
+	if (p->character == 'x' || p->character == 'X' || (!p->character && press_is(p, CODE_F9))) {
+		act_menu(ui);
+		return true;
+	}
 	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
 		if ((keys[k].code && !p->character && press_is(p, keys[k].code)) ||
 		    (p->character && (p->character == (u8)keys[k].letter || p->character == (u32)(keys[k].letter & ~0x20)))) {
@@ -200,11 +176,13 @@ void ui_key(struct ui *ui, const struct viewer_press *p)
 	if (ui->dialog.kind)
 		dialog_key(ui, p);
 	else if (ui->attached.viewer)
-		key_attached(ui, p);
+		attached_key(ui, p);
 	else if (press_control(p, CONTROL_L))
 		term_redraw();
 	else if (press_control(p, CONTROL_C))
 		act_cancel(ui);
+	else if (ui->form)
+		form_key(ui, p);
 	else if (p->mouse && frame_click(ui, p))
 		return;
 	else if (!views[ui->view].key(ui, p) && !key_view(ui, p))

@@ -14,6 +14,7 @@
 #include "api/viewer.h"
 #include "pam/login.h"
 #include "tui/canvas.h"
+#include "tui/form.h"
 #include "tui/model.h"
 #include "tui/table.h"
 
@@ -34,11 +35,11 @@ struct dialog {
 	char title[64], text[512];
 	const char *keys; /* CONFIRM: letters that answer */
 	char input[256];  /* INPUT */
-	size_t length;
+	size_t at;
 	bool echo;
 	const char *const *choices; /* CHOICE: labels */
 	unsigned n_choices, chosen;
-	unsigned x, y; /* of the first choice, as drawn */
+	unsigned x, y, top, shown; /* of the choices, as drawn */
 	char answer; /* 0 open, a letter of keys, '\r' entered, 27 given up */
 };
 
@@ -53,6 +54,7 @@ struct attached {
 	char name[128];
 	int pan;
 	bool view_only;
+	struct copy *copy; /* text is being marked; NULL: not */
 };
 
 /* What the worker is doing, as the message line shows it. */
@@ -70,7 +72,7 @@ struct ui {
 	struct model model;
 	u64 model_at; /* when it came; 0: the host need not answer (--dump) */
 	struct model_wish wish; /* set by the view drawn last: what else it shows */
-	enum view_id view;
+	enum view_id view, helped; /* helped: what help is about, and leads back to */
 	struct table tables[VIEW_COUNT]; /* a view's own table, if it has one */
 	void *state[VIEW_COUNT];	 /* a view's own, made and freed by it; NULL at first */
 	char machine[128]; /* name of the machine that actions and details are about; "" none */
@@ -78,13 +80,18 @@ struct ui {
 	bool ascii, quit;
 	struct activity activity;
 	char user[64];	/* logged in as; "" = not */
+	u64 logout_seconds; /* a log-in ends when no key was pressed for so long; 0: never */
 	u64 logout_at;	/* monotonic; 0: never */
+	bool locked;	/* nothing is shown and done until the password of who is logged in */
 	int door;	/* that user's connection, -1 none; lent to the worker while busy */
 	char message[512];
 	bool message_bad;
 	u64 message_until;
 	struct dialog dialog;
+	struct form *form; /* shown instead of a view; NULL: none */
 	struct attached attached;
+	char *paste;		/* what was copied; NULL: nothing yet */
+	const char *paste_left; /* of it, what is still to be typed into the machine; NULL: nothing */
 	struct viewer_press keys[KEY_QUEUE];
 	unsigned first_key, n_keys;
 	u64 key_at; /* when the next one may go to an attached machine */
@@ -110,7 +117,7 @@ const struct machine *ui_selected(struct ui *ui);
 /* New data: keeps the selection on the same machine. */
 void ui_model(struct ui *ui, const struct model *m);
 void ui_view(struct ui *ui, enum view_id view);
-/* Keys that act on the selected machine (s p r u a, F2 F3 F4 F7, Enter): true when it was one. For views that show which it is. */
+/* Keys that act on the selected machine (s p r u a e x, F2 F3 F4 F7 F9, Enter) or make one (n): true when it was one. For views that show which it is. */
 bool ui_machine_key(struct ui *ui, const struct viewer_press *p);
 
 /*
@@ -140,11 +147,41 @@ int act_call_wait(struct ui *ui, const char *method, json_t *params, const char 
 void act_cancel(struct ui *ui);
 void act_on_selected(struct ui *ui, enum action what);
 void act_attach(struct ui *ui, const char *name);
+void act_edit(struct ui *ui); /* the selected machine's settings */
+void act_menu(struct ui *ui); /* menu.c: all that can be done to the selected machine */
+/* Whether there are rights to act with; on a console that takes a log-in, which is asked for. */
+bool act_rights(struct ui *ui);
 void act_login(struct ui *ui);
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
-void act_inside(struct ui *ui); /* the attached machine has let its viewer in */
+/* The log-in has been used: its time begins anew. */
+void session_extend(struct ui *ui);
+/* Until the password of who is logged in is given. */
+void act_lock(struct ui *ui);
+void act_unlock(struct ui *ui);
+void lock_draw(struct ui *ui);
+void lock_end(struct ui *ui); /* without a password: together with the log-in it protects */
+
+/* question.c: what a machine asks. Shows the question of vm (or says that it has none) and passes the answer on. */
+void act_answer(struct ui *ui, const char *vm);
+/* Shows a new question, once, when nothing else is going on. */
+void question_notice(struct ui *ui);
+
+/* attach.c: the attached machine */
+struct job;
+void attached_begin(struct ui *ui, const struct job *job);
+void attached_draw(struct ui *ui);
+void attached_key(struct ui *ui, const struct viewer_press *p);
+void attached_paste(struct ui *ui); /* types the next character of what is pasted */
+void act_inside(struct ui *ui);	    /* it has let its viewer in */
 void act_detach(struct ui *ui, const char *why);
+
+/* copy.c: marking text on its screen */
+#define COPY_KEYS "arrows  Space mark  r block  Enter copy  Esc"
+void copy_begin(struct ui *ui);
+void copy_end(struct attached *a);
+void copy_key(struct ui *ui, const struct viewer_press *p);
+void copy_draw(const struct attached *a, struct canvas *c);
 
 /*
  * Views: a file view_NAME.c each and a row of views.def. Sizes are at least MIN_COLUMNS x MIN_ROWS. view_NAME() draws all of the screen:
@@ -170,8 +207,7 @@ extern const struct view views[VIEW_COUNT];
 	extern const struct key_hint view_##name##_hints[];
 #include "tui/views.def"
 #undef VIEW
-void view_attached(struct ui *ui);
-unsigned view_host(struct ui *ui); /* frame_top() and what the host uses: the next free row */
+unsigned host_summary(struct ui *ui); /* summary.c: frame_top() and what the host uses: the next free row */
 void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back);
 
 /* frame.c: what every view has. Title and tabs, and what is wrong with the connection: the next free row. */
@@ -180,6 +216,8 @@ bool frame_trouble(const struct ui *ui); /* no connection, or the host is silent
 /* Message line and key bar: the last FRAME_BOTTOM rows. */
 #define FRAME_BOTTOM 2
 void frame_bottom(struct ui *ui);
+/* The message, or what is under way, in row y. */
+void frame_message(struct ui *ui, unsigned y);
 /* A click on a tab or on a key of the bar: true when it was one. */
 bool frame_click(struct ui *ui, const struct viewer_press *p);
 
@@ -217,6 +255,10 @@ void term_end(void);
 void term_resize(unsigned *columns, unsigned *rows);
 void term_show(const struct canvas *c);
 void term_redraw(void);
+/* Hands text to the clipboard of terminals that have one (OSC 52). */
+void term_clipboard(const char *text);
+/* Whether the terminal tells of its mouse once it is asked to. */
+bool term_mouse(bool on);
 
 /* main.c: one turn of the loop, also while a question is open */
 void main_turn(struct ui *ui);

@@ -13,11 +13,12 @@
 #include "api/rpc.h"
 #include "lib/config.h"
 #include "lib/log.h"
+#include "lib/machine_words.h"
 #include "vmkernel/perf.h"
 
 #define WORLD_VMKERNEL 1 /* helper worlds are below WORLD_FIRST_MACHINE */
 #define WORLD_FIRST_MACHINE 100
-#define VM_NAME_MAX 60 /* bytes */
+#define VM_NAME_MAX MACHINE_NAME_MAX
 #define CALLER_MAX_GROUPS 64
 #define SAMPLE_SECONDS 2
 

@@ -6,6 +6,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/machine_words.h"
 #include "lib/util.h"
 #include "vmkernel/disks.h"
 #include "vmkernel/methods.h"
@@ -179,7 +180,7 @@ int handle_disk_create(struct request *r, json_t **result, struct error *err)
 {
 	u64 bytes;
 	(void)result;
-	int ret = size_parse(param_string(r, "size"), &bytes, err);
+	int ret = disk_size_parse(param_string(r, "size"), &bytes, err);
 	if (ret)
 		return ret;
 	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
@@ -213,7 +214,7 @@ int handle_disk_resize(struct request *r, json_t **result, struct error *err)
 {
 	u64 bytes;
 	(void)result;
-	int ret = size_parse(param_string(r, "size"), &bytes, err);
+	int ret = disk_size_parse(param_string(r, "size"), &bytes, err);
 	if (ret)
 		return ret;
 	struct disk_request *d = disk_request_new(r, param_string(r, "path"));

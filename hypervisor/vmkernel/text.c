@@ -1,15 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* text.c - see text.h */
-#include <errno.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "lib/util.h"
 #include "vmkernel/text.h"
-
-#define DISK_MIN (1 * MIB)
-#define DISK_MAX (2048 * GIB)
 
 void size_text(u64 bytes, char *text, size_t size)
 {
@@ -21,26 +16,6 @@ void size_text(u64 bytes, char *text, size_t size)
 		unit++;
 	}
 	snprintf(text, size, unit >= 2 ? "%.1f %s" : "%.0f %s", value, units[unit]);
-}
-
-int size_parse(const char *text, u64 *bytes, struct error *err)
-{
-	char *end;
-	errno = 0;
-	unsigned long long n = strtoull(text, &end, 10);
-	u64 unit = MIB;
-	if (*end == 't' || *end == 'T')
-		unit = 1024 * GIB;
-	else if (*end == 'g' || *end == 'G')
-		unit = GIB;
-	else if (*end == 'k' || *end == 'K')
-		unit = KIB;
-	end += *end && strchr("tTgGmMkK", *end);
-	end += *end == 'b' || *end == 'B';
-	if (errno || text[0] < '0' || text[0] > '9' || *end || n > DISK_MAX / unit || n * unit < DISK_MIN)
-		return fail(err, -EINVAL, "size %.40s: must be like 512M or 4G, from 1M to 2048G", text);
-	*bytes = n * unit;
-	return 0;
 }
 
 json_t *text_json(const char *text)

@@ -5,13 +5,10 @@
 
 #include <jansson.h>
 
-#include "lib/error.h"
 #include "lib/types.h"
 
 /* "512 KB", "64 MB", "4.0 GB" */
 void size_text(u64 bytes, char *text, size_t size);
-/* "512M", "4G", "4GB", "1T", or megabytes: the size of a disk, from 1 MB to 2 TB. */
-int size_parse(const char *text, u64 *bytes, struct error *err);
 /* A JSON string of what files hold: "?" when it is not UTF-8. */
 json_t *text_json(const char *text);
 /* "a, b, c" of an array of strings, which is let go of. */

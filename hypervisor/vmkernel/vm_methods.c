@@ -13,7 +13,6 @@
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/suspend.h"
-#include "vmkernel/text.h"
 #include "vmkernel/vm_files.h"
 
 #define FILES_SECONDS 60
@@ -453,10 +452,8 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	struct identity who;
 	char owner[USER_NAME_SIZE];
 	(void)result;
-	if (!vm_name_valid(name))
-		return fail(err, -EINVAL,
-			    "a machine's name has at most %d characters, none of them / \\ \" ' | # = [ ] < > * ? $ ` or a control "
-			    "character, and does not begin with a dot, minus or blank", VM_NAME_MAX);
+	if (machine_name_check(name, err))
+		return -EINVAL;
 	if (registry_find_name(name, NULL))
 		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
 	if (disk && size)
@@ -471,7 +468,7 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	free(made);
 	if (size) {
 		w->files.disk = w->disk = xasprintf("%s.img", name);
-		ret = size_parse(size, &w->files.disk_bytes, err);
+		ret = disk_size_parse(size, &w->files.disk_bytes, err);
 	}
 	if (!ret)
 		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);

@@ -6,6 +6,7 @@
  */
 #include "fake_host.h"
 
+#include "lib/machine_words.h"
 #include "vmkernel/owners.h"
 #include "vmkernel/text.h"
 #include "vmkernel/volumes.h"
@@ -517,15 +518,15 @@ Test(host_parts, sizes)
 {
 	u64 bytes;
 	char text[32];
-	cr_expect(size_parse("1", &bytes, &err) == 0 && bytes == MIB);
-	cr_expect(size_parse("1440k", &bytes, &err) == 0 && bytes == 1440 * KIB);
-	cr_expect(size_parse("4GB", &bytes, &err) == 0 && bytes == 4 * GIB);
-	cr_expect(size_parse("2T", &bytes, &err) == 0 && bytes == 2048 * GIB);
-	cr_expect(size_parse("3T", &bytes, &err) == -EINVAL);
-	cr_expect(size_parse("0", &bytes, &err) == -EINVAL);
-	cr_expect(size_parse("-4G", &bytes, &err) == -EINVAL);
-	cr_expect(size_parse("99999999999999999999G", &bytes, &err) == -EINVAL);
-	cr_expect(size_parse("4X", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("1", &bytes, &err) == 0 && bytes == MIB);
+	cr_expect(disk_size_parse("1440k", &bytes, &err) == 0 && bytes == 1440 * KIB);
+	cr_expect(disk_size_parse("4GB", &bytes, &err) == 0 && bytes == 4 * GIB);
+	cr_expect(disk_size_parse("2048G", &bytes, &err) == 0 && bytes == 2048 * GIB);
+	cr_expect(disk_size_parse("2049G", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("0", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("-4G", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("99999999999999999999G", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("4X", &bytes, &err) == -EINVAL);
 	size_text(4 * GIB + GIB / 2, text, sizeof(text));
 	cr_expect_str_eq(text, "4.5 GB");
 	size_text(512 * KIB, text, sizeof(text));
