@@ -20,6 +20,7 @@
 #include "lib/util.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
 
@@ -139,6 +140,7 @@ static void vm_down(struct vm *vm)
 	vm->cpu = (struct cpu_use){0};
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
+	removable_status(vm, NULL);
 	vm->poweroff_told = vm->killed = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
@@ -278,6 +280,7 @@ static void take_status(struct vm *vm, json_t *status)
 	json_t *balloon = json_object_get(status, "balloon_asked_mb");
 	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;
 	vm->balloon_mb = (int)(json_integer_value(json_object_get(status, "balloon_mb")) & INT32_MAX);
+	removable_status(vm, status);
 	if (up > 0 && (u64)up < now_monotonic())
 		vm->started_ns = now_monotonic() - (u64)up;
 	if (vm->engine[0] && !host.engine[0])
