@@ -533,7 +533,8 @@ static int drive_open(struct ide_drive *d, struct error *err)
 	fd = dev_open_file(dev, key, err);
 	if (fd < 0)
 		return fd;
-	str_copy(d->medium, sizeof(d->medium), file);
+	if (cd)
+		str_copy(d->medium, sizeof(d->medium), file);
 	return disk_open(fd, file, flags, &d->disk, err);
 }
 

@@ -45,7 +45,7 @@ struct ide_drive {
 	enum ide_kind kind;
 	char name[8]; /* "ide0:1" */
 	struct disk *disk;
-	char medium[IDE_MEDIUM_NAME]; /* whose file disk is; "" in an empty CD drive */
+	char medium[IDE_MEDIUM_NAME]; /* CD: whose file disk is, "" in an empty drive */
 	struct ide_registers r;
 	u8 status, error;
 	enum ide_phase phase;
