@@ -125,7 +125,7 @@ static void wait_and_read(struct ui *ui)
 			ui->model_at = now_monotonic();
 		}
 		/* A log-in ends with the daemon that knew its connection. */
-		if (!ui->model.connected && ui->door >= 0 && !ui->busy)
+		if (!ui->model.connected && ui->door >= 0 && !ui->activity.busy)
 			act_logout(ui, "Logged out: the host is gone.");
 		act_done(ui);
 	}
@@ -135,9 +135,9 @@ void main_turn(struct ui *ui)
 {
 	if (ended)
 		ui->quit = true;
-	worker_viewers(ui->view == VIEW_details);
+	worker_wish(&ui->wish);
 	/* A session on a console does not outlive its use; looking at a machine is use. */
-	if (ui->logout_at && !ui->attached.viewer && !ui->busy && now_monotonic() > ui->logout_at)
+	if (ui->logout_at && !ui->attached.viewer && !ui->activity.busy && now_monotonic() > ui->logout_at)
 		act_logout(ui, "Logged out: nothing was done for a minute.");
 	if (ui->n_keys && now_monotonic() >= ui->key_at) {
 		struct viewer_press *slot = &ui->keys[ui->first_key], p = *slot;
@@ -163,7 +163,7 @@ struct options {
 
 static bool dump_attach(struct ui *ui, const char *name, struct error *err)
 {
-	struct job job = {.what = ACTION_ATTACH, .door = -1};
+	struct viewer *viewer;
 	int ret = -EINVAL, fd;
 	struct vmk_client *client;
 	if (!name)
@@ -172,39 +172,60 @@ static bool dump_attach(struct ui *ui, const char *name, struct error *err)
 		return false;
 	ret = vmk_call(client, "vm.attach", json_pack("{s:s, s:b, s:b}", "vm", name, "view_only", 1, "brief", 1), NULL, &fd, err);
 	vmk_disconnect(client);
-	if (ret || viewer_open(fd, &job.viewer, err))
+	if (ret || viewer_open(fd, &viewer, err))
 		return false;
-	ui->attached.viewer = job.viewer;
+	ui->attached.viewer = viewer;
 	ui->attached.screen = xcalloc(1, sizeof(*ui->attached.screen));
 	str_copy(ui->attached.name, sizeof(ui->attached.name), name);
-	struct pollfd p = {.fd = viewer_fd(job.viewer), .events = POLLIN};
-	viewer_refresh(job.viewer);
+	struct pollfd p = {.fd = viewer_fd(viewer), .events = POLLIN};
+	viewer_refresh(viewer);
 	poll(&p, 1, 2000);
-	viewer_snapshot(job.viewer, ui->attached.screen, true);
+	viewer_snapshot(viewer, ui->attached.screen, true);
 	return true;
+}
+
+/* Which view, and (by drawing it once) what it needs to know. -1: there is none of that name. */
+static int dump_view(struct ui *ui, const char *name)
+{
+	unsigned view = 0;
+	while (view < VIEW_COUNT && strcmp(views[view].name, name))
+		view++;
+	if (view == VIEW_COUNT && strcmp(name, "attach")) {
+		fprintf(stderr, "vmkstatus: no view is named %s: attach", name);
+		for (unsigned k = 0; k < VIEW_COUNT; k++)
+			fprintf(stderr, "%s%s", k + 1 < VIEW_COUNT ? ", " : " or ", views[k].name);
+		fputc('\n', stderr);
+		return -1;
+	}
+	ui->view = view < VIEW_COUNT ? (enum view_id)view : VIEW_HOME;
+	return 0;
+}
+
+/* Twice: what a view shows of a machine is asked for once it is known which machines there are. */
+static int dump_poll(struct ui *ui)
+{
+	struct error err;
+	struct vmk_client *client = NULL;
+	int ret = vmk_connect(&client, &err);
+	if (ret)
+		str_copy(ui->model.trouble, sizeof(ui->model.trouble), err.text);
+	for (int pass = 0; !ret && pass < 2; pass++) {
+		ret = model_poll(&ui->model, client, &ui->wish);
+		ui_model(ui, &ui->model);
+		ui_draw(ui);
+	}
+	vmk_disconnect(client);
+	return ret;
 }
 
 static int dump(struct ui *ui, const struct options *o)
 {
 	struct error err;
-	struct vmk_client *client = NULL;
-	unsigned view = 0;
-	bool attach = !strcmp(o->dump, "attach");
-	while (view < VIEW_COUNT && strcmp(views[view].name, o->dump))
-		view++;
-	if (view == VIEW_COUNT && !attach) {
-		fprintf(stderr, "vmkstatus: no view is named %s: machines, details, log, help or attach\n", o->dump);
+	if (dump_view(ui, o->dump))
 		return 2;
-	}
-	ui->view = attach ? VIEW_machines : (enum view_id)view;
-	int ret = vmk_connect(&client, &err);
-	if (ret)
-		str_copy(ui->model.trouble, sizeof(ui->model.trouble), err.text);
-	else
-		ret = model_poll(&ui->model, client, ui->view == VIEW_details);
-	vmk_disconnect(client);
-	ui_model(ui, &ui->model);
-	if (attach && !dump_attach(ui, o->attach, &err)) {
+	canvas_clear(&ui->canvas, (unsigned)o->width, (unsigned)o->height);
+	int ret = dump_poll(ui);
+	if (!strcmp(o->dump, "attach") && !dump_attach(ui, o->attach, &err)) {
 		fprintf(stderr, "vmkstatus: %s\n", err.text);
 		return 1;
 	}
@@ -295,7 +316,7 @@ static int options_read(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct ui ui = {.door = -1};
+	static struct ui ui = {.door = -1, .view = VIEW_HOME, .helped = VIEW_HOME};
 	struct options o = {.width = 80, .height = 25};
 	struct error err;
 	setlocale(LC_ALL, "");

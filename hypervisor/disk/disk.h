@@ -54,6 +54,13 @@ int disk_zero(struct disk *disk, u64 offset, u64 len, bool unmap);
 int disk_discard(struct disk *disk, u64 offset, u64 len);
 int disk_flush(struct disk *disk);
 
+/* What all disks of the process have moved so far, read and written by guests alike. Any thread. */
+struct disk_traffic {
+	u64 reads, writes, read_bytes, write_bytes;
+	u64 ns; /* spent in them */
+};
+void disk_traffic(struct disk_traffic *out);
+
 extern const struct disk_format *const disk_formats[];
 
 #endif

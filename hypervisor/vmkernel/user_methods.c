@@ -56,7 +56,9 @@ static void on_changed(void *arg, int ret, json_t *user, const struct error *err
 	struct change *c = arg;
 	json_t *result = NULL;
 	if (!ret) {
+		event_acting(c->r);
 		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "user %s: %s", c->name, c->done);
+		event_acting(NULL);
 		result = user ? json_copy(user) : json_object();
 		char *text = xasprintf("user %s: %s", c->name, c->done);
 		json_object_set_new(result, "message", json_string(text));

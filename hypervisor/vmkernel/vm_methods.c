@@ -18,8 +18,6 @@
 
 #define FILES_SECONDS 60
 #define CONTROL_SECONDS 10
-#define DISK_MIN (1 * MIB)
-#define DISK_MAX (2048 * GIB)
 
 /* ---- looking ---- */
 
@@ -29,14 +27,15 @@ static void set_string(json_t *o, const char *field, const char *text)
 	json_object_set_new(o, field, s ? s : json_string("?"));
 }
 
-static json_t *vm_describe(const struct caller *c, struct vm *vm)
+/* rights: of the caller, from vm_rights(), which has just looked at the file. */
+static json_t *vm_describe(struct vm *vm, unsigned rights)
 {
 	json_t *o = json_object();
-	unsigned rights = vm_rights(c, vm);
 	char text[64];
 	bool on = vm_running(vm), usable = vm->config && !vm->problem[0];
 	u64 memory = usable ? config_number(vm->config, "memsize") : 0;
 	set_string(o, "name", vm->name);
+	set_string(o, "path", vm->path);
 	set_string(o, "owner", vm->owner);
 	json_object_set_new(o, "world", on ? json_integer(vm->world) : json_null());
 	set_string(o, "state", vm_state_name(vm));
@@ -66,9 +65,11 @@ int handle_vm_list(struct request *r, json_t **result, struct error *err)
 {
 	(void)err;
 	*result = json_array();
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		if (vm_rights(&r->caller, vm) & RIGHT_R)
-			json_array_append_new(*result, vm_describe(&r->caller, vm));
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		unsigned rights = vm_rights(&r->caller, vm);
+		if (rights & RIGHT_R)
+			json_array_append_new(*result, vm_describe(vm, rights));
+	}
 	return 0;
 }
 
@@ -76,8 +77,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 {
 	(void)err;
 	struct vm *vm = r->vm;
-	*result = vm_describe(&r->caller, vm);
-	set_string(*result, "path", vm->path);
+	*result = vm_describe(vm, vm_rights(&r->caller, vm));
 	json_object_set_new(*result, "progress", vm->suspend != SUSPEND_WRITING
 							 ? json_null()
 							 : json_sprintf("suspending, %u %%", vm->suspended_percent));
@@ -106,9 +106,10 @@ int handle_world_list(struct request *r, json_t **result, struct error *err)
 						 "owner", owner, "pid", (int)getpid(), "cpu", "memory", "", "command",
 						 "vmkernel"));
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		if (!vm_running(vm) || !(vm_rights(&r->caller, vm) & RIGHT_R))
+		unsigned rights = vm_running(vm) ? vm_rights(&r->caller, vm) : 0;
+		if (!(rights & RIGHT_R))
 			continue;
-		json_t *o = vm_describe(&r->caller, vm);
+		json_t *o = vm_describe(vm, rights);
 		char command[VM_NAME_MAX + 16];
 		snprintf(command, sizeof(command), "vmk-vmx [%s]", vm->name);
 		set_string(o, "command", command);
@@ -314,25 +315,6 @@ static void work_finish(struct work *w, int ret, json_t *result, const struct er
 	work_free(w);
 }
 
-/* "512M", "4G", "4GB", or megabytes. */
-static int parse_size(const char *text, u64 *bytes, struct error *err)
-{
-	char *end;
-	errno = 0;
-	unsigned long long n = strtoull(text, &end, 10);
-	u64 unit = MIB;
-	if (*end == 'g' || *end == 'G')
-		unit = GIB;
-	else if (*end == 'k' || *end == 'K')
-		unit = KIB;
-	end += *end && strchr("gGmMkK", *end);
-	end += *end == 'b' || *end == 'B';
-	if (errno || text[0] < '0' || text[0] > '9' || *end || n > DISK_MAX / unit || n * unit < DISK_MIN)
-		return fail(err, -EINVAL, "size %.40s: must be like 512M or 4G, from 1M to 2048G", text);
-	*bytes = n * unit;
-	return 0;
-}
-
 static int set_medium(struct config *c, const char *device, const char *type, const char *file, struct error *err)
 {
 	char key[64];
@@ -454,6 +436,7 @@ static void on_created(void *arg, int ret, json_t *files, const struct error *er
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	w->r->vm = vm; /* whose doing it is */
 	event_vm(LOG_LEVEL_INFO, vm, "%s is created, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is created: %s", vm->name, vm->path);
 	set_string(result, "name", vm->name);
@@ -469,10 +452,8 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	struct identity who;
 	char owner[USER_NAME_SIZE];
 	(void)result;
-	if (!vm_name_valid(name))
-		return fail(err, -EINVAL,
-			    "a machine's name has at most %d characters, none of them / \\ \" ' | # = [ ] < > * ? $ ` or a control "
-			    "character, and does not begin with a dot, minus or blank", VM_NAME_MAX);
+	if (machine_name_check(name, err))
+		return -EINVAL;
 	if (registry_find_name(name, NULL))
 		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
 	if (disk && size)
@@ -487,7 +468,7 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	free(made);
 	if (size) {
 		w->files.disk = w->disk = xasprintf("%s.img", name);
-		ret = parse_size(size, &w->files.disk_bytes, err);
+		ret = disk_size_parse(size, &w->files.disk_bytes, err);
 	}
 	if (!ret)
 		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);
@@ -527,6 +508,7 @@ static void on_inspected(void *arg, int ret, json_t *file, const struct error *e
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	r->vm = vm;
 	event_vm(LOG_LEVEL_INFO, vm, "%s is registered, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is registered", vm->name);
 	set_string(result, "name", vm->name);
@@ -578,7 +560,9 @@ static void on_deleted(void *arg, int ret, json_t *files, const struct error *er
 	}
 	char name[VM_NAME_MAX + 1];
 	str_copy(name, sizeof(name), vm->name);
+	event_acting(w->r);
 	event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is deleted: %s", name, vm->path);
+	event_acting(NULL);
 	ret = registry_remove(vm, &why);
 	w->r->vm = NULL;
 	json_t *result = ret ? NULL : message_result("%s is deleted", name);

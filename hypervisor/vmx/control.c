@@ -16,6 +16,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "disk/disk.h"
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "vmx/vmx.h"
@@ -62,6 +63,20 @@ static u64 resident_kb(const struct vmx *x)
 	return resident * (u64)sysconf(_SC_PAGESIZE) / 1024;
 }
 
+/* Totals since power on, of which the VMkernel makes rates. */
+static json_t *traffic(const struct vmx *x)
+{
+	struct net_traffic rx = net_traffic(x, NET_IN), tx = net_traffic(x, NET_OUT);
+	struct disk_traffic disk;
+
+	disk_traffic(&disk);
+	return json_pack("{s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I, s:I}", "reads", (json_int_t)disk.reads, "writes",
+			 (json_int_t)disk.writes, "read_bytes", (json_int_t)disk.read_bytes, "write_bytes",
+			 (json_int_t)disk.write_bytes, "disk_ns", (json_int_t)disk.ns, "rx_packets", (json_int_t)rx.frames,
+			 "tx_packets", (json_int_t)tx.frames, "rx_bytes", (json_int_t)rx.bytes, "tx_bytes", (json_int_t)tx.bytes,
+			 "dropped", (json_int_t)(rx.lost + tx.lost));
+}
+
 static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
 {
 	(void)args, (void)fd, (void)err;
@@ -84,6 +99,7 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	json_object_set_new(answer, "viewers", json_integer(screen_viewers(x)));
 	json_object_set_new(answer, "uptime_ns", json_integer((json_int_t)uptime));
 	json_object_set_new(answer, "instructions", json_integer((json_int_t)instructions));
+	json_object_set_new(answer, "traffic", traffic(x));
 	if (balloon) {
 		json_object_set_new(answer, "balloon_asked_mb", json_integer((json_int_t)(asked / MIB)));
 		json_object_set_new(answer, "balloon_mb", json_integer((json_int_t)(given / MIB)));
@@ -135,8 +151,13 @@ static int run_stop(struct vmx *x, json_t *args, json_t *answer, int *fd, struct
 	(void)answer, (void)fd;
 	const char *mode = json_string_value(json_object_get(args, "mode"));
 
-	if (!mode || (strcmp(mode, "soft") && strcmp(mode, "trysoft") && strcmp(mode, "hard")))
-		return fail(err, -EINVAL, "stop: mode must be soft, trysoft or hard");
+	if (!mode || (strcmp(mode, "soft") && strcmp(mode, "trysoft") && strcmp(mode, "hard") && strcmp(mode, "cancel")))
+		return fail(err, -EINVAL, "stop: mode must be soft, trysoft, hard or cancel");
+	if (!strcmp(mode, "cancel")) {
+		log_info("the plug is not pulled after all, should the guest not power off");
+		x->hard_stop = sd_event_source_disable_unref(x->hard_stop);
+		return 0;
+	}
 	if (!strcmp(mode, "hard")) {
 		log_info("powering off on request");
 		vmx_stop(x);

@@ -224,3 +224,19 @@ bool net_has_nat(const struct vmx *x)
 			return true;
 	return false;
 }
+
+struct net_traffic net_traffic(const struct vmx *x, enum net_direction way)
+{
+	struct net_traffic sum = {0};
+
+	for (unsigned i = 0; i < NET_NICS; i++) {
+		struct net_port *port = x->machine->nics[i].port;
+		if (!port)
+			continue;
+		struct net_traffic t = net_port_traffic(port, way);
+		sum.frames += t.frames;
+		sum.bytes += t.bytes;
+		sum.lost += t.lost;
+	}
+	return sum;
+}

@@ -127,6 +127,8 @@ int net_init(struct vmx *x, struct error *err);
 void net_free(struct vmx *x);
 void net_woken(struct vmx *x); /* after machine_wake(): perhaps cards have sent */
 bool net_has_nat(const struct vmx *x);
+/* What all cards together have sent (NET_OUT) or got. */
+struct net_traffic net_traffic(const struct vmx *x, enum net_direction way);
 
 /* Drives and network cards while the machine runs, by the names of the configuration. Takes fd (-1 for a card) in every case. */
 int removable_connect(struct vmx *x, const char *device, int fd, const char *file, bool force, struct error *err);
