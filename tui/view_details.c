@@ -13,8 +13,8 @@
 #define LABEL_WIDTH 13
 #define PICTURE_COLUMNS 76 /* a narrower terminal has the picture on a page of its own only */
 
-enum page { SUMMARY, HARDWARE, SETTINGS, NETWORK, CONSOLE, RIGHTS, EVENTS, SCREEN, PAGE_COUNT };
-static const char *const page_names[PAGE_COUNT] = {"Summary", "Hardware", "Settings", "Network", "Console", "Rights", "Events", "Screen"};
+enum page { SUMMARY, HARDWARE, CONFIG, NET, CONSOLE, RIGHTS, EVENTS, SCREEN, PAGE_COUNT };
+static const char *const page_names[PAGE_COUNT] = {"Summary", "Hardware", "Config", "Net", "Console", "Rights", "Events", "Screen"};
 
 static u8 answer_ink(const char *field, const char *text)
 {
@@ -82,14 +82,14 @@ static const struct list_column events_columns[] = {
 #define LIST(columns_, ...) {.columns = columns_, .n_columns = ARRAY_SIZE(columns_), .ink = answer_ink, .polish = answer_polish, __VA_ARGS__}
 static const struct list lists[PAGE_COUNT] = {
 	[HARDWARE] = LIST(hardware_columns, .empty = "No devices."),
-	[SETTINGS] = LIST(settings_columns, .empty = "Nothing is set."),
-	[NETWORK] = LIST(network_columns, .empty = "No network cards."),
+	[CONFIG] = LIST(settings_columns, .empty = "Nothing is set."),
+	[NET] = LIST(network_columns, .empty = "No network cards."),
 	[CONSOLE] = LIST(console_columns, .first_sort = 3, .empty = "Nobody is at its console."),
 	[RIGHTS] = LIST(rights_columns, .empty = "Not told."),
 	[EVENTS] = LIST(events_columns, .key = 4, .empty = "Nothing has happened."),
 };
 static const enum ask page_asks[PAGE_COUNT] = {
-	[SUMMARY] = ASK_show, [HARDWARE] = ASK_hardware, [SETTINGS] = ASK_config, [NETWORK] = ASK_cards,
+	[SUMMARY] = ASK_show, [HARDWARE] = ASK_hardware, [CONFIG] = ASK_config, [NET] = ASK_cards,
 	[CONSOLE] = ASK_viewers, [RIGHTS] = ASK_vm_rights, [EVENTS] = ASK_events, [SCREEN] = ASK_show,
 };
 
@@ -348,11 +348,11 @@ static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p
 {
 	char device[64];
 	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
-	if ((page == HARDWARE || page == NETWORK) && letter == 'c' && row)
-		device_switch(ui, row_text(row, page == NETWORK ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
-	else if (page == SETTINGS && (p->character == '\r' || letter == 'e') && row)
+	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
+		device_switch(ui, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
+	else if (page == CONFIG && (p->character == '\r' || letter == 'e') && row)
 		setting_change(ui, row);
-	else if (page == SETTINGS && letter == 'n')
+	else if (page == CONFIG && letter == 'n')
 		setting_change(ui, NULL);
 	else if (page == CONSOLE && letter == 'k' && row)
 		viewer_kick(ui, row);
