@@ -10,7 +10,7 @@
 
 #define MESSAGE_NSEC (8 * NSEC_PER_SEC)
 
-enum { CONTROL_C = 0x03, CONTROL_L = 0x0c };
+enum { CONTROL_C = 0x03, CONTROL_L = 0x0c, CONTROL_O = 0x0f };
 
 const struct view views[VIEW_COUNT] = {
 #define VIEW(name_, digit_, fkey_, letter_, label_, title_) \
@@ -40,8 +40,10 @@ void ui_draw(struct ui *ui)
 		canvas_printf(c, 0, 0, c->columns, WHITE, BLACK, "Too small: %ux%u needed", MIN_COLUMNS, MIN_ROWS);
 		return;
 	}
-	if (ui->attached.viewer)
-		view_attached(ui);
+	if (ui->locked)
+		lock_draw(ui);
+	else if (ui->attached.viewer)
+		attached_draw(ui);
 	else if (ui->form)
 		form_draw(ui);
 	else
@@ -72,46 +74,6 @@ void ui_model(struct ui *ui, const struct model *m)
 			first = &ui->model.machines[k];
 	if (first)
 		str_copy(ui->machine, sizeof(ui->machine), first->name);
-}
-
-static void question_answer(struct attached *a, bool let_in)
-{
-	const struct viewer_question *q = viewer_question(a->viewer);
-	if (q)
-		viewer_answer(a->viewer, q->number, let_in);
-}
-
-static void key_attached(struct ui *ui, const struct viewer_press *p)
-{
-	struct attached *a = &ui->attached;
-	struct viewer_chord chord, tilde[VIEWER_CHORDS_MAX];
-	enum viewer_command what;
-	switch (viewer_escape(&a->escape, p, &what)) {
-	case VIEWER_PASS_TILDE:
-		for (unsigned k = 0, n = viewer_chord_char(a->map, '~', ui->input.caps_lock, tilde); k < n; k++)
-			viewer_send_chord(a->viewer, &tilde[k]);
-		viewer_send_press(a->viewer, p);
-		break;
-	case VIEWER_PASS:
-		viewer_send_press(a->viewer, p);
-		break;
-	case VIEWER_HELD:
-		break;
-	case VIEWER_COMMAND:
-		if (what == VIEWER_DETACH)
-			act_detach(ui, "");
-		else if (what == VIEWER_CTRL_ALT_DEL && viewer_chord_parse(a->map, "ctrl-alt-del", &chord, NULL) == 0)
-			viewer_send_chord(a->viewer, &chord);
-		else if (what == VIEWER_PAN_UP || what == VIEWER_PAN_DOWN)
-			a->pan += what == VIEWER_PAN_UP ? -1 : 1;
-		else if (what == VIEWER_LET_IN || what == VIEWER_REFUSE)
-			question_answer(a, what == VIEWER_LET_IN);
-		else if (what == VIEWER_SWITCH)
-			ui_message(ui, false, "The serial line is shown by vmksh: vm console NAME serial");
-		else
-			term_redraw();
-		break;
-	}
 }
 
 void ui_view(struct ui *ui, enum view_id view)
@@ -196,9 +158,11 @@ static void key_frame(struct ui *ui, const struct viewer_press *p)
 		view_toggle(ui, VIEW_help);
 	else if (p->code == CODE_TAB)
 		view_step(ui, press_is(p, CODE_TAB) ? 1 : -1);
-	else if ((p->character | 0x20) == 'l' && ui->user[0])
+	else if (p->character == 'L')
+		act_lock(ui);
+	else if (p->character == 'l' && ui->user[0])
 		act_logout(ui, "Logged out.");
-	else if ((p->character | 0x20) == 'l')
+	else if (p->character == 'l')
 		act_login(ui);
 	else if ((p->character | 0x20) == 'q' || (!p->character && press_is(p, CODE_F10)))
 		ui->quit = !ui->console;
@@ -211,16 +175,29 @@ static bool press_control(const struct viewer_press *p, u8 byte)
 	return p->raw_length == 1 && p->raw[0] == byte;
 }
 
+static void key_locked(struct ui *ui, const struct viewer_press *p)
+{
+	if (press_control(p, CONTROL_L))
+		term_redraw();
+	else if (p->character || p->chord.count)
+		act_unlock(ui);
+}
+
 void ui_key(struct ui *ui, const struct viewer_press *p)
 {
+	session_extend(ui);
 	if (ui->dialog.kind)
 		dialog_key(ui, p);
+	else if (ui->locked)
+		key_locked(ui, p);
 	else if (ui->attached.viewer)
-		key_attached(ui, p);
+		attached_key(ui, p);
 	else if (press_control(p, CONTROL_L))
 		term_redraw();
 	else if (press_control(p, CONTROL_C))
 		act_cancel(ui);
+	else if (press_control(p, CONTROL_O))
+		act_lock(ui);
 	else if (ui->form)
 		form_key(ui, p);
 	else if (p->mouse && frame_click(ui, p))
