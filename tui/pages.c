@@ -29,7 +29,8 @@ void pages_draw(struct pages *p, struct canvas *c, unsigned y, const char *title
 	if (wide > room) {
 		/* No room for all of them: this one, and that there are others. */
 		x += canvas_printf(c, x, y, room, BLACK, CYAN, " %s ", p->names[p->current]);
-		canvas_printf(c, x, y, c->columns - x, GREY, BLACK, " %u of %u, Left/Right ", p->current + 1, p->n);
+		x += canvas_printf(c, x, y, c->columns - x, GREY, BLACK, " %u of %u", p->current + 1, p->n);
+		canvas_printf(c, x, y, c->columns - x, WHITE, BLACK, " %s%s", title ? title : "", title_wide > 2 ? " " : "");
 		return;
 	}
 	for (unsigned k = 0; k < p->n; k++) {

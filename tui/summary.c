@@ -15,9 +15,14 @@ unsigned host_summary(struct ui *ui)
 	unsigned y = frame_top(ui), half = c->columns / 2;
 	if (frame_trouble(ui))
 		return y;
-	snprintf(cpu, sizeof(cpu), "%.40s of %d CPU%s", m->cpu, m->cpus, m->cpus == 1 ? "" : "s");
-	snprintf(memory, sizeof(memory), "%s of %s", text_mb((double)m->memory_used_mb, used, sizeof(used)),
-		 text_mb((double)m->memory_total_mb, total, sizeof(total)));
+	bool wide = c->columns >= 64;
+	if (wide)
+		snprintf(cpu, sizeof(cpu), "%.1f %% of %d CPU%s", m->cpu_percent, m->cpus, m->cpus == 1 ? "" : "s");
+	else
+		snprintf(cpu, sizeof(cpu), "%.0f %%", m->cpu_percent);
+	text_mb((double)m->memory_used_mb, used, sizeof(used));
+	text_mb((double)m->memory_total_mb, total, sizeof(total));
+	snprintf(memory, sizeof(memory), "%s%s%s", used, wide ? " of " : "", wide ? total : "");
 	gauge_draw(c, 1, y, half - 2, "CPU", m->cpu_percent, cpu);
 	gauge_draw(c, half, y, c->columns - half - 1, "Memory", m->memory_percent, memory);
 	/* A blank row behind it, where there are enough. */
