@@ -12,7 +12,7 @@
 #include "shell/local.h"
 #include "shell/pager.h"
 
-#define WAIT_SECONDS 30	   /* how long the host is asked to wait for something new */
+#define WAIT_SECONDS 1	   /* how long the host is asked to wait for something new: as long Ctrl-C has to */
 #define LINES_AT_ONCE 1000 /* as many as it remembers */
 #define PAUSE_MS 1000	   /* between two looks where it cannot be asked to wait, and at a host that is gone */
 
@@ -39,6 +39,7 @@ struct follower {
 	unsigned connection;  /* it came by */
 	int widths[API_MAX_COLUMNS];
 	bool begun, gone;
+	bool none_old; /* lines 0: only what is new */
 };
 
 static json_int_t sequence_of(json_t *line)
@@ -57,7 +58,7 @@ static json_t *new_lines(struct follower *f, json_t *answer)
 	if (f->connection != f->sh->connections && highest < f->newest)
 		f->newest = 0;
 	json_array_foreach(answer, k, line)
-		if (!f->begun || sequence_of(line) > f->newest)
+		if (f->begun ? sequence_of(line) > f->newest : !f->none_old)
 			json_array_append(fresh, line);
 	f->newest = MAX(f->newest, highest);
 	return fresh;
@@ -84,8 +85,9 @@ static int follower_look(struct follower *f, struct error *err)
 {
 	json_t *params = json_deep_copy(f->params), *answer;
 	bool again = f->begun && f->connection == f->sh->connections;
-	if (f->begun)
-		json_object_set_new(params, "lines", json_integer(LINES_AT_ONCE));
+	/* The newest line there is tells where to begin, wanted or not. */
+	if (f->begun || f->none_old)
+		json_object_set_new(params, "lines", json_integer(f->begun ? LINES_AT_ONCE : 1));
 	if (again) {
 		json_object_set_new(params, "since", json_integer(f->newest));
 		if (has_argument(f->row, "wait"))
@@ -119,7 +121,11 @@ int follow_run(struct shell *sh, const struct api_method *row, json_t *params)
 	struct error err;
 	int ret = 0;
 	bool waits = has_argument(row, "wait");
+	json_t *lines = json_object_get(params, "lines");
+	f.none_old = lines && !json_integer_value(lines);
 	while (!interrupted()) {
+		/* Ctrl-C lets the host answer: a log-in would not survive its connection. */
+		interrupts_cancel(true);
 		ret = follower_look(&f, &err);
 		/* Where it was followed before, the host is waited for: it is being restarted. */
 		if (ret && (!f.begun || !host_is_gone(ret) || sh->as_user))
