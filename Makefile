@@ -77,8 +77,12 @@ src = $(sort $(filter-out $(mains) pam/pam_vmk.c,$(wildcard $(DIR_$(1))/*.c $(DI
 objs = $(addprefix $(B)/obj/,$(addsuffix .o,$(basename $(call src,$(1)))))
 archive = $(B)/lib$(1).a
 
+# Other names of vmksh, which it goes by.
+LINKS := vmk vmk-cmd
 .PHONY: all
-all: $(addprefix $(B)/bin/,$(PROGRAMS)) $(B)/lib/pam_vmk.so
+all: $(addprefix $(B)/bin/,$(PROGRAMS) $(LINKS)) $(B)/lib/pam_vmk.so
+$(addprefix $(B)/bin/,$(LINKS)): | $(B)/bin/vmksh
+	$(Q)ln -sfn vmksh $@
 
 define PART_RULES
 $$(call archive,$(1)): $$(call objs,$(1))

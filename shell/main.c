@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* main.c - vmksh: options, and where the commands come from */
+/* main.c - vmksh, vmk and vmk-cmd, one program by its name: options, and where the commands come from */
 #include <getopt.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -10,7 +10,9 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "shell/loginshell.h"
 #include "shell/shell.h"
+#include "shell/vmkcmd.h"
 
 static const char usage[] =
 	"usage: vmksh [options] [command word...]\n"
@@ -151,13 +153,29 @@ static bool options_read(struct shell *sh, struct options *o, int argc, char **a
 	return true;
 }
 
+/* The program's name without its folder, and without the '-' by which login(1) and sshd(8) start a log-in shell. */
+static const char *own_name(const char *argv0)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+	const char *name = slash ? slash + 1 : argv0 ? argv0 : "";
+	return *name == '-' ? name + 1 : name;
+}
+
 int main(int argc, char **argv)
 {
 	struct shell sh = {.restricted = argc && argv[0][0] == '-'}; /* as login(1) and sshd name a log-in shell */
 	struct options o = {.color = "auto"};
+	struct error err;
 	int status = SHELL_OK;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
+	if (loginshell_is_ours())
+		loginshell_harden();
+	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
+		return vmkcmd_main(argc, argv);
+	/* As sshd starts a log-in shell. */
+	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))
+		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	if (!options_read(&sh, &o, argc, argv, &status))
 		return status;
 	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -165,7 +183,6 @@ int main(int argc, char **argv)
 	bool commands = o.n_commands || optind < argc;
 	sh.script_on_stdin = !commands && !o.file && !isatty(STDIN_FILENO);
 	/* Before any command: the password comes before whatever a command may ask for. */
-	struct error err;
 	if (sh.as_user && shell_connect(&sh, &err))
 		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	for (unsigned k = 0; k < o.n_commands && shell_goes_on(&sh, status); k++)
