@@ -208,7 +208,7 @@ static void watch_draw(const struct shell *sh, const struct watch *w, const char
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&now, &tm));
 	char *command = words_join(w->n, w->words);
 	char *heading = xasprintf("every %g s, %s: %s", w->seconds, when, command);
-	terminal_size(&columns, &rows);
+	terminal_size(STDOUT_FILENO, &columns, &rows);
 	printf("\033[H%.*s\033[K\n\033[K", (int)terminal_cut(heading, columns), heading);
 	for (unsigned row = 2; row < rows && *text; row++) {
 		printf("\n%.*s%s\033[K", (int)terminal_cut(text, columns), text, sh->color ? "\033[0m" : "");

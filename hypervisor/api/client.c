@@ -22,6 +22,7 @@
 struct vmk_client {
 	int fd;		/* -1: lost */
 	bool handed_over; /* not our own connection: cannot be made again */
+	bool dry_run;
 	u64 last_id;
 	char *buf;
 	size_t len, size;
@@ -87,6 +88,11 @@ void vmk_disconnect(struct vmk_client *c)
 	client_lose(c);
 	free(c->buf);
 	free(c);
+}
+
+void vmk_client_dry_run(struct vmk_client *c, bool on)
+{
+	c->dry_run = on;
 }
 
 int vmk_client_fd(const struct vmk_client *c)
@@ -223,6 +229,8 @@ static int client_request(struct vmk_client *c, const char *method, json_t *para
 	json_object_set_new(request, "params", params ? params : json_object());
 	if (progress)
 		json_object_set_new(request, "progress", json_true());
+	if (c->dry_run)
+		json_object_set_new(request, "dry_run", json_true());
 	char *text = json_dumps(request, JSON_COMPACT), *line = xasprintf("%s\n", text ? text : "");
 	json_decref(request);
 	int ret = client_send(c, line, strlen(line), now_monotonic() + CALL_SECONDS * NSEC_PER_SEC, err);
