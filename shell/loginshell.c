@@ -30,15 +30,6 @@ bool loginshell_is_ours(void)
 	return !strcmp(shell, "vmksh") || !strcmp(shell, "vmk");
 }
 
-void loginshell_harden(void)
-{
-	static const char *const programs[] = {"PAGER", "VMK_PAGER", "LESS", "LESSOPEN", "LESSCLOSE", "LESSKEY", "LESSKEYIN", "LESSEDIT", "EDITOR",
-					       "VISUAL", "SHELL", "BROWSER"};
-	for (size_t k = 0; k < ARRAY_SIZE(programs); k++)
-		unsetenv(programs[k]);
-	setenv("LESSSECURE", "1", 1);
-}
-
 static const char *first_executable(const char *const paths[], size_t n)
 {
 	for (size_t k = 0; k < n; k++)
@@ -149,7 +140,7 @@ int loginshell_transfer(struct shell *sh, const char *command, struct error *err
 {
 	struct words w;
 	const char *rest = command;
-	if (words_next(&rest, &w, NULL) <= 0)
+	if (words_next(&rest, NULL, &w, NULL) <= 0)
 		return 0;
 	const char *name = w.n ? base_name(w.word[0]) : "";
 	bool sftp = !strcmp(name, "sftp-server"), scp = !strcmp(name, "scp");

@@ -163,17 +163,15 @@ static const char *own_name(const char *argv0)
 
 int main(int argc, char **argv)
 {
-	struct shell sh = {.restricted = argc && argv[0][0] == '-'}; /* as login(1) and sshd name a log-in shell */
+	/* As login(1) and sshd name a log-in shell; sshd's -c is known by the account. */
+	struct shell sh = {.restricted = (argc && argv[0][0] == '-') || loginshell_is_ours()};
 	struct options o = {.color = "auto"};
 	struct error err;
 	int status = SHELL_OK;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
-	if (loginshell_is_ours())
-		loginshell_harden();
 	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
 		return vmkcmd_main(argc, argv);
-	/* As sshd starts a log-in shell. */
 	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))
 		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	if (!options_read(&sh, &o, argc, argv, &status))
