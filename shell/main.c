@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "shell/bashcomplete.h"
 #include "shell/loginshell.h"
 #include "shell/shell.h"
 #include "shell/vmkcmd.h"
@@ -90,7 +91,7 @@ static int interact(struct shell *sh)
 struct options {
 	const char *commands[64];
 	unsigned n_commands;
-	const char *file, *color;
+	const char *file, *color, *complete;
 };
 
 static const struct option long_options[] = {
@@ -103,6 +104,7 @@ static const struct option long_options[] = {
 	{"no-login", no_argument, NULL, 'n'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'v'},
+	{"complete", required_argument, NULL, 'B'}, /* for etc/bash_completion.d/vmk */
 	{NULL, 0, NULL, 0},
 };
 
@@ -140,6 +142,9 @@ static bool options_read(struct shell *sh, struct options *o, int argc, char **a
 		case 'r':
 			set_root(optarg);
 			break;
+		case 'B':
+			o->complete = optarg;
+			break;
 		case 'v':
 			puts("vmksh " VMK_VERSION);
 			*status = SHELL_OK;
@@ -176,6 +181,8 @@ int main(int argc, char **argv)
 		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	if (!options_read(&sh, &o, argc, argv, &status))
 		return status;
+	if (o.complete)
+		return bashcomplete_shell(&sh, long_options, o.complete);
 	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	sh.color = color_wanted(o.color);
 	bool commands = o.n_commands || optind < argc;
