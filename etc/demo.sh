@@ -20,7 +20,7 @@ host_runs() {
 start_host() {
 	mkdir -p "$VMK_ROOT/var/log/vmk"
 	setsid "$bin/vmkernel" --root "$VMK_ROOT" </dev/null >>"$VMK_ROOT/var/log/vmk/start.log" 2>&1 &
-	for _ in $(seq 50); do
+	for _ in $(seq 600); do
 		host_runs && return
 		kill -0 $! 2>/dev/null || break
 		sleep 0.1

@@ -25,6 +25,12 @@ wanted() {
 	return 1
 }
 
+# Why a test failed, from anywhere in its log: the last step begun and the sentences, behind which a smoke test's log has those of its host.
+reason() { # LOG
+	grep -a '^== ' "$1" | tail -n 1
+	grep -aE '^FAILED: |^\[(FAIL|----)\]|ERROR: (Address|Leak)Sanitizer|runtime error:' "$1" | head -n 8
+}
+
 count() { # NAME STATUS LOG
 	if [ "$2" = 0 ]; then
 		passed=$((passed + 1))
@@ -156,7 +162,11 @@ fi
 # What failed once more, where it is read first: at the end.
 for f in ${failures[@]+"${failures[@]}"}; do
 	echo "FAIL  ${f%%$'\t'*}"
-	tail -n 12 "${f#*$'\t'}" | cut -c1-200 | sed 's/^/      /'
+	{
+		reason "${f#*$'\t'}"
+		echo ...
+		tail -n 12 "${f#*$'\t'}"
+	} | cut -c1-300 | sed 's/^/      /'
 done
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

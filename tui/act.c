@@ -79,7 +79,7 @@ void act_logout(struct ui *ui, const char *why)
 }
 
 /* Whether there are rights to act with; on a console that takes a log-in. */
-static bool rights_found(struct ui *ui)
+bool act_rights(struct ui *ui)
 {
 	if (ui->console && ui->door < 0)
 		act_login(ui);
@@ -92,7 +92,7 @@ static bool job_begin(struct ui *ui, struct job *job)
 	struct activity *a = &ui->activity;
 	if (a->busy)
 		ui_message(ui, true, "One thing at a time: wait until %s is done.", a->what);
-	if (a->busy || !rights_found(ui)) {
+	if (a->busy || !act_rights(ui)) {
 		json_decref(job->params);
 		return false;
 	}
@@ -189,7 +189,7 @@ void act_on_selected(struct ui *ui, enum action what)
 	const char *mode = NULL;
 	char name[128], text[200];
 	if (!vm) {
-		ui_message(ui, true, "No machine is selected.");
+		ui_message(ui, true, "No machine is selected. n makes one.");
 		return;
 	}
 	str_copy(name, sizeof(name), vm->name); /* the model moves on while a question is open */
@@ -204,6 +204,18 @@ void act_on_selected(struct ui *ui, enum action what)
 		json_object_set_new(params, "mode", json_string(mode));
 	snprintf(text, sizeof(text), "%s %.100s", actions[what].verb, name);
 	act_call(ui, actions[what].method, params, text);
+}
+
+void act_edit(struct ui *ui)
+{
+	const struct machine *vm = ui_selected(ui);
+	char name[128];
+	if (!vm) {
+		ui_message(ui, true, "No machine is selected. n makes one.");
+		return;
+	}
+	str_copy(name, sizeof(name), vm->name);
+	machine_edit(ui, name);
 }
 
 static void attached_begin(struct ui *ui, const struct job *job)

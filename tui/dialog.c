@@ -6,8 +6,6 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
-enum { CONTROL_U = 0x15 };
-
 static void dialog_begin(struct ui *ui, enum dialog_kind kind, const char *title, const char *text)
 {
 	struct dialog *d = &ui->dialog;
@@ -41,7 +39,7 @@ bool ui_input(struct ui *ui, const char *title, const char *text, char *answer, 
 	dialog_begin(ui, DIALOG_INPUT, title, text);
 	d->echo = echo;
 	str_copy(d->input, sizeof(d->input), answer);
-	d->length = strlen(d->input);
+	d->at = strlen(d->input);
 	bool entered = dialog_run(ui) == '\r';
 	if (entered)
 		str_copy(answer, size, d->input);
@@ -73,37 +71,35 @@ void dialog_end(struct ui *ui)
 
 static void key_input(struct dialog *d, const struct viewer_press *p)
 {
-	if (p->character == '\r') {
-		d->answer = '\r';
-	} else if (p->character == 0x1b) {
-		d->answer = 0x1b;
-	} else if (p->code == CODE_BACKSPACE && d->length) {
-		/* A whole character of UTF-8. */
-		do
-			d->length--;
-		while (d->length && (d->input[d->length] & 0xc0) == 0x80);
-		d->input[d->length] = 0;
-	} else if (p->raw_length == 1 && p->raw[0] == CONTROL_U) {
-		d->length = 0;
-		explicit_bzero(d->input, sizeof(d->input));
-	} else if (p->character >= ' ' && d->length + 5 < sizeof(d->input)) {
-		d->length += viewer_utf8(p->character, d->input + d->length);
-		d->input[d->length] = 0;
-	}
+	struct edit e = {d->input, sizeof(d->input), d->at};
+	if (p->character == '\r' || p->character == 0x1b)
+		d->answer = (char)p->character;
+	else
+		edit_key(&e, p);
+	d->at = e.at;
+}
+
+static void choice_go(struct dialog *d, long to)
+{
+	d->chosen = (unsigned)MAX(0, MIN(to, (long)d->n_choices - 1));
 }
 
 static void key_choice(struct dialog *d, const struct viewer_press *p)
 {
-	if (p->mouse == VIEWER_MOUSE_DOWN && p->y >= d->y && p->y < d->y + d->n_choices && p->x >= d->x) {
-		d->chosen = p->y - d->y;
+	if (p->mouse == VIEWER_MOUSE_DOWN && p->y >= d->y && p->y < d->y + d->shown && p->x >= d->x) {
+		choice_go(d, d->top + p->y - d->y);
 		d->answer = '\r';
-	} else if (press_is(p, CODE_UP) && d->chosen) {
-		d->chosen--;
-	} else if (press_is(p, CODE_DOWN) && d->chosen + 1 < d->n_choices) {
-		d->chosen++;
+	} else if (press_is(p, CODE_UP) || p->mouse == VIEWER_MOUSE_WHEEL_UP) {
+		choice_go(d, (long)d->chosen - 1);
+	} else if (press_is(p, CODE_DOWN) || p->mouse == VIEWER_MOUSE_WHEEL_DOWN) {
+		choice_go(d, (long)d->chosen + 1);
+	} else if (press_is(p, CODE_PAGE_UP) || press_is(p, CODE_PAGE_DOWN)) {
+		choice_go(d, (long)d->chosen + (p->code == CODE_PAGE_UP ? -(long)d->shown : (long)d->shown));
+	} else if (press_is(p, CODE_HOME) || press_is(p, CODE_END)) {
+		choice_go(d, p->code == CODE_HOME ? 0 : d->n_choices);
 	} else if (p->character == '\r' || p->character == 0x1b) {
 		d->answer = (char)p->character;
-	} else if (p->character > '0' && p->character <= '9' && p->character - '0' <= d->n_choices) {
+	} else if (p->character > '0' && p->character <= '9' && p->character - '0' <= d->n_choices && d->n_choices < 10) {
 		d->chosen = p->character - '1';
 		d->answer = '\r';
 	}
@@ -150,44 +146,51 @@ static unsigned draw_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned 
 	return n;
 }
 
-static void draw_input(struct canvas *c, const struct dialog *d, unsigned x, unsigned y, unsigned room)
+static void draw_input(struct canvas *c, struct dialog *d, unsigned x, unsigned y, unsigned room)
 {
-	char shown[256];
-	canvas_fill(c, x, y, room, 1, BLACK, GREY);
-	str_copy(shown, sizeof(shown), d->input);
-	if (!d->echo)
-		memset(shown, '*', strlen(shown));
-	/* The end is what is being typed. */
-	const char *from = shown;
-	while (text_columns(from) >= room && *from)
-		do
-			from++;
-		while ((*from & 0xc0) == 0x80);
-	canvas_text(c, x, y, room, BLACK, GREY, from);
+	struct edit e = {d->input, sizeof(d->input), d->at};
+	edit_draw(&e, c, x, y, room, BLACK, GREY, !d->echo);
 	canvas_text(c, x, y + 1, room, GREY, BLUE, "Enter: go on   Esc: leave it");
-	c->cursor_x = (int)(x + MIN(text_columns(from), room - 1));
-	c->cursor_y = (int)y;
-	explicit_bzero(shown, sizeof(shown));
 }
 
 static void draw_choices(struct canvas *c, struct dialog *d, unsigned x, unsigned y, unsigned room)
 {
 	d->x = x;
 	d->y = y;
-	for (unsigned k = 0; k < d->n_choices; k++) {
-		u8 paper = k == d->chosen ? CYAN : BLUE, ink = k == d->chosen ? BLACK : WHITE;
+	if (d->chosen < d->top)
+		d->top = d->chosen;
+	if (d->chosen >= d->top + d->shown)
+		d->top = d->chosen - d->shown + 1;
+	d->top = MIN(d->top, d->n_choices - d->shown);
+	for (unsigned k = 0; k < d->shown; k++) {
+		unsigned n = d->top + k;
+		u8 paper = n == d->chosen ? CYAN : BLUE, ink = n == d->chosen ? BLACK : WHITE;
 		canvas_fill(c, x, y + k, room, 1, ink, paper);
-		canvas_printf(c, x, y + k, room, ink, paper, " %u %s", k + 1, d->choices[k]);
+		unsigned used = d->n_choices < 10 ? canvas_printf(c, x, y + k, room, ink, paper, " %u", n + 1) : 0;
+		canvas_printf(c, x + used, y + k, room - used, ink, paper, " %s", d->choices[n]);
 	}
-	canvas_text(c, x, y + d->n_choices, room, GREY, BLUE, "Enter: take it   Esc: later");
+	if (d->shown < d->n_choices)
+		canvas_printf(c, x, y + d->shown, room, GREY, BLUE, "Enter: take it   Esc: leave it   %u of %u", d->chosen + 1, d->n_choices);
+	else
+		canvas_text(c, x, y + d->shown, room, GREY, BLUE, "Enter: take it   Esc: leave it");
+}
+
+/* Columns of what is widest in it. */
+static unsigned dialog_columns(const struct dialog *d)
+{
+	unsigned width = text_columns(d->text);
+	for (unsigned k = 0; d->kind == DIALOG_CHOICE && k < d->n_choices; k++)
+		width = MAX(width, text_columns(d->choices[k]) + 3);
+	return MAX(44u, MIN(width + 4, 76u));
 }
 
 void dialog_draw(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
 	struct dialog *d = &ui->dialog;
-	unsigned own = d->kind == DIALOG_INPUT ? 2 : d->kind == DIALOG_CHOICE ? d->n_choices + 1 : 0;
-	unsigned width = MIN(c->columns - 2, MAX(44u, MIN(text_columns(d->text) + 4, 76u)));
+	unsigned width = MIN(c->columns - 2, dialog_columns(d));
+	d->shown = MIN(d->n_choices, c->rows > 9 ? c->rows - 6 : 3);
+	unsigned own = d->kind == DIALOG_INPUT ? 2 : d->kind == DIALOG_CHOICE ? d->shown + 1 : 0;
 	unsigned most = c->rows > own + 4 ? c->rows - own - 4 : 1;
 	unsigned lines = draw_wrapped(NULL, 0, 0, width - 4, most, d->text);
 	unsigned spare = own + lines + 4 <= c->rows, height = MIN(own + lines + 2 + 2 * spare - (spare && own), c->rows);

@@ -182,19 +182,23 @@ static void draw_activity(struct ui *ui, unsigned y)
 		canvas_text(c, x, y, c->columns - x, GREY, BLACK, "Ctrl-C: cancel");
 }
 
-void frame_bottom(struct ui *ui)
+void frame_message(struct ui *ui, unsigned y)
 {
 	struct canvas *c = &ui->canvas;
-	struct table *t = &ui->tables[ui->view];
-	unsigned y = c->rows - 2;
-	if (t->status[0])
-		ui_message(ui, false, "%s", t->status);
-	t->status[0] = 0;
-	bar_walk(ui, true, ~0u);
 	if (ui->activity.busy)
 		draw_activity(ui, y);
 	else if (ui->message[0])
 		canvas_text(c, 1, y, c->columns - 1, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, ui->message);
+}
+
+void frame_bottom(struct ui *ui)
+{
+	struct table *t = &ui->tables[ui->view];
+	if (t->status[0])
+		ui_message(ui, false, "%s", t->status);
+	t->status[0] = 0;
+	bar_walk(ui, true, ~0u);
+	frame_message(ui, ui->canvas.rows - FRAME_BOTTOM);
 }
 
 /* The key a hint names: its letter where it has one ("F2/s"), else the key. */

@@ -316,7 +316,7 @@ static int options_read(struct options *o, int argc, char **argv)
 
 int main(int argc, char **argv)
 {
-	static struct ui ui = {.door = -1, .view = VIEW_HOME};
+	static struct ui ui = {.door = -1, .view = VIEW_HOME, .helped = VIEW_HOME};
 	struct options o = {.width = 80, .height = 25};
 	struct error err;
 	setlocale(LC_ALL, "");

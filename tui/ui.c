@@ -42,6 +42,8 @@ void ui_draw(struct ui *ui)
 	}
 	if (ui->attached.viewer)
 		view_attached(ui);
+	else if (ui->form)
+		form_draw(ui);
 	else
 		views[ui->view].draw(ui);
 	if (ui->dialog.kind)
@@ -114,6 +116,8 @@ static void key_attached(struct ui *ui, const struct viewer_press *p)
 
 void ui_view(struct ui *ui, enum view_id view)
 {
+	if (view == VIEW_help && ui->view != VIEW_help)
+		ui->helped = ui->view;
 	ui->view = view;
 	ui->message[0] = 0;
 }
@@ -134,6 +138,18 @@ bool ui_machine_key(struct ui *ui, const struct viewer_press *p)
 		{CODE_F2, 's', ACTION_START}, {CODE_F3, 'p', ACTION_STOP},    {CODE_F4, 'r', ACTION_RESET},
 		{CODE_F7, 'u', ACTION_SUSPEND}, {0, 'a', ACTION_ATTACH}, {0, '\r', ACTION_ATTACH},
 	};
+	if (p->character == 'n' || p->character == 'N') {
+		machine_create(ui);
+		return true;
+	}
+	if (p->character == 'e' || p->character == 'E') {
+		act_edit(ui);
+		return true;
+	}
+	if (p->character == 'x' || p->character == 'X' || (!p->character && press_is(p, CODE_F9))) {
+		act_menu(ui);
+		return true;
+	}
 	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
 		if ((keys[k].code && !p->character && press_is(p, keys[k].code)) ||
 		    (p->character && (p->character == (u8)keys[k].letter || p->character == (u32)(keys[k].letter & ~0x20)))) {
@@ -205,6 +221,8 @@ void ui_key(struct ui *ui, const struct viewer_press *p)
 		term_redraw();
 	else if (press_control(p, CONTROL_C))
 		act_cancel(ui);
+	else if (ui->form)
+		form_key(ui, p);
 	else if (p->mouse && frame_click(ui, p))
 		return;
 	else if (!views[ui->view].key(ui, p) && !key_view(ui, p))

@@ -14,6 +14,7 @@
 #include "api/viewer.h"
 #include "pam/login.h"
 #include "tui/canvas.h"
+#include "tui/form.h"
 #include "tui/model.h"
 #include "tui/table.h"
 
@@ -34,11 +35,11 @@ struct dialog {
 	char title[64], text[512];
 	const char *keys; /* CONFIRM: letters that answer */
 	char input[256];  /* INPUT */
-	size_t length;
+	size_t at;
 	bool echo;
 	const char *const *choices; /* CHOICE: labels */
 	unsigned n_choices, chosen;
-	unsigned x, y; /* of the first choice, as drawn */
+	unsigned x, y, top, shown; /* of the choices, as drawn */
 	char answer; /* 0 open, a letter of keys, '\r' entered, 27 given up */
 };
 
@@ -70,7 +71,7 @@ struct ui {
 	struct model model;
 	u64 model_at; /* when it came; 0: the host need not answer (--dump) */
 	struct model_wish wish; /* set by the view drawn last: what else it shows */
-	enum view_id view;
+	enum view_id view, helped; /* helped: what help is about, and leads back to */
 	struct table tables[VIEW_COUNT]; /* a view's own table, if it has one */
 	void *state[VIEW_COUNT];	 /* a view's own, made and freed by it; NULL at first */
 	char machine[128]; /* name of the machine that actions and details are about; "" none */
@@ -84,6 +85,7 @@ struct ui {
 	bool message_bad;
 	u64 message_until;
 	struct dialog dialog;
+	struct form *form; /* shown instead of a view; NULL: none */
 	struct attached attached;
 	struct viewer_press keys[KEY_QUEUE];
 	unsigned first_key, n_keys;
@@ -110,7 +112,7 @@ const struct machine *ui_selected(struct ui *ui);
 /* New data: keeps the selection on the same machine. */
 void ui_model(struct ui *ui, const struct model *m);
 void ui_view(struct ui *ui, enum view_id view);
-/* Keys that act on the selected machine (s p r u a, F2 F3 F4 F7, Enter): true when it was one. For views that show which it is. */
+/* Keys that act on the selected machine (s p r u a e x, F2 F3 F4 F7 F9, Enter) or make one (n): true when it was one. For views that show which it is. */
 bool ui_machine_key(struct ui *ui, const struct viewer_press *p);
 
 /*
@@ -140,6 +142,10 @@ int act_call_wait(struct ui *ui, const char *method, json_t *params, const char 
 void act_cancel(struct ui *ui);
 void act_on_selected(struct ui *ui, enum action what);
 void act_attach(struct ui *ui, const char *name);
+void act_edit(struct ui *ui); /* the selected machine's settings */
+void act_menu(struct ui *ui); /* menu.c: all that can be done to the selected machine */
+/* Whether there are rights to act with; on a console that takes a log-in, which is asked for. */
+bool act_rights(struct ui *ui);
 void act_login(struct ui *ui);
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
@@ -171,7 +177,7 @@ extern const struct view views[VIEW_COUNT];
 #include "tui/views.def"
 #undef VIEW
 void view_attached(struct ui *ui);
-unsigned view_host(struct ui *ui); /* frame_top() and what the host uses: the next free row */
+unsigned host_summary(struct ui *ui); /* summary.c: frame_top() and what the host uses: the next free row */
 void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back);
 
 /* frame.c: what every view has. Title and tabs, and what is wrong with the connection: the next free row. */
@@ -180,6 +186,8 @@ bool frame_trouble(const struct ui *ui); /* no connection, or the host is silent
 /* Message line and key bar: the last FRAME_BOTTOM rows. */
 #define FRAME_BOTTOM 2
 void frame_bottom(struct ui *ui);
+/* The message, or what is under way, in row y. */
+void frame_message(struct ui *ui, unsigned y);
 /* A click on a tab or on a key of the bar: true when it was one. */
 bool frame_click(struct ui *ui, const struct viewer_press *p);
 

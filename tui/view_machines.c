@@ -96,26 +96,10 @@ static void draw_table(struct ui *ui, unsigned y, unsigned rows)
 	str_copy(ui->machine, sizeof(ui->machine), t->selected);
 }
 
-void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back)
-{
-	struct canvas *c = &ui->canvas;
-	const struct model *m = &ui->model;
-	unsigned end = m->n_log > back ? m->n_log - back : 0, begin = end > rows ? end - rows : 0;
-	for (unsigned k = begin; k < end; k++, y++) {
-		const struct log_entry *e = &m->log[k];
-		u8 ink = !strcmp(e->level, "error") ? BRIGHT_RED : !strcmp(e->level, "warning") ? YELLOW : GREY;
-		/* "2026-11-22T14:28:32.249Z": the day and the second say enough. */
-		const char *time = strlen(e->time) > 19 ? e->time + 5 : e->time;
-		const char *clock = strlen(time) > 6 ? time + 6 : "";
-		unsigned x = 1 + canvas_printf(c, 1, y, c->columns - 1, DARK, BLACK, "%.5s %.8s  ", time, clock);
-		canvas_text(c, x, y, c->columns - x, ink, BLACK, e->text);
-	}
-}
-
 void view_machines(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
-	unsigned y = view_host(ui);
+	unsigned y = host_summary(ui);
 	/* Between the host and the message line; the log gets a third, or less when there are many machines. */
 	unsigned room = c->rows - y - 2, log_rows = room >= 9 ? MAX(room / 3, 3u) : room >= 6 ? 2 : 0;
 	unsigned table = room - log_rows - (log_rows > 0);
@@ -148,75 +132,4 @@ bool view_machines_key(struct ui *ui, const struct viewer_press *p)
 	if (opened)
 		act_on_selected(ui, ACTION_ATTACH);
 	return taken || opened || ui_machine_key(ui, p);
-}
-
-/* Lines between the newest one and the last one shown. */
-static unsigned log_back;
-
-void view_log(struct ui *ui)
-{
-	struct canvas *c = &ui->canvas;
-	unsigned y = view_host(ui), rows = c->rows - y - 3;
-	unsigned most = ui->model.n_log > rows ? ui->model.n_log - rows : 0;
-	log_back = MIN(log_back, most);
-	canvas_line(c, 0, y, c->columns, GREY, BLACK, log_back ? "Log (End: newest lines)" : "Log");
-	view_log_lines(ui, y + 1, rows, log_back);
-	frame_bottom(ui);
-}
-
-const struct key_hint view_log_hints[] = {{"PgUp", "Older", 2}, {"End", "Newest", 2}, {"Esc", "Back", 1}, {NULL, NULL, 0}};
-
-bool view_log_key(struct ui *ui, const struct viewer_press *p)
-{
-	long page = (long)ui->canvas.rows / 2, step = 0;
-	if (p->chord.count == 1)
-		step = p->code == CODE_UP	   ? 1
-		       : p->code == CODE_DOWN	   ? -1
-		       : p->code == CODE_PAGE_UP   ? page
-		       : p->code == CODE_PAGE_DOWN ? -page
-		       : p->code == CODE_HOME	   ? MODEL_LOG_LINES
-		       : p->code == CODE_END	   ? -MODEL_LOG_LINES
-						   : 0;
-	if (p->mouse == VIEWER_MOUSE_WHEEL_UP || p->mouse == VIEWER_MOUSE_WHEEL_DOWN)
-		step = p->mouse == VIEWER_MOUSE_WHEEL_UP ? 3 : -3;
-	log_back = (unsigned)MAX(0, (long)log_back + step);
-	return step != 0;
-}
-
-const struct key_hint view_help_hints[] = {{NULL, NULL, 0}};
-
-bool view_help_key(struct ui *ui, const struct viewer_press *p)
-{
-	/* Any key leads back; those of the mouse's that are none do not. */
-	if (!p->mouse)
-		ui_view(ui, VIEW_HOME);
-	return !p->mouse;
-}
-
-void view_help(struct ui *ui)
-{
-	static const char *const lines[] = {
-		"F1 h ?    this help; any key leads back",
-		"F2 s      power on the selected machine",
-		"F3 p      power it off: y asks the guest first, h pulls the plug",
-		"F4 r      press its reset button",
-		"F7 u      suspend it to a file; powering on resumes it",
-		"Enter a   attach: see its screen and type at it",
-		"F12 q     leads back from there, or Enter ~ . ; F12 shows more keys",
-		"l         log in as a user of the host, or out again",
-		"F8 d      the selected machine, and who is at its console",
-		"F5 o      the whole log; arrows and PgUp scroll, m leads back",
-		"F6 t      sort by the next column",
-		"arrows, PgUp, PgDn, Home, End   select a machine",
-		"F10 q     quit; the host and its machines go on",
-		"Ctrl-L    draw the screen again",
-	};
-	struct canvas *c = &ui->canvas;
-	unsigned y = view_host(ui);
-	canvas_line(c, 0, y, c->columns, GREY, BLACK, "Keys");
-	for (unsigned k = 0; k < ARRAY_SIZE(lines) && y + k + 3 < c->rows; k++) {
-		bool quit = str_starts(lines[k], "F10");
-		canvas_text(c, 2, y + 1 + k, c->columns - 3, WHITE, BLACK, quit && ui->console ? "" : lines[k]);
-	}
-	frame_bottom(ui);
 }

@@ -44,9 +44,7 @@ static void *poller(void *arg)
 		pthread_mutex_unlock(&lock);
 		int ret = client ? 0 : session_connect(&client, &err);
 		if (ret) {
-			model.connected = false;
-			model.n_machines = 0;
-			str_copy(model.trouble, sizeof(model.trouble), err.text);
+			model_lost(&model, err.text);
 		} else if (model_poll(&model, client, &wish)) {
 			/* Made anew next time: the daemon may have been restarted. */
 			vmk_disconnect(client);

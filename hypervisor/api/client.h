@@ -28,4 +28,14 @@ int vmk_client_fd(const struct vmk_client *c); /* for poll */
  */
 int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **result, int *fd, struct error *err);
 
+/* `percent` < 0: not known. `task` is task.list's number, 0 as long as it is not one. false: cancel it. */
+typedef bool vmk_progress(void *arg, u64 task, int percent, const char *what);
+/*
+ * As vmk_call(), for what may take long: without a time limit as long as the host tells that it is being worked on. `progress`
+ * (may be NULL) is called at least five times a second meanwhile. When it wants to cancel, the host is told and the answer still
+ * waited for: -ECANCELED, or whatever came of it when it was too late or cannot be cancelled. It is asked no more then.
+ */
+int vmk_call_long(struct vmk_client *c, const char *method, json_t *params, vmk_progress *progress, void *arg, json_t **result,
+		  int *fd, struct error *err);
+
 #endif

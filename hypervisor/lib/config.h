@@ -57,5 +57,7 @@ struct config_key {
 };
 const struct config_key *config_key_find(const char *key);
 const struct config_key *config_keys(size_t *count);
+/* Whether `value` is allowed for the key; when not, `what` says what would be ("must be a number from 0 to 99"). */
+bool config_value_allowed(const struct config_key *k, const char *value, char *what, size_t size);
 
 #endif

@@ -13,11 +13,12 @@
 #include "api/rpc.h"
 #include "lib/config.h"
 #include "lib/log.h"
+#include "lib/machine_words.h"
 #include "vmkernel/perf.h"
 
 #define WORLD_VMKERNEL 1 /* helper worlds are below WORLD_FIRST_MACHINE */
 #define WORLD_FIRST_MACHINE 100
-#define VM_NAME_MAX 60 /* bytes */
+#define VM_NAME_MAX MACHINE_NAME_MAX
 #define CALLER_MAX_GROUPS 64
 #define SAMPLE_SECONDS 2
 
@@ -76,6 +77,7 @@ struct vm {
 	bool resuming; /* it is being powered on from its file */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
+	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;
 	u64 started_ns;	 /* CLOCK_MONOTONIC */
@@ -187,6 +189,8 @@ void stats_sample(void);
 bool process_times(pid_t pid, u64 *cpu_ns, u64 *start_ticks);
 json_t *cpu_percent(const struct cpu_use *use);
 void stats_host(json_t *into);
+/* A line of /proc/meminfo in KB, 0 = not told. */
+u64 stats_meminfo(const char *name);
 void stats_memory(u64 *total_kb, u64 *used_kb, u64 *swapped_kb); /* of the whole computer */
 void uptime_text(u64 seconds, char *text, size_t size); /* "1 d 02:03:04" */
 

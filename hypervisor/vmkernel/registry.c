@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/machine_words.h"
 #include "lib/util.h"
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
@@ -31,13 +32,7 @@ char *vm_folder(const char *path)
 
 bool vm_name_valid(const char *name)
 {
-	size_t len = strlen(name);
-	if (!len || len > VM_NAME_MAX || strchr(".- ", name[0]) || name[len - 1] == ' ')
-		return false;
-	for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-		if (*c < ' ' || *c == 127 || strchr("/\\\"'|#=[]<>*?$`", *c))
-			return false;
-	return true;
+	return machine_name_check(name, NULL) == 0;
 }
 
 void vm_config_name(const struct config *config, const char *path, char name[VM_NAME_MAX + 1])

@@ -85,7 +85,7 @@ void stats_sample(void)
 	}
 }
 
-static u64 meminfo(const char *name)
+u64 stats_meminfo(const char *name)
 {
 	char line[128];
 	unsigned long long kb = 0;
@@ -117,7 +117,7 @@ void uptime_text(u64 seconds, char *text, size_t size)
 
 void stats_host(json_t *into)
 {
-	u64 total = meminfo("MemTotal") / 1024, available = meminfo("MemAvailable") / 1024;
+	u64 total = stats_meminfo("MemTotal") / 1024, available = stats_meminfo("MemAvailable") / 1024;
 	u64 used = total > available ? total - available : 0, up = (now_monotonic() - host.started_ns) / NSEC_PER_SEC;
 	char text[96];
 	json_object_set_new(into, "cpus", json_integer(host.cpus));

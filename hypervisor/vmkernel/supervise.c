@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +23,7 @@
 #include "vmkernel/control.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/task.h"
 
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
@@ -36,6 +38,7 @@ struct stopper {
 	struct request *request;
 	sd_event_source *timer;
 	bool soft; /* never kills */
+	bool asked, over; /* its command is not answered yet; nobody waits any more, it goes when it is */
 };
 
 bool vm_running(const struct vm *vm)
@@ -115,7 +118,9 @@ static void stopper_end(struct stopper *s, int ret, const struct error *err)
 	}
 	sd_event_source_disable_unref(s->timer);
 	request_finish(s->request, ret, ret ? NULL : message_result("%s is powered off", s->vm->name), err);
-	free(s);
+	s->over = true;
+	if (!s->asked)
+		free(s);
 }
 
 /* The machine is off from here on: everything of the run is let go. */
@@ -422,6 +427,22 @@ static int vm_can_start(struct vm *vm, struct error *err)
 	return vm->problem[0] ? fail(err, -EINVAL, "%s cannot be powered on: %s", vm->name, vm->problem) : 0;
 }
 
+/* How much of its file a process has read that answers nothing before it has read all. */
+static void look_resume(void *arg)
+{
+	const struct vm *vm = arg;
+	char path[40], *file = suspend_file(vm->path);
+	unsigned long long bytes;
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/io", (int)vm->pid);
+	FILE *f = fopen(path, "re");
+	if (f && fscanf(f, "rchar: %llu", &bytes) == 1 && lstat(file, &st) == 0 && st.st_size > 0)
+		task_percent(vm->starter, (int)MIN(bytes * 100 / (u64)st.st_size, 100));
+	if (f)
+		fclose(f);
+	free(file);
+}
+
 int vm_start(struct vm *vm, struct request *r, struct error *err)
 {
 	int ret = vm_can_start(vm, err);
@@ -452,6 +473,8 @@ int vm_start(struct vm *vm, struct request *r, struct error *err)
 	vm->state = VM_STARTING;
 	vm->busy = "is being powered on";
 	vm->starter = r;
+	if (vm->resuming) /* not to be cancelled: nobody knows whether its file still holds it */
+		task_begin(r, NULL, look_resume, vm, "resuming %s", vm->name);
 	return PENDING;
 }
 
@@ -477,12 +500,48 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 	(void)answer;
 	if (fd >= 0)
 		close(fd);
+	s->asked = false;
+	if (s->over) {
+		free(s);
+		return;
+	}
 	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
 		return;
 	if (s->soft)
 		stopper_end(s, ret, err);
 	else
 		vm_kill(s->vm);
+}
+
+static void on_plug_kept(void *arg, int ret, json_t *answer, int fd, const struct error *err)
+{
+	struct vm *vm = arg;
+	(void)answer;
+	if (fd >= 0)
+		close(fd);
+	if (ret && ret != -ECONNRESET)
+		event_vm(LOG_LEVEL_WARNING, vm, "%s may still be powered off: %s", vm->name, err->text);
+}
+
+/* The guest has been asked and may still power off; but nobody waits for it, and the plug stays in unless others wait for that. */
+static int cancel_stop(void *arg, struct error *err)
+{
+	struct stopper *s = arg;
+	struct vm *vm = s->vm;
+	struct error why;
+	bool hard = false;
+	for (const struct stopper *o = vm->stoppers; o; o = o->next)
+		hard |= o != s && !o->soft;
+	int ret = 0;
+	if (!s->soft && !hard)
+		ret = !vm->control ? fail(err, -EBUSY, "%s does not answer", vm->name)
+				   : control_send(vm->control, json_pack("{s:s, s:s}", "cmd", "stop", "mode", "cancel"), HARD_SECONDS,
+						  on_plug_kept, vm, err);
+	if (ret)
+		return ret;
+	fail(&why, -ECANCELED, "%s is not waited for any more; its guest has been asked and may still power off", vm->name);
+	stopper_end(s, why.code, &why);
+	return 0;
 }
 
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err)
@@ -511,7 +570,11 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 			return ret;
 		}
 		vm_kill(vm);
+	} else {
+		s->asked = true;
 	}
+	if (!hard)
+		task_begin(r, cancel_stop, NULL, s, "waiting for %s to power off", vm->name);
 	return PENDING;
 }
 

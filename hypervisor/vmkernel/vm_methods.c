@@ -17,8 +17,6 @@
 
 #define FILES_SECONDS 60
 #define CONTROL_SECONDS 10
-#define DISK_MIN (1 * MIB)
-#define DISK_MAX (2048 * GIB)
 
 /* ---- looking ---- */
 
@@ -315,25 +313,6 @@ static void work_finish(struct work *w, int ret, json_t *result, const struct er
 	work_free(w);
 }
 
-/* "512M", "4G", "4GB", or megabytes. */
-static int parse_size(const char *text, u64 *bytes, struct error *err)
-{
-	char *end;
-	errno = 0;
-	unsigned long long n = strtoull(text, &end, 10);
-	u64 unit = MIB;
-	if (*end == 'g' || *end == 'G')
-		unit = GIB;
-	else if (*end == 'k' || *end == 'K')
-		unit = KIB;
-	end += *end && strchr("gGmMkK", *end);
-	end += *end == 'b' || *end == 'B';
-	if (errno || text[0] < '0' || text[0] > '9' || *end || n > DISK_MAX / unit || n * unit < DISK_MIN)
-		return fail(err, -EINVAL, "size %.40s: must be like 512M or 4G, from 1M to 2048G", text);
-	*bytes = n * unit;
-	return 0;
-}
-
 static int set_medium(struct config *c, const char *device, const char *type, const char *file, struct error *err)
 {
 	char key[64];
@@ -471,10 +450,8 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	struct identity who;
 	char owner[USER_NAME_SIZE];
 	(void)result;
-	if (!vm_name_valid(name))
-		return fail(err, -EINVAL,
-			    "a machine's name has at most %d characters, none of them / \\ \" ' | # = [ ] < > * ? $ ` or a control "
-			    "character, and does not begin with a dot, minus or blank", VM_NAME_MAX);
+	if (machine_name_check(name, err))
+		return -EINVAL;
 	if (registry_find_name(name, NULL))
 		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
 	if (disk && size)
@@ -489,7 +466,7 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	free(made);
 	if (size) {
 		w->files.disk = w->disk = xasprintf("%s.img", name);
-		ret = parse_size(size, &w->files.disk_bytes, err);
+		ret = disk_size_parse(size, &w->files.disk_bytes, err);
 	}
 	if (!ret)
 		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);

@@ -147,8 +147,13 @@ static int run_stop(struct vmx *x, json_t *args, json_t *answer, int *fd, struct
 	(void)answer, (void)fd;
 	const char *mode = json_string_value(json_object_get(args, "mode"));
 
-	if (!mode || (strcmp(mode, "soft") && strcmp(mode, "trysoft") && strcmp(mode, "hard")))
-		return fail(err, -EINVAL, "stop: mode must be soft, trysoft or hard");
+	if (!mode || (strcmp(mode, "soft") && strcmp(mode, "trysoft") && strcmp(mode, "hard") && strcmp(mode, "cancel")))
+		return fail(err, -EINVAL, "stop: mode must be soft, trysoft, hard or cancel");
+	if (!strcmp(mode, "cancel")) {
+		log_info("the plug is not pulled after all, should the guest not power off");
+		x->hard_stop = sd_event_source_disable_unref(x->hard_stop);
+		return 0;
+	}
 	if (!strcmp(mode, "hard")) {
 		log_info("powering off on request");
 		vmx_stop(x);

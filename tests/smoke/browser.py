@@ -23,7 +23,7 @@ import subprocess
 import sys
 import time
 
-PATIENCE = 60  # seconds for anything that is awaited; a loaded machine takes its time
+PATIENCE = 180  # seconds for anything that is awaited; a loaded machine takes its time
 
 FLAGS = ["--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
          "--disable-component-update", "--disable-sync", "--disable-dev-shm-usage", "--window-size=1000,700", "--remote-debugging-pipe"]

@@ -19,7 +19,7 @@ export HOME=$VMK_ROOT/profile
 coproc BROWSER { exec tests/smoke/browser.py "$HOME" "$spki" 2>"$VMK_ROOT/browser.log"; }
 browser=$BROWSER_PID
 answer() {
-	read -r -t 200 line <&"${BROWSER[0]}" || { cat "$VMK_ROOT/browser.log"; die "the browser's driver has ended"; }
+	read -r -t 600 line <&"${BROWSER[0]}" || { cat "$VMK_ROOT/browser.log"; die "the browser's driver has ended"; }
 	case $line in
 	ok*) line=${line#ok}; line=${line# } ;;
 	*) die "the browser: $line" ;;
@@ -36,7 +36,10 @@ say "the page, and the log-in in it"
 tell open "https://$console/"
 tell login "$VNC_USERNAME" "$VNC_PASSWORD"
 tell connected
-vmk console list | grep -Eq '^web .*127\.0\.0\.1' || die "console list does not show the browser"
+listed() {
+	vmk console list | grep -Eq '^web .*127\.0\.0\.1'
+}
+eventually 10 listed || die "console list does not show the browser"
 
 say "what is typed there arrives"
 tell type 'echo from-a-browser 42'
@@ -68,7 +71,7 @@ say "a wrong password is refused, with the reason"
 tell open "https://$console/"
 tell login "$VNC_USERNAME" not-it
 tell status 'log-in failed: wrong user name or password'
-screen_of web | grep -q '^another picture' || die "the machine's screen has changed"
+wait_screen web 10 '^another picture'
 
 say "the end"
 eval "exec ${BROWSER[1]}>&-"

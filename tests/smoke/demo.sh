@@ -26,6 +26,7 @@ page() {
 	die "no page: $text"
 }
 
+own_ports
 demo
 PASSWORD=$(sed -n 's/.*as root with password \([^ ]*\) .*/\1/p' "$TOP/said")
 serial_open webserver

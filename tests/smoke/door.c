@@ -9,7 +9,7 @@
 #include "lib/sock.h"
 #include "lib/util.h"
 
-#define WAIT_MS 8000
+#define WAIT_MS 50000
 
 int main(int argc, char **argv)
 {

@@ -30,7 +30,10 @@ done
 
 say "reboot obeys"
 type_line cd clear
-sleep 1
+cleared() {
+	shows cd 'grub>' && ! shows cd 'GNU GRUB|vmk-pc'
+}
+eventually 20 cleared || die "clear leaves the screen as it was"
 type_line cd reboot
 wait_screen cd 60 'SeaBIOS|Booting|Welcome|GNU GRUB'
 grub_prompt cd

@@ -9,7 +9,7 @@
 
 #include "lib/util.h"
 
-#define WAIT_SECONDS 250 /* then the test has failed otherwise */
+#define WAIT_SECONDS 880 /* then the test has failed otherwise */
 
 static int answer(int fd, int argc, char **argv)
 {

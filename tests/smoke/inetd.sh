@@ -14,13 +14,6 @@ vmk vm start webserver || die "vm start"
 wait_screen webserver 30 'mouse 0000'
 [ -z "$(console_of webserver)" ] || die "vmkernel has opened a port"
 
-free_port() {
-	local port
-	for port in $(shuf -i 20000-32000 -n 50); do
-		(exec 3<>"/dev/tcp/127.0.0.1/$port") 2>/dev/null || { echo "$port"; return; }
-	done
-	die "no free port"
-}
 listens() { # PORT: asks nobody, for a connection would be a viewer
 	ss -Hltn "sport = :$1" | grep -q .
 }
@@ -39,7 +32,7 @@ console_at() {
 	timeout 60 "$SMOKE/vncshot" "127.0.0.1:$1" type abc wait 300 size >"$VMK_ROOT/size" || die "no viewer comes in at port $1"
 	[ "$(cat "$VMK_ROOT/size")" = 720x400 ] || die "the viewer saw $(cat "$VMK_ROOT/size")"
 	typed() {
-		[ $((16#$(keys_seen))) = $((16#$before + 3)) ]
+		[ $((16#0$(keys_seen))) = $((16#0$before + 3)) ]
 	}
 	eventually 10 typed || die "the guest has seen $(keys_seen) keys, $before before"
 	expect_failure 'wrong user name or password' env VNC_PASSWORD=wrong "$SMOKE/hostile" "127.0.0.1:$1" 127.0.0.1 login

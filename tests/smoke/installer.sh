@@ -16,7 +16,7 @@ vmk vm set installer cpu.model x86-64-v2 && vmk vm set installer kernel.fileName
 	vmk vm set installer kernel.commandLine '"vga=normal fb=false nomodeset"' || die "vm set"
 vmk vm start installer || die "vm start"
 wait_screen installer 240 'Select a language'
-screen_of installer | grep -q 'English  *-  *English' || die "no English on offer"
+wait_screen installer 20 'English  *-  *English'
 
 say "keys choose"
 vmk console send installer enter || die "console send"

@@ -10,7 +10,9 @@ vmk vm start game || die "vm start"
 wait_screen game 60 '-\*-.*-\*-'
 first=$(screen_of game)
 moved() {
-	[ "$first" != "$(screen_of game)" ]
+	local now
+	now=$(screen_of game)
+	[ -n "$now" ] && [ "$first" != "$now" ]
 }
 eventually 10 moved || die "nothing moves"
 ship() {

@@ -6,8 +6,6 @@
 start_host
 make_machine ipxe memory 64 cdrom /usr/lib/ipxe/ipxe.iso
 vmk vm start ipxe || die "vm start"
-wait_screen ipxe 60 'Ctrl-B'
-vmk console send ipxe ctrl-b || die "console send"
-wait_screen ipxe 30 'iPXE>'
+ipxe_prompt ipxe
 type_line ipxe 'echo ${platform}'
 wait_screen ipxe 20 '^pcbios'

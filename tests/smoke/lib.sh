@@ -39,8 +39,34 @@ vmk() {
 	"$BIN/vmksh" -c "$*"
 }
 
+# own_ports: a hundred ports for this host's consoles. Tests run beside each other: one that closes a console, or comes back after a
+# restart, finds no other host there. They are below those that the kernel gives to whoever connects.
+own_ports() {
+	local first _
+	mkdir -p "$VMK_ROOT/etc/vmk"
+	[ ! -e "$VMK_ROOT/etc/vmk/vmkernel.conf" ] || return
+	for _ in $(seq 100); do
+		first=$((10000 + RANDOM % 80 * 100))
+		ss -Hltn "sport >= :$first and sport <= :$((first + 99))" | grep -q . || break
+	done
+	printf 'console.firstPort = "%d"\nconsole.lastPort = "%d"\n' $first $((first + 99)) >"$VMK_ROOT/etc/vmk/vmkernel.conf"
+}
+
+# free_port: a TCP port of this host that nobody listens on, of those that neither the kernel nor own_ports() gives away
+free_port() {
+	local port
+	for port in $(shuf -i 18000-19999 -n 50); do
+		ss -Hltn "sport = :$port" | grep -q . || {
+			echo "$port"
+			return
+		}
+	done
+	die "no free port"
+}
+
 start_host() {
 	mkdir -p "$VMK_ROOT/var/log/vmk"
+	own_ports
 	setsid "$BIN/vmkernel" --root "$VMK_ROOT" </dev/null >>"$VMK_ROOT/start.log" 2>&1 &
 	host_pid=$!
 	local _
@@ -56,6 +82,7 @@ start_host() {
 cleanup() {
 	local status=$?
 	vmk host stop stop >/dev/null 2>&1
+	jobs -p | xargs -r kill 2>/dev/null # viewers, servers and what else was left waiting
 	[ -z "${TMUX_SOCKET:-}" ] || tmux -S "$TMUX_SOCKET" kill-server 2>/dev/null
 	pkill -KILL -f -- "--root $VMK_ROOT" 2>/dev/null
 	if [ $status != 0 ]; then
@@ -103,11 +130,34 @@ type_line() {
 	vmk console send "$1" enter >/dev/null || die "console send"
 }
 
+# shows NAME PATTERN: whether the screen does now
+shows() {
+	screen_of "$1" | grep -Eq -- "$2"
+}
+
 # grub_prompt NAME: from GRUB's menu, if it shows one, to its prompt
 grub_prompt() {
 	wait_screen "$1" 60 'grub>|e to edit the commands|`e. to edit'
-	screen_of "$1" | grep -q 'grub>' || vmk console send "$1" c >/dev/null
+	shows "$1" 'grub>' || vmk console send "$1" c >/dev/null
 	wait_screen "$1" 20 'grub>'
+}
+
+# ipxe_prompt NAME: from power-on to iPXE's command line. Its banner waits two seconds for a key, whatever else this host has to do: who
+# was late sees it once more.
+ipxe_prompt() {
+	local _
+	for _ in 1 2 3 4 5; do
+		wait_screen "$1" 60 'Ctrl-B|iPXE>'
+		eventually 5 ipxe_listens "$1" && return
+		vmk vm reset "$1" >/dev/null || die "vm reset"
+	done
+	die "iPXE never came to its command line"
+}
+ipxe_listens() {
+	shows "$1" 'iPXE>' || {
+		vmk console send "$1" ctrl-b >/dev/null
+		return 1
+	}
 }
 
 state_of() {

@@ -16,7 +16,7 @@ event=$ANSWER
 [[ $event == event* ]] || die "the kernel has found no absolute pointer: $ANSWER"
 
 # struct input_event: 16 bytes of time, then type, code, value; of EV_ABS (3) code and value, of EV_KEY (1) too
-in_guest "cat /dev/input/$event >/tmp/events & echo reads"
+in_guest "cat /dev/input/$event >/tmp/events & until ls -l /proc/\$!/fd | grep -q $event; do sleep 0.1; done"
 timeout 100 "$SMOKE/vncshot" "$(console_of linux)" move 1 1 move 0 0 move 719 399 move 360 200 click 360 200 1 wait 300 || die "vncshot"
 told() { # "TYPE CODE VALUE"
 	in_guest "od -A n -v -t u2 -w24 /tmp/events | awk '{ print \$9, \$10, \$11 }'"

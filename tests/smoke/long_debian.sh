@@ -4,7 +4,7 @@
 # in it give right answers, then it turns the machine off.
 . "$(dirname "$0")/lib.sh"
 . tests/smoke/linux/guest.sh
-LOGIN_LIMIT=3000
+LOGIN_SECONDS=750
 image=build/guests/debian.img
 
 etc/install-deps.sh guest debian || die "packages"

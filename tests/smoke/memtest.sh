@@ -17,6 +17,7 @@ for machine in cd kernel; do
 	wait_screen $machine 60 'Memtest86\+'
 	wait_screen $machine 60 'Test +[0-9]+%|Test #'
 	wait_screen $machine 120 '#[1-9]'
-	screen_of $machine | grep -Eq 'Errors: *0' || { screen_of $machine; die "errors, or no count of them"; }
+	wait_screen $machine 10 'Errors: *[0-9]'
+	shows $machine 'Errors: *0' || { screen_of $machine; die "errors"; }
 	vmk vm stop $machine hard
 done

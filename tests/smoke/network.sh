@@ -4,14 +4,6 @@
 # host leads to the guest; without nat.hostLoopback the guest does not reach the host's loopback.
 . "$(dirname "$0")/lib.sh"
 
-# prompt NAME: a machine of that name at iPXE's command line
-prompt() {
-	vmk vm start "$1" || die "vm start"
-	wait_screen "$1" 60 'Ctrl-B'
-	vmk console send "$1" ctrl-b || die "console send"
-	wait_screen "$1" 30 'iPXE>'
-}
-
 start_host
 make_machine nat memory 64 cdrom /usr/lib/ipxe/ipxe.iso net nat
 vmk vm get nat | grep -q 'ethernet0.generatedAddress *52:56:4d:' || die "no address was made for the card"
@@ -19,7 +11,8 @@ vmk vm get nat | grep -q 'ethernet0.generatedAddress *52:56:4d:' || die "no addr
 server=$!
 until [ -s "$TOP/port" ]; do sleep 0.1; done
 vmk vm set nat nat.hostLoopback TRUE || die "vm set"
-prompt nat
+vmk vm start nat || die "vm start"
+ipxe_prompt nat
 type_line nat 'dhcp'
 wait_screen nat 40 'Configuring.*ok'
 type_line nat 'show net0/ip'
@@ -36,7 +29,8 @@ say "the host's loopback is closed to a guest"
 server=$!
 until [ -s "$TOP/port2" ]; do sleep 0.1; done
 vmk vm set nat nat.hostLoopback FALSE || die "vm set"
-prompt nat
+vmk vm start nat || die "vm start"
+ipxe_prompt nat
 type_line nat 'dhcp'
 wait_screen nat 40 'Configuring.*ok'
 for address in 10.0.2.2 127.0.0.1; do

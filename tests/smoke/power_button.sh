@@ -32,7 +32,7 @@ serial_login
 in_guest 'dmesg | grep "Power Button"'
 vmk vm stop obeys soft || die "vm stop obeys soft"
 wait_state obeys off 60
-grep -q 'Power down' "$SERIAL" || die "the guest did not power itself down"
+eventually 10 grep -aq 'Power down' "$SERIAL" || die "the guest did not power itself down"
 
 wait $deaf || die "vm stop deaf trysoft: $(cat "$TOP/deaf")"
 wait_state deaf off 10

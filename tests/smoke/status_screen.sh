@@ -27,14 +27,15 @@ terminal_keys End
 terminal_keys F2
 wait_state web on 10
 wait_terminal 10 'web .*on '
+wait_terminal 10 'web is powered on' # the action has ended: until then there is no other
 terminal_keys Enter
 wait_terminal 60 'GNU GRUB'
 terminal_keys c
 wait_terminal 20 'grub>'
 terminal_keys 'echo from-the-status-screen' Enter
 wait_terminal 20 '^from-the-status-screen'
-screen_of web | grep -q '^from-the-status-screen' || die "vm screen does not show it"
-terminal_text | grep -q 'F12' || die "the way back is not on the screen"
+wait_screen web 10 '^from-the-status-screen'
+wait_terminal 10 'F12'
 terminal_keys F12
 terminal_keys q
 wait_terminal 10 'World +Name'
@@ -53,8 +54,10 @@ wait_terminal 10 'World +Name'
 
 say "vmkernel restarted underneath"
 kill -KILL "$host_pid"
-wait_terminal 20 '(not running|lost|gone|no answer|reconnect)'
+away='(not running|lost|gone|no answer|reconnect)'
+wait_terminal 20 "$away"
 start_host
+wait_no_terminal 20 "$away"
 wait_terminal 20 'web .*on '
 
 say "power off asks first"

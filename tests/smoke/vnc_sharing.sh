@@ -18,75 +18,126 @@ there() {
 	[ "$(rights)" = "$1" ]
 }
 
-say "one on a terminal is asked about one with a VNC viewer"
-in_terminal 100x30 "'$BIN/vmksh' vm console web"
-wait_terminal 20 'grub>'
-eventually 10 there "1 0" || die "there are $(rights)"
-"$SMOKE/vncshot" "$console" until "$VMK_ROOT/waits" png "$VMK_ROOT/waits.png" until "$VMK_ROOT/in" wait 500 png "$VMK_ROOT/in.png" until "$VMK_ROOT/never" >/dev/null 2>&1 &
-viewer=$!
-wait_terminal 10 'from 127.0.0.1 wants to work at this console, too'
-wait_terminal 10 'F12 y lets them in'
-there "1 1" || die "console list tells $(rights)"
-touch "$VMK_ROOT/waits"
-eventually 10 test -s "$VMK_ROOT/waits.png" || die "who waits has no picture"
-terminal_keys F12 y
-eventually 10 there "2 0" || die "he is not let in: $(rights)"
-touch "$VMK_ROOT/in"
-wait_no_terminal 10 'wants to work'
-terminal_keys F12 q
-eventually 10 there "1 0" || die "there are $(rights)"
-eventually 10 test -s "$VMK_ROOT/in.png" || die "the viewer has no picture"
-# The placard that tells of whom he waits for is not the machine's screen.
-"$SMOKE/pngdiff" "$VMK_ROOT/waits.png" "$VMK_ROOT/in.png" 3000 >/dev/null && die "who waits sees the screen"
-kill $viewer
-eventually 10 there "0 0" || die "there are $(rights)"
-
-say "one with a VNC viewer is asked about others on terminals: he lets in, and refuses"
+# Who asks is let in after 15 seconds if nobody answers, whatever else this host has to do: where the test itself was that late, its
+# scene is played again.
+unanswered() {
+	grep -c 'nobody has answered' "$(find "$VMK_ROOT/vmfs" -name vmx.log)"
+}
+scene() { # FUNCTION: which returns 1 where it may have been too late, and says what it missed
+	local before _
+	for _ in 1 2 3 4; do
+		before=$(unanswered)
+		missed=""
+		"$1" && return
+		kill "$viewer" 2>/dev/null
+		tmux -S "$TMUX_SOCKET" kill-server 2>/dev/null
+		eventually 10 there "0 0" || die "there are $(rights)"
+		[ "$(unanswered)" -gt "$before" ] || break
+		say "once more: nobody has answered in time"
+	done
+	die "$missed"
+}
+missed() { # what; for "|| missed WHAT || return"
+	missed=$*
+	return 1
+}
+terminal_shows() {
+	terminal_text 2>/dev/null | grep -Eq -- "$1"
+}
+# newcomer COMMAND: asks, on a terminal, to be let in
+newcomer() {
+	in_terminal 100x30 "'$BIN/vmksh' vm console web; $1"
+	eventually 10 terminal_shows 'is asked to let you in' || missed "nobody is asked: $(terminal_text)"
+}
 step() {
 	touch "$VMK_ROOT/step$1"
 }
-"$SMOKE/vncshot" "$console" wait 300 png "$VMK_ROOT/before.png" until "$VMK_ROOT/step1" pixel 2 2 ffa020 png "$VMK_ROOT/banner.png" chord 'ffe3 ffe9 79' \
-	until "$VMK_ROOT/step2" pixel 2 2 000000 png "$VMK_ROOT/after.png" until "$VMK_ROOT/step3" pixel 2 2 ffa020 chord 'ffe3 ffe9 6e' until "$VMK_ROOT/never" >"$VMK_ROOT/viewer.log" 2>&1 &
-viewer=$!
-eventually 10 test -s "$VMK_ROOT/before.png" || die "the viewer has no picture"
-there "1 0" || die "there are $(rights)"
-in_terminal 100x30 "'$BIN/vmksh' vm console web"
-wait_terminal 10 'from 127.0.0.1 is asked to let you in'
-terminal_text | grep -q 'grub>' && die "who waits sees the screen"
-step 1
-wait_terminal 10 'grub>'
-step 2
-eventually 10 test -s "$VMK_ROOT/after.png" || die "no picture afterwards"
-"$SMOKE/pngdiff" "$VMK_ROOT/before.png" "$VMK_ROOT/after.png" 144 || die "the banner stays"
-screen_keys() { # that the guest got nothing of the answers
-	terminal_text | grep -q 'grub> *y'
+
+say "one on a terminal is asked about one with a VNC viewer"
+asked_on_a_terminal() {
+	rm -f "$VMK_ROOT/waits" "$VMK_ROOT/waits.png" "$VMK_ROOT/in" "$VMK_ROOT/in.png"
+	in_terminal 100x30 "'$BIN/vmksh' vm console web"
+	wait_terminal 20 'grub>'
+	eventually 10 there "1 0" || die "there are $(rights)"
+	"$SMOKE/vncshot" "$console" png "$VMK_ROOT/waits.png" until "$VMK_ROOT/in" wait 500 png "$VMK_ROOT/in.png" until "$VMK_ROOT/never" >/dev/null 2>&1 &
+	viewer=$!
+	eventually 10 terminal_shows 'from 127.0.0.1 wants to work at this console, too' || missed "no question: $(terminal_text)" || return
+	terminal_shows 'F12 y lets them in' || missed "how to answer is not told: $(terminal_text)" || return
+	there "1 1" || missed "console list tells $(rights)" || return
+	eventually 3 test -s "$VMK_ROOT/waits.png" || missed "who waits has no picture" || return
+	there "1 1" || missed "console list tells $(rights)" || return
+	terminal_keys F12 y
+	eventually 10 there "2 0" || die "he is not let in: $(rights)"
+	touch "$VMK_ROOT/in"
+	wait_no_terminal 10 'wants to work'
+	terminal_keys F12 q
+	eventually 10 there "1 0" || die "there are $(rights)"
+	eventually 10 test -s "$VMK_ROOT/in.png" || die "the viewer has no picture"
+	# The placard that tells of whom he waits for is not the machine's screen.
+	"$SMOKE/pngdiff" "$VMK_ROOT/waits.png" "$VMK_ROOT/in.png" 3000 >/dev/null && die "who waits sees the screen"
+	kill $viewer
+	eventually 10 there "0 0" || die "there are $(rights)"
 }
-screen_keys && die "the guest got a key that was an answer"
-terminal_keys F12 q
-eventually 10 there "1 0" || die "there are $(rights)"
+scene asked_on_a_terminal
+
+say "one with a VNC viewer is asked about others on terminals: he lets in"
+lets_in() {
+	rm -f "$VMK_ROOT"/step* "$VMK_ROOT/before.png" "$VMK_ROOT/after.png"
+	"$SMOKE/vncshot" "$console" wait 300 png "$VMK_ROOT/before.png" until "$VMK_ROOT/step1" pixel 2 2 ffa020 png "$VMK_ROOT/banner.png" chord 'ffe3 ffe9 79' \
+		until "$VMK_ROOT/step2" pixel 2 2 000000 wait 300 png "$VMK_ROOT/after.png" until "$VMK_ROOT/never" >"$VMK_ROOT/viewer.log" 2>&1 &
+	viewer=$!
+	eventually 10 test -s "$VMK_ROOT/before.png" || die "the viewer has no picture"
+	there "1 0" || die "there are $(rights)"
+	newcomer true || return
+	terminal_shows 'grub>' && ! there "2 0" && die "who waits sees the screen"
+	step 1
+	eventually 10 terminal_shows 'grub>' || missed "he is not let in: $(terminal_text)" || return
+	eventually 10 test -s "$VMK_ROOT/banner.png" || missed "the viewer has seen no banner" || return
+	step 2
+	eventually 10 test -s "$VMK_ROOT/after.png" || die "no picture afterwards"
+	"$SMOKE/pngdiff" "$VMK_ROOT/before.png" "$VMK_ROOT/after.png" 144 || die "the banner stays"
+	terminal_shows 'grub> *y' && die "the guest got a key that was an answer"
+	terminal_keys F12 q
+	eventually 10 there "1 0" || die "there are $(rights)"
+	kill $viewer
+	eventually 10 there "0 0" || die "there are $(rights)"
+}
+scene lets_in
 
 say "who does not answer is not waited for"
-in_terminal 100x30 "'$BIN/vmksh' vm console web"
-wait_terminal 10 'is asked to let you in'
+"$SMOKE/vncshot" "$console" until "$VMK_ROOT/never" >/dev/null 2>&1 &
+viewer=$!
+eventually 10 there "1 0" || die "there are $(rights)"
+before=$(unanswered)
+newcomer true || die "$missed"
 wait_terminal 30 'grub>'
-vmk log | grep -q 'is let in to the console' || grep -q 'nobody has answered' "$(find "$VMK_ROOT/vmfs" -name vmx.log)" || die "nobody noted it"
+[ "$(unanswered)" -gt "$before" ] || die "nobody noted it"
 terminal_keys F12 q
 eventually 10 there "1 0" || die "there are $(rights)"
-
-say "who is refused may not ask again at once"
-in_terminal 100x30 "'$BIN/vmksh' vm console web; sleep 600"
-wait_terminal 10 'is asked to let you in'
-step 3
-wait_terminal 10 'has not let you in'
-tmux -S "$TMUX_SOCKET" kill-server
-there "1 0" || die "there are $(rights)"
-expect_failure 'you were not let in.* ask again in' vmk vm console web
 kill $viewer
 eventually 10 there "0 0" || die "there are $(rights)"
+
+say "who is refused may not ask again at once"
+refuses() {
+	rm -f "$VMK_ROOT"/step*
+	"$SMOKE/vncshot" "$console" until "$VMK_ROOT/step1" pixel 2 2 ffa020 chord 'ffe3 ffe9 6e' until "$VMK_ROOT/never" >"$VMK_ROOT/viewer.log" 2>&1 &
+	viewer=$!
+	eventually 10 there "1 0" || die "there are $(rights)"
+	newcomer 'sleep 600' || return
+	step 1
+	eventually 10 terminal_shows 'has not let you in' || missed "he is not refused: $(terminal_text)" || return
+	tmux -S "$TMUX_SOCKET" kill-server
+	there "1 0" || die "there are $(rights)"
+	expect_failure 'you were not let in.* ask again in' vmk vm console web
+	kill $viewer
+	eventually 10 there "0 0" || die "there are $(rights)"
+}
+scene refuses
 
 say "an exclusive console"
 vmk vm stop web hard >/dev/null && vmk vm set web console.sharing exclusive >/dev/null && vmk vm start web || die "vm start"
 grub_prompt web
+eventually 10 there "0 0" || die "there are $(rights)" # the test's own look has ended
 "$SMOKE/vncshot" "$console" until "$VMK_ROOT/never" >/dev/null 2>&1 &
 viewer=$!
 eventually 10 there "1 0" || die "there are $(rights)"
@@ -99,4 +150,4 @@ fi
 there "1 0" || die "there are $(rights)"
 kill $viewer
 eventually 10 there "0 0" || die "there are $(rights)"
-vmk vm screen web | grep -q 'grub>' || die "nobody may look any more"
+wait_screen web 10 'grub>'

@@ -14,9 +14,11 @@
  *	pixel X Y RGB	goes on until that pixel has the colour (hexadecimal)
  *	wait MS		goes on receiving for so long
  *	png FILE	writes what has been received
+ *	pngs FILE END	writes it to FILE whenever it has changed, until there is a file END
  *	stable MS	waits (at most 20 s) until nothing has changed for so long
  *	size		prints "WIDTHxHEIGHT"
  *
+ * It begins when it has a picture, and ends when what it sent has been taken: an action lasts as long as it takes on a busy machine.
  * VNC_ENCODINGS chooses others than ZRLE, none with loss. VNC_AUTH chooses VncAuth. VNC_USERNAME and VNC_PASSWORD log in; VNC_CA is the certificate to trust (else encryption without).
  */
 #include <png.h>
@@ -30,7 +32,10 @@
 
 #include <rfb/rfbclient.h>
 
+#define PATIENCE 60 /* seconds */
+
 static double last_update;
+static unsigned updates; /* whole ones */
 
 static double now(void)
 {
@@ -58,19 +63,60 @@ static void updated(rfbClient *client, int x, int y, int w, int h)
 	last_update = now();
 }
 
-static void receive(rfbClient *client, double seconds)
+static void update_ended(rfbClient *client)
+{
+	(void)client;
+	updates++;
+}
+
+/* false: the server has closed the connection. */
+static bool serve(rfbClient *client, double seconds)
 {
 	double end = now() + seconds;
 	do {
 		int ready = WaitForMessage(client, 10000);
 		if (ready < 0 || (ready && !HandleRFBServerMessage(client)))
-			fail("the server closed the connection");
+			return false;
 	} while (now() < end);
+	return true;
+}
+
+static void receive(rfbClient *client, double seconds)
+{
+	if (!serve(client, seconds))
+		fail("the server closed the connection");
+}
+
+static void first_picture(rfbClient *client)
+{
+	double end = now() + PATIENCE;
+	while (!updates) {
+		if (now() > end)
+			fail("the server sends no picture");
+		receive(client, 0.05);
+	}
+}
+
+/*
+ * Until the server has taken all that was sent: messages are taken in their order. The first update may be one that was on its way;
+ * the second is asked for behind the rest. Who is sent away meanwhile need not wait.
+ */
+static void sent_is_taken(rfbClient *client)
+{
+	double end = now() + PATIENCE;
+	for (int round = 0; round < 2; round++) {
+		unsigned before = updates;
+		if (!SendFramebufferUpdateRequest(client, 0, 0, 1, 1, FALSE))
+			return;
+		while (updates == before)
+			if (now() > end || !serve(client, 0.01))
+				return;
+	}
 }
 
 static void stable(rfbClient *client, double seconds)
 {
-	double end = now() + 20;
+	double end = now() + PATIENCE;
 	last_update = now();
 	while (now() - last_update < seconds) {
 		if (now() > end)
@@ -95,6 +141,21 @@ static void write_png(rfbClient *client, const char *path)
 	free(copy);
 }
 
+/* A reader never finds half a picture. */
+static void write_pngs(rfbClient *client, const char *path, const char *end)
+{
+	char next[4096];
+	snprintf(next, sizeof(next), "%s.next", path);
+	for (double written = -1; access(end, F_OK); receive(client, 0.1)) {
+		if (last_update == written)
+			continue;
+		written = last_update;
+		write_png(client, next);
+		if (rename(next, path))
+			fail("cannot rename the PNG file");
+	}
+}
+
 static void press(rfbClient *client, unsigned keysym)
 {
 	SendKeyEvent(client, keysym, TRUE);
@@ -110,7 +171,7 @@ static void type_text(rfbClient *client, const char *text)
 
 static void pixel(rfbClient *client, int x, int y, unsigned rgb)
 {
-	double end = now() + 60;
+	double end = now() + PATIENCE;
 	for (;;) {
 		const unsigned char *p = client->frameBuffer + 4 * ((size_t)y * (size_t)client->width + (size_t)x);
 		if (x < client->width && y < client->height && ((unsigned)p[0] << 16 | (unsigned)p[1] << 8 | p[2]) == rgb)
@@ -160,7 +221,10 @@ static int act(rfbClient *client, int left, char **words)
 		stable(client, atof(words[1]) / 1000);
 	else if (!strcmp(what, "png"))
 		write_png(client, words[1]);
-	else if (!strcmp(what, "hold") && left >= 3) {
+	else if (!strcmp(what, "pngs") && left >= 3) {
+		write_pngs(client, words[1], words[2]);
+		return 3;
+	} else if (!strcmp(what, "hold") && left >= 3) {
 		unsigned keysym = (unsigned)strtoul(words[1], NULL, 16);
 		SendKeyEvent(client, keysym, TRUE);
 		receive(client, atof(words[2]) / 1000);
@@ -228,6 +292,7 @@ int main(int argc, char **argv)
 	client->serverHost = strdup(argv[1]);
 	client->serverPort = atoi(colon + 1);
 	client->GotFrameBufferUpdate = updated;
+	client->FinishedFrameBufferUpdate = update_ended;
 	client->appData.encodingsString = getenv("VNC_ENCODINGS") ? getenv("VNC_ENCODINGS") : "copyrect zrle hextile raw";
 	client->appData.enableJPEG = FALSE;
 	client->GetCredential = credential;
@@ -236,9 +301,10 @@ int main(int argc, char **argv)
 	rfbClientLog = rfbClientErr = library_log;
 	if (!rfbInitClient(client, NULL, NULL))
 		fail("cannot connect");
-	receive(client, 0.3);
+	first_picture(client);
 	for (int k = 2; k < argc;)
 		k += act(client, argc - k, argv + k);
+	sent_is_taken(client);
 	rfbClientCleanup(client);
 	leave(0);
 }

@@ -7,7 +7,8 @@ network_test() {
 	"$SMOKE/net_peer" "$bytes" >"$TOP/peer.$name" &
 	peer=$!
 	until [ -s "$TOP/peer.$name" ]; do sleep 0.1; done
-	read -r tcp udp forward <"$TOP/peer.$name"
+	read -r tcp udp <"$TOP/peer.$name"
+	forward=$(free_port)
 	make_guest "$name" "$2" "$3" "$4"
 	vmk "vm set $name virtio.balloon.present TRUE; vm set $name nat.nameServer 127.0.0.1:$udp; vm set $name nat.forward tcp::$forward-:80" >/dev/null || die "vm set"
 	vmk vm start "$name" || die "vm start"
@@ -27,7 +28,7 @@ network_test() {
 
 	say "$4: $bytes bytes, there and back"
 	in_guest "nc 10.0.2.2 $tcp >/tmp/big && nc 10.0.2.2 $tcp </tmp/big" 240
-	tail -n 1 "$TOP/peer.$name" | grep -qx same || die "not what was sent: $(tail -n 1 "$TOP/peer.$name")"
+	eventually 10 grep -qx same "$TOP/peer.$name" || die "not what was sent: $(tail -n 1 "$TOP/peer.$name")"
 
 	say "$4: connections from this host"
 	in_guest 'rm /tmp/big; mkdir -p /tmp/www; echo the-page-of-the-guest >/tmp/www/index.html; httpd -h /tmp/www'
@@ -40,11 +41,10 @@ network_test() {
 	say "$4: memory is left to the host"
 	expect_failure 'has 256 MB of memory' vmk vm balloon "$name" 257
 	vmk vm balloon "$name" 48 || die "vm balloon"
-	for _ in $(seq $((20 * SLOW))); do
-		vmk vm show "$name" | grep -q 'Balloon: *48 of 48 MB' && break
-		sleep 0.5
-	done
-	vmk vm show "$name" | grep -q 'Balloon: *48 of 48 MB' || die "the balloon stays small: $(vmk vm show "$name")"
+	inflated() {
+		vmk vm show "$name" | grep -q 'Balloon: *48 of 48 MB'
+	}
+	eventually 20 inflated || die "the balloon stays small: $(vmk vm show "$name")"
 	check_dmesg
 	kill $peer
 	vmk vm stop "$name" hard || die "vm stop"

@@ -24,7 +24,7 @@ counting_image() {
 # counting_machine NAME: with a copy of the image as its disk; nat_port leads to its web server
 counting_machine() {
 	local name=$1 folder
-	nat_port=$((20000 + RANDOM % 10000))
+	nat_port=$(free_port)
 	make_machine "$name" memory 128 net nat
 	folder=$(dirname "$(find "$VMK_ROOT" -name "$name.vmx")")
 	cp --sparse=always "$COUNTING" "$folder/disk.img"
@@ -49,7 +49,7 @@ counting_machine() {
 
 # last_count [FIELD]: of the last whole line, its number or the word after FIELD (up, rtc)
 last_count() {
-	tr -d '\r' <"$counting_serial" | sed -n "s/^count .*${1:-count} \([0-9]*\).*/\1/p; s/^${1:-count} \([0-9]*\).*/\1/p" | tail -n 1
+	sed -n 's/\r$//p' "$counting_serial" | sed -n "s/^count .*${1:-count} \([0-9]*\).*/\1/p; s/^${1:-count} \([0-9]*\).*/\1/p" | tail -n 1
 }
 
 # wait_count N SECONDS: until it has counted to N
