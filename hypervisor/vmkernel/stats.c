@@ -102,8 +102,8 @@ u64 stats_meminfo(const char *name)
 
 void stats_memory(u64 *total_kb, u64 *used_kb, u64 *swapped_kb)
 {
-	u64 available = meminfo("MemAvailable"), swap = meminfo("SwapTotal"), swap_free = meminfo("SwapFree");
-	*total_kb = meminfo("MemTotal");
+	u64 available = stats_meminfo("MemAvailable"), swap = stats_meminfo("SwapTotal"), swap_free = stats_meminfo("SwapFree");
+	*total_kb = stats_meminfo("MemTotal");
 	*used_kb = *total_kb > available ? *total_kb - available : 0;
 	*swapped_kb = swap > swap_free ? swap - swap_free : 0;
 }
