@@ -157,14 +157,14 @@ int shell_call_by(struct shell *sh, const struct shell_way *way, const char *met
 		json_decref(params);
 		return ret;
 	}
-	vmk_client_dry_run(sh->client, sh->dry_run);
+	vmk_set_dry_run(sh->client, sh->dry_run);
 	interrupts_connection(vmk_client_fd(sh->client));
 	if (way)
 		ret = vmk_call_long(sh->client, method, params, way->progress, way->arg, result, fd, err);
 	else
 		ret = vmk_call(sh->client, method, params, result, fd, err);
 	interrupts_connection(-1);
-	vmk_client_dry_run(sh->client, false);
+	vmk_set_dry_run(sh->client, false);
 	if (ret == -ECONNRESET && interrupted())
 		ret = fail(err, -EINTR, "interrupted; what the host had begun, it goes on with");
 	return ret;

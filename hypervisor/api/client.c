@@ -90,14 +90,14 @@ void vmk_disconnect(struct vmk_client *c)
 	free(c);
 }
 
-void vmk_client_dry_run(struct vmk_client *c, bool on)
-{
-	c->dry_run = on;
-}
-
 int vmk_client_fd(const struct vmk_client *c)
 {
 	return c->fd;
+}
+
+void vmk_set_dry_run(struct vmk_client *c, bool on)
+{
+	c->dry_run = on;
 }
 
 /* Waits until the socket can be read or written, at most up to `deadline`: then -ETIMEDOUT. */
@@ -227,10 +227,10 @@ static int client_request(struct vmk_client *c, const char *method, json_t *para
 {
 	json_t *request = json_pack("{s:s, s:I, s:s}", "jsonrpc", "2.0", "id", (json_int_t)++c->last_id, "method", method);
 	json_object_set_new(request, "params", params ? params : json_object());
-	if (progress)
-		json_object_set_new(request, "progress", json_true());
 	if (c->dry_run)
 		json_object_set_new(request, "dry_run", json_true());
+	if (progress)
+		json_object_set_new(request, "progress", json_true());
 	char *text = json_dumps(request, JSON_COMPACT), *line = xasprintf("%s\n", text ? text : "");
 	json_decref(request);
 	int ret = client_send(c, line, strlen(line), now_monotonic() + CALL_SECONDS * NSEC_PER_SEC, err);
