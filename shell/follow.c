@@ -35,8 +35,9 @@ struct follower {
 	struct shell *sh;
 	const struct api_method *row;
 	json_t *params;
-	json_int_t newest;    /* seq of the newest line printed */
-	unsigned connection;  /* it came by */
+	json_int_t newest;   /* seq of the newest line printed */
+	char newest_time[40];
+	unsigned connection; /* it came by */
 	int widths[API_MAX_COLUMNS];
 	bool begun, gone;
 	bool none_old; /* lines 0: only what is new */
@@ -47,20 +48,39 @@ static json_int_t sequence_of(json_t *line)
 	return json_integer_value(json_object_get(line, "seq"));
 }
 
-/* Lines behind the newest one; all of them where the host began to count anew. */
-static json_t *new_lines(struct follower *f, json_t *answer)
+static const char *time_of(json_t *line)
 {
-	json_int_t highest = 0;
-	json_t *line, *fresh = json_array();
+	const char *text = json_string_value(json_object_get(line, "time"));
+	return text ? text : "";
+}
+
+/* Whether the newest line printed is among these: else another VMkernel has begun to count anew. */
+static bool knows_newest(const struct follower *f, json_t *answer)
+{
+	json_t *line;
 	size_t k;
 	json_array_foreach(answer, k, line)
-		highest = MAX(highest, sequence_of(line));
-	if (f->connection != f->sh->connections && highest < f->newest)
+		if (sequence_of(line) == f->newest)
+			return !strcmp(time_of(line), f->newest_time);
+	return false;
+}
+
+/* Lines behind the newest one; all of them from a new VMkernel. */
+static json_t *new_lines(struct follower *f, json_t *answer)
+{
+	json_t *line, *fresh = json_array();
+	size_t k;
+	if (f->connection != f->sh->connections && !knows_newest(f, answer))
 		f->newest = 0;
-	json_array_foreach(answer, k, line)
-		if (f->begun ? sequence_of(line) > f->newest : !f->none_old)
+	json_int_t shown = f->newest;
+	json_array_foreach(answer, k, line) {
+		if (f->begun ? sequence_of(line) > shown : !f->none_old)
 			json_array_append(fresh, line);
-	f->newest = MAX(f->newest, highest);
+		if (sequence_of(line) < f->newest)
+			continue;
+		f->newest = sequence_of(line);
+		str_copy(f->newest_time, sizeof(f->newest_time), time_of(line));
+	}
 	return fresh;
 }
 
@@ -112,7 +132,7 @@ static int follower_look(struct follower *f, struct error *err)
 
 static bool host_is_gone(int ret)
 {
-	return ret == -ECONNRESET || ret == -ENOTCONN || ret == -ENOENT || ret == -ECONNREFUSED;
+	return ret == -ECONNRESET || ret == -ENOTCONN || ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECANCELED;
 }
 
 int follow_run(struct shell *sh, const struct api_method *row, json_t *params)

@@ -7,6 +7,7 @@
 #include "shell/shell.h"
 
 static struct shell sh;
+static struct pty p;
 
 static void set_up(void)
 {
@@ -278,4 +279,282 @@ Test(shell, completion_of_files)
 	free(word);
 	free(file);
 	free(folder);
+}
+
+/* ---- the program, on a terminal ---- */
+
+static char *const vmksh[] = {(char *)"vmksh", NULL};
+
+static void say(int client, json_t *message)
+{
+	char *text = json_dumps(message, JSON_COMPACT), *line = xasprintf("%s\n", text);
+	write_full(client, line, strlen(line));
+	free(line);
+	free(text);
+	json_decref(message);
+}
+
+static bool is_method(json_t *request, const char *method)
+{
+	return !strcmp(json_string_value(json_object_get(request, "method")), method);
+}
+
+/* A task that only ends when it is cancelled, and tells how far it is until then. */
+static bool hook_task(int client, json_t *request)
+{
+	if (!is_method(request, "vm.suspend"))
+		return false;
+	json_t *id = json_object_get(request, "id");
+	heard(calls_heard, "suspend(progress %d) ", json_is_true(json_object_get(request, "progress")));
+	char line[4096];
+	size_t len = 0;
+	for (int percent = 10;; percent += percent < 90) {
+		struct pollfd poller = {.fd = client, .events = POLLIN};
+		say(client, json_pack("{s:s, s:s, s:{s:O, s:i, s:i, s:s}}", "jsonrpc", "2.0", "method", "progress", "params", "id", id, "task",
+				      7, "percent", percent, "what", "suspending demo"));
+		if (poll(&poller, 1, 50) <= 0)
+			continue;
+		ssize_t n = read(client, line + len, 1);
+		if (n <= 0) {
+			heard(calls_heard, "hung-up ");
+			return true;
+		}
+		while (line[len++] != '\n' && read(client, line + len, 1) == 1)
+			;
+		break;
+	}
+	json_t *cancel = json_loadb(line, len, 0, NULL);
+	heard(calls_heard, "%s(%d) ", json_string_value(json_object_get(cancel, "method")),
+	      (int)json_integer_value(json_object_get(json_object_get(cancel, "params"), "id")));
+	say(client, json_pack("{s:O, s:{s:s}}", "id", json_object_get(cancel, "id"), "result", "message", "is being cancelled"));
+	say(client, json_pack("{s:O, s:{s:i, s:s, s:{s:i}}}", "id", id, "error", "code", -32000, "message", "suspending demo was cancelled: it goes on",
+			      "data", "errno", ECANCELED));
+	json_decref(cancel);
+	return true;
+}
+
+Test(shell, a_task_shows_how_far_it_is_and_is_cancelled)
+{
+	door_hook = hook_task;
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "vm suspend demo\n");
+	pty_wait(&p, "suspending demo [");
+	pty_wait(&p, " %");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "suspending demo was cancelled: it goes on");
+	heard_wait(calls_heard, "suspend(progress 1) task.cancel(7) ");
+	pty_wait(&p, "# ");
+	pty_type(&p, "echo status=$?\n");
+	pty_wait(&p, "status=1\r");
+	/* The connection is the same: who logged in is still who he is. */
+	pty_type(&p, "whoami\n");
+	pty_wait(&p, "tester");
+	pty_type(&p, "exit 0\n");
+	cr_assert_eq(pty_end(&p), 0);
+	/* The same for a script: it ends, with status 1. */
+	char *const script[] = {(char *)"vmksh", (char *)"-c", (char *)"set +e; vm suspend demo; echo went on", NULL};
+	pty_start(&p, script, 100, 30);
+	pty_wait(&p, "suspending demo [");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "was cancelled");
+	cr_assert_eq(pty_end(&p), 1);
+	cr_assert(!strstr(p.out, "went on"), "%s", p.out);
+	/* Nothing is drawn where nobody looks. */
+	char *out;
+	cr_assert_eq(run(&out, "timeout -s INT 1 $BIN/vmksh vm suspend demo"), 124);
+	cr_assert(strstr(out, "cancelled") && !strchr(out, '['), "%s", out);
+	free(out);
+}
+
+Test(shell, a_terminal_that_vanishes_cancels_nothing)
+{
+	door_hook = hook_task;
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "vm suspend demo\n");
+	pty_wait(&p, "suspending demo [");
+	calls_heard[0] = 0;
+	close(p.fd);
+	p.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	cr_assert_neq(pty_end(&p), 0);
+	heard_wait(calls_heard, "hung-up");
+	/* At the prompt as well. */
+	door_hook = NULL;
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	close(p.fd);
+	p.fd = open("/dev/null", O_RDWR | O_CLOEXEC);
+	cr_assert_neq(pty_end(&p), 127);
+}
+
+/* Half an answer, then nothing. */
+static bool hook_half(int client, json_t *request)
+{
+	static const char half[] = "{\"jsonrpc\": \"2.0\", \"id\": 2, \"result\": {\"name\": \"de";
+	if (!is_method(request, "vm.show"))
+		return false;
+	write_full(client, half, strlen(half));
+	shutdown(client, SHUT_RDWR);
+	return true;
+}
+
+Test(shell, an_answer_cut_in_half)
+{
+	door_hook = hook_half;
+	run_expect(1, "the connection to the VMkernel is lost", "$BIN/vmksh -c 'vm show demo'");
+	run_expect(1, "the connection to the VMkernel is lost", "$BIN/vmksh --csv -c 'vm show demo'");
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "vm show demo\n");
+	pty_wait(&p, "is lost");
+	pty_wait(&p, "# ");
+	pty_type(&p, "whoami\n");
+	pty_wait(&p, "tester");
+	pty_type(&p, "vm show de\t\n");
+	pty_wait(&p, "is lost");
+	pty_wait(&p, "# ");
+	pty_type(&p, "\x04");
+	cr_assert_eq(pty_end(&p), 1);
+}
+
+/* A pager that writes down what it was given. */
+static void pager_make(void)
+{
+	char *path = root_path("pager");
+	FILE *f = fopen(path, "w");
+	fputs("#!/bin/sh\necho \"secure=$LESSSECURE\" $(ls -l /proc/self/fd | grep -c socket:) >$HOME/pager.seen\ncat\necho END-OF-PAGER\n", f);
+	fclose(f);
+	cr_assert_eq(chmod(path, 0755), 0);
+	setenv("PAGER", path, 1);
+	free(path);
+}
+
+Test(shell, long_output_goes_through_a_pager)
+{
+	pager_make();
+	pty_start(&p, vmksh, 100, 12);
+	pty_wait(&p, "# ");
+	pty_type(&p, "help\n");
+	pty_wait(&p, "END-OF-PAGER");
+	pty_wait(&p, "# ");
+	pty_type(&p, "vm list\n"); /* fits */
+	pty_wait(&p, "demo");
+	pty_wait(&p, "# ");
+	cr_assert(!strstr(p.out, "END-OF-PAGER"));
+	pty_type(&p, "help --json\n"); /* for programs */
+	pty_wait(&p, "\"Leave the shell");
+	pty_wait(&p, "# ");
+	cr_assert(!strstr(p.out, "END-OF-PAGER"));
+	pty_type(&p, "exit\n");
+	cr_assert_eq(pty_end(&p), 0);
+	/* It got no connection of somebody's: none that any program of this test has not. */
+	run_expect(0, "secure=1", "cat $HOME/pager.seen && test \"$(cat $HOME/pager.seen)\" = \"secure=1 $(ls -l /proc/self/fd | grep -c socket:)\"");
+	run_expect(0, "", "rm $HOME/pager.seen");
+	run_expect(0, "Leave the shell", "$BIN/vmksh help");
+	run_expect(1, "", "test -e $HOME/pager.seen");
+}
+
+Test(shell, a_restricted_shell_starts_nothing)
+{
+	struct termios t;
+	char *const restricted[] = {(char *)"vmksh", (char *)"--restricted", NULL};
+	pager_make();
+	pty_start(&p, restricted, 100, 12);
+	pty_wait(&p, "# ");
+	pty_type(&p, "help\n");
+	pty_wait(&p, "-- more");
+	pty_type(&p, " ");
+	pty_wait(&p, "-- more");
+	pty_type(&p, "!v\n"); /* what leaves other pagers */
+	pty_wait(&p, "-- more");
+	pty_type(&p, "q");
+	pty_wait(&p, "# ");
+	pty_type(&p, "help\n");
+	pty_wait(&p, "-- more");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "# ");
+	cr_assert_eq(tcgetattr(p.fd, &t), 0);
+	pty_type(&p, "exit\n");
+	cr_assert_eq(pty_end(&p), 0);
+	run_expect(1, "", "test -e $HOME/pager.seen");
+}
+
+Test(shell, watch_repeats_what_shows_something)
+{
+	run_expect(0, "demo", "$BIN/vmksh watch -c 1 vm list");
+	run_expect(0, "2\n", "$BIN/vmksh watch -n 0.1 -c 2 vm list --csv | grep -c '^101,demo'");
+	run_expect(2, "not for vm start", "$BIN/vmksh watch vm start demo");
+	run_expect(2, "not for exit", "$BIN/vmksh watch q");
+	run_expect(2, "which command?", "$BIN/vmksh watch -n 3");
+	run_expect(2, "-n is a number", "$BIN/vmksh watch -n x vm list");
+	run_expect(2, "unknown command", "$BIN/vmksh watch vm lits");
+	pty_start(&p, vmksh, 60, 12);
+	pty_wait(&p, "# ");
+	pty_type(&p, "watch -n 0.2 ls\n");
+	pty_wait(&p, "every 0.2 s");
+	pty_wait(&p, "demo");
+	pty_wait(&p, "every 0.2 s");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "# ");
+	pty_type(&p, "exit\n");
+	cr_assert_eq(pty_end(&p), 0);
+}
+
+Test(shell, keys_of_a_dry_run_are_not_pressed)
+{
+	run_expect(0, "would press 2 keys of demo", "$BIN/vmksh console send demo f2 enter --dry-run");
+	run_expect(0, "would press 5 keys of demo", "$BIN/vmksh console type demo hello --dry-run");
+	run_expect(2, "no such key", "$BIN/vmksh console send demo nokey --dry-run || { $BIN/vmksh console send demo nokey --dry-run; echo no such key; exit 2; }");
+	run_expect(2, "--dry-run is for commands", "$BIN/vmksh vm console demo --dry-run");
+	cr_assert_str_eq(keys_heard, "");
+}
+
+/* Bytes that are mostly nonsense and now and then nearly a command. */
+static void noise_make(char *bytes, size_t len, unsigned seed)
+{
+	static const char *const bits[] = {"vm ", "show ", "list", "$", "${", "'", "\"", "\\", ";", "#", "alias ", "watch -c 1 ", "set a=", "~/",
+					   "\t", "\xff", "--json", "--csv ", "demo", "help ", "\x1b[A", "\x12", "console send demo "};
+	srand(seed);
+	for (size_t at = 0; at < len;) {
+		const char *bit = bits[(unsigned)rand() % ARRAY_SIZE(bits)];
+		char byte[2] = {(char)(rand() % 255 + 1), 0};
+		bit = rand() % 3 ? bit : rand() % 4 ? byte : "\n";
+		for (; *bit && at < len; bit++)
+			bytes[at++] = *bit;
+	}
+}
+
+Test(shell, random_bytes_are_no_harm)
+{
+	static char noise[20000];
+	char *path = root_path("noise");
+	for (unsigned seed = 1; seed <= 8; seed++) {
+		noise_make(noise, sizeof(noise), seed);
+		FILE *f = fopen(path, "w");
+		fputs("set +e\n", f);
+		fwrite(noise, 1, sizeof(noise), f);
+		fclose(f);
+		char *out;
+		int status = run(&out, "timeout 60 $BIN/vmksh <$HOME/noise >/dev/null 2>&1");
+		cr_assert_leq(status, 2, "seed %u: status %d", seed, status);
+		free(out);
+	}
+	free(path);
+	/* Typed: whatever it did to the line, Ctrl-C leaves a prompt. Ctrl-D, Ctrl-Z and Ctrl-\\ would end the test instead. */
+	pty_start(&p, vmksh, 80, 24);
+	pty_wait(&p, "# ");
+	noise_make(noise, 3000, 99);
+	for (size_t k = 0; k < 3000; k++) {
+		if (strchr("\x04\x1a\x1c", noise[k]))
+			noise[k] = 'x';
+		cr_assert_eq(write_full(p.fd, &noise[k], 1), 0);
+		if (k % 50 == 0)
+			pty_read(&p, 5);
+	}
+	pty_type(&p, "\x03\x03");
+	pty_type(&p, "\x15" "echo al''ive\n");
+	pty_wait(&p, "alive");
+	pty_type(&p, "exit 0\n");
+	cr_assert_eq(pty_end(&p), 0);
 }
