@@ -141,7 +141,7 @@ run:
 clean:
 	rm -rf build
 
-include $(wildcard tests/*.mk)
+include $(wildcard tests/*.mk) man/man.mk
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
 .DELETE_ON_ERROR:
