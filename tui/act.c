@@ -10,9 +10,6 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
-/* On a console: how long after the last action a log-in is forgotten. */
-#define SESSION_NSEC (60 * NSEC_PER_SEC)
-
 /* For login_run(): a question as a dialog. */
 static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t size)
 {
@@ -29,9 +26,9 @@ static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t si
 	return 0;
 }
 
-static void session_extend(struct ui *ui)
+void session_extend(struct ui *ui)
 {
-	ui->logout_at = ui->console && ui->user[0] ? now_monotonic() + SESSION_NSEC : 0;
+	ui->logout_at = ui->logout_seconds && ui->user[0] ? now_monotonic() + ui->logout_seconds * NSEC_PER_SEC : 0;
 }
 
 /* Whom the host takes the connection for. */
@@ -216,41 +213,6 @@ void act_edit(struct ui *ui)
 	}
 	str_copy(name, sizeof(name), vm->name);
 	machine_edit(ui, name);
-}
-
-static void attached_begin(struct ui *ui, const struct job *job)
-{
-	struct attached *a = &ui->attached;
-	*a = (struct attached){.viewer = job->viewer, .map = job->map, .view_only = job->view_only};
-	ui->input.map = a->map;
-	a->screen = xcalloc(1, sizeof(*a->screen));
-	str_copy(a->name, sizeof(a->name), job->machine);
-	ui->message[0] = 0;
-	if (!viewer_waits(a->viewer))
-		act_inside(ui);
-}
-
-void act_inside(struct ui *ui)
-{
-	struct attached *a = &ui->attached;
-	viewer_refresh(a->viewer);
-	viewer_ready(a->viewer);
-	viewer_snapshot(a->viewer, a->screen, true);
-}
-
-void act_detach(struct ui *ui, const char *why)
-{
-	struct attached *a = &ui->attached;
-	if (*why)
-		ui_message(ui, false, "%.100s: %s", a->name, why);
-	viewer_close(a->viewer);
-	viewer_screen_free(a->screen);
-	free(a->screen);
-	keymap_close(a->map);
-	ui->input.map = NULL;
-	ui->input.caps_lock = false;
-	*a = (struct attached){0};
-	session_extend(ui);
 }
 
 /* A refusal, with what it takes and how to get it. */

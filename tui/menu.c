@@ -87,44 +87,63 @@ static void do_mode(struct ui *ui, const char *vm)
 	act_call(ui, "vm.chmod", json_pack("{s:s, s:s}", "vm", vm, "mode", mode), what);
 }
 
-/* Media and cables: what vm.hardware says has a plug. */
-static void do_devices(struct ui *ui, const char *vm)
+#define DEVICES_MAX 64
+/* What of a machine has a plug, or a medium. */
+struct plugs {
+	char name[DEVICES_MAX][32], label[DEVICES_MAX][160];
+	bool connected[DEVICES_MAX];
+	unsigned n;
+};
+
+static void plugs_take(struct plugs *p, json_t *list)
 {
-	json_t *list, *o, *shown = json_array();
-	const char *labels[64];
-	unsigned n = 0;
 	size_t k;
-	if (act_call_wait(ui, "vm.hardware", json_pack("{s:s}", "vm", vm), "asking for its devices", &list)) {
-		json_decref(shown);
-		return;
-	}
+	json_t *o;
 	json_array_foreach(list, k, o) {
 		const char *device = json_string_value(json_object_get(o, "device")), *detail = json_string_value(json_object_get(o, "detail"));
-		if (!device || !json_is_boolean(json_object_get(o, "connected")) || n == ARRAY_SIZE(labels))
+		json_t *connected = json_object_get(o, "connected");
+		if (!device || !json_is_boolean(connected) || p->n == DEVICES_MAX)
 			continue;
-		bool on = json_is_true(json_object_get(o, "connected"));
-		json_array_append_new(shown, json_sprintf("%-12s %-13s %s", device, on ? "connected" : "disconnected", detail ? detail : ""));
-		labels[n++] = json_string_value(json_array_get(shown, n));
+		p->connected[p->n] = json_is_true(connected);
+		str_copy(p->name[p->n], sizeof(p->name[0]), device);
+		snprintf(p->label[p->n], sizeof(p->label[0]), "%-12.30s %-13s%.80s", device, p->connected[p->n] ? "connected" : "disconnected",
+			 detail ? detail : "");
+		p->n++;
 	}
-	int chosen = n ? ui_choose(ui, "Connect or disconnect", vm, labels, n) : -1;
-	if (!n)
-		ui_message(ui, false, "%.100s has no device that can be connected while it runs.", vm);
-	if (chosen >= 0) {
-		char device[64], file[256] = "", what[200];
-		bool on = strncmp(labels[chosen] + 13, "disconnected", 12) != 0;
-		snprintf(device, sizeof(device), "%.*s", (int)strcspn(labels[chosen], " "), labels[chosen]);
-		snprintf(what, sizeof(what), "%sconnecting %s of %.100s", on ? "dis" : "", device, vm);
-		json_t *params = json_pack("{s:s, s:s}", "vm", vm, "device", device);
-		bool medium = !on && strncmp(device, "ethernet", 8) != 0;
-		if (medium && !ui_input(ui, "Medium", "Path of the image (empty: the one it had):", file, sizeof(file), true))
-			json_decref(params), params = NULL;
-		if (params && file[0])
-			json_object_set_new(params, "file", json_string(file));
-		if (params)
-			act_call(ui, on ? "vm.disconnect" : "vm.connect", params, what);
-	}
-	json_decref(shown);
+}
+
+static void plug_switch(struct ui *ui, const char *vm, const char *device, bool on)
+{
+	char file[256] = "", what[200];
+	/* A cable has no medium. */
+	if (!on && strncmp(device, "ethernet", 8) != 0 &&
+	    !ui_input(ui, "Medium", "Path of the image (empty: the one it had):", file, sizeof(file), true))
+		return;
+	json_t *params = json_pack("{s:s, s:s}", "vm", vm, "device", device);
+	if (file[0])
+		json_object_set_new(params, "file", json_string(file));
+	snprintf(what, sizeof(what), "%sconnecting %s of %.100s", on ? "dis" : "", device, vm);
+	act_call(ui, on ? "vm.disconnect" : "vm.connect", params, what);
+}
+
+static void do_devices(struct ui *ui, const char *vm)
+{
+	struct plugs p = {.n = 0};
+	const char *labels[DEVICES_MAX];
+	json_t *list;
+	if (act_call_wait(ui, "vm.hardware", json_pack("{s:s}", "vm", vm), "asking for its devices", &list))
+		return;
+	plugs_take(&p, list);
 	json_decref(list);
+	for (unsigned k = 0; k < p.n; k++)
+		labels[k] = p.label[k];
+	if (!p.n) {
+		ui_message(ui, false, "%.100s has no device that can be connected while it runs.", vm);
+		return;
+	}
+	int chosen = ui_choose(ui, "Connect or disconnect", vm, labels, p.n);
+	if (chosen >= 0)
+		plug_switch(ui, vm, p.name[chosen], p.connected[chosen]);
 }
 
 enum when { WHEN_ON = 1, WHEN_OFF = 2, WHEN_SUSPENDED = 4, WHEN_STUCK = 8, ALWAYS = 15, WITHOUT = 16 };

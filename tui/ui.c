@@ -41,7 +41,7 @@ void ui_draw(struct ui *ui)
 		return;
 	}
 	if (ui->attached.viewer)
-		view_attached(ui);
+		attached_draw(ui);
 	else if (ui->form)
 		form_draw(ui);
 	else
@@ -72,46 +72,6 @@ void ui_model(struct ui *ui, const struct model *m)
 			first = &ui->model.machines[k];
 	if (first)
 		str_copy(ui->machine, sizeof(ui->machine), first->name);
-}
-
-static void question_answer(struct attached *a, bool let_in)
-{
-	const struct viewer_question *q = viewer_question(a->viewer);
-	if (q)
-		viewer_answer(a->viewer, q->number, let_in);
-}
-
-static void key_attached(struct ui *ui, const struct viewer_press *p)
-{
-	struct attached *a = &ui->attached;
-	struct viewer_chord chord, tilde[VIEWER_CHORDS_MAX];
-	enum viewer_command what;
-	switch (viewer_escape(&a->escape, p, &what)) {
-	case VIEWER_PASS_TILDE:
-		for (unsigned k = 0, n = viewer_chord_char(a->map, '~', ui->input.caps_lock, tilde); k < n; k++)
-			viewer_send_chord(a->viewer, &tilde[k]);
-		viewer_send_press(a->viewer, p);
-		break;
-	case VIEWER_PASS:
-		viewer_send_press(a->viewer, p);
-		break;
-	case VIEWER_HELD:
-		break;
-	case VIEWER_COMMAND:
-		if (what == VIEWER_DETACH)
-			act_detach(ui, "");
-		else if (what == VIEWER_CTRL_ALT_DEL && viewer_chord_parse(a->map, "ctrl-alt-del", &chord, NULL) == 0)
-			viewer_send_chord(a->viewer, &chord);
-		else if (what == VIEWER_PAN_UP || what == VIEWER_PAN_DOWN)
-			a->pan += what == VIEWER_PAN_UP ? -1 : 1;
-		else if (what == VIEWER_LET_IN || what == VIEWER_REFUSE)
-			question_answer(a, what == VIEWER_LET_IN);
-		else if (what == VIEWER_SWITCH)
-			ui_message(ui, false, "The serial line is shown by vmksh: vm console NAME serial");
-		else
-			term_redraw();
-		break;
-	}
 }
 
 void ui_view(struct ui *ui, enum view_id view)
@@ -216,7 +176,7 @@ void ui_key(struct ui *ui, const struct viewer_press *p)
 	if (ui->dialog.kind)
 		dialog_key(ui, p);
 	else if (ui->attached.viewer)
-		key_attached(ui, p);
+		attached_key(ui, p);
 	else if (press_control(p, CONTROL_L))
 		term_redraw();
 	else if (press_control(p, CONTROL_C))

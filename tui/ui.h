@@ -54,6 +54,7 @@ struct attached {
 	char name[128];
 	int pan;
 	bool view_only;
+	struct copy *copy; /* text is being marked; NULL: not */
 };
 
 /* What the worker is doing, as the message line shows it. */
@@ -79,7 +80,9 @@ struct ui {
 	bool ascii, quit;
 	struct activity activity;
 	char user[64];	/* logged in as; "" = not */
+	u64 logout_seconds; /* a log-in ends when no key was pressed for so long; 0: never */
 	u64 logout_at;	/* monotonic; 0: never */
+	bool locked;	/* nothing is shown and done until the password of who is logged in */
 	int door;	/* that user's connection, -1 none; lent to the worker while busy */
 	char message[512];
 	bool message_bad;
@@ -87,6 +90,8 @@ struct ui {
 	struct dialog dialog;
 	struct form *form; /* shown instead of a view; NULL: none */
 	struct attached attached;
+	char *paste;		/* what was copied; NULL: nothing yet */
+	const char *paste_left; /* of it, what is still to be typed into the machine; NULL: nothing */
 	struct viewer_press keys[KEY_QUEUE];
 	unsigned first_key, n_keys;
 	u64 key_at; /* when the next one may go to an attached machine */
@@ -149,8 +154,34 @@ bool act_rights(struct ui *ui);
 void act_login(struct ui *ui);
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
-void act_inside(struct ui *ui); /* the attached machine has let its viewer in */
+/* The log-in has been used: its time begins anew. */
+void session_extend(struct ui *ui);
+/* Until the password of who is logged in is given. */
+void act_lock(struct ui *ui);
+void act_unlock(struct ui *ui);
+void lock_draw(struct ui *ui);
+void lock_end(struct ui *ui); /* without a password: together with the log-in it protects */
+
+/* question.c: what a machine asks. Shows the question of vm (or says that it has none) and passes the answer on. */
+void act_answer(struct ui *ui, const char *vm);
+/* Shows a new question, once, when nothing else is going on. */
+void question_notice(struct ui *ui);
+
+/* attach.c: the attached machine */
+struct job;
+void attached_begin(struct ui *ui, const struct job *job);
+void attached_draw(struct ui *ui);
+void attached_key(struct ui *ui, const struct viewer_press *p);
+void attached_paste(struct ui *ui); /* types the next character of what is pasted */
+void act_inside(struct ui *ui);	    /* it has let its viewer in */
 void act_detach(struct ui *ui, const char *why);
+
+/* copy.c: marking text on its screen */
+#define COPY_KEYS "arrows  Space mark  r block  Enter copy  Esc"
+void copy_begin(struct ui *ui);
+void copy_end(struct attached *a);
+void copy_key(struct ui *ui, const struct viewer_press *p);
+void copy_draw(const struct attached *a, struct canvas *c);
 
 /*
  * Views: a file view_NAME.c each and a row of views.def. Sizes are at least MIN_COLUMNS x MIN_ROWS. view_NAME() draws all of the screen:
@@ -176,7 +207,6 @@ extern const struct view views[VIEW_COUNT];
 	extern const struct key_hint view_##name##_hints[];
 #include "tui/views.def"
 #undef VIEW
-void view_attached(struct ui *ui);
 unsigned host_summary(struct ui *ui); /* summary.c: frame_top() and what the host uses: the next free row */
 void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back);
 
@@ -225,6 +255,10 @@ void term_end(void);
 void term_resize(unsigned *columns, unsigned *rows);
 void term_show(const struct canvas *c);
 void term_redraw(void);
+/* Hands text to the clipboard of terminals that have one (OSC 52). */
+void term_clipboard(const char *text);
+/* Whether the terminal tells of its mouse once it is asked to. */
+bool term_mouse(bool on);
 
 /* main.c: one turn of the loop, also while a question is open */
 void main_turn(struct ui *ui);

@@ -50,13 +50,21 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 {
 	char text[400];
 	bool hang = strstr(name, "hang") && *answered;
+	static bool suspending;
 	++*answered;
 	if (strstr(name, "mute") || hang)
 		return true;
 	if (strstr(packet, "\"status\"")) {
 		snprintf(text, sizeof(text),
-			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000}");
+			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s}",
+			 suspending ? ",\"suspending\":42" : "");
 		say(client, text, -1);
+	} else if (strstr(packet, "\"suspend\"")) {
+		suspending = true; /* and never answers */
+	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {
+		printf("heard %s\n", packet);
+		fflush(stdout);
+		say(client, "{\"ok\":true}", -1);
 	} else if (strstr(packet, "\"stop\"")) {
 		if (strstr(name, "stubborn")) {
 			say(client, "{\"ok\":false,\"errno\":95,\"error\":\"the guest does not listen\"}", -1);
