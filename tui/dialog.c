@@ -6,11 +6,15 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
+#define DEAF_NSEC (700 * 1000000ull)
+
 static void dialog_begin(struct ui *ui, enum dialog_kind kind, const char *title, const char *text)
 {
 	struct dialog *d = &ui->dialog;
 	explicit_bzero(d, sizeof(*d));
 	d->kind = kind;
+	d->deaf_until = ui->dialog_deaf ? now_monotonic() + DEAF_NSEC : 0;
+	ui->dialog_deaf = false;
 	str_copy(d->title, sizeof(d->title), title);
 	str_copy(d->text, sizeof(d->text), text);
 }
@@ -108,6 +112,8 @@ static void key_choice(struct dialog *d, const struct viewer_press *p)
 void dialog_key(struct ui *ui, const struct viewer_press *p)
 {
 	struct dialog *d = &ui->dialog;
+	if (now_monotonic() < d->deaf_until)
+		return;
 	if (d->kind == DIALOG_INPUT)
 		key_input(d, p);
 	else if (d->kind == DIALOG_CHOICE)
