@@ -170,6 +170,11 @@ bool ide_dma_move(struct ide_drive *d, u32 len, bool writing)
 	return true;
 }
 
+static bool retry(struct ide_drive *d, bool flush)
+{
+	return dev_disk_retry(d->channel->ide->worker, d->name, disk_name(d->disk), flush, d->result);
+}
+
 static void medium_work(struct dev_job *job)
 {
 	struct ide_drive *d = container_of(job, struct ide_drive, job);
@@ -179,10 +184,14 @@ static void medium_work(struct dev_job *job)
 		d->result = disk_read(d->disk, d->offset, d->at, d->bytes);
 		break;
 	case MEDIUM_WRITE:
-		d->result = disk_write(d->disk, d->offset, d->at, d->bytes);
+		do
+			d->result = disk_write(d->disk, d->offset, d->at, d->bytes);
+		while (d->result < 0 && retry(d, false));
 		break;
 	case MEDIUM_FLUSH:
-		d->result = disk_flush(d->disk);
+		do
+			d->result = disk_flush(d->disk);
+		while (d->result < 0 && retry(d, true));
 		break;
 	}
 }
