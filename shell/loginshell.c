@@ -149,7 +149,7 @@ int loginshell_transfer(struct shell *sh, const char *command, struct error *err
 {
 	struct words w;
 	const char *rest = command;
-	if (words_next(&rest, &w, NULL) <= 0)
+	if (words_next(&rest, NULL, &w, NULL) <= 0)
 		return 0;
 	const char *name = w.n ? base_name(w.word[0]) : "";
 	bool sftp = !strcmp(name, "sftp-server"), scp = !strcmp(name, "scp");

@@ -172,6 +172,12 @@ int dev_worker_new(struct device *d, struct dev_worker **out, struct error *err)
 void dev_worker_free(struct dev_worker *w); /* its jobs are finished */
 void dev_job_start(struct dev_worker *w, struct dev_job *job);
 void dev_job_finish(struct dev_worker *w, struct dev_job *job); /* returns after done(), or at once if it is idle */
+/*
+ * In work(), after a write to a disk's image (or flushing it) has failed with `error`: if that is the host's trouble, people are
+ * asked what to do while the machine stands still. true: try again. false: tell the guest, as they want it, or because
+ * nobody can be asked or somebody waits for the job. `drive` and `file` are for the question.
+ */
+bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, bool flush, int error);
 
 /* ---- people: screen, keyboard, mouse, serial lines ---- */
 

@@ -171,6 +171,11 @@ bool ide_dma_move(struct ide_drive *d, u32 len, bool writing)
 	return true;
 }
 
+static bool retry(struct ide_drive *d, bool flush)
+{
+	return dev_disk_retry(d->channel->ide->worker, d->name, disk_name(d->disk), flush, d->result);
+}
+
 static void medium_work(struct dev_job *job)
 {
 	struct ide_drive *d = container_of(job, struct ide_drive, job);
@@ -180,10 +185,14 @@ static void medium_work(struct dev_job *job)
 		d->result = disk_read(d->disk, d->offset, d->at, d->bytes);
 		break;
 	case MEDIUM_WRITE:
-		d->result = disk_write(d->disk, d->offset, d->at, d->bytes);
+		do
+			d->result = disk_write(d->disk, d->offset, d->at, d->bytes);
+		while (d->result < 0 && retry(d, false));
 		break;
 	case MEDIUM_FLUSH:
-		d->result = disk_flush(d->disk);
+		do
+			d->result = disk_flush(d->disk);
+		while (d->result < 0 && retry(d, true));
 		break;
 	}
 }
@@ -210,12 +219,17 @@ void ide_medium(struct ide_drive *d, enum ide_medium what, u64 offset, u32 from,
 	dev_job_start(d->channel->ide->worker, &d->job);
 }
 
+static void settle_drive(struct ide_drive *d)
+{
+	while (d->busy)
+		dev_job_finish(d->channel->ide->worker, &d->job);
+}
+
 /* What is under way comes to its end: before the guest changes what it is about, and before the machine is reset or saved. */
 static void settle(struct ide_channel *c)
 {
 	for (unsigned i = 0; i < 2; i++)
-		while (c->drive[i].busy)
-			dev_job_finish(c->ide->worker, &c->drive[i].job);
+		settle_drive(&c->drive[i]);
 }
 
 static void dma_run(struct ide_drive *d)
@@ -574,7 +588,7 @@ static int ide_insert(struct device *d, const char *name, int fd, const char *fi
 	rc = disk_open(fd, file, DISK_READONLY, &disk, err);
 	if (rc)
 		return rc;
-	settle(drive->channel);
+	settle_drive(drive);
 	atapi_change_medium(drive, disk, file);
 	return 0;
 }
@@ -586,7 +600,7 @@ static int ide_eject(struct device *d, const char *name, bool force, struct erro
 
 	if (rc || !drive->disk)
 		return rc;
-	settle(drive->channel);
+	settle_drive(drive);
 	atapi_change_medium(drive, NULL, "");
 	return 0;
 }

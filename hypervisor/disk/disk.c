@@ -150,6 +150,11 @@ u64 disk_bytes(const struct disk *disk)
 	return disk->bytes;
 }
 
+const char *disk_name(const struct disk *disk)
+{
+	return disk->name;
+}
+
 bool disk_readonly(const struct disk *disk)
 {
 	return disk->flags & DISK_READONLY;

@@ -45,6 +45,7 @@ int disk_open(int fd, const char *name, u32 flags, struct disk **out, struct err
 void disk_close(struct disk *disk); /* flushes */
 u64 disk_bytes(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
+const char *disk_name(const struct disk *disk); /* as given to disk_open() */
 int disk_read(struct disk *disk, u64 offset, void *to, size_t len);
 int disk_write(struct disk *disk, u64 offset, const void *from, size_t len);
 /* As disk_read() and disk_write(), with pieces of any size whose sum is whole sectors; iov is used up. */

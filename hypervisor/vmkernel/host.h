@@ -42,6 +42,17 @@ struct cpu_use {
 	double percent;
 };
 
+/* What a machine asks of people (question.h); id 0: nothing. */
+#define QUESTION_CHOICES 4
+struct vm_question {
+	u64 id;
+	char text[300];
+	unsigned n_choices;
+	struct vm_question_choice {
+		char name[16], label[64];
+	} choice[QUESTION_CHOICES];
+};
+
 struct vm {
 	struct vm *next; /* in the order of vm-list */
 	char *path;	 /* of its .vmx file, absolute */
@@ -93,6 +104,7 @@ struct vm {
 	struct cpu_use cpu;
 	u64 resident_kb;
 	struct perf perf;
+	struct vm_question question;
 };
 
 #define HELPERS 2 /* the daemon and vmk-authd: worlds from WORLD_VMKERNEL on */

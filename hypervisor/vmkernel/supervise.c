@@ -21,6 +21,7 @@
 #include "lib/util.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
+#include "vmkernel/question.h"
 #include "vmkernel/removable.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
@@ -51,7 +52,7 @@ const char *vm_state_name(const struct vm *vm)
 {
 	static const char *const names[] = {
 		[VM_OFF] = "off", [VM_STARTING] = "starting", [VM_ON] = "on", [VM_SUSPENDED] = "suspended", [VM_STUCK] = "stuck"};
-	return names[vm->state];
+	return names[vm->question.id ? VM_STUCK : vm->state];
 }
 
 static char *world_path(unsigned world, const char *suffix)
@@ -144,6 +145,7 @@ static void vm_down(struct vm *vm)
 	vm->asked_ns = vm->resident_kb = 0;
 	vm->cpu = (struct cpu_use){0};
 	vm->perf = (struct perf){0};
+	question_drop(vm);
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
 	removable_status(vm, NULL);
@@ -250,6 +252,8 @@ static void on_control_event(void *arg, const char *event, const char *text)
 	static struct log_limit limit;
 	if (strcmp(event, "poweroff") == 0)
 		vm->poweroff_told = true;
+	else if (strcmp(event, "question") == 0 || strcmp(event, "answered") == 0)
+		vm_poll(vm); /* the status says what it is */
 	else if (!log_allow(&limit, LOG_LEVEL_WARNING))
 		return;
 	else if (strcmp(event, "reset") == 0)
@@ -288,6 +292,7 @@ static void take_status(struct vm *vm, json_t *status)
 	vm->balloon_mb = (int)(json_integer_value(json_object_get(status, "balloon_mb")) & INT32_MAX);
 	removable_status(vm, status);
 	perf_take_status(&vm->perf, status);
+	question_take(vm, status);
 	if (up > 0 && (u64)up < now_monotonic())
 		vm->started_ns = now_monotonic() - (u64)up;
 	if (vm->engine[0] && !host.engine[0])
@@ -427,7 +432,9 @@ static int vm_can_start(struct vm *vm, struct error *err)
 		return fail(err, -ENOENT, "%s cannot be powered on: %s cannot be read", vm->name, vm->path);
 	if (host.vmx_fd < 0)
 		return fail(err, -ENOENT, "%s cannot be powered on: vmk-vmx is not installed beside vmkernel", vm->name);
-	return vm->problem[0] ? fail(err, -EINVAL, "%s cannot be powered on: %s", vm->name, vm->problem) : 0;
+	if (vm->problem[0])
+		return fail(err, -EINVAL, "%s cannot be powered on: %s", vm->name, vm->problem);
+	return question_of_place(vm, err);
 }
 
 /* How much of its file a process has read that answers nothing before it has read all. */
@@ -549,13 +556,19 @@ static int cancel_stop(void *arg, struct error *err)
 
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err)
 {
-	bool soft = strcmp(mode, "soft") == 0, hard = strcmp(mode, "hard") == 0;
+	bool soft = strcmp(mode, "soft") == 0;
 	if (vm->state == VM_SUSPENDED)
 		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
 	if (!vm->world)
 		return fail(err, -EALREADY, "%s is powered off already", vm->name);
 	if (!vm->control && soft)
 		return fail(err, -EBUSY, "%s does not answer", vm->name);
+	/* It stands still: its guest hears no button. */
+	if (vm->question.id && soft)
+		return question_none(vm, err);
+	if (vm->question.id)
+		mode = "hard";
+	bool hard = strcmp(mode, "hard") == 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
 	vm->stoppers = s;

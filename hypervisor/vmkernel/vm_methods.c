@@ -12,8 +12,10 @@
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/question.h"
 #include "vmkernel/removable.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
 
 #define FILES_SECONDS 60
@@ -52,6 +54,7 @@ static json_t *vm_describe(struct vm *vm, unsigned rights)
 	json_object_set_new(o, "uptime", on ? json_integer((json_int_t)up) : json_null());
 	uptime_text(up, text, sizeof(text));
 	json_object_set_new(o, "up", on ? json_string(text) : json_null());
+	json_object_set_new(o, "question", question_describe(vm));
 	json_object_set_new(o, "engine", on ? json_string(vm->engine) : json_null());
 	json_object_set_new(o, "pid", on ? json_integer(vm->pid) : json_null());
 	json_object_set_new(o, "viewers", on ? json_integer(vm->viewers) : json_null());
@@ -181,6 +184,8 @@ int handle_vm_suspend(struct request *r, json_t **result, struct error *err)
 	if (r->vm->state == VM_SUSPENDED)
 		return fail(err, -EALREADY, "%s is suspended already", r->vm->name);
 	int ret = need_on(r->vm, err);
+	if (!ret)
+		ret = question_none(r->vm, err);
 	return ret ? ret : vm_suspend(r->vm, r, err);
 }
 
@@ -203,6 +208,8 @@ int handle_vm_reset(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
 	int ret = need_on(r->vm, err);
+	if (!ret)
+		ret = question_none(r->vm, err);
 	if (!ret)
 		ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
 	return ret ? ret : PENDING;
@@ -331,18 +338,12 @@ static int set_medium(struct config *c, const char *device, const char *type, co
 	return ret;
 }
 
-/* The card's address is made once, of the machine's path, and stays with the file. */
-static int set_card(struct config *c, const char *path, struct error *err)
+/* Its address is made with the machine's UUID (uuid_settle()). */
+static int set_card(struct config *c, struct error *err)
 {
-	u8 address[NET_ADDRESS_BYTES];
-	char text[NET_ADDRESS_TEXT];
-	net_address_generate(path, 0, address);
-	net_address_text(address, text);
-	const char *const keys[][2] = {{"ethernet0.present", "TRUE"},
-				       {"ethernet0.connectionType", "nat"},
-				       {"ethernet0.virtualDev", "e1000"},
-				       {"ethernet0.addressType", "generated"},
-				       {"ethernet0.generatedAddress", text}};
+	static const char *const keys[][2] = {{"ethernet0.present", "TRUE"},
+					      {"ethernet0.connectionType", "nat"},
+					      {"ethernet0.virtualDev", "e1000"}};
 	int ret = 0;
 	for (unsigned k = 0; !ret && k < ARRAY_SIZE(keys); k++)
 		ret = config_set(c, keys[k][0], keys[k][1], err);
@@ -373,7 +374,9 @@ static int new_config(struct request *r, const char *path, const char *disk, cha
 	if (!ret)
 		ret = set_medium(c, "floppy0", NULL, param_string(r, "floppy"), err);
 	if (!ret && strcmp(param_string(r, "net"), "nat") == 0)
-		ret = set_card(c, path, err);
+		ret = set_card(c, err);
+	if (!ret)
+		ret = uuid_settle(c, path, true, err);
 	if (!ret)
 		*text = config_text(c, &len);
 	config_free(c);

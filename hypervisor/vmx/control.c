@@ -2,7 +2,7 @@
 /*
  * control.c - the VMkernel's door to this machine: JSON objects, one a packet, on a SOCK_SEQPACKET socket.
  *
- * {"cmd":"status"|"stop"|"reset"|"balloon"|"attach"|"viewers"|"remove"|"connect"|"disconnect"|"guestinfo"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * {"cmd":"status"|"stop"|"reset"|"balloon"|"attach"|"viewers"|"remove"|"answer"|"connect"|"disconnect"|"guestinfo"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
  * "suspend" comes with the descriptor of an empty file and is answered when the machine is in it, on the disk, standing still;
  * "connect" comes with the descriptor of a medium, if the device takes one.
  * "suspended" from the same controller then ends the process. If the controller goes away before, the machine goes on.
@@ -77,6 +77,27 @@ static json_t *traffic(const struct vmx *x)
 			 "dropped", (json_int_t)(rx.lost + tx.lost));
 }
 
+static void question_status(struct vmx *x, json_t *answer)
+{
+	char text[QUESTION_TEXT];
+	u64 id;
+
+	if (!question_get(x->machine, &id, text))
+		return;
+	json_object_set_new(answer, "question",
+			    json_pack("{s:I, s:s+, s:[{s:s,s:s},{s:s,s:s},{s:s,s:s}]}", "id", (json_int_t)id, "text", text,
+				      "; the machine stands still", "choices", "name", "retry", "label", "Try again", "name", "fail",
+				      "label", "Tell the guest", "name", "off", "label", "Power off"));
+}
+
+static int run_answer(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)answer, (void)fd;
+	const char *word = json_string_value(json_object_get(args, "answer"));
+
+	return question_answer(x, (u64)json_integer_value(json_object_get(args, "id")), word ? word : "", err);
+}
+
 static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
 {
 	(void)args, (void)fd, (void)err;
@@ -100,6 +121,7 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	json_object_set_new(answer, "uptime_ns", json_integer((json_int_t)uptime));
 	json_object_set_new(answer, "instructions", json_integer((json_int_t)instructions));
 	json_object_set_new(answer, "traffic", traffic(x));
+	question_status(x, answer);
 	if (balloon) {
 		json_object_set_new(answer, "balloon_asked_mb", json_integer((json_int_t)(asked / MIB)));
 		json_object_set_new(answer, "balloon_mb", json_integer((json_int_t)(given / MIB)));
@@ -306,6 +328,7 @@ static const struct command commands[] = {
 	{"status", run_status, NULL}, {"stop", run_stop, NULL},	      {"reset", run_reset, NULL},
 	{"attach", run_attach, NULL}, {"viewers", run_viewers, NULL}, {"remove", run_remove, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
 	{"balloon", run_balloon, NULL}, {"connect", NULL, run_connect}, {"disconnect", run_disconnect, NULL}, {"guestinfo", run_guestinfo, NULL},
+	{"answer", run_answer, NULL},
 };
 
 /* ---- connections ---- */

@@ -157,6 +157,21 @@ struct files {
 	unsigned n;
 };
 
+/* ---- question.c ---- */
+
+#define QUESTION_TEXT 300
+
+struct question {
+	pthread_mutex_t lock; /* innermost: held across no callback, nor while waiting for another */
+	pthread_cond_t changed;
+	bool possible; /* there is somebody to answer */
+	bool open;
+	u64 id; /* of the last one */
+	const atomic_uint *asker; /* whose it is: its `wanted` */
+	bool again;		  /* the answer */
+	char text[QUESTION_TEXT];
+};
+
 /* ---- net.c ---- */
 
 struct nic {
@@ -232,6 +247,8 @@ struct machine {
 	int wake_fd; /* eventfd: look at the machine */
 	enum machine_state state;
 	u64 started_at; /* CLOCK_MONOTONIC of power on */
+
+	struct question question;
 
 	int screen_fd; /* memfd */
 	struct screen_page *page;
@@ -332,6 +349,17 @@ void serial_forget(struct machine *m, unsigned owner);
 
 void net_forget(struct machine *m, unsigned owner);
 void net_plug(struct machine *m, unsigned nic, bool in); /* under the lock; the card must be there, and learns it */
+
+void question_init(struct question *q);
+void question_destroy(struct question *q);
+/*
+ * A device's thread, with no lock: waits for people's word; true = try again. False at once when nobody can answer or somebody
+ * waits for the thread (*wanted, which may become true at any time: question_take_back()).
+ */
+bool question_ask(struct machine *m, const atomic_uint *wanted, const char *text);
+void question_take_back(struct machine *m, const atomic_uint *wanted); /* any thread, the machine's lock held or not */
+bool question_get(struct machine *m, u64 *id, char text[QUESTION_TEXT]); /* any thread: whether one is open */
+void question_possible(struct machine *m, bool possible);
 
 int page_create(struct machine *m, struct error *err); /* the shared screen */
 void page_destroy(struct machine *m);

@@ -64,6 +64,8 @@ struct vmx {
 	bool failed;	    /* the process has to end with an error */
 	bool suspended;	    /* it ends because the machine is in a file */
 	struct suspend suspend;
+	bool question_held; /* the machine stands still for one */
+	u64 question_told;  /* the last one that was */
 	int suspend_fd;	    /* standalone: where SIGUSR1 suspends to, -1 = nowhere */
 	int statm_fd;	    /* /proc/self/statm */
 	struct screen screen;
@@ -114,6 +116,11 @@ int control_init(struct vmx *x, int fd, struct error *err);
 void control_free(struct vmx *x);
 /* "reset", "poweroff", "suspended", "warning" and a sentence to every controller. */
 void control_event(struct vmx *x, const char *event, const char *text);
+
+/* After machine_wake(): perhaps somebody asks, or has got an answer. */
+void question_attend(struct vmx *x);
+/* "retry", "fail", "off". -ESTALE when that question is not open any more. */
+int question_answer(struct vmx *x, u64 id, const char *answer, struct error *err);
 
 /* Serial line `line` on stdin and stdout; raw mode where they are a terminal. */
 int terminal_init(struct vmx *x, unsigned line, struct error *err);

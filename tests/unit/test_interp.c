@@ -601,6 +601,20 @@ static void *kick_later(void *cpu)
 	return NULL;
 }
 
+/* On a busy host the kick may come before the guest has begun: that one is not counted. */
+static void kicked_on_its_way(struct bare *b)
+{
+	u64 before = GPR(b, RCX);
+	pthread_t thread;
+
+	for (unsigned n = 0; n < 100 && GPR(b, RCX) == before; n++) {
+		pthread_create(&thread, NULL, kick_later, b->cpu);
+		cr_assert_eq(bare_run(b), CPU_EXIT_KICKED);
+		pthread_join(thread, NULL);
+	}
+	cr_assert_lt(GPR(b, RCX), before);
+}
+
 Test(interp, kick_and_irq_from_a_thread)
 {
 	struct bare *b = bare_new();
@@ -634,14 +648,8 @@ Test(interp, long_string_is_interruptible)
 	GPR(b, RCX) = 0xffffffff;
 	GPR(b, RDI) = 0xfffffffc;
 	for (unsigned n = 0; n < 3; n++) {
-		u64 before = GPR(b, RCX);
-		pthread_t thread;
-
-		pthread_create(&thread, NULL, kick_later, b->cpu);
-		cr_assert_eq(bare_run(b), CPU_EXIT_KICKED);
-		pthread_join(thread, NULL);
+		kicked_on_its_way(b);
 		cr_assert_eq(b->state.rip, CODE + 11);
-		cr_assert_lt(GPR(b, RCX), before);
 		cr_assert_eq(GPR(b, RDI), (u32)(0xfffffffc - 4 * (0xffffffff - GPR(b, RCX))));
 	}
 	bare_free(b);

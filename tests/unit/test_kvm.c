@@ -227,12 +227,15 @@ Test(kvm, kick_from_another_thread)
 	pthread_t thread;
 
 	LOAD16(b, forever);
-	for (unsigned n = 0; n < 5; n++) {
+	u64 ran = 0;
+	/* On a busy host a kick may come before the guest has begun, or BX be 0 again. */
+	for (unsigned n = 0; n < 5 || (n < 100 && !ran); n++) {
 		pthread_create(&thread, NULL, kicker, b->cpu);
 		cr_expect_eq(bare_run(b), CPU_EXIT_KICKED);
 		pthread_join(thread, NULL);
+		ran |= b->state.gpr[X86_RBX];
 	}
-	cr_expect_neq(b->state.gpr[X86_RBX], 0);
+	cr_expect_neq(ran, 0);
 }
 
 static void kick_now(struct bare *bare, const struct note *note)

@@ -98,6 +98,14 @@ static void serve(unsigned ms)
 	}
 }
 
+/* Serves until a condition holds, for up to 30 seconds of a busy host. */
+#define serve_until(cond)                                                                 \
+	do {                                                                              \
+		for (u64 end_ = now_monotonic() + 30 * NSEC_PER_SEC; !(cond) && now_monotonic() < end_;) \
+			serve(5);                                                         \
+		cr_expect(cond, "never: %s", #cond);                                      \
+	} while (0)
+
 /* ---- viewers ---- */
 
 static int view(bool view_only)
@@ -197,8 +205,7 @@ Test(people, a_screen_nothing_is_written_to_is_not_drawn)
 	cr_expect_eq(hear(fd, &msg), 0);
 	again = NSEC_PER_SEC / 100;
 	dev_display_changed(machine->devices[0]);
-	serve(300);
-	cr_expect_geq(drawings, before + 4, "it changes by itself");
+	serve_until(drawings >= before + 4); /* it changes by itself */
 	close(fd);
 }
 
@@ -209,7 +216,7 @@ Test(people, drawing_is_limited)
 	u64 begun = now_monotonic(), end = begun + NSEC_PER_SEC / 2;
 
 	changing = true;
-	while (now_monotonic() < end) {
+	while (now_monotonic() < end || drawings < 2) {
 		dev_display_changed(machine->devices[0]);
 		tell(fd, (struct screen_message){.type = SCREEN_READY}, 0);
 		serve(1);
@@ -217,7 +224,6 @@ Test(people, drawing_is_limited)
 	}
 	u64 frames = (now_monotonic() - begun) * 60 / NSEC_PER_SEC + 2;
 	cr_expect_leq(drawings, frames, "%u drawings", drawings);
-	cr_expect_geq(drawings, 2);
 	close(fd);
 }
 
