@@ -17,7 +17,7 @@
 #include "shell/pager.h"
 
 #define KEY_PAUSE_NSEC 30000000 /* a fast typist: firmware and boot loaders poll their keyboard slowly */
-#define FRESH_MS 2000		/* how long a machine may take to draw its screen */
+#define FRESH_MS 10000		/* how long a machine may take to draw its screen, on a busy host; then it is shown as it was last */
 
 #define LOCAL(id_, words_, role_, args_, columns_, usage_, help_)                                             \
 	const struct api_method row_##id_ = {.id = #id_, .name = "", .words = words_, .role = ROLE_##role_, \

@@ -456,7 +456,7 @@ static void look_resume(void *arg)
 int vm_start(struct vm *vm, struct request *r, struct error *err)
 {
 	int ret = vm_can_start(vm, err);
-	if (ret)
+	if (ret || (r && r->dry_run))
 		return ret;
 	unsigned world;
 	ret = world_take(&world, err);
@@ -569,6 +569,8 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 	if (vm->question.id)
 		mode = "hard";
 	bool hard = strcmp(mode, "hard") == 0;
+	if (r && r->dry_run)
+		return 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
 	vm->stoppers = s;

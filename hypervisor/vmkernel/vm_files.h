@@ -13,9 +13,9 @@ struct vm_files {
 	u64 disk_bytes;
 	/* set */
 	const char *key, *value; /* value NULL removes the key */
-	const char *also_key, *also_value; /* at the same time; NULL: no second one */
 	/* settle */
 	bool copied; /* it is another machine */
+	const char *also_key, *also_value; /* at the same time; NULL: no second one */
 };
 
 job_fn vm_files_create;

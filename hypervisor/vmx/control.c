@@ -327,8 +327,7 @@ static int run_suspended(struct controller *c, struct error *err)
 static const struct command commands[] = {
 	{"status", run_status, NULL}, {"stop", run_stop, NULL},	      {"reset", run_reset, NULL},
 	{"attach", run_attach, NULL}, {"viewers", run_viewers, NULL}, {"remove", run_remove, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
-	{"balloon", run_balloon, NULL}, {"connect", NULL, run_connect}, {"disconnect", run_disconnect, NULL}, {"guestinfo", run_guestinfo, NULL},
-	{"answer", run_answer, NULL},
+	{"balloon", run_balloon, NULL}, {"answer", run_answer, NULL}, {"connect", NULL, run_connect}, {"disconnect", run_disconnect, NULL}, {"guestinfo", run_guestinfo, NULL},
 };
 
 /* ---- connections ---- */
