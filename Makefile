@@ -63,7 +63,7 @@ USES_vmk-authd := vnc pam api lib
 LIBS_vmk-authd := -lgnutls -lnettle -lseccomp -ljansson
 MAIN_vmkstatus := tui/main.c
 USES_vmkstatus := tui pam api lib
-LIBS_vmkstatus := -lncursesw -ltinfo -lxkbcommon -ljansson
+LIBS_vmkstatus := -lncursesw -ltinfo -lxkbcommon -ljansson -lm
 MAIN_vmksh := shell/main.c
 USES_vmksh := shell pam api lib
 LIBS_vmksh := -lreadline -lxkbcommon -ljansson -lpng
@@ -77,8 +77,12 @@ src = $(sort $(filter-out $(mains) pam/pam_vmk.c,$(wildcard $(DIR_$(1))/*.c $(DI
 objs = $(addprefix $(B)/obj/,$(addsuffix .o,$(basename $(call src,$(1)))))
 archive = $(B)/lib$(1).a
 
+# Other names of vmksh, which it goes by.
+LINKS := vmk vmk-cmd
 .PHONY: all
-all: $(addprefix $(B)/bin/,$(PROGRAMS)) $(B)/lib/pam_vmk.so
+all: $(addprefix $(B)/bin/,$(PROGRAMS) $(LINKS)) $(B)/lib/pam_vmk.so
+$(addprefix $(B)/bin/,$(LINKS)): | $(B)/bin/vmksh
+	$(Q)ln -sfn vmksh $@
 
 define PART_RULES
 $$(call archive,$(1)): $$(call objs,$(1))
@@ -133,11 +137,30 @@ run:
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@VMK_BUILD=$(B) etc/demo.sh
 
+# Programs that only others start go where these look for them, beside them. An installed host's own files stay as they are.
+DESTDIR ?=
+PREFIX ?= /usr
+.PHONY: install
+install: all man
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/vmk share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions)
+	install -d $(addprefix $(DESTDIR)/etc/,vmk pam.d)
+	install $(addprefix $(B)/bin/,$(filter-out vmksh,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/sbin
+	install $(B)/bin/vmksh $(DESTDIR)$(PREFIX)/bin
+	for name in $(LINKS); do ln -sfn vmksh $(DESTDIR)$(PREFIX)/bin/$$name; done
+	ln -sfn ../../sbin/vmk-login $(DESTDIR)$(PREFIX)/lib/vmk/vmk-login
+	install -m 644 $(B)/lib/pam_vmk.so $(DESTDIR)$(PREFIX)/lib/vmk
+	for section in 1 5 8; do install -m 644 $(B)/man/*.$$section $(DESTDIR)$(PREFIX)/share/man/man$$section; done
+	ln -sfn vmksh.8 $(DESTDIR)$(PREFIX)/share/man/man8/vmk.8
+	install -m 644 etc/bash_completion.d/vmk $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	for name in vmksh vmk-cmd; do ln -sfn vmk $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
+	[ -e $(DESTDIR)/etc/vmk/vmkernel.conf ] || install -m 644 etc/vmkernel.conf $(DESTDIR)/etc/vmk
+	[ -e $(DESTDIR)/etc/pam.d/vmk ] || install -m 644 etc/pam.d/vmk $(DESTDIR)/etc/pam.d
+
 .PHONY: clean
 clean:
 	rm -rf build
 
-include $(wildcard tests/*.mk)
+include $(wildcard tests/*.mk) man/man.mk
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
 .DELETE_ON_ERROR:

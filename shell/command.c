@@ -10,20 +10,29 @@
 
 #include "lib/util.h"
 #include "pam/login.h"
+#include "shell/interrupt.h"
+#include "shell/pager.h"
 #include "shell/shell.h"
 
 int shell_error(const struct shell *sh, int status, const char *fmt, ...)
 {
 	va_list args;
+	char *text;
 	fflush(stdout);
+	va_start(args, fmt);
+	if (vasprintf(&text, fmt, args) < 0)
+		text = NULL;
+	va_end(args);
+	/* It may quote what somebody typed or a file said: nothing in it moves the cursor. */
+	for (char *c = text; c && *c; c++)
+		if ((unsigned char)*c < ' ' || *c == 0x7f)
+			*c = '?';
 	if (sh->line)
 		fprintf(stderr, "line %u: ", sh->line);
 	else if (!sh->interactive)
 		fputs("vmksh: ", stderr);
-	va_start(args, fmt);
-	vfprintf(stderr, fmt, args);
-	va_end(args);
-	fputc('\n', stderr);
+	fprintf(stderr, "%s\n", text ? text : "out of memory");
+	free(text);
 	return status;
 }
 
@@ -72,13 +81,15 @@ bool command_find(int n, char *const words[], struct command *out, int *used)
 	return *used > 0;
 }
 
-bool command_has_secret(const char *line)
+bool command_has_secret(struct shell *sh, const char *line)
 {
 	struct words w;
 	struct command c;
 	bool secret = false;
 	int used;
-	while (!secret && words_next(&line, &w, NULL) > 0) {
+	while (!secret && words_next(&line, NULL, &w, NULL) > 0) {
+		if (w.n)
+			alias_expand(sh, NULL, &w, 0, NULL);
 		secret = command_find(w.n, w.word, &c, &used) && strstr(c.row->args, ":secret");
 		words_free(&w);
 	}
@@ -88,6 +99,7 @@ bool command_has_secret(const char *line)
 static void client_keep(struct shell *sh, struct vmk_client *client)
 {
 	json_t *who;
+	sh->connections++;
 	vmk_disconnect(sh->client);
 	sh->client = client;
 	sh->user[0] = 0;
@@ -121,8 +133,12 @@ static bool client_lost(const struct shell *sh)
 int shell_connect(struct shell *sh, struct error *err)
 {
 	struct vmk_client *client;
-	if (sh->client)
-		return client_lost(sh) ? vmk_reconnect(sh->client, err) : 0;
+	if (sh->client && !client_lost(sh))
+		return 0;
+	if (sh->client) {
+		sh->connections++;
+		return vmk_reconnect(sh->client, err);
+	}
 	if (sh->as_user)
 		return shell_login(sh, sh->as_user, err);
 	int ret = vmk_connect(&client, err);
@@ -131,14 +147,32 @@ int shell_connect(struct shell *sh, struct error *err)
 	return ret;
 }
 
-int shell_call(struct shell *sh, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+/* Interrupted before it was begun, or afterwards with no answer: said as that, not as a host that hung up. */
+int shell_call_by(struct shell *sh, const struct shell_way *way, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
 {
 	int ret = shell_connect(sh, err);
+	if (!ret && interrupted())
+		ret = fail(err, -EINTR, "interrupted");
 	if (ret) {
 		json_decref(params);
 		return ret;
 	}
-	return vmk_call(sh->client, method, params, result, fd, err);
+	vmk_set_dry_run(sh->client, sh->dry_run);
+	interrupts_connection(vmk_client_fd(sh->client));
+	if (way)
+		ret = vmk_call_long(sh->client, method, params, way->progress, way->arg, result, fd, err);
+	else
+		ret = vmk_call(sh->client, method, params, result, fd, err);
+	interrupts_connection(-1);
+	vmk_set_dry_run(sh->client, false);
+	if (ret == -ECONNRESET && interrupted())
+		ret = fail(err, -EINTR, "interrupted; what the host had begun, it goes on with");
+	return ret;
+}
+
+int shell_call(struct shell *sh, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+{
+	return shell_call_by(sh, NULL, method, params, result, fd, err);
 }
 
 json_t *shell_params(struct shell *sh, const struct api_method *row, int n, char *const words[])
@@ -160,10 +194,15 @@ static int row_run(struct shell *sh, const struct api_method *row, int n, char *
 	int ret = api_parse_words(row, n, words, shell_ask_secret, sh, &params, &err);
 	if (ret)
 		return shell_error(sh, ret == -EINVAL ? SHELL_USAGE : SHELL_FAILED, "%s", err.text);
-	ret = shell_call(sh, row->name, params, &result, NULL, &err);
+	if (sh->follow)
+		return follow_run(sh, row, params);
+	ret = task_call(sh, row, params, &result, &err);
 	if (ret)
 		return shell_error(sh, SHELL_FAILED, "%s", err.text);
+	struct page page;
+	page_begin(sh, &page);
 	output_result(sh, row, result);
+	page_end(sh, &page);
 	json_decref(result);
 	return SHELL_OK;
 }
@@ -213,42 +252,108 @@ static int unknown_command(const struct shell *sh, int n, char *const words[])
 	return shell_error(sh, SHELL_USAGE, "unknown command %s: see help", typed);
 }
 
-static int command_run(struct shell *sh, struct words *w)
+/* Words that are for the shell: they stand anywhere in a command. */
+static bool flag_take(struct shell *sh, const char *word)
 {
-	struct command c;
-	int used, n = 0;
-	sh->json = sh->json_always;
-	for (int k = 0; k < w->n; k++) {
-		if (strcmp(w->word[k], "--json")) {
-			w->word[n++] = w->word[k];
-			continue;
-		}
+	if (!strcmp(word, "--json")) {
 		sh->json = true;
-		free(w->word[k]);
+		sh->csv = false;
+	} else if (!strcmp(word, "--csv")) {
+		sh->csv = true;
+		sh->json = false;
+	} else if (!strcmp(word, "--dry-run")) {
+		sh->dry_run = true;
+	} else if (!strcmp(word, "--follow")) {
+		sh->follow = true;
+	} else {
+		return false;
 	}
-	w->n = n;
-	if (!n)
+	return true;
+}
+
+/* All of them; but in front only, where what follows is another command's text. */
+static void flags_take(struct shell *sh, struct words *w)
+{
+	sh->json = sh->json_always;
+	sh->csv = sh->csv_always;
+	sh->dry_run = sh->follow = false;
+	for (int k = 0; k < w->n && strcmp(w->word[0], "alias");) {
+		if (flag_take(sh, w->word[k]))
+			words_remove(w, k);
+		else
+			k++;
+	}
+}
+
+bool command_changes(const struct command *c)
+{
+	return c->row->role != ROLE_VIEW && (!c->run || c->row->role != ROLE_ANYONE);
+}
+
+/* What a command cannot do is said before it does anything. */
+static int flags_check(const struct shell *sh, const struct command *c)
+{
+	if (sh->dry_run && !command_changes(c) && (c->run || c->row->role != ROLE_VIEW))
+		return shell_error(sh, SHELL_USAGE, "--dry-run is for commands that change something on the host: %s does not", c->row->words);
+	if (sh->follow && !follow_possible(c))
+		return shell_error(sh, SHELL_USAGE, "--follow is for events and log, not for %s", c->row->words);
+	return SHELL_OK;
+}
+
+int shell_run_words(struct shell *sh, struct words *w)
+{
+	struct words_scope scope = variables_scope(sh);
+	struct command c;
+	struct error err;
+	int used, first = 0;
+	while (first < w->n && str_starts(w->word[first], "--"))
+		first++;
+	if (first < w->n && alias_expand(sh, &scope, w, first, &err))
+		return shell_error(sh, SHELL_USAGE, "%s", err.text);
+	flags_take(sh, w);
+	if (!w->n)
 		return SHELL_OK;
-	if (!command_find(n, w->word, &c, &used))
-		return unknown_command(sh, n, w->word);
-	int ret = c.run ? c.run(sh, n - used, w->word + used) : row_run(sh, c.row, n - used, w->word + used);
+	if (!command_find(w->n, w->word, &c, &used))
+		return unknown_command(sh, w->n, w->word);
+	int status = flags_check(sh, &c);
+	if (status == SHELL_OK)
+		status = c.run ? c.run(sh, w->n - used, w->word + used) : row_run(sh, c.row, w->n - used, w->word + used);
 	fflush(stdout);
-	return ret;
+	return status;
+}
+
+bool shell_goes_on(const struct shell *sh, int status)
+{
+	return !sh->leave && !interrupted() && (status == SHELL_OK || sh->keep_going);
 }
 
 int shell_run(struct shell *sh, const char *line)
 {
+	struct words_scope scope = variables_scope(sh);
 	struct words w;
 	struct error err;
-	int status = SHELL_OK;
-	while (status == SHELL_OK && !sh->leave) {
-		int got = words_next(&line, &w, &err);
+	/* A line of blanks and comments changes nothing. */
+	int status = sh->keep_going || sh->interactive ? sh->last_status : SHELL_OK;
+	for (;;) {
+		int got = words_next(&line, &scope, &w, &err);
+		/* What follows a mistake of spelling cannot be told apart from it. */
 		if (got < 0)
-			return shell_error(sh, SHELL_USAGE, "%s", err.text);
-		if (!got)
-			break;
-		status = command_run(sh, &w);
+			status = sh->last_status = shell_error(sh, SHELL_USAGE, "%s", err.text);
+		if (got <= 0)
+			return status;
+		bool empty = !w.n;
+		if (!empty)
+			status = sh->last_status = shell_run_words(sh, &w);
 		words_free(&w);
+		if (!empty && !shell_goes_on(sh, status))
+			return status;
 	}
-	return status;
+}
+
+void shell_free(struct shell *sh)
+{
+	variables_free(sh);
+	aliases_free(sh);
+	vmk_disconnect(sh->client);
+	sh->client = NULL;
 }

@@ -4,20 +4,14 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "api/viewer.h"
 #include "lib/config.h"
 #include "lib/util.h"
 #include "shell/complete.h"
 
-struct seeker {
-	struct shell *sh;
-	const char *word;
-	struct completion *out;
-};
-
-static void offer(struct seeker *s, const char *choice)
+void offer(struct seeker *s, const char *choice)
 {
-	if (strncmp(choice, s->word, strlen(s->word)))
+	size_t len = strlen(choice);
+	if (!len || strncmp(choice, s->word, strlen(s->word)))
 		return;
 	for (unsigned k = 0; k < s->out->count; k++)
 		if (!strcmp(s->out->choices[k], choice))
@@ -25,6 +19,7 @@ static void offer(struct seeker *s, const char *choice)
 	s->out->choices = xrealloc(s->out->choices, (s->out->count + 2) * sizeof(char *));
 	s->out->choices[s->out->count++] = xstrdup(choice);
 	s->out->choices[s->out->count] = NULL;
+	s->out->no_blank = strchr("/=", choice[len - 1]) != NULL;
 }
 
 /* Every part of a list such as "soft,trysoft,hard". */
@@ -38,21 +33,6 @@ static void offer_list(struct seeker *s, const char *list, const char *separator
 		free(one);
 		list += len + (list[len] != 0);
 	}
-}
-
-/* The names a method lists. */
-static void offer_names(struct seeker *s, const char *method)
-{
-	json_t *list, *item;
-	size_t k;
-	if (shell_call(s->sh, method, NULL, &list, NULL, NULL))
-		return;
-	json_array_foreach(list, k, item) {
-		const char *name = json_string_value(json_object_get(item, "name"));
-		if (name)
-			offer(s, name);
-	}
-	json_decref(list);
 }
 
 /* A key's pattern with the digits typed so far where it has '#'; 0 for those to come. */
@@ -91,26 +71,30 @@ static void offer_key_values(struct seeker *s, const char *key)
 		offer_list(s, "TRUE,FALSE", ",");
 	else if (k->type == CONFIG_CHOICE)
 		offer_list(s, k->allowed, "|");
+	else if (k->type == CONFIG_KEYMAP)
+		offer_keymaps(s);
 	else if (k->type == CONFIG_PATH)
-		s->out->path = true;
-	else if (k->fallback[0])
+		offer_files(s, true);
+	else
 		offer(s, k->fallback);
 }
 
 static void offer_values(struct seeker *s, const struct api_arg *arg)
 {
+	if (offer_live(s, arg))
+		return;
 	switch (arg->type) {
 	case API_VM:
-		offer_names(s, "vm.list");
+		offer_field(s, "vm.list", NULL, "name");
 		break;
 	case API_USER:
-		offer_names(s, "user.list");
+		offer_field(s, "user.list", NULL, "name");
 		break;
 	case API_KEY:
 		offer_keys(s);
 		break;
 	case API_PATH:
-		s->out->path = true;
+		offer_files(s, !strcmp(arg->name, "disk") || !strcmp(arg->name, "file") || str_starts(s->command->row->words, "disk"));
 		break;
 	case API_BOOL:
 		offer_list(s, "true,false", ",");
@@ -150,18 +134,28 @@ static bool is_required(const struct api_arg *arg)
 	return !arg->optional && !arg->fallback[0] && arg->type != API_SECRET;
 }
 
+static void offer_flags(struct seeker *s)
+{
+	offer(s, "--json");
+	offer(s, "--csv");
+	if (command_changes(s->command))
+		offer(s, "--dry-run");
+	if (follow_possible(s->command))
+		offer(s, "--follow");
+}
+
 /* Names of the arguments that may still follow. */
-static void offer_options(struct seeker *s, const struct api_arg *args, unsigned n_args, int n, char *const words[])
+static void offer_options(struct seeker *s, const struct api_arg *args, unsigned n_args)
 {
 	for (unsigned k = 0; k < n_args; k++) {
 		bool given = false;
 		size_t len = strlen(args[k].name);
-		for (int w = 0; w < n; w++)
-			given |= !strncmp(words[w], args[k].name, len) && (!words[w][len] || words[w][len] == '=');
+		for (int w = 0; w < s->n; w++)
+			given |= !strncmp(s->words[w], args[k].name, len) && (!s->words[w][len] || s->words[w][len] == '=');
 		if (!is_required(&args[k]) && args[k].type != API_SECRET && !given)
 			offer(s, args[k].name);
 	}
-	offer(s, "--json");
+	offer_flags(s);
 }
 
 /* The optional argument named by the last word, "disk" or "disk=", whose value is wanted. */
@@ -177,75 +171,163 @@ static const struct api_arg *wanted_value(const struct api_arg *args, unsigned n
 	return NULL;
 }
 
-/* words[]: the command's arguments before the one that is completed. */
-static void offer_arguments(struct seeker *s, const struct command *c, int n, char *const words[])
+static void offer_arguments(struct seeker *s)
 {
 	struct api_arg args[API_MAX_ARGS];
-	unsigned n_args = api_args(c->row, args);
+	unsigned n_args = api_args(s->command->row, args);
 	int position = 0;
 	const char *key = NULL;
 	for (unsigned k = 0; k < n_args; k++) {
 		if (!is_required(&args[k]))
 			continue;
-		if (position == n || args[k].rest) {
+		if (position == s->n || args[k].rest) {
 			if (args[k].rest && key)
 				offer_key_values(s, key);
-			else if (!strcmp(c->row->words, "console send"))
-				for (unsigned i = 0; viewer_key_name(i); i++)
-					offer(s, viewer_key_name(i));
 			else
 				offer_values(s, &args[k]);
 			return;
 		}
-		key = args[k].type == API_KEY ? words[position] : NULL;
+		key = args[k].type == API_KEY ? s->words[position] : NULL;
 		position++;
 	}
-	const struct api_arg *value = n > position ? wanted_value(args, n_args, words[n - 1]) : NULL;
+	const struct api_arg *value = s->n > position ? wanted_value(args, n_args, s->words[s->n - 1]) : NULL;
 	if (value) {
 		offer_values(s, value);
 		return;
 	}
 	/* A first optional argument is given without its name as often as not. */
-	for (unsigned k = 0; n == position && k < n_args; k++) {
+	for (unsigned k = 0; s->n == position && k < n_args; k++) {
 		if (is_required(&args[k]) || args[k].type == API_SECRET)
 			continue;
-		if (args[k].type == API_CHOICE || args[k].type == API_USER || args[k].type == API_KEY)
+		if (args[k].type != API_PATH && args[k].type != API_BOOL)
 			offer_values(s, &args[k]);
 		break;
 	}
-	offer_options(s, args, n_args, n, words);
+	offer_options(s, args, n_args);
+}
+
+static void offer_aliases(struct seeker *s, bool own)
+{
+	struct alias a;
+	for (unsigned k = 0; alias_at(s->sh, k, &a); k++)
+		if (!own || !a.built_in)
+			offer(s, a.name);
+}
+
+/* Variables as "$name", "${name}" or, with an ending such as "=", bare. */
+static void offer_variables(struct seeker *s, const char *begin, const char *end)
+{
+	const char *name, *value;
+	for (unsigned k = 0; (name = variable_at(s->sh, k, &value)); k++) {
+		char *choice = xasprintf("%s%s%s", begin, name, end);
+		offer(s, choice);
+		free(choice);
+	}
+}
+
+static void offer_groups(struct seeker *s)
+{
+	for (unsigned k = 0; group_at(k); k++)
+		offer(s, group_at(k)->name);
+}
+
+/* Those of our own whose words are no arguments of the kind rows have; false when this is another. */
+static bool offer_own(struct seeker *s, int n, char *const words[])
+{
+	if (!strcmp(words[0], "help")) {
+		offer_commands(s, n - 1, words + 1);
+		if (n == 1)
+			offer_groups(s);
+	} else if (!strcmp(words[0], "alias") || !strcmp(words[0], "unalias")) {
+		if (n == 1)
+			offer_aliases(s, words[0][0] == 'u');
+		else
+			offer_commands(s, n - 2, words + 2);
+	} else if (!strcmp(words[0], "set")) {
+		offer_variables(s, "", "=");
+		offer_list(s, "-e,+e", ",");
+	} else if (!strcmp(words[0], "unset")) {
+		offer_variables(s, "", "");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+static void offer_words(struct seeker *s, int n, char *const words[])
+{
+	struct command c;
+	int used;
+	if (n && !strcmp(words[0], "watch")) {
+		int from = 1;
+		while (from + 1 < n && (!strcmp(words[from], "-n") || !strcmp(words[from], "-c")))
+			from += 2;
+		if (from == n || words[from][0] != '-')
+			offer_words(s, n - from, words + from);
+	} else if (n && offer_own(s, n, words)) {
+		return;
+	} else if (command_find(n, words, &c, &used)) {
+		s->command = &c;
+		s->n = n - used;
+		s->words = words + used;
+		offer_arguments(s);
+		/* "console" is a word of many commands, "events" one of its own. */
+		if (n == used)
+			offer_commands(s, n, words);
+	} else {
+		offer_commands(s, n, words);
+		if (!n)
+			offer_aliases(s, false);
+	}
+}
+
+/* The words of the command that is being typed: the line's last one; a ';' at its end begins a new one. */
+static struct words last_command(struct shell *sh, const char *line)
+{
+	struct words_scope scope = variables_scope(sh);
+	struct words w = {0}, next;
+	const char *p = line, *begin = line;
+	for (const char *at = p; words_next(&p, NULL, &next, NULL) > 0; at = p) {
+		words_free(&w);
+		w = next;
+		begin = at;
+	}
+	size_t len = strlen(line);
+	if (len && line[len - 1] == ';')
+		words_free(&w);
+	else if (w.n && words_next(&begin, &scope, &next, NULL) > 0) {
+		/* With the variables' values, as far as they have some. */
+		words_free(&w);
+		w = next;
+	}
+	return w;
+}
+
+static bool is_flag(const char *word)
+{
+	return !strcmp(word, "--json") || !strcmp(word, "--csv") || !strcmp(word, "--dry-run") || !strcmp(word, "--follow");
 }
 
 void complete(struct shell *sh, const char *line, const char *word, struct completion *out)
 {
 	struct seeker s = {.sh = sh, .word = word, .out = out};
-	struct words w = {0}, next;
-	struct command c;
-	int used;
 	*out = (struct completion){0};
-	/* The last command of the line is the one being typed; a ';' at the end begins a new one. */
-	const char *p = line;
-	while (words_next(&p, &next, NULL) > 0) {
-		words_free(&w);
-		w = next;
+	if (*word == '$') {
+		out->variable = true;
+		offer_variables(&s, word[1] == '{' ? "${" : "$", word[1] == '{' ? "}" : "");
+		return;
 	}
-	size_t len = strlen(line);
-	if (len && line[len - 1] == ';')
-		words_free(&w);
-	int n = 0;
-	for (int k = 0; k < w.n; k++) {
-		if (strcmp(w.word[k], "--json"))
-			w.word[n++] = w.word[k];
+	struct words_scope scope = variables_scope(sh);
+	struct words w = last_command(sh, line);
+	for (int k = 0; k < w.n;) {
+		if (is_flag(w.word[k]))
+			words_remove(&w, k);
 		else
-			free(w.word[k]);
+			k++;
 	}
-	w.n = n;
-	if (n && !strcmp(w.word[0], "help"))
-		offer_commands(&s, n - 1, w.word + 1);
-	else if (command_find(n, w.word, &c, &used))
-		offer_arguments(&s, &c, n - used, w.word + used);
-	else
-		offer_commands(&s, n, w.word);
+	if (w.n)
+		alias_expand(sh, &scope, &w, 0, NULL);
+	offer_words(&s, w.n, w.word);
 	words_free(&w);
 }
 

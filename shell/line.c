@@ -3,11 +3,9 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
-#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -16,6 +14,7 @@
 
 #include "lib/util.h"
 #include "shell/complete.h"
+#include "shell/interrupt.h"
 #include "shell/shell.h"
 
 #define HISTORY_MAX 1000
@@ -23,37 +22,17 @@
 /* readline's callbacks have no argument. */
 static struct shell *the_shell;
 static struct completion candidates;
-static volatile sig_atomic_t interrupted;
-static volatile sig_atomic_t busy_fd = -1;
 
-static void on_interrupt(int number)
-{
-	(void)number;
-	interrupted = 1;
-	/* A command that waits for the host: its connection is ended, the next command makes a new one. */
-	if (busy_fd >= 0)
-		shutdown(busy_fd, SHUT_RDWR);
-}
-
-/* Ctrl-C drops the line: readline is told of an Enter, and what it returns is thrown away. */
+/* Ctrl-C drops the line: readline is told of an Enter (one that ends a search as well), and what it returns is thrown away. */
 static int key_read(FILE *stream)
 {
 	struct pollfd p = {.fd = fileno(stream), .events = POLLIN};
-	sigset_t blocked, unblocked;
-	/* Let in only while it waits: otherwise one could come between the look at `interrupted` and the wait. */
-	sigemptyset(&blocked);
-	sigaddset(&blocked, SIGINT);
-	sigprocmask(SIG_BLOCK, &blocked, &unblocked);
-	int ready = 0;
-	while (!interrupted && ready <= 0) {
-		ready = ppoll(&p, 1, NULL, &unblocked);
+	while (interrupt_wait(p.fd, -1) && poll(&p, 1, 0) <= 0)
 		rl_check_signals(); /* a new window size */
-	}
-	sigprocmask(SIG_SETMASK, &unblocked, NULL);
-	if (!interrupted)
+	if (!interrupted())
 		return rl_getc(stream);
 	write_full(STDOUT_FILENO, "^C", 2);
-	return '\n';
+	return '\r';
 }
 
 static char *next_candidate(const char *text, int state)
@@ -72,7 +51,7 @@ static char *dequote(char *text, int quote)
 	for (; *text; text++) {
 		if (quote && *text == quote)
 			continue;
-		if (*text == '\\' && quote != '\'' && text[1] && (!quote || strchr("\"\\", text[1])))
+		if (*text == '\\' && quote != '\'' && text[1] && (!quote || strchr("\"\\$", text[1])))
 			text++;
 		*to++ = *text;
 	}
@@ -82,16 +61,24 @@ static char *dequote(char *text, int quote)
 /* A completion as it has to be typed: inside an open quote only what ends or escapes it, else with backslashes. */
 static char *quote_word(char *text, int match, char *quote)
 {
+	if (candidates.variable)
+		return xasprintf("%s%s", *quote == '"' ? "\"" : "", text);
+	/* The home folder stays the home folder. */
+	if (!*quote && str_starts(text, "~/")) {
+		char *rest = words_quote(text + 2), *whole = xasprintf("~/%s", text[2] ? rest : "");
+		free(rest);
+		return whole;
+	}
 	if (!*quote)
 		return words_quote(text);
 	char *quoted = xcalloc(strlen(text) * 2 + 3, 1), *to = quoted;
 	*to++ = *quote;
 	for (; *text; text++) {
-		if (*quote == '"' && strchr("\"\\", *text))
+		if (*quote == '"' && strchr("\"\\$", *text))
 			*to++ = '\\';
 		*to++ = *text;
 	}
-	if (match == SINGLE_MATCH)
+	if (match == SINGLE_MATCH && !candidates.no_blank)
 		*to = *quote;
 	return quoted;
 }
@@ -118,17 +105,16 @@ static char **attempt(const char *text, int start, int end)
 		complete(the_shell, line, word, &candidates);
 	free(word);
 	free(line);
-	rl_attempted_completion_over = !candidates.path;
+	rl_attempted_completion_over = 1;
 	rl_filename_completion_desired = 0;
-	if (candidates.path)
-		return NULL; /* readline knows files */
 	char **matches = rl_completion_matches(text, next_candidate);
 	/* Names with blanks are quoted as files' names are. */
 	rl_filename_completion_desired = matches != NULL;
 	rl_ignore_completion_duplicates = 1;
+	if (candidates.no_blank)
+		rl_completion_append_character = 0;
 	return matches;
 }
-
 
 static char *history_path(const struct shell *sh)
 {
@@ -162,10 +148,10 @@ static void history_save(const char *path)
 	chmod(path, 0600);
 }
 
-static void history_note(const char *line)
+static void history_note(struct shell *sh, const char *line)
 {
 	HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
-	if (*line && (!last || strcmp(last->line, line)) && !command_has_secret(line))
+	if (*line && (!last || strcmp(last->line, line)) && !command_has_secret(sh, line))
 		add_history(line);
 }
 
@@ -184,44 +170,31 @@ static void readline_prepare(void)
 	rl_basic_word_break_characters = " \t;=";
 	rl_completer_word_break_characters = (char *)" \t;=";
 	rl_completer_quote_characters = "'\"";
-	rl_filename_quote_characters = " \t;#'\"\\~";
+	rl_filename_quote_characters = " \t;#'\"\\~$";
 	rl_filename_quoting_function = quote_word;
 	rl_filename_dequoting_function = dequote;
 	rl_char_is_quoted_p = is_escaped;
 }
 
-static void line_run(struct shell *sh, const char *line)
-{
-	struct error err;
-	interrupted = 0;
-	/* Made before the command runs, so that Ctrl-C knows what to end. */
-	if (*line && sh->client && shell_connect(sh, &err) == 0)
-		busy_fd = vmk_client_fd(sh->client);
-	sh->exit_status = shell_run(sh, line);
-	busy_fd = -1;
-	if (interrupted)
-		shell_error(sh, 0, "interrupted; what the host had begun, it goes on with");
-}
-
 int shell_interact(struct shell *sh)
 {
-	struct sigaction action = {.sa_handler = on_interrupt};
 	the_shell = sh;
-	sigaction(SIGINT, &action, NULL);
+	interrupts_catch();
 	readline_prepare();
 	char *path = history_path(sh);
 	history_load(path);
 	while (!sh->leave) {
 		char *prompt = prompt_text(sh);
-		interrupted = 0;
+		interrupts_forget();
 		char *line = readline(prompt);
 		free(prompt);
 		if (!line) {
 			puts("exit");
 			sh->leave = true;
-		} else if (!interrupted) {
-			history_note(line);
-			line_run(sh, line);
+		} else if (!interrupted()) {
+			history_note(sh, line);
+			int status = shell_run(sh, line);
+			sh->exit_status = sh->leave ? sh->exit_status : status;
 		}
 		free(line);
 	}

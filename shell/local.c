@@ -12,13 +12,15 @@
 
 #include "api/viewer.h"
 #include "lib/util.h"
-#include "shell/shell.h"
+#include "shell/interrupt.h"
+#include "shell/local.h"
+#include "shell/pager.h"
 
 #define KEY_PAUSE_NSEC 30000000 /* a fast typist: firmware and boot loaders poll their keyboard slowly */
 #define FRESH_MS 10000		/* how long a machine may take to draw its screen, on a busy host; then it is shown as it was last */
 
 #define LOCAL(id_, words_, role_, args_, columns_, usage_, help_)                                             \
-	static const struct api_method row_##id_ = {.id = #id_, .name = "", .words = words_, .role = ROLE_##role_, \
+	const struct api_method row_##id_ = {.id = #id_, .name = "", .words = words_, .role = ROLE_##role_, \
 						    .args = args_, .columns = columns_, .help = help_};
 #include "shell/local.def"
 #undef LOCAL
@@ -34,18 +36,19 @@ static void pause_nsec(long nsec)
 	nanosleep(&t, NULL);
 }
 
-static int run_exit(struct shell *sh, int n, char *const words[])
+int run_exit(struct shell *sh, int n, char *const words[])
 {
 	json_t *params = shell_params(sh, &row_exit, n, words);
 	if (!params)
 		return SHELL_USAGE;
+	json_t *status = json_object_get(params, "status");
 	sh->leave = true;
-	sh->exit_status = (int)(json_integer_value(json_object_get(params, "status")) & 0xff);
+	sh->exit_status = status ? (int)(json_integer_value(status) & 0xff) : sh->last_status;
 	json_decref(params);
 	return SHELL_OK;
 }
 
-static int run_login(struct shell *sh, int n, char *const words[])
+int run_login(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
 	json_t *params = shell_params(sh, &row_login, n, words);
@@ -55,21 +58,36 @@ static int run_login(struct shell *sh, int n, char *const words[])
 	json_decref(params);
 	if (ret)
 		return shell_error(sh, SHELL_FAILED, "%s", err.text);
-	if (sh->json)
-		output_json(json_pack("{s:s}", "user", sh->user));
+	json_t *o = json_pack("{s:s}", "user", sh->user);
+	if (sh->json || sh->csv)
+		output_value(sh, &row_login, o);
 	else
 		printf("you are %s\n", sh->user);
+	json_decref(o);
 	return SHELL_OK;
 }
 
-static int run_help(struct shell *sh, int n, char *const words[])
+int run_help(struct shell *sh, int n, char *const words[])
 {
-	if (!output_help(sh, n, words))
-		return shell_error(sh, SHELL_USAGE, "no command begins with %s", words[0]);
-	if (!sh->json && !n)
-		puts("\nWords with blanks are quoted; ; parts commands; # begins a comment; --json prints JSON.\n"
-		     "Tab completes commands, machines, keys and files. help COMMAND tells more.");
-	return SHELL_OK;
+	struct words w = {0};
+	struct command c;
+	struct page page;
+	int used;
+	for (int k = 0; k < n; k++)
+		words_insert(&w, k, xstrdup(words[k]));
+	page_begin(sh, &page);
+	unsigned count = output_help(sh, w.n, w.word);
+	/* A short name is explained by what it is short for. */
+	if (!count && n && !alias_expand(sh, NULL, &w, 0, NULL) && command_find(w.n, w.word, &c, &used)) {
+		char *text = words_join(w.n, w.word);
+		if (!sh->json && !sh->csv)
+			printf("%s: %s\n\n", words[0], text);
+		free(text);
+		count = output_help(sh, used, w.word);
+	}
+	page_end(sh, &page);
+	words_free(&w);
+	return count ? SHELL_OK : shell_error(sh, SHELL_USAGE, "no command begins with %s", words[0]);
 }
 
 /* A machine's screen and keyboard. */
@@ -181,8 +199,9 @@ static void screen_print(struct shell *sh, const struct viewer_screen *s, bool a
 	struct winsize size;
 	unsigned columns = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col ? size.ws_col : 80;
 	char *text = viewer_text(s, ascii || !sh->utf8, columns);
-	json_t *o = sh->json ? screen_json(s, text) : json_pack("{s:s}", "text", text);
-	if (!sh->json && s->mode == SCREEN_OFF)
+	bool data = sh->json || sh->csv;
+	json_t *o = data ? screen_json(s, text) : json_pack("{s:s}", "text", text);
+	if (!data && s->mode == SCREEN_OFF)
 		fprintf(stderr, "the screen is off\n");
 	output_result(sh, &row_vm_screen, o);
 	json_decref(o);
@@ -207,7 +226,7 @@ static void screen_free(struct viewer_screen *s)
 	free(s);
 }
 
-static int run_vm_screen(struct shell *sh, int n, char *const words[])
+int run_vm_screen(struct shell *sh, int n, char *const words[])
 {
 	json_t *params = shell_params(sh, &row_vm_screen, n, words);
 	if (!params)
@@ -221,7 +240,7 @@ static int run_vm_screen(struct shell *sh, int n, char *const words[])
 	return s ? SHELL_OK : SHELL_FAILED;
 }
 
-static int run_console_screenshot(struct shell *sh, int n, char *const words[])
+int run_console_screenshot(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
 	int status = SHELL_FAILED;
@@ -242,6 +261,15 @@ static int run_console_screenshot(struct shell *sh, int n, char *const words[])
 static int chords_send(struct shell *sh, const char *vm, struct viewer *v, const struct viewer_chord *chords, size_t n)
 {
 	int ret = 0;
+	/* The machine is attached to for that as well: whether one may, and whether it is there to be, is known then. */
+	if (sh->dry_run) {
+		char *text = xasprintf("would press %zu key%s of %s", n, n == 1 ? "" : "s", vm);
+		json_t *o = json_pack("{s:s}", "message", text);
+		output_result(sh, &row_console_send, o);
+		json_decref(o);
+		free(text);
+		return SHELL_OK;
+	}
 	for (size_t k = 0; k < n && !ret; k++) {
 		ret = viewer_send_chord(v, &chords[k]);
 		pause_nsec(KEY_PAUSE_NSEC);
@@ -271,7 +299,7 @@ static int text_type(struct shell *sh, const char *vm, const struct machine *m, 
 	return status;
 }
 
-static int run_console_type(struct shell *sh, int n, char *const words[])
+int run_console_type(struct shell *sh, int n, char *const words[])
 {
 	struct machine m;
 	json_t *params = shell_params(sh, &row_console_type, n, words);
@@ -290,7 +318,7 @@ static int run_console_type(struct shell *sh, int n, char *const words[])
 	return status;
 }
 
-static int run_console_send(struct shell *sh, int n, char *const words[])
+int run_console_send(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
 	struct machine m;
@@ -351,7 +379,7 @@ static int wait_over(struct shell *sh, const char *vm, const char *state, const 
 	return ret == 1 && text ? screen_shows(sh, vm, text, m, err) : ret;
 }
 
-static int run_vm_wait(struct shell *sh, int n, char *const words[])
+int run_vm_wait(struct shell *sh, int n, char *const words[])
 {
 	struct error err;
 	json_t *params = shell_params(sh, &row_vm_wait, n, words);
@@ -380,7 +408,7 @@ static int run_vm_wait(struct shell *sh, int n, char *const words[])
 	return status;
 }
 
-static int run_vm_console(struct shell *sh, int n, char *const words[])
+int run_vm_console(struct shell *sh, int n, char *const words[])
 {
 	struct machine m;
 	char **copy = xcalloc((size_t)n + 1, sizeof(*copy));

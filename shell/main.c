@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* main.c - vmksh: options, and where the commands come from */
+/* main.c - vmksh, vmk and vmk-cmd, one program by its name: options, and where the commands come from */
 #include <getopt.h>
 #include <langinfo.h>
 #include <locale.h>
@@ -10,7 +10,10 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "shell/bashcomplete.h"
+#include "shell/loginshell.h"
 #include "shell/shell.h"
+#include "shell/vmkcmd.h"
 
 static const char usage[] =
 	"usage: vmksh [options] [command word...]\n"
@@ -18,12 +21,13 @@ static const char usage[] =
 	"  -f FILE        run the commands of a file\n"
 	"  -u USER        log in as this user of the host\n"
 	"  --no-login     act as who you are (the default)\n"
-	"  --json         print JSON\n"
+	"  --json, --csv  print JSON, or comma-separated values\n"
 	"  --color WHEN   auto, always or never\n"
+	"  --restricted   start no other program, such as a pager (a log-in shell never does)\n"
 	"  --root DIR     the host under DIR (also: VMK_ROOT)\n"
 	"  --help, --version\n"
 	"Without a command: an interactive shell on a terminal, else a script from standard input.\n"
-	"A script ends at the first command that fails. Exit status: 0 done, 1 a command failed, 2 a mistake in the command.\n"
+	"A script ends at the first command that fails, or behind 'set +e' goes on. Exit status: 0 done, 1 a command failed, 2 a mistake in the command.\n"
 	"help lists the commands.\n";
 
 static int script_run(struct shell *sh, FILE *f)
@@ -32,10 +36,10 @@ static int script_run(struct shell *sh, FILE *f)
 	size_t size = 0;
 	ssize_t len;
 	int status = SHELL_OK;
-	while (status == SHELL_OK && !sh->leave && (len = getline(&line, &size, f)) >= 0) {
+	while (shell_goes_on(sh, status) && (len = getline(&line, &size, f)) >= 0) {
 		sh->line++;
 		if (strlen(line) != (size_t)len)
-			status = shell_error(sh, SHELL_USAGE, "this is not text");
+			status = sh->last_status = shell_error(sh, SHELL_USAGE, "this is not text");
 		else
 			status = shell_run(sh, line);
 	}
@@ -57,14 +61,7 @@ static int file_run(struct shell *sh, const char *path)
 /* The words after the options, quoted again so that they stay the words they are. */
 static int words_run(struct shell *sh, int n, char *const words[])
 {
-	char *line = xstrdup("");
-	for (int k = 0; k < n; k++) {
-		/* "--json" would be found quoted as well. */
-		char *quoted = words_quote(words[k]), *longer = xasprintf("%s %s", line, quoted);
-		free(quoted);
-		free(line);
-		line = longer;
-	}
+	char *line = words_join(n, words);
 	int status = shell_run(sh, line);
 	free(line);
 	return status;
@@ -94,17 +91,20 @@ static int interact(struct shell *sh)
 struct options {
 	const char *commands[64];
 	unsigned n_commands;
-	const char *file, *color;
+	const char *file, *color, *complete;
 };
 
 static const struct option long_options[] = {
 	{"json", no_argument, NULL, 'j'},
+	{"csv", no_argument, NULL, 'S'},
+	{"restricted", no_argument, NULL, 'R'},
 	{"color", required_argument, NULL, 'C'},
 	{"root", required_argument, NULL, 'r'},
 	{"user", required_argument, NULL, 'u'},
 	{"no-login", no_argument, NULL, 'n'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'v'},
+	{"complete", required_argument, NULL, 'B'}, /* for etc/bash_completion.d/vmk */
 	{NULL, 0, NULL, 0},
 };
 
@@ -129,13 +129,21 @@ static bool options_read(struct shell *sh, struct options *o, int argc, char **a
 			sh->as_user = NULL;
 			break;
 		case 'j':
-			sh->json_always = true;
+		case 'S':
+			sh->json_always = option == 'j';
+			sh->csv_always = option == 'S';
+			break;
+		case 'R':
+			sh->restricted = true;
 			break;
 		case 'C':
 			o->color = optarg;
 			break;
 		case 'r':
 			set_root(optarg);
+			break;
+		case 'B':
+			o->complete = optarg;
 			break;
 		case 'v':
 			puts("vmksh " VMK_VERSION);
@@ -150,33 +158,48 @@ static bool options_read(struct shell *sh, struct options *o, int argc, char **a
 	return true;
 }
 
+/* The program's name without its folder, and without the '-' by which login(1) and sshd(8) start a log-in shell. */
+static const char *own_name(const char *argv0)
+{
+	const char *slash = argv0 ? strrchr(argv0, '/') : NULL;
+	const char *name = slash ? slash + 1 : argv0 ? argv0 : "";
+	return *name == '-' ? name + 1 : name;
+}
+
 int main(int argc, char **argv)
 {
-	struct shell sh = {0};
+	/* As login(1) and sshd name a log-in shell; sshd's -c is known by the account. */
+	struct shell sh = {.restricted = (argc && argv[0][0] == '-') || loginshell_is_ours()};
 	struct options o = {.color = "auto"};
+	struct error err;
 	int status = SHELL_OK;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
+	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
+		return vmkcmd_main(argc, argv);
+	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))
+		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	if (!options_read(&sh, &o, argc, argv, &status))
 		return status;
+	if (o.complete)
+		return bashcomplete_shell(&sh, long_options, o.complete);
 	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	sh.color = color_wanted(o.color);
 	bool commands = o.n_commands || optind < argc;
 	sh.script_on_stdin = !commands && !o.file && !isatty(STDIN_FILENO);
 	/* Before any command: the password comes before whatever a command may ask for. */
-	struct error err;
 	if (sh.as_user && shell_connect(&sh, &err))
 		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
-	for (unsigned k = 0; k < o.n_commands && status == SHELL_OK && !sh.leave; k++)
+	for (unsigned k = 0; k < o.n_commands && shell_goes_on(&sh, status); k++)
 		status = shell_run(&sh, o.commands[k]);
-	if (optind < argc && status == SHELL_OK && !sh.leave)
+	if (optind < argc && shell_goes_on(&sh, status))
 		status = words_run(&sh, argc - optind, argv + optind);
-	if (o.file && status == SHELL_OK && !sh.leave)
+	if (o.file && shell_goes_on(&sh, status))
 		status = file_run(&sh, o.file);
 	if (!commands && !o.file)
 		status = sh.script_on_stdin ? script_run(&sh, stdin) : interact(&sh);
 	if (sh.leave && status == SHELL_OK)
 		status = sh.exit_status;
-	vmk_disconnect(sh.client);
+	shell_free(&sh);
 	return status;
 }

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* output.c - see shell.h: answers as tables, as lines and as JSON */
+/* output.c - see shell.h: answers as tables and as lines */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -11,8 +11,7 @@
 #define BOLD "\033[1m"
 #define PLAIN "\033[0m"
 
-/* Columns of the terminal that `text` takes. */
-static int text_width(const char *text)
+int output_width(const char *text)
 {
 	wchar_t wide[512];
 	size_t n = mbstowcs(wide, text, ARRAY_SIZE(wide) - 1);
@@ -62,7 +61,7 @@ static void print_object(const struct shell *sh, const struct api_method *row, j
 	unsigned n = api_columns(row, columns);
 	int width = 0;
 	for (unsigned k = 0; k < n; k++)
-		width = MAX(width, text_width(columns[k].heading));
+		width = MAX(width, output_width(columns[k].heading));
 	for (unsigned k = 0; k < n; k++)
 		if (json_object_get(result, columns[k].field))
 			object_line(sh, columns[k].heading, width, json_object_get(result, columns[k].field));
@@ -80,7 +79,7 @@ static const char *value_color(const struct shell *sh, const char *field, const 
 /* *pending: blanks owed before the next text, so that no line ends in some. */
 static void print_cell(const char *color, const char *text, int width, bool right, int *pending)
 {
-	int blanks = width - text_width(text);
+	int blanks = width - output_width(text);
 	*pending += right ? blanks : 0;
 	if (*text) {
 		printf("%*s%s%s%s", *pending, "", color, text, *color ? PLAIN : "");
@@ -89,35 +88,37 @@ static void print_cell(const char *color, const char *text, int width, bool righ
 	*pending += (right ? 0 : blanks) + 2;
 }
 
-static void print_table(const struct shell *sh, const struct api_method *row, json_t *result)
+static void print_row(const struct shell *sh, const struct api_column *columns, unsigned n, char **texts, const int *widths)
+{
+	int pending = 0;
+	for (unsigned k = 0; k < n; k++) {
+		const char *color = texts ? value_color(sh, columns[k].field, texts[k]) : sh->color ? BOLD : "";
+		print_cell(color, texts ? texts[k] : columns[k].heading, widths[k], columns[k].right, &pending);
+		if (texts)
+			free(texts[k]);
+	}
+	putchar('\n');
+}
+
+void output_table(const struct shell *sh, const struct api_method *row, json_t *result, int widths[API_MAX_COLUMNS], bool header)
 {
 	struct api_column columns[API_MAX_COLUMNS];
 	unsigned n = api_columns(row, columns);
 	size_t rows = json_array_size(result);
 	char **texts = xcalloc(rows * n, sizeof(*texts));
-	int widths[API_MAX_COLUMNS] = {0};
 	for (unsigned k = 0; k < n; k++)
-		widths[k] = text_width(columns[k].heading);
+		widths[k] = MAX(widths[k], output_width(columns[k].heading));
 	for (size_t r = 0; r < rows; r++) {
 		for (unsigned k = 0; k < n; k++) {
 			char *text = value_text(json_object_get(json_array_get(result, r), columns[k].field), true);
 			texts[r * n + k] = text;
-			widths[k] = MAX(widths[k], text_width(text));
+			widths[k] = MAX(widths[k], output_width(text));
 		}
 	}
-	int pending = 0;
-	for (unsigned k = 0; k < n; k++)
-		print_cell(sh->color ? BOLD : "", columns[k].heading, widths[k], columns[k].right, &pending);
-	putchar('\n');
-	for (size_t r = 0; r < rows; r++) {
-		pending = 0;
-		for (unsigned k = 0; k < n; k++) {
-			char *text = texts[r * n + k];
-			print_cell(value_color(sh, columns[k].field, text), text, widths[k], columns[k].right, &pending);
-			free(text);
-		}
-		putchar('\n');
-	}
+	if (header)
+		print_row(sh, columns, n, NULL, widths);
+	for (size_t r = 0; r < rows; r++)
+		print_row(sh, columns, n, &texts[r * n], widths);
 	free(texts);
 }
 
@@ -127,13 +128,22 @@ void output_json(json_t *value)
 	putchar('\n');
 }
 
+void output_value(const struct shell *sh, const struct api_method *row, json_t *value)
+{
+	if (sh->csv)
+		output_csv(row, value, true);
+	else
+		output_json(value);
+}
+
 void output_result(const struct shell *sh, const struct api_method *row, json_t *result)
 {
-	if (sh->json) {
-		output_json(result);
+	if (sh->json || sh->csv) {
+		output_value(sh, row, result);
 		return;
 	}
 	size_t k;
+	int widths[API_MAX_COLUMNS] = {0};
 	json_t *warning, *message = json_object_get(result, "message");
 	json_array_foreach(json_object_get(result, "warnings"), k, warning) {
 		char *text = value_text(warning, true);
@@ -145,7 +155,7 @@ void output_result(const struct shell *sh, const struct api_method *row, json_t 
 		fputs(text, stdout);
 		free(text);
 	} else if (json_is_array(result)) {
-		print_table(sh, row, result);
+		output_table(sh, row, result, widths, true);
 	} else if (json_is_object(result)) {
 		print_object(sh, row, result);
 	}

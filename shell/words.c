@@ -1,11 +1,29 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* words.c - see shell.h: a line as commands and words */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "lib/util.h"
 #include "shell/shell.h"
+
+/* A word that grows. */
+struct text {
+	char *bytes;
+	size_t len, size;
+};
+
+static void text_add(struct text *t, const char *bytes, size_t len)
+{
+	if (t->len + len + 1 > t->size) {
+		t->size = (t->len + len + 1) * 2;
+		t->bytes = xrealloc(t->bytes, t->size);
+	}
+	memcpy(t->bytes + t->len, bytes, len);
+	t->len += len;
+	t->bytes[t->len] = 0;
+}
 
 static bool is_blank(char c)
 {
@@ -17,14 +35,47 @@ static bool is_end(char c)
 	return c == 0 || c == '\n' || c == ';';
 }
 
-/* One word from *p on, which is not blank; NULL when a quote is left open. */
-static char *word_take(const char **p, struct error *err)
+size_t words_name_length(const char *text)
+{
+	size_t len = 0;
+	while (isascii(text[len]) && (isalpha(text[len]) || text[len] == '_' || (len && isdigit(text[len]))))
+		len++;
+	return len;
+}
+
+/*
+ * The variable at the '$' of *s: its value is added and *s moves to its last character. 0 when that is no variable's name: the
+ * '$' is one of the text.
+ */
+static int variable_take(const char **s, const struct words_scope *scope, struct text *word, struct error *err)
+{
+	const char *name = *s + 1;
+	bool braced = *name == '{';
+	name += braced;
+	size_t len = *name == '?' ? 1 : words_name_length(name);
+	if (!len || (braced && name[len] != '}'))
+		return braced ? fail(err, -EINVAL, "${ begins a variable that does not end: ${name}; \\$ is a dollar sign") : 0;
+	char *copy = xcalloc(len + 1, 1);
+	memcpy(copy, name, len);
+	const char *value = scope->variable(scope->arg, copy);
+	int ret = value ? 1 : fail(err, -EINVAL, "the variable $%.60s is not set: set %.60s=... (\\$ is a dollar sign)", copy, copy);
+	if (value)
+		text_add(word, value, strlen(value));
+	free(copy);
+	*s = name + len - 1 + braced;
+	return ret;
+}
+
+/* One word from *p on, which is not blank; NULL when it is not one. */
+static char *word_take(const char **p, const struct words_scope *scope, struct error *err)
 {
 	const char *s = *p, *home = getenv("HOME");
-	bool tilde = s[0] == '~' && home && (s[1] == '/' || is_blank(s[1]) || is_end(s[1]));
-	char *word = xcalloc(strlen(s) + (tilde ? strlen(home) : 0) + 1, 1), *to = word, quote = 0;
-	if (tilde) {
-		to = stpcpy(to, home);
+	struct text word = {0};
+	char quote = 0;
+	int ret = 0;
+	text_add(&word, "", 0);
+	if (s[0] == '~' && home && (s[1] == '/' || is_blank(s[1]) || is_end(s[1]))) {
+		text_add(&word, home, strlen(home));
 		s++;
 	}
 	for (; *s && (quote || (!is_blank(*s) && !is_end(*s))); s++) {
@@ -32,21 +83,25 @@ static char *word_take(const char **p, struct error *err)
 			quote = 0;
 		} else if (!quote && (*s == '\'' || *s == '"')) {
 			quote = *s;
-		} else if (*s == '\\' && s[1] && quote != '\'' && (!quote || strchr("\"\\", s[1]))) {
-			*to++ = *++s;
+		} else if (*s == '\\' && s[1] && quote != '\'' && (!quote || strchr("\"\\$", s[1]))) {
+			text_add(&word, ++s, 1);
+		} else if (*s == '$' && quote != '\'' && scope && (ret = variable_take(&s, scope, &word, err))) {
+			if (ret < 0)
+				break;
 		} else {
-			*to++ = *s;
+			text_add(&word, s, 1);
 		}
 	}
 	*p = s;
-	if (!quote)
-		return word;
-	fail(err, -EINVAL, "the quote %c is not closed", quote);
-	free(word);
+	if (ret >= 0 && !quote)
+		return word.bytes;
+	if (ret >= 0)
+		fail(err, -EINVAL, "the quote %c is not closed", quote);
+	free(word.bytes);
 	return NULL;
 }
 
-int words_next(const char **line, struct words *w, struct error *err)
+int words_next(const char **line, const struct words_scope *scope, struct words *w, struct error *err)
 {
 	const char *p = *line;
 	*w = (struct words){0};
@@ -59,17 +114,31 @@ int words_next(const char **line, struct words *w, struct error *err)
 			p += strcspn(p, "\n");
 		if (is_end(*p))
 			break;
-		char *word = word_take(&p, err);
+		char *word = word_take(&p, scope, err);
 		if (!word) {
 			words_free(w);
 			return -EINVAL;
 		}
-		w->word = xrealloc(w->word, (size_t)(w->n + 2) * sizeof(char *));
-		w->word[w->n++] = word;
-		w->word[w->n] = NULL;
+		words_insert(w, w->n, word);
 	}
 	*line = *p ? p + 1 : p;
 	return 1;
+}
+
+void words_insert(struct words *w, int at, char *word)
+{
+	w->word = xrealloc(w->word, (size_t)(w->n + 2) * sizeof(char *));
+	memmove(w->word + at + 1, w->word + at, (size_t)(w->n - at) * sizeof(char *));
+	w->word[at] = word;
+	w->word[++w->n] = NULL;
+}
+
+void words_remove(struct words *w, int at)
+{
+	free(w->word[at]);
+	w->n--;
+	memmove(w->word + at, w->word + at + 1, (size_t)(w->n - at) * sizeof(char *));
+	w->word[w->n] = NULL;
 }
 
 void words_free(struct words *w)
@@ -86,9 +155,21 @@ char *words_quote(const char *text)
 	if (!*text)
 		return strcpy(quoted, "''");
 	for (; *text; text++) {
-		if (strchr(" \t\r\n;#'\"\\~", *text))
+		if (strchr(" \t\r\n;#'\"\\~$", *text))
 			*to++ = '\\';
 		*to++ = *text;
 	}
 	return quoted;
+}
+
+char *words_join(int n, char *const words[])
+{
+	char *line = xstrdup("");
+	for (int k = 0; k < n; k++) {
+		char *quoted = words_quote(words[k]), *longer = xasprintf("%s%s%s", line, k ? " " : "", quoted);
+		free(quoted);
+		free(line);
+		line = longer;
+	}
+	return line;
 }

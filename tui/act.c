@@ -6,30 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "api/api.h"
 #include "lib/util.h"
 #include "tui/ui.h"
-
-/* On a console: how long after the last action a log-in is forgotten. */
-#define SESSION_NSEC (60 * NSEC_PER_SEC)
-
-static const char *const verbs[] = {"powering on", "powering off", "powering off", "resetting", "suspending", "attaching to"};
-
-/* Opens a dialog and runs the main loop until it is answered. */
-static char dialog_run(struct ui *ui, enum dialog_kind kind, const char *title, const char *text, const char *keys, bool echo)
-{
-	struct dialog *d = &ui->dialog;
-	explicit_bzero(d, sizeof(*d));
-	d->kind = kind;
-	d->keys = keys;
-	d->echo = echo;
-	str_copy(d->title, sizeof(d->title), title);
-	str_copy(d->text, sizeof(d->text), text);
-	while (!d->answer && !ui->quit)
-		main_turn(ui);
-	char answer = d->answer ? d->answer : 0x1b;
-	d->kind = DIALOG_NONE;
-	return answer;
-}
 
 /* For login_run(): a question as a dialog. */
 static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t size)
@@ -39,25 +18,17 @@ static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t si
 		ui_message(ui, false, "%s", prompt);
 		return 0;
 	}
-	char key = dialog_run(ui, DIALOG_INPUT, "Log in", prompt, NULL, echo);
-	if (key == '\r')
-		str_copy(answer, size, ui->dialog.input);
-	explicit_bzero(&ui->dialog, sizeof(ui->dialog));
-	if (key != '\r')
+	answer[0] = 0;
+	if (!ui_input(ui, "Log in", prompt, answer, size, echo))
 		return -EINTR;
 	/* The check, and the price of a wrong answer, take a moment. */
-	ui->dialog.kind = DIALOG_WAIT;
-	str_copy(ui->dialog.title, sizeof(ui->dialog.title), "Log in");
-	str_copy(ui->dialog.text, sizeof(ui->dialog.text), "Checking...");
-	canvas_clear(&ui->canvas, ui->canvas.columns, ui->canvas.rows);
-	ui_draw(ui);
-	term_show(&ui->canvas);
+	dialog_wait(ui, "Log in", "Checking...");
 	return 0;
 }
 
-static void session_extend(struct ui *ui)
+void session_extend(struct ui *ui)
 {
-	ui->logout_at = ui->console && ui->user[0] ? now_monotonic() + SESSION_NSEC : 0;
+	ui->logout_at = ui->logout_seconds && ui->user[0] ? now_monotonic() + ui->logout_seconds * NSEC_PER_SEC : 0;
 }
 
 /* Whom the host takes the connection for. */
@@ -78,10 +49,10 @@ void act_login(struct ui *ui)
 {
 	struct error err;
 	int fd;
-	if (ui->busy)
+	if (ui->activity.busy)
 		return;
 	int ret = session_login(NULL, ask, ui, &fd, &err);
-	ui->dialog.kind = DIALOG_NONE;
+	dialog_end(ui);
 	if (ret) {
 		ui_message(ui, ret != -ECANCELED, "%s", err.text);
 		return;
@@ -104,92 +75,173 @@ void act_logout(struct ui *ui, const char *why)
 		ui_message(ui, false, "%s", why);
 }
 
-static void act_start(struct ui *ui, enum action what, const char *machine)
-{
-	struct job job = {.what = what, .door = ui->door};
-	str_copy(job.machine, sizeof(job.machine), machine);
-	ui->busy = true;
-	ui_message(ui, false, "%c%s %s...", verbs[what][0] & ~0x20, verbs[what] + 1, machine);
-	worker_run(&job);
-}
-
 /* Whether there are rights to act with; on a console that takes a log-in. */
-static bool rights_found(struct ui *ui)
+bool act_rights(struct ui *ui)
 {
 	if (ui->console && ui->door < 0)
 		act_login(ui);
 	return !ui->console || ui->door >= 0;
 }
 
+/* Hands a job to the worker; false when there is one already, or no log-in. Takes job->params. */
+static bool job_begin(struct ui *ui, struct job *job)
+{
+	struct activity *a = &ui->activity;
+	if (a->busy)
+		ui_message(ui, true, "One thing at a time: wait until %s is done.", a->what);
+	if (a->busy || !act_rights(ui)) {
+		json_decref(job->params);
+		return false;
+	}
+	job->door = ui->door;
+	*a = (struct activity){.busy = true, .since = now_monotonic(), .percent = -1};
+	str_copy(a->what, sizeof(a->what), job->what);
+	ui->message[0] = 0;
+	worker_run(job);
+	return true;
+}
+
+static bool call_begin(struct ui *ui, const char *method, json_t *params, const char *what)
+{
+	struct job job = {.params = params};
+	str_copy(job.method, sizeof(job.method), method);
+	str_copy(job.what, sizeof(job.what), what);
+	return job_begin(ui, &job);
+}
+
+void act_call(struct ui *ui, const char *method, json_t *params, const char *what)
+{
+	call_begin(ui, method, params, what);
+}
+
+/* Whose result act_call_wait() waits for. */
+static struct {
+	bool wanted;
+	int ret;
+	json_t *result;
+} waited;
+
+int act_call_wait(struct ui *ui, const char *method, json_t *params, const char *what, json_t **result)
+{
+	if (result)
+		*result = NULL;
+	if (waited.wanted || !call_begin(ui, method, params, what))
+		return -EBUSY;
+	waited.wanted = true;
+	waited.ret = -ECANCELED;
+	ui->dialog = (struct dialog){.kind = DIALOG_WAIT};
+	str_copy(ui->dialog.title, sizeof(ui->dialog.title), "Please wait");
+	snprintf(ui->dialog.text, sizeof(ui->dialog.text), "%c%s...", what[0] & ~0x20, what + 1);
+	while (ui->activity.busy && !ui->quit)
+		main_turn(ui);
+	dialog_end(ui);
+	waited.wanted = false;
+	if (result)
+		*result = waited.result;
+	else
+		json_decref(waited.result);
+	waited.result = NULL;
+	return waited.ret;
+}
+
+void act_cancel(struct ui *ui)
+{
+	struct activity *a = &ui->activity;
+	if (!a->busy || a->cancelling)
+		return;
+	if (a->cancellable)
+		worker_cancel();
+	a->cancelling = a->cancellable;
+}
+
+void act_progress(struct ui *ui)
+{
+	struct job_progress told = worker_progress();
+	ui->activity.percent = told.percent;
+	ui->activity.cancellable = told.task != 0;
+}
+
 void act_attach(struct ui *ui, const char *name)
 {
-	char machine[128];
-	str_copy(machine, sizeof(machine), name);
-	if (!ui->busy && rights_found(ui))
-		act_start(ui, ACTION_ATTACH, machine);
+	struct job job = {.attach = true};
+	str_copy(job.machine, sizeof(job.machine), name);
+	snprintf(job.what, sizeof(job.what), "attaching to %.100s", name);
+	job_begin(ui, &job);
+}
+
+/* Whether what takes something away from a running machine is meant; fills in how. */
+static bool action_confirmed(struct ui *ui, enum action what, const char *name, const char **mode)
+{
+	char text[256];
+	if (what == ACTION_STOP) {
+		snprintf(text, sizeof(text), "Power off %.100s? y: ask the guest first, h: hard, n: no", name);
+		char key = ui_ask(ui, "Power off", text, "yhn");
+		*mode = key == 'h' ? "hard" : NULL;
+		return key == 'y' || key == 'h';
+	}
+	snprintf(text, sizeof(text), "Reset %.100s? y: yes, n: no", name);
+	return what != ACTION_RESET || ui_ask(ui, "Reset", text, "yn") == 'y';
 }
 
 void act_on_selected(struct ui *ui, enum action what)
 {
+	static const struct {
+		const char *method, *verb;
+	} actions[] = {
+		[ACTION_START] = {"vm.start", "powering on"},
+		[ACTION_STOP] = {"vm.stop", "powering off"},
+		[ACTION_RESET] = {"vm.reset", "resetting"},
+		[ACTION_SUSPEND] = {"vm.suspend", "suspending"},
+	};
 	const struct machine *vm = ui_selected(ui);
-	char name[128], text[256];
+	const char *mode = NULL;
+	char name[128], text[200];
 	if (!vm) {
-		ui_message(ui, true, "No machine is selected.");
-		return;
-	}
-	if (ui->busy) {
-		ui_message(ui, true, "One thing at a time: an action is under way.");
+		ui_message(ui, true, "No machine is selected. n makes one.");
 		return;
 	}
 	str_copy(name, sizeof(name), vm->name); /* the model moves on while a question is open */
-	if (what == ACTION_STOP) {
-		snprintf(text, sizeof(text), "Power off %.100s? y: ask the guest first, h: hard, n: no", name);
-		char key = dialog_run(ui, DIALOG_CONFIRM, "Power off", text, "yhn", true);
-		if (key != 'y' && key != 'h')
-			return;
-		what = key == 'h' ? ACTION_STOP_HARD : ACTION_STOP;
-	} else if (what == ACTION_RESET) {
-		snprintf(text, sizeof(text), "Reset %.100s? y: yes, n: no", name);
-		if (dialog_run(ui, DIALOG_CONFIRM, "Reset", text, "yn", true) != 'y')
-			return;
+	if (what == ACTION_ATTACH) {
+		act_attach(ui, name);
+		return;
 	}
-	if (rights_found(ui))
-		act_start(ui, what, name);
+	if (!action_confirmed(ui, what, name, &mode))
+		return;
+	json_t *params = json_pack("{s:s}", "vm", name);
+	if (mode)
+		json_object_set_new(params, "mode", json_string(mode));
+	snprintf(text, sizeof(text), "%s %.100s", actions[what].verb, name);
+	act_call(ui, actions[what].method, params, text);
 }
 
-static void attached_begin(struct ui *ui, const struct job *job)
+void act_edit(struct ui *ui)
 {
-	struct attached *a = &ui->attached;
-	*a = (struct attached){.viewer = job->viewer, .map = job->map, .view_only = job->view_only};
-	ui->input.map = a->map;
-	a->screen = xcalloc(1, sizeof(*a->screen));
-	str_copy(a->name, sizeof(a->name), job->machine);
-	ui->message[0] = 0;
-	if (!viewer_waits(a->viewer))
-		act_inside(ui);
+	const struct machine *vm = ui_selected(ui);
+	char name[128];
+	if (!vm) {
+		ui_message(ui, true, "No machine is selected. n makes one.");
+		return;
+	}
+	str_copy(name, sizeof(name), vm->name);
+	machine_edit(ui, name);
 }
 
-void act_inside(struct ui *ui)
+/* A refusal, with what it takes and how to get it. */
+static void message_refused(struct ui *ui, const struct job *job)
 {
-	struct attached *a = &ui->attached;
-	viewer_refresh(a->viewer);
-	viewer_ready(a->viewer);
-	viewer_snapshot(a->viewer, a->screen, true);
-}
-
-void act_detach(struct ui *ui, const char *why)
-{
-	struct attached *a = &ui->attached;
-	if (*why)
-		ui_message(ui, false, "%.100s: %s", a->name, why);
-	viewer_close(a->viewer);
-	viewer_screen_free(a->screen);
-	free(a->screen);
-	keymap_close(a->map);
-	ui->input.map = NULL;
-	ui->input.caps_lock = false;
-	*a = (struct attached){0};
-	session_extend(ui);
+	static const char *const needs[] = {
+		[ROLE_ANYONE] = "",
+		[ROLE_VIEW] = "the right to see the machine (r)",
+		[ROLE_OPERATE] = "the right to operate the machine (rx)",
+		[ROLE_CONFIGURE] = "the right to change the machine (rw)",
+		[ROLE_REGISTER] = "all rights to the machine (rwx)",
+		[ROLE_ADMIN] = "the administrator",
+	};
+	const struct api_method *m = job->attach ? NULL : api_find(job->method);
+	if ((job->ret == -EACCES || job->ret == -EPERM) && m && m->role != ROLE_ANYONE)
+		ui_message(ui, true, "%s. It takes %s; l logs in as another.", job->err.text, needs[m->role]);
+	else
+		ui_message(ui, true, "%s", job->err.text);
 }
 
 void act_done(struct ui *ui)
@@ -197,16 +249,23 @@ void act_done(struct ui *ui)
 	struct job job;
 	if (!worker_finished(&job))
 		return;
-	ui->busy = false;
+	ui->activity.busy = false;
 	session_extend(ui);
+	const char *message = json_string_value(json_object_get(job.result, "message"));
 	if (job.ret) {
 		/* A log-in ends with its connection. */
 		if (ui->door >= 0 && (job.ret == -ECONNRESET || job.ret == -ENOTCONN))
 			act_logout(ui, "");
-		ui_message(ui, true, "%s", job.err.text);
-	} else if (job.what == ACTION_ATTACH) {
+		message_refused(ui, &job);
+	} else if (job.attach) {
 		attached_begin(ui, &job);
 	} else {
-		ui_message(ui, false, "%s", job.message[0] ? job.message : "Done.");
+		ui_message(ui, false, "%s", message ? message : "Done.");
+	}
+	if (waited.wanted && !job.attach) {
+		waited.ret = job.ret;
+		waited.result = job.result;
+	} else {
+		json_decref(job.result);
 	}
 }

@@ -9,118 +9,223 @@
 #include "lib/util.h"
 #include "tui/model.h"
 
-static void text_take(char *to, size_t size, json_t *o, const char *field)
+/* A little less than a second: asking is no clock. */
+#define SAMPLE_NSEC (800 * 1000000ull)
+
+/* ---- history ---- */
+
+void history_add(struct history *h, double value)
 {
-	json_t *value = json_object_get(o, field);
-	if (json_is_string(value))
-		str_copy(to, size, json_string_value(value));
-	else if (json_is_integer(value))
-		snprintf(to, size, "%lld", (long long)json_integer_value(value));
-	else
-		to[0] = 0;
+	h->sample[h->next] = (float)value;
+	h->next = (h->next + 1) % HISTORY_SAMPLES;
+	h->count = MIN(h->count + 1, (unsigned)HISTORY_SAMPLES);
 }
 
-static double number_take(json_t *o, const char *field, double missing)
+double history_at(const struct history *h, unsigned back)
 {
-	json_t *value = json_object_get(o, field);
-	return json_is_number(value) ? json_number_value(value) : missing;
+	return back < h->count ? (double)h->sample[(h->next + HISTORY_SAMPLES - 1 - back) % HISTORY_SAMPLES] : -1;
 }
 
-static void host_take(struct model *m, json_t *o)
+/* ---- what the host tells ---- */
+
+static void keep_told(json_t **slot, json_t *told)
 {
-	text_take(m->host, sizeof(m->host), o, "name");
-	text_take(m->version, sizeof(m->version), o, "version");
-	text_take(m->engine, sizeof(m->engine), o, "engine");
-	text_take(m->uptime, sizeof(m->uptime), o, "uptime");
-	text_take(m->root, sizeof(m->root), o, "root");
-	text_take(m->cpu, sizeof(m->cpu), o, "cpu");
-	text_take(m->memory, sizeof(m->memory), o, "memory");
-	text_take(m->certificate, sizeof(m->certificate), o, "certificate");
-	m->cpus = (int)number_take(o, "cpus", 0);
-	m->cpu_percent = number_take(o, "cpu_percent", 0);
-	double total = number_take(o, "memory_total_mb", 0), used = number_take(o, "memory_used_mb", 0);
-	m->memory_percent = total > 0 ? used * 100 / total : 0;
-	m->machines_on = (int)number_take(o, "machines_on", 0);
-	m->machines_total = (int)number_take(o, "machines_total", 0);
+	json_decref(*slot);
+	*slot = json_incref(told);
 }
 
-static void machines_take(struct model *m, json_t *list)
+/* A whole number within [low, high], or `missing`. */
+static int whole(json_t *row, const char *field, int low, int high, int missing)
 {
-	size_t k;
-	json_t *o;
-	m->n_machines = 0;
-	m->machines = xrealloc(m->machines, json_array_size(list) * sizeof(*m->machines));
-	json_array_foreach(list, k, o) {
-		struct machine *vm = &m->machines[m->n_machines++];
-		memset(vm, 0, sizeof(*vm));
-		vm->world = (int)number_take(o, "world", -1);
-		vm->cpu = number_take(o, "cpu", -1);
-		vm->memory_mb = (u64)number_take(o, "memory_mb", 0);
-		vm->uptime = (u64)number_take(o, "uptime", 0);
-		text_take(vm->name, sizeof(vm->name), o, "name");
-		text_take(vm->owner, sizeof(vm->owner), o, "owner");
-		text_take(vm->state, sizeof(vm->state), o, "state");
-		text_take(vm->memory, sizeof(vm->memory), o, "memory");
-		text_take(vm->console, sizeof(vm->console), o, "console");
-		text_take(vm->rights, sizeof(vm->rights), o, "rights");
-		text_take(vm->engine, sizeof(vm->engine), o, "engine");
-		text_take(vm->up, sizeof(vm->up), o, "up");
-		text_take(vm->keymap, sizeof(vm->keymap), o, "keymap");
-		vm->viewers = (unsigned)number_take(o, "viewers", 0);
-	}
+	double value = row_number(row, field, missing);
+	return value >= low && value <= high ? (int)value : missing;
 }
 
-static void viewers_take(struct model *m, json_t *list)
+void model_take_host(struct model *m, json_t *told)
 {
-	size_t k;
-	json_t *o;
-	m->n_viewers = 0;
-	json_array_foreach(list, k, o) {
-		if (m->n_viewers == MODEL_VIEWERS)
-			return;
-		struct model_viewer *v = &m->viewers[m->n_viewers++];
-		text_take(v->vm, sizeof(v->vm), o, "vm");
-		text_take(v->user, sizeof(v->user), o, "user");
-		text_take(v->address, sizeof(v->address), o, "address");
-		text_take(v->since, sizeof(v->since), o, "since");
-		v->view_only = json_is_true(json_object_get(o, "view_only"));
-		v->waits = json_is_true(json_object_get(o, "waits"));
-	}
+	json_t *o = rows_at(told, 0);
+	keep_told(&m->host_told, o);
+	row_text(o, "name", m->host, sizeof(m->host));
+	row_text(o, "version", m->version, sizeof(m->version));
+	row_text(o, "engine", m->engine, sizeof(m->engine));
+	row_text(o, "uptime", m->uptime, sizeof(m->uptime));
+	row_text(o, "root", m->root, sizeof(m->root));
+	row_text(o, "cpu", m->cpu, sizeof(m->cpu));
+	row_text(o, "memory", m->memory, sizeof(m->memory));
+	row_text(o, "certificate", m->certificate, sizeof(m->certificate));
+	m->cpus = whole(o, "cpus", 0, 1 << 20, 0);
+	m->cpu_percent = row_number(o, "cpu_percent", 0);
+	m->memory_total_mb = row_count(o, "memory_total_mb", 0);
+	m->memory_used_mb = row_count(o, "memory_used_mb", 0);
+	m->memory_percent = m->memory_total_mb ? (double)m->memory_used_mb * 100 / (double)m->memory_total_mb : 0;
+	m->machines_on = whole(o, "machines_on", 0, 1 << 30, 0);
+	m->machines_total = whole(o, "machines_total", 0, 1 << 30, 0);
 }
 
-/* Each machine has to be asked for its viewers: only where there are any. One that does not answer has none that are known. */
-static void viewers_poll(struct model *m, struct vmk_client *client)
+static void machine_take(struct machine *vm, json_t *o)
 {
-	unsigned viewers = 0;
-	json_t *list = NULL;
-	for (unsigned k = 0; k < m->n_machines; k++)
-		viewers += m->machines[k].viewers;
-	if (viewers && vmk_call(client, "console.list", NULL, &list, NULL, NULL))
-		list = NULL;
-	viewers_take(m, list);
-	json_decref(list);
+	vm->row = o;
+	vm->world = whole(o, "world", 0, 0x7fffffff, -1);
+	vm->cpu = row_number(o, "cpu", -1);
+	vm->memory_mb = row_count(o, "memory_mb", 0);
+	vm->used_mb = row_count(o, "used_mb", 0);
+	vm->uptime = row_count(o, "uptime", 0);
+	vm->viewers = (unsigned)whole(o, "viewers", 0, 1 << 20, 0);
+	vm->asks = json_is_object(json_object_get(o, "question"));
+	row_text(o, "name", vm->name, sizeof(vm->name));
+	row_text(o, "owner", vm->owner, sizeof(vm->owner));
+	row_text(o, "state", vm->state, sizeof(vm->state));
+	row_text(o, "memory", vm->memory, sizeof(vm->memory));
+	row_text(o, "console", vm->console, sizeof(vm->console));
+	row_text(o, "rights", vm->rights, sizeof(vm->rights));
+	row_text(o, "engine", vm->engine, sizeof(vm->engine));
+	row_text(o, "up", vm->up, sizeof(vm->up));
+	row_text(o, "keymap", vm->keymap, sizeof(vm->keymap));
 }
 
-static void log_take(struct model *m, json_t *list)
+/*
+ * A machine of before, by its name. The host lists them in the same order each time, so that looking on from the last
+ * one found finds the next at once.
+ */
+static const struct machine *machine_before(const struct model *m, const char *name, unsigned *from)
 {
-	size_t k;
-	json_t *o;
-	json_array_foreach(list, k, o) {
-		u64 seq = (u64)number_take(o, "seq", 0);
-		if (seq && seq <= m->last_seq)
-			continue;
-		if (m->n_log == MODEL_LOG_LINES) {
-			m->n_log--;
-			memmove(m->log, m->log + 1, m->n_log * sizeof(m->log[0]));
+	for (unsigned k = 0; k < m->n_machines; k++) {
+		unsigned index = (*from + k) % m->n_machines;
+		if (!strcmp(m->machines[index].name, name)) {
+			*from = index + 1;
+			return &m->machines[index];
 		}
+	}
+	return NULL;
+}
+
+void model_take_machines(struct model *m, json_t *told)
+{
+	unsigned rows = rows_count(told), from = 0, n = 0;
+	struct machine *machines = xcalloc(rows + 1, sizeof(*machines));
+	for (unsigned k = 0; k < rows; k++) {
+		json_t *o = rows_at(told, k);
+		struct machine *vm = &machines[n];
+		if (!o)
+			continue;
+		machine_take(vm, o);
+		const struct machine *before = machine_before(m, vm->name, &from);
+		if (before)
+			vm->cpu_history = before->cpu_history;
+		n++;
+	}
+	free(m->machines);
+	m->machines = machines;
+	m->n_machines = n;
+	keep_told(&m->machines_told, told);
+}
+
+void model_take_log(struct model *m, json_t *told)
+{
+	unsigned rows = rows_count(told), fresh = 0;
+	if (!m->log)
+		m->log = xcalloc(MODEL_LOG_LINES, sizeof(*m->log));
+	for (unsigned k = 0; k < rows; k++)
+		fresh += row_count(rows_at(told, k), "seq", 0) > m->last_seq;
+	fresh = MIN(fresh, (unsigned)MODEL_LOG_LINES);
+	if (m->n_log + fresh > MODEL_LOG_LINES) {
+		unsigned gone = m->n_log + fresh - MODEL_LOG_LINES;
+		m->n_log -= gone;
+		memmove(m->log, m->log + gone, m->n_log * sizeof(*m->log));
+	}
+	for (unsigned k = 0; k < rows && m->n_log < MODEL_LOG_LINES; k++) {
+		json_t *o = rows_at(told, k);
+		u64 seq = row_count(o, "seq", 0);
+		if (seq <= m->last_seq)
+			continue;
 		struct log_entry *e = &m->log[m->n_log++];
-		e->seq = seq;
-		text_take(e->time, sizeof(e->time), o, "time");
-		text_take(e->level, sizeof(e->level), o, "level");
-		text_take(e->text, sizeof(e->text), o, "text");
-		m->last_seq = MAX(m->last_seq, seq);
+		e->seq = m->last_seq = seq;
+		row_text(o, "time", e->time, sizeof(e->time));
+		row_text(o, "level", e->level, sizeof(e->level));
+		row_text(o, "text", e->text, sizeof(e->text));
 	}
 }
+
+static void history_take(struct model *m)
+{
+	u64 now = now_monotonic();
+	if (m->history_at && now - m->history_at < SAMPLE_NSEC)
+		return;
+	m->history_at = now;
+	history_add(&m->cpu_history, m->cpu_percent);
+	history_add(&m->memory_history, m->memory_percent);
+	for (unsigned k = 0; k < m->n_machines; k++)
+		history_add(&m->machines[k].cpu_history, MAX(m->machines[k].cpu, 0.0));
+}
+
+/* ---- what a view wants beside ---- */
+
+enum about { NONE, VM, VOLUME, USER };
+static const struct {
+	const char *method;
+	enum about about;
+	unsigned seconds;
+} asks[ASK_COUNT] = {
+#define ASK(name, method_, about_, seconds_) [ASK_##name] = {method_, about_, seconds_},
+#include "tui/asks.def"
+#undef ASK
+};
+
+static const char *ask_about(enum ask ask, const struct model_wish *wish)
+{
+	return asks[ask].about == VM ? wish->vm : asks[ask].about == VOLUME ? wish->volume : asks[ask].about == USER ? wish->user : "";
+}
+
+static json_t *ask_params(enum ask ask, const char *about)
+{
+	static const char *const names[] = {"", "vm", "volume", "user"};
+	json_t *params = json_object();
+	if (*about)
+		json_object_set_new(params, names[asks[ask].about], json_string(about));
+	if (ask == ASK_events)
+		json_object_set_new(params, "lines", json_integer(100));
+	return params;
+}
+
+static void ask_poll(struct model *m, struct vmk_client *client, enum ask ask, const struct model_wish *wish)
+{
+	struct model_answer *a = &m->answers[ask];
+	const char *about = ask_about(ask, wish);
+	u64 now = now_monotonic(), seconds = asks[ask].seconds;
+	bool same = a->at && !strcmp(a->about, about), panel = ask >= ASK_perf_cpu && ask <= ASK_perf_network;
+	if (panel && wish->seconds)
+		seconds = wish->seconds;
+	if (same && now - a->at < seconds * NSEC_PER_SEC - (NSEC_PER_SEC - SAMPLE_NSEC))
+		return;
+	json_t *result = NULL;
+	struct error err;
+	int ret = vmk_call(client, asks[ask].method, ask_params(ask, about), &result, NULL, &err);
+	json_decref(a->result);
+	a->result = ret ? NULL : result;
+	a->at = now;
+	str_copy(a->about, sizeof(a->about), about);
+	str_copy(a->trouble, sizeof(a->trouble), ret ? err.text : "");
+}
+
+static void wants_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish)
+{
+	for (unsigned k = 0; k < ASK_COUNT && vmk_client_fd(client) >= 0; k++) {
+		bool about_one = asks[k].about == VM || asks[k].about == USER;
+		if ((wish->parts & 1ull << k) && !(about_one && !*ask_about(k, wish)))
+			ask_poll(m, client, k, wish);
+	}
+	const struct machine *vm = wish->screen ? model_machine(m, wish->vm) : NULL;
+	if (vm && vmk_client_fd(client) >= 0)
+		thumbnail_poll(&m->thumbnail, client, vm->world >= 0 ? vm->name : "");
+}
+
+json_t *model_answer(const struct model *m, enum ask ask, const char *about)
+{
+	const struct model_answer *a = &m->answers[ask];
+	return about && strcmp(a->about, about) ? NULL : a->result;
+}
+
+/* ---- all of it ---- */
 
 static int log_poll(struct model *m, struct vmk_client *client, struct error *err)
 {
@@ -130,94 +235,99 @@ static int log_poll(struct model *m, struct vmk_client *client, struct error *er
 	int ret = vmk_call(client, "log.show", params, &result, NULL, err);
 	if (ret)
 		return ret;
-	log_take(m, result);
+	model_take_log(m, result);
 	json_decref(result);
 	return 0;
 }
 
-int model_poll(struct model *m, struct vmk_client *client, bool viewers)
+static int basics_poll(struct model *m, struct vmk_client *client, struct error *err)
 {
-	struct error err;
 	json_t *host = NULL, *machines = NULL;
-	bool before = m->connected;
-	int ret = vmk_call(client, "host.show", NULL, &host, NULL, &err);
+	int ret = vmk_call(client, "host.show", NULL, &host, NULL, err);
 	if (!ret)
-		ret = vmk_call(client, "vm.list", NULL, &machines, NULL, &err);
+		ret = vmk_call(client, "vm.list", NULL, &machines, NULL, err);
 	/* A new daemon counts its log from the beginning. */
-	if (!ret && !before)
+	if (!ret && !m->connected)
 		m->last_seq = 0, m->n_log = 0;
 	if (!ret)
-		ret = log_poll(m, client, &err);
+		ret = log_poll(m, client, err);
 	if (!ret) {
-		host_take(m, host);
-		machines_take(m, machines);
-		if (viewers)
-			viewers_poll(m, client);
-	}
-	m->connected = !ret;
-	if (ret) {
-		m->n_machines = 0;
-		str_copy(m->trouble, sizeof(m->trouble), err.text);
+		model_take_host(m, host);
+		model_take_machines(m, machines);
+		history_take(m);
 	}
 	json_decref(host);
 	json_decref(machines);
 	return ret;
 }
 
+int model_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish)
+{
+	struct error err;
+	int ret = basics_poll(m, client, &err);
+	if (ret) {
+		model_lost(m, err.text);
+		return ret;
+	}
+	m->connected = true;
+	if (wish)
+		wants_poll(m, client, wish);
+	return 0;
+}
+
+void model_lost(struct model *m, const char *trouble)
+{
+	m->connected = false;
+	m->n_machines = 0;
+	str_copy(m->trouble, sizeof(m->trouble), trouble);
+	for (unsigned k = 0; k < ASK_COUNT; k++) {
+		json_decref(m->answers[k].result);
+		m->answers[k] = (struct model_answer){0};
+	}
+	memset(&m->thumbnail, 0, sizeof(m->thumbnail));
+}
+
 void model_free(struct model *m)
 {
+	model_lost(m, "");
+	json_decref(m->host_told);
+	json_decref(m->machines_told);
 	free(m->machines);
+	free(m->log);
+	m->host_told = m->machines_told = NULL;
 	m->machines = NULL;
-	m->n_machines = 0;
+	m->log = NULL;
+	m->n_log = 0;
 }
 
 void model_copy(struct model *to, const struct model *from)
 {
-	struct machine *machines = xrealloc(to->machines, from->n_machines * sizeof(*machines));
+	struct machine *machines = xrealloc(to->machines, (from->n_machines + 1) * sizeof(*machines));
+	struct log_entry *log = to->log;
+	bool same_log = log && to->n_log == from->n_log && to->last_seq == from->last_seq;
+	json_decref(to->host_told);
+	json_decref(to->machines_told);
+	for (unsigned k = 0; k < ASK_COUNT; k++)
+		json_decref(to->answers[k].result);
 	*to = *from;
+	json_incref(to->host_told);
+	json_incref(to->machines_told);
+	for (unsigned k = 0; k < ASK_COUNT; k++)
+		json_incref(to->answers[k].result);
 	if (from->n_machines)
 		memcpy(machines, from->machines, from->n_machines * sizeof(*machines));
 	to->machines = machines;
+	if (!log && from->log)
+		log = xcalloc(MODEL_LOG_LINES, sizeof(*log));
+	if (!same_log && from->n_log)
+		memcpy(log, from->log, from->n_log * sizeof(*log));
+	to->log = log;
 }
 
-static const char *const sort_names[SORT_COUNT] = {"Name", "World", "Owner", "State", "CPU", "Memory"};
-
-const char *sort_name(enum sort by)
+const struct machine *model_machine(const struct model *m, const char *name)
 {
-	return sort_names[by];
-}
-
-static int compare(const void *a, const void *b, void *arg)
-{
-	const struct machine *x = a, *y = b;
-	int order = 0;
-	switch (*(enum sort *)arg) {
-	case SORT_WORLD:
-		/* Those that run first. */
-		order = (x->world < 0) - (y->world < 0);
-		order = order ? order : (x->world > y->world) - (x->world < y->world);
-		break;
-	case SORT_OWNER:
-		order = strcasecmp(x->owner, y->owner);
-		break;
-	case SORT_STATE:
-		order = strcmp(y->state, x->state);
-		break;
-	case SORT_CPU:
-		order = (x->cpu < y->cpu) - (x->cpu > y->cpu);
-		break;
-	case SORT_MEMORY:
-		order = (x->memory_mb < y->memory_mb) - (x->memory_mb > y->memory_mb);
-		break;
-	default:
-		break;
-	}
-	order = order ? order : strcasecmp(x->name, y->name);
-	return order ? order : strcmp(x->name, y->name);
-}
-
-void model_sort(struct model *m, enum sort by)
-{
-	if (m->n_machines > 1)
-		qsort_r(m->machines, m->n_machines, sizeof(*m->machines), compare, &by);
+	for (unsigned k = 0; k < m->n_machines; k++)
+		if (!strcmp(m->machines[k].name, name))
+			return &m->machines[k];
+	return NULL;
 }

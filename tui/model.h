@@ -1,17 +1,28 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * model.h - what vmkstatus knows about the host, asked once a second. Pure data; drawn by the views.
+ *
+ * The host, its machines and its log are always asked for, anything else (asks.def) only while the view that is shown
+ * wants it. What the host has answered is kept as it came and only ever read, so that a copy of a model shares it.
  */
 #ifndef VMK_TUI_MODEL_H
 #define VMK_TUI_MODEL_H
 
-#include <jansson.h>
-
 #include "api/client.h"
-#include "lib/types.h"
+#include "tui/rows.h"
+#include "tui/thumbnail.h"
 
-#define MODEL_LOG_LINES 500
-#define MODEL_VIEWERS 256 /* more are not shown */
+#define MODEL_LOG_LINES 1000 /* as many as the host remembers */
+
+/* The newest numbers of something, one a second. */
+#define HISTORY_SAMPLES 120
+struct history {
+	float sample[HISTORY_SAMPLES];
+	unsigned count, next;
+};
+void history_add(struct history *h, double value);
+/* The sample `back` before the newest; < 0: there is none. */
+double history_at(const struct history *h, unsigned back);
 
 struct machine {
 	int world; /* -1: off */
@@ -19,18 +30,39 @@ struct machine {
 	char engine[16], up[32], keymap[64];
 	unsigned viewers;
 	double cpu; /* percent; < 0: unknown or off */
-	u64 memory_mb;
+	u64 memory_mb, used_mb;
 	u64 uptime;
-};
-
-struct model_viewer { /* somebody at a console, or waiting to be let in */
-	char vm[128], user[64], address[64], since[32];
-	bool view_only, waits;
+	bool asks;   /* has a question open (vm.answer): see row */
+	json_t *row; /* as vm.list told it; lives as long as the model */
+	struct history cpu_history;
 };
 
 struct log_entry {
 	u64 seq;
 	char time[40], level[12], text[512];
+};
+
+enum ask {
+#define ASK(name, method, about, seconds) ASK_##name,
+#include "tui/asks.def"
+#undef ASK
+	ASK_COUNT
+};
+#define WISH(name) (1ull << ASK_##name)
+
+/* What the view that is shown wants to know. */
+struct model_wish {
+	u64 parts; /* WISH() bits */
+	char vm[128], volume[128], user[64]; /* whom those are about; "": of a machine or user nothing is asked, of volumes all */
+	u32 screen; /* not 0: a thumbnail of vm's screen. No bool: the struct is compared byte by byte */
+	unsigned seconds; /* at least so long between two answers of perf.*; 0: one */
+};
+
+struct model_answer {
+	json_t *result; /* NULL: there is none (yet) */
+	char about[128]; /* the machine, volume or user it is about */
+	char trouble[200]; /* why there is none; "" while it has not been asked for */
+	u64 at; /* monotonic; 0: never asked */
 };
 
 struct model {
@@ -41,24 +73,40 @@ struct model {
 	char certificate[112];	  /* of the consoles: "SHA-256 8B:AD:..."; "" where there is none */
 	int cpus;
 	double cpu_percent, memory_percent;
+	u64 memory_total_mb, memory_used_mb;
 	int machines_on, machines_total;
+	json_t *host_told; /* host.show as it came: alerts, urls, addresses, load... */
+	struct history cpu_history, memory_history;
+	u64 history_at;
+	json_t *machines_told;
 	struct machine *machines;
 	unsigned n_machines;
-	struct model_viewer viewers[MODEL_VIEWERS];
-	unsigned n_viewers;
-	struct log_entry log[MODEL_LOG_LINES]; /* oldest first */
+	struct log_entry *log; /* oldest first; MODEL_LOG_LINES of room */
 	unsigned n_log;
 	u64 last_seq;
+	struct model_answer answers[ASK_COUNT];
+	struct thumbnail thumbnail;
 };
 
-/* Asks the host for all of it, for the viewers where they are wanted. On failure the machines are forgotten (the log is kept) and trouble says why. */
-int model_poll(struct model *m, struct vmk_client *client, bool viewers);
+/*
+ * Asks the host for all of it. On failure the machines are forgotten (the log is kept) and trouble says why; what the
+ * view wants beyond them never fails: answers[] say what is missing. wish may be NULL.
+ */
+int model_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish);
+/* There is no host: forgets what would not be true any more. */
+void model_lost(struct model *m, const char *trouble);
 void model_free(struct model *m);
 /* to must be zeroed or an earlier copy. */
 void model_copy(struct model *to, const struct model *from);
 
-enum sort { SORT_NAME, SORT_WORLD, SORT_OWNER, SORT_STATE, SORT_CPU, SORT_MEMORY, SORT_COUNT };
-void model_sort(struct model *m, enum sort by);
-const char *sort_name(enum sort by);
+/* The answer of an ask, when it is about `about` (NULL: whatever it is about); else NULL. */
+json_t *model_answer(const struct model *m, enum ask ask, const char *about);
+const struct machine *model_machine(const struct model *m, const char *name);
+
+/* Parts of model_poll(), told rather than asked; for tests. They keep what they are given, and take anything. */
+void model_take_host(struct model *m, json_t *told);
+void model_take_machines(struct model *m, json_t *told);
+void model_take_log(struct model *m, json_t *told);
+
 
 #endif

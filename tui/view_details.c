@@ -1,87 +1,395 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* view_details.c - see ui.h: the selected machine, and who is at its console */
+/* view_details.c - see ui.h: one machine: what it is, has and does, who may and who does look at it, and its screen */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/util.h"
+#include "tui/graph.h"
+#include "tui/list.h"
+#include "tui/pages.h"
 #include "tui/ui.h"
 
-#define LABEL_WIDTH 12
+#define LABEL_WIDTH 13
+#define PICTURE_COLUMNS 76 /* a narrower terminal has the picture on a page of its own only */
 
-static unsigned draw_field(struct canvas *c, unsigned y, const char *label, const char *text)
+enum page { SUMMARY, HARDWARE, CONFIG, NET, CONSOLE, RIGHTS, EVENTS, SCREEN, PAGE_COUNT };
+static const char *const page_names[PAGE_COUNT] = {"Summary", "Hardware", "Config", "Net", "Console", "Rights", "Events", "Screen"};
+
+static u8 answer_ink(const char *field, const char *text)
 {
-	canvas_text(c, 1, y, LABEL_WIDTH, GREY, BLACK, label);
-	canvas_text(c, 1 + LABEL_WIDTH, y, c->columns - LABEL_WIDTH - 2, WHITE, BLACK, text);
-	return y + 1;
+	if (!strcmp(field, "connected"))
+		return !strcmp(text, "yes") ? BRIGHT_GREEN : GREY;
+	if (!strcmp(field, "waits"))
+		return YELLOW;
+	if (!strcmp(field, "level"))
+		return !strcmp(text, "error") ? BRIGHT_RED : !strcmp(text, "warning") ? YELLOW : GREY;
+	return !strcmp(field, "time") || !strcmp(field, "since") ? GREY : WHITE;
 }
 
-static unsigned draw_fields(struct canvas *c, unsigned y, const struct machine *vm)
+static void answer_polish(const char *field, char *text, size_t size)
 {
-	char text[200];
-	y = draw_field(c, y, "Name", vm->name);
-	y = draw_field(c, y, "Owner", vm->owner);
-	if (vm->world >= 0)
-		snprintf(text, sizeof(text), "%s%s%s, world %d, engine %s", vm->state, vm->up[0] ? " for " : "", vm->up, vm->world,
-			 vm->engine[0] ? vm->engine : "not known yet");
+	bool yes = !strcmp(text, "yes");
+	if (!strcmp(field, "address") && !text[0])
+		str_copy(text, size, "this host");
+	else if (!strcmp(field, "view_only"))
+		str_copy(text, size, yes ? "looks" : "works");
+	else if (!strcmp(field, "waits"))
+		str_copy(text, size, yes ? "to be let in" : "");
 	else
-		snprintf(text, sizeof(text), "%s", vm->state);
-	y = draw_field(c, y, "State", text);
-	snprintf(text, sizeof(text), "%s", vm->memory);
-	if (vm->cpu >= 0)
-		snprintf(text, sizeof(text), "%s, CPU %.1f %%", vm->memory, vm->cpu);
-	y = draw_field(c, y, "Memory", text);
-	snprintf(text, sizeof(text), "%s%s%s", vm->console[0] ? vm->console : "none", vm->keymap[0] ? ", key map " : "", vm->keymap);
-	y = draw_field(c, y, "Console", text);
-	return draw_field(c, y, "Your rights", vm->rights);
+		list_polish_times(field, text, size);
 }
 
-static void draw_viewer(struct canvas *c, unsigned y, const struct model_viewer *v)
+static const struct list_column hardware_columns[] = {
+	LIST_TEXT("Device", 14, "device"),
+	LIST_TEXT("Kind", 20, "kind", .needs = 76),
+	LIST_TEXT("Detail", 10, "detail", .grow = true),
+	LIST_TEXT("Connected", 9, "connected"),
+};
+static const struct list_column config_columns[] = {
+	LIST_TEXT("Key", 14, "key", .grow = true),
+	LIST_TEXT("Value", 16, "value", .grow = true),
+};
+static const struct list_column network_columns[] = {
+	LIST_TEXT("Card", 10, "card"),
+	LIST_TEXT("Model", 9, "model", .needs = 70),
+	LIST_TEXT("Address", 17, "address"),
+	LIST_TEXT("Network", 9, "connection", .needs = 50),
+	LIST_TEXT("Forwards", 8, "forwards", .grow = true, .needs = 76),
+	LIST_TEXT("Connected", 9, "connected", .needs = 60),
+};
+static const struct list_column console_columns[] = {
+	LIST_NUMBER("ID", 4, "id", NULL),
+	LIST_TEXT("User", 10, "user"),
+	LIST_TEXT("From", 15, "address", .grow = true),
+	LIST_TEXT("Since", 14, "since", .needs = 60),
+	LIST_TEXT("Does", 5, "view_only"),
+	LIST_TEXT("Waits", 12, "waits"),
+};
+static const struct list_column rights_columns[] = {
+	LIST_TEXT("Who", 16, "who"),
+	LIST_TEXT("Rights", 6, "rights"),
+	LIST_TEXT("May", 10, "may", .grow = true),
+	LIST_ORDER,
+};
+static const struct list_column events_columns[] = {
+	LIST_NUMBER("Time", 14, "time", "seq"),
+	LIST_TEXT("Level", 7, "level", .needs = 90),
+	LIST_TEXT("By", 8, "user", .needs = 60),
+	LIST_TEXT("Event", 12, "text", .grow = true),
+	LIST_KEY("seq", NULL),
+};
+
+#define LIST(columns_, ...) {.columns = columns_, .n_columns = ARRAY_SIZE(columns_), .ink = answer_ink, .polish = answer_polish, __VA_ARGS__}
+static const struct list lists[PAGE_COUNT] = {
+	[HARDWARE] = LIST(hardware_columns, .empty = "No devices."),
+	[CONFIG] = LIST(config_columns, .empty = "Nothing is set."),
+	[NET] = LIST(network_columns, .empty = "No network cards."),
+	[CONSOLE] = LIST(console_columns, .first_sort = 3, .empty = "Nobody is at its console."),
+	[RIGHTS] = LIST(rights_columns, .first_sort = 3, .empty = "Not told."),
+	[EVENTS] = LIST(events_columns, .key = 4, .empty = "Nothing has happened."),
+};
+static const enum ask page_asks[PAGE_COUNT] = {
+	[SUMMARY] = ASK_show, [HARDWARE] = ASK_hardware, [CONFIG] = ASK_config, [NET] = ASK_cards,
+	[CONSOLE] = ASK_viewers, [RIGHTS] = ASK_vm_rights, [EVENTS] = ASK_events, [SCREEN] = ASK_show,
+};
+
+struct pages view_details_pages = {.names = page_names, .n = PAGE_COUNT};
+static struct table tables[PAGE_COUNT];
+static char shown[128]; /* whose pages they are */
+
+/* The answer a page shows; its result is the caller's. */
+static struct model_answer page_answer(const struct ui *ui, enum page page)
 {
-	const char *what = v->waits ? "waits to be let in" : v->view_only ? "looks" : "works";
-	int wide = c->columns >= 110 ? 40 : 16; /* an IPv6 address, where there is room */
-	const char *since = strlen(v->since) > 5 ? v->since + 5 : v->since; /* without the year */
-	unsigned x = 1;
-	x += canvas_printf(c, x, y, 13, WHITE, BLACK, "%-12.12s ", v->user);
-	x += canvas_printf(c, x, y, (unsigned)wide + 1, GREY, BLACK, "%-*.*s ", wide, wide, v->address[0] ? v->address : "this host");
-	x += canvas_printf(c, x, y, 16, GREY, BLACK, "%-14.14s  ", since);
-	canvas_text(c, x, y, c->columns - x, v->waits ? YELLOW : WHITE, BLACK, what);
+	struct model_answer a = ui->model.answers[page_asks[page]];
+	if (page == CONSOLE) {
+		a.result = rows_where(a.result, "vm", ui->machine);
+		str_copy(a.about, sizeof(a.about), ui->machine);
+	} else {
+		json_incref(a.result);
+	}
+	return a;
 }
 
-/* Of a narrow terminal's rows as many as there are; the rest is counted. */
-static void draw_viewers(struct ui *ui, unsigned y, const struct machine *vm)
+/* ---- summary ---- */
+
+struct fields {
+	struct canvas *c;
+	unsigned y, end, width;
+};
+
+static void field(struct fields *f, const char *label, u8 ink, const char *text)
+{
+	if (f->y >= f->end || !*text || f->width <= LABEL_WIDTH)
+		return;
+	canvas_text(f->c, 1, f->y, LABEL_WIDTH, GREY, BLACK, label);
+	canvas_text(f->c, 1 + LABEL_WIDTH, f->y++, f->width - LABEL_WIDTH, ink, BLACK, text);
+}
+
+static void field_told(struct fields *f, const char *label, json_t *row, const char *name)
+{
+	char text[256];
+	field(f, label, WHITE, row_text(row, name, text, sizeof(text)));
+}
+
+/* In up to three rows. */
+static void field_long(struct fields *f, const char *label, json_t *row, const char *name)
+{
+	char text[300];
+	row_text(row, name, text, sizeof(text));
+	if (f->y >= f->end || !*text || f->width <= LABEL_WIDTH)
+		return;
+	canvas_text(f->c, 1, f->y, LABEL_WIDTH, GREY, BLACK, label);
+	f->y += canvas_wrapped(f->c, 1 + LABEL_WIDTH, f->y, f->width - LABEL_WIDTH, MIN(f->end - f->y, 3u), WHITE, BLACK, text);
+}
+
+static void draw_state(struct fields *f, const struct machine *vm, json_t *told)
+{
+	char text[300], more[200];
+	if (vm->world >= 0)
+		snprintf(text, sizeof(text), "%s%s%s, world %d", vm->state, vm->up[0] ? " for " : "", vm->up, vm->world);
+	else
+		str_copy(text, sizeof(text), vm->state);
+	u8 ink = !strcmp(vm->state, "on") ? BRIGHT_GREEN : !strcmp(vm->state, "stuck") ? BRIGHT_RED : WHITE;
+	field(f, "State", ink, text);
+	json_t *question = json_object_get(vm->row, "question");
+	if (question)
+		field(f, "It asks", YELLOW, row_text(question, "text", more, sizeof(more)));
+	field_told(f, "Progress", told, "progress");
+	field_told(f, "Guest", told, "guest");
+}
+
+static void draw_resources(struct fields *f, const struct machine *vm, json_t *told)
+{
+	char text[300], used[32], balloon[32];
+	if (vm->world >= 0 && vm->used_mb)
+		snprintf(text, sizeof(text), "%s, %s used", vm->memory, text_mb((double)vm->used_mb, used, sizeof(used)));
+	else
+		str_copy(text, sizeof(text), vm->memory);
+	if (*row_text(told, "balloon", balloon, sizeof(balloon)))
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), ", balloon %s", balloon);
+	field(f, "Memory", WHITE, text);
+	snprintf(text, sizeof(text), "%s%s%s", vm->engine, vm->engine[0] && vm->cpu >= 0 ? ", " : "", "");
+	if (vm->cpu >= 0)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.1f %% of a CPU", vm->cpu);
+	field(f, "Engine", WHITE, text);
+}
+
+static void draw_fields(struct fields *f, const struct machine *vm, json_t *told)
+{
+	char text[200], tools[64];
+	draw_state(f, vm, told);
+	draw_resources(f, vm, told);
+	double beat = row_number(told, "heartbeat_s", -1);
+	row_text(told, "tools", tools, sizeof(tools));
+	if (beat >= 0)
+		snprintf(text, sizeof(text), "%s, heartbeat %.0f s ago", tools, beat);
+	field(f, "Guest tools", WHITE, beat >= 0 ? text : tools);
+	field(f, "Owner", WHITE, vm->owner);
+	field(f, "Your rights", WHITE, vm->rights);
+	snprintf(text, sizeof(text), "%s%s%s", vm->console, vm->console[0] && vm->keymap[0] ? ", keys " : "", vm->console[0] ? vm->keymap : "");
+	field(f, "Console", WHITE, text);
+	snprintf(text, sizeof(text), "%u%s", vm->viewers, vm->viewers ? ": page Console" : "");
+	field(f, "Viewers", vm->viewers ? WHITE : GREY, text);
+	field_told(f, "Process", told, "pid");
+	field_long(f, "Last event", told, "event");
+	field_long(f, "File", told, "path");
+}
+
+static void draw_history(struct fields *f, const struct machine *vm)
+{
+	unsigned rows = MIN(f->end > f->y + 1 ? f->end - f->y - 1 : 0, 3u);
+	double most = graph_most(&vm->cpu_history, 100);
+	if (rows < 2 || vm->world < 0)
+		return;
+	f->y++;
+	canvas_text(f->c, 1, f->y, LABEL_WIDTH, GREY, BLACK, "CPU");
+	canvas_printf(f->c, 1, f->y + 1, LABEL_WIDTH, DARK, BLACK, "to %.0f %%", most);
+	graph_draw(f->c, 1 + LABEL_WIDTH, f->y, MIN(f->width - LABEL_WIDTH, (unsigned)HISTORY_SAMPLES), rows, &vm->cpu_history, most);
+	f->y += rows;
+}
+
+/* Its newest events, to the last row. */
+static void draw_events(struct ui *ui, unsigned y, unsigned end)
 {
 	struct canvas *c = &ui->canvas;
-	const struct model *m = &ui->model;
-	unsigned end = c->rows - 2, more = 0, shown = 0;
-	for (unsigned k = 0; k < m->n_viewers; k++) {
-		if (strcmp(m->viewers[k].vm, vm->name))
-			continue;
-		shown++;
-		if (y < end)
-			draw_viewer(c, y++, &m->viewers[k]);
-		else
-			more++;
+	json_t *rows = model_answer(&ui->model, ASK_events, ui->machine);
+	unsigned n = rows_count(rows), room = end > y + 1 ? end - y - 1 : 0;
+	if (room < 2 || !n)
+		return;
+	canvas_line(c, 0, y++, c->columns, GREY, BLACK, "Events");
+	for (unsigned k = n > room ? n - room : 0; k < n; k++, y++) {
+		char time[64], level[16], text[300];
+		json_t *o = rows_at(rows, k);
+		row_text(o, "time", time, sizeof(time));
+		list_polish_times("time", time, sizeof(time));
+		unsigned x = 1 + canvas_text(c, 1, y, c->columns - 1, DARK, BLACK, time) + 2;
+		row_text(o, "level", level, sizeof(level));
+		canvas_text(c, x, y, c->columns - x, strcmp(level, "info") ? answer_ink("level", level) : WHITE, BLACK,
+			    row_text(o, "text", text, sizeof(text)));
 	}
-	if (!shown)
-		canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, "Nobody.");
-	if (more)
-		canvas_printf(c, 1, end - 1, c->columns - 2, GREY, BLACK, "%-*s", (int)c->columns - 2, "... and more: vmksh console list");
+}
+
+/* Text screens are 80 columns; nothing is won by more. */
+static void draw_picture(struct ui *ui, unsigned x, unsigned y, unsigned width, unsigned height)
+{
+	const struct thumbnail *t = &ui->model.thumbnail;
+	static const struct thumbnail none;
+	width = MIN(width, 82u);
+	canvas_box(&ui->canvas, x, y, width, height, GREY, BLACK, "Screen");
+	thumbnail_draw(strcmp(t->vm, ui->machine) ? &none : t, &ui->canvas, x + 1, y + 1, width - 2, height - 2);
+}
+
+static void draw_summary(struct ui *ui, const struct machine *vm, unsigned y, unsigned end)
+{
+	struct canvas *c = &ui->canvas;
+	bool picture = c->columns >= PICTURE_COLUMNS && end > y + 8;
+	unsigned left = picture ? (c->columns >= 130 ? c->columns - 84 : c->columns / 2 - 1) : c->columns - 2;
+	unsigned high = MIN(end - y, MAX((end - y) * 2 / 3, 12u)), bottom = y + MIN(high, 27u);
+	ui->wish.parts |= WISH(events);
+	ui->wish.screen = picture;
+	struct fields f = {.c = c, .y = y, .end = end, .width = left};
+	draw_fields(&f, vm, model_answer(&ui->model, ASK_show, ui->machine));
+	draw_history(&f, vm);
+	if (picture)
+		draw_picture(ui, left + 1, y, c->columns - left - 1, bottom - y);
+	draw_events(ui, picture ? MAX(bottom, f.y) : f.y + 1, end);
+}
+
+/* ---- the view ---- */
+
+static const struct machine *machine_shown(struct ui *ui)
+{
+	const struct machine *vm = ui_selected(ui);
+	if (vm && strcmp(shown, vm->name)) {
+		/* Another machine: its tables begin anew. */
+		for (unsigned k = 0; k < PAGE_COUNT; k++)
+			table_free(&tables[k]);
+		str_copy(shown, sizeof(shown), vm->name);
+	}
+	return vm;
 }
 
 void view_details(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
-	const struct machine *vm = ui_selected(ui);
-	unsigned y = view_host(ui) - 1;
-	canvas_line(c, 0, y, c->columns, GREY, BLACK, "Machine");
+	const struct machine *vm = machine_shown(ui);
+	enum page page = view_details_pages.current;
+	unsigned y = frame_top(ui), end = c->rows - FRAME_BOTTOM;
+	ui->wish.parts = 1ull << page_asks[page];
+	str_copy(ui->wish.vm, sizeof(ui->wish.vm), ui->machine);
+	pages_draw(&view_details_pages, c, y++, vm ? vm->name : "");
 	if (!vm) {
-		canvas_text(c, 1, y + 1, c->columns - 2, GREY, BLACK, "No machine is selected.");
+		canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, "No machine is selected.");
+	} else if (page == SUMMARY) {
+		draw_summary(ui, vm, y, end);
+	} else if (page == SCREEN) {
+		ui->wish.screen = true;
+		draw_picture(ui, 0, y, c->columns, end - y);
 	} else {
-		y = draw_fields(c, y + 1, vm);
-		if (y + 1 < c->rows - 2) {
-			canvas_line(c, 0, y, c->columns, GREY, BLACK, "At its console");
-			draw_viewers(ui, y + 1, vm);
-		}
+		struct model_answer a = page_answer(ui, page);
+		list_draw(&tables[page], c, y, end - y, &lists[page], &a, ui->machine);
+		json_decref(a.result);
 	}
-	view_key_bar(ui);
+	frame_bottom(ui);
+}
+
+const struct key_hint view_details_hints[] = {
+	{"Left/Right", "Pages", 1}, {"F2/s", "On", 3},  {"F3/p", "Off", 3}, {"F4/r", "Reset", 4},
+	{"Enter/a", "Attach", 2},   {"Esc", "Back", 1}, {NULL, NULL, 0},
+};
+
+/* ---- what is done to what is selected on a page ---- */
+
+static void device_switch(struct ui *ui, const char *device, bool connected)
+{
+	char file[256] = "", what[256];
+	json_t *params = json_pack("{s:s, s:s}", "vm", shown, "device", device);
+	bool medium = !connected && !str_starts(device, "ethernet");
+	if (medium && !ui_input(ui, "Connect", "Image or device file; empty: the one it had", file, sizeof(file), true)) {
+		json_decref(params);
+		return;
+	}
+	if (file[0])
+		json_object_set_new(params, "file", json_string(file));
+	snprintf(what, sizeof(what), "%s %.40s of %.100s", connected ? "disconnecting" : "connecting", device, shown);
+	act_call(ui, connected ? "vm.disconnect" : "vm.connect", params, what);
+}
+
+static void config_change(struct ui *ui, json_t *row)
+{
+	char key[128], value[256], text[256], what[300];
+	row_text(row, "key", key, sizeof(key));
+	row_text(row, "value", value, sizeof(value));
+	if (!row) {
+		key[0] = 0;
+		if (!ui_input(ui, "New setting", "Key (vmx(5) lists them)", key, sizeof(key), true) || !key[0])
+			return;
+	}
+	snprintf(text, sizeof(text), "%.120s; empty takes it away", key);
+	if (!ui_input(ui, "Setting", text, value, sizeof(value), true))
+		return;
+	snprintf(what, sizeof(what), "setting %.100s of %.100s", key, shown);
+	act_call(ui, "vm.set", json_pack("{s:s, s:s, s:s}", "vm", shown, "key", key, "value", value), what);
+}
+
+static void viewer_kick(struct ui *ui, json_t *row)
+{
+	char user[64], text[300];
+	json_int_t id = json_integer_value(json_object_get(row, "id"));
+	row_text(row, "user", user, sizeof(user));
+	snprintf(text, sizeof(text), "Send %.60s away from the console of %.100s? y: yes, n: no", user, shown);
+	if (ui_ask(ui, "Console", text, "yn") != 'y')
+		return;
+	snprintf(text, sizeof(text), "sending %.60s away", user);
+	act_call(ui, "console.kick", json_pack("{s:s, s:I}", "vm", shown, "id", id), text);
+}
+
+static void rights_change(struct ui *ui, bool owner)
+{
+	char answer[128] = "", what[256];
+	if (!ui_input(ui, owner ? "Owner" : "Rights", owner ? "Name of the user it shall belong to" : "Mode: 750, or u=rwx,g=rx,o=r", answer,
+		      sizeof(answer), true) || !answer[0])
+		return;
+	snprintf(what, sizeof(what), "changing the %s of %.100s", owner ? "owner" : "rights", shown);
+	act_call(ui, owner ? "vm.chown" : "vm.chmod", json_pack("{s:s, s:s}", "vm", shown, owner ? "user" : "mode", answer), what);
+}
+
+/* Keys of a page: true when it was one. `row` is the one selected, or NULL. */
+static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p, json_t *row)
+{
+	char device[64];
+	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
+	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
+		device_switch(ui, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
+	else if (page == CONFIG && (p->character == '\r' || letter == 'e') && row)
+		config_change(ui, row);
+	else if (page == CONFIG && letter == 'n')
+		config_change(ui, NULL);
+	else if (page == CONSOLE && letter == 'k' && row)
+		viewer_kick(ui, row);
+	else if (page == RIGHTS && (letter == 'c' || letter == 'w'))
+		rights_change(ui, letter == 'w');
+	else
+		return false;
+	return true;
+}
+
+bool view_details_key(struct ui *ui, const struct viewer_press *p)
+{
+	enum page page = view_details_pages.current;
+	struct table *t = &tables[page];
+	if (!machine_shown(ui) || (!t->filtering && pages_key(&view_details_pages, p)))
+		return machine_shown(ui);
+	if (page == SUMMARY || page == SCREEN)
+		return ui_machine_key(ui, p);
+	struct model_answer a = page_answer(ui, page);
+	bool taken = list_key(t, p, &lists[page], &a, ui->machine);
+	if (!taken)
+		taken = page_key(ui, page, p, list_selected(t, &lists[page], a.result));
+	if (t->status[0])
+		ui_message(ui, false, "%s", t->status);
+	t->status[0] = 0;
+	json_decref(a.result);
+	return taken || ui_machine_key(ui, p);
 }

@@ -1,160 +1,178 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* view_host.c - see ui.h: what every view shows: the host at the top, messages and keys at the bottom */
+/* view_host.c - see ui.h: the computer itself: its clock, its keyboard, who is at it; and switching it off */
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "lib/util.h"
+#include "tui/list.h"
 #include "tui/ui.h"
 
-#define HOST_ROWS 5 /* a blank one at their end */
-#define SILENT_SECONDS 5
+#define LABEL_WIDTH 13
 
-static void draw_title(struct ui *ui)
+static u8 plan_ink(const char *field, const char *text)
 {
-	struct canvas *c = &ui->canvas;
-	const struct model *m = &ui->model;
-	char right[160] = "";
-	canvas_fill(c, 0, 0, c->columns, 1, WHITE, BLUE);
-	const char *version = m->version[0] ? m->version : VMK_VERSION;
-	unsigned used = canvas_printf(c, 1, 0, c->columns - 1, WHITE, BLUE, "vmk %s  %s", version, m->host);
-	if (ui->user[0])
-		snprintf(right, sizeof(right), "%.64s is logged in (l: log out) ", ui->user);
-	else if (m->uptime[0] && m->connected)
-		snprintf(right, sizeof(right), "up %.64s ", m->uptime);
-	unsigned width = text_columns(right);
-	if (used + width + 2 < c->columns)
-		canvas_text(c, c->columns - width, 0, width, ui->user[0] ? YELLOW : WHITE, BLUE, right);
+	if (!strcmp(field, "state"))
+		return !strcmp(text, "on") ? BRIGHT_GREEN : !strcmp(text, "stuck") ? BRIGHT_RED : GREY;
+	return WHITE;
 }
 
-/* "CPU [|||   ] text" in `width` columns. */
-static void draw_gauge(struct canvas *c, unsigned x, unsigned y, unsigned width, const char *label, double percent, const char *text)
-{
-	unsigned label_width = (unsigned)strlen(label) + 1, text_width = text_columns(text) + 1;
-	canvas_text(c, x, y, width, GREY, BLACK, label);
-	unsigned bar = width > label_width + text_width + 4 ? width - label_width - text_width : 0;
-	bar = MIN(bar, 26u);
-	canvas_bar(c, x + label_width, y, bar, percent);
-	canvas_text(c, x + label_width + bar + (bar > 0), y, width - label_width - bar, WHITE, BLACK, text);
-}
-
-/* What a viewer's user compares with: all of it, if need be without the colons. */
-static void draw_certificate(struct canvas *c, unsigned y, const char *certificate)
-{
-	static const char label[] = "Certificate";
-	char text[sizeof(((struct model *)0)->certificate)];
-	bool fits = sizeof(label) + strlen(certificate) + 1 < c->columns;
-	size_t n = 0;
-	const char *from = fits || !str_starts(certificate, "SHA-256 ") ? certificate : certificate + strlen("SHA-256 ");
-	for (; *from; from++)
-		if (fits || *from != ':')
-			text[n++] = *from;
-	text[n] = 0;
-	if (!n)
-		return;
-	canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, label);
-	canvas_text(c, 1 + sizeof(label), y, c->columns - sizeof(label) - 1, GREY, BLACK, text);
-}
-
-unsigned view_host(struct ui *ui)
-{
-	struct canvas *c = &ui->canvas;
-	const struct model *m = &ui->model;
-	char cpu[96];
-	draw_title(ui);
-	u64 silent = ui->model_at ? (now_monotonic() - ui->model_at) / NSEC_PER_SEC : 0;
-	if (m->connected && silent >= SILENT_SECONDS) {
-		canvas_printf(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK, "The host has not answered for %u seconds.",
-			      (unsigned)silent);
-		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, "What is shown is older than that.");
-		return HOST_ROWS;
-	}
-	if (!m->connected) {
-		canvas_text(c, 1, 1, c->columns - 2, BRIGHT_RED, BLACK,
-			    m->trouble[0] ? "No connection to the host. Trying again every second." : "Connecting...");
-		canvas_text(c, 1, 2, c->columns - 2, GREY, BLACK, m->trouble);
-		return HOST_ROWS;
-	}
-	snprintf(cpu, sizeof(cpu), "%.40s of %d CPU%s", m->cpu, m->cpus, m->cpus == 1 ? "" : "s");
-	unsigned half = c->columns / 2;
-	draw_gauge(c, 1, 1, half - 2, "CPU", m->cpu_percent, cpu);
-	draw_gauge(c, half, 1, c->columns - half - 1, "Memory", m->memory_percent, m->memory);
-	unsigned used = canvas_printf(c, 1, 2, half - 2, GREY, BLACK, "Machines %d on, %d in all", m->machines_on,
-				      m->machines_total);
-	unsigned x = MAX(half, used + 3);
-	canvas_printf(c, x, 2, c->columns - x - 1, GREY, BLACK, "Engine %s", m->engine[0] ? m->engine : "not known yet");
-	draw_certificate(c, 3, m->certificate);
-	return HOST_ROWS;
-}
-
-struct key_hint {
-	const char *keys, *label;
-	unsigned rank; /* left out first: the highest */
-	bool console;  /* also on a console */
+static const struct list_column plan_columns[] = {
+	LIST_TEXT("Machine", 12, "vm"),
+	LIST_TEXT("State", 9, "state", .needs = 50),
+	LIST_TEXT("What will happen", 14, "action", .grow = true),
 };
-static const struct key_hint hints[] = {
-	{"F1/h", "Help", 0, true},
-	{"F2/s", "On", 2, true},
-	{"F3/p", "Off", 2, true},
-	{"F4/r", "Reset", 3, true},
-	{"F8/d", "Details", 4, true},
-	{"F5/o", "Log", 4, true},
-	{"F6/t", "Sort", 5, true},
-	{"Enter/a", "Attach", 1, true},
-	{"l", "Log in", 1, true},
-	{"F10/q", "Quit", 0, false},
+static const struct list plan = {plan_columns, ARRAY_SIZE(plan_columns), .first_sort = 1, .empty = "No machine is on.", .ink = plan_ink};
+static struct table table;
+
+static unsigned fact(struct canvas *c, unsigned y, unsigned end, const char *label, const char *text, const char *key)
+{
+	if (y >= end)
+		return y;
+	canvas_text(c, 1, y, LABEL_WIDTH, GREY, BLACK, label);
+	unsigned x = 1 + LABEL_WIDTH + canvas_text(c, 1 + LABEL_WIDTH, y, c->columns - LABEL_WIDTH - 2, WHITE, BLACK, *text ? text : "not known");
+	if (*key && x + 3 < c->columns)
+		canvas_printf(c, x + 2, y, c->columns - x - 2, DARK, BLACK, "(%s)", key);
+	return y + 1;
+}
+
+static void login_text(const struct ui *ui, char *text, size_t size)
+{
+	u64 now = now_monotonic();
+	if (!ui->user[0])
+		str_copy(text, size, ui->console ? "nobody is logged in: this screen may only look" : "you act as who started vmkstatus");
+	else if (ui->logout_at > now)
+		snprintf(text, size, "%s, logged out after %u s more without a key", ui->user, (unsigned)((ui->logout_at - now) / NSEC_PER_SEC));
+	else
+		snprintf(text, size, "%s", ui->user);
+}
+
+void view_host(struct ui *ui)
+{
+	struct canvas *c = &ui->canvas;
+	json_t *host = ui->model.host_told;
+	char text[256], zone[64], kernel[160];
+	unsigned y = frame_top(ui), end = c->rows - FRAME_BOTTOM;
+	ui->wish.parts = WISH(plan);
+	row_text(host, "date", text, sizeof(text));
+	y = fact(c, y, end, "Date", text, "t");
+	y = fact(c, y, end, "Time zone", row_text(host, "timezone", zone, sizeof(zone)), "z");
+	y = fact(c, y, end, "Keyboard", row_text(host, "keyboard", text, sizeof(text)), "k");
+	login_text(ui, text, sizeof(text));
+	y = fact(c, y, end, "Log-in", text, "l");
+	row_text(host, "pid", text, sizeof(text));
+	snprintf(kernel, sizeof(kernel), "vmk %s, process %.20s, up %s", ui->model.version, text, ui->model.uptime);
+	if (c->rows >= 20)
+		y = fact(c, y, end, "VMkernel", kernel, "") + 1;
+	if (y + 3 <= end) {
+		canvas_line(c, 0, y++, c->columns, GREY, BLACK, "When it is shut down (x) or started again (b)");
+		list_draw(&table, c, y, end - y, &plan, &ui->model.answers[ASK_plan], NULL);
+	}
+	frame_bottom(ui);
+}
+
+const struct key_hint view_host_hints[] = {
+	{"t", "Date", 3}, {"z", "Zone", 4}, {"k", "Keyboard", 4}, {"b", "Reboot", 2}, {"x", "Shut down", 2}, {NULL, NULL, 0},
 };
 
-static unsigned hint_width(const struct key_hint *h)
+/* ---- what is done to it ---- */
+
+static void date_set(struct ui *ui)
 {
-	return (unsigned)(strlen(h->keys) + strlen(h->label)) + 2; /* a blank behind each */
+	char date[64];
+	row_text(ui->model.host_told, "date", date, sizeof(date));
+	date[MIN(strlen(date), strlen("2026-11-29 16:00:00"))] = 0;
+	if (ui_input(ui, "Date", "Date and time of the host, as 2026-11-29 16:00:00", date, sizeof(date), true) && date[0])
+		act_call(ui, "host.date", json_pack("{s:s}", "set", date), "setting the clock");
 }
 
-void view_key_bar(struct ui *ui)
+static void zone_set(struct ui *ui)
 {
-	struct canvas *c = &ui->canvas;
-	unsigned y = c->rows - 1, worst = 6, width = ~0u;
-	/* As many keys as fit, the important ones in any case. */
-	while (width > c->columns && worst-- > 0) {
-		width = 0;
-		for (size_t k = 0; k < ARRAY_SIZE(hints); k++)
-			if (hints[k].rank <= worst && (hints[k].console || !ui->console))
-				width += hint_width(&hints[k]);
-	}
-	unsigned x = 0;
-	for (size_t k = 0; k < ARRAY_SIZE(hints); k++) {
-		const struct key_hint *h = &hints[k];
-		if (h->rank > worst || (!h->console && ui->console))
-			continue;
-		const char *label = ui->user[0] && !strcmp(h->keys, "l") ? "Logout" : h->label;
-		x += canvas_text(c, x, y, c->columns - x, BLACK, GREY, h->keys);
-		x += canvas_printf(c, x, y, c->columns - x, WHITE, BLACK, " %s", label) + 1;
-	}
-	if (ui->message[0])
-		canvas_text(c, 1, y - 1, c->columns - 1, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, ui->message);
+	char zone[64];
+	row_text(ui->model.host_told, "timezone", zone, sizeof(zone));
+	if (ui_input(ui, "Time zone", "Its name, as Europe/Berlin or UTC", zone, sizeof(zone), true) && zone[0])
+		act_call(ui, "host.date", json_pack("{s:s}", "timezone", zone), "setting the time zone");
 }
 
-void view_dialog(struct ui *ui)
+static void map_set(struct ui *ui, const char *map)
 {
-	struct canvas *c = &ui->canvas;
-	const struct dialog *d = &ui->dialog;
-	unsigned width = MIN(c->columns - 2, MAX(44u, text_columns(d->text) + 4)), height = d->kind == DIALOG_INPUT ? 6 : 5;
-	unsigned x = (c->columns - width) / 2, y = (c->rows - height) / 2;
-	canvas_box(c, x, y, width, height, WHITE, BLUE, d->title);
-	canvas_text(c, x + 2, y + 2, width - 4, WHITE, BLUE, d->text);
-	if (d->kind != DIALOG_INPUT) {
-		c->cursor_x = c->cursor_y = -1;
+	char what[128];
+	snprintf(what, sizeof(what), "setting the keyboard to %.60s", map);
+	act_call(ui, "host.keyboard", json_pack("{s:s}", "map", map), what);
+}
+
+/* From the host's list, where it gives one. */
+static void keyboard_set(struct ui *ui)
+{
+	json_t *rows = NULL;
+	char map[64] = "";
+	if (act_call_wait(ui, "host.keyboards", NULL, "reading the list of keyboards", &rows))
 		return;
+	unsigned n = rows_count(rows);
+	const char **labels = xcalloc(n + 1, sizeof(*labels));
+	unsigned named = 0;
+	for (unsigned k = 0; k < n; k++) {
+		json_t *row = rows_at(rows, k);
+		const char *name = json_string_value(json_object_get(row, "map"));
+		name = name ? name : json_string_value(json_object_get(row, "name"));
+		if (name)
+			labels[named++] = name;
 	}
-	unsigned room = width - 4;
-	canvas_fill(c, x + 2, y + 3, room, 1, BLACK, GREY);
-	char shown[256];
-	str_copy(shown, sizeof(shown), d->input);
-	if (!d->echo)
-		memset(shown, '*', strlen(shown));
-	size_t len = strlen(shown), skip = len >= room ? len - room + 1 : 0;
-	canvas_text(c, x + 2, y + 3, room, BLACK, GREY, shown + skip);
-	canvas_text(c, x + 2, y + 4, room, GREY, BLUE, "Enter: go on   Esc: leave it");
-	c->cursor_x = (int)(x + 2 + MIN(text_columns(shown + skip), room - 1));
-	c->cursor_y = (int)y + 3;
-	explicit_bzero(shown, sizeof(shown));
+	int chosen = named ? ui_choose(ui, "Keyboard", "Of the physical console", labels, named) : -1;
+	if (chosen >= 0)
+		map_set(ui, labels[chosen]);
+	else if (!named && ui_input(ui, "Keyboard", "Key map of the physical console, as us or de", map, sizeof(map), true) && map[0])
+		map_set(ui, map);
+	free(labels);
+	json_decref(rows);
+}
+
+/* How many machines are on, as the plan has it: what the question is about. */
+static unsigned machines_on(const struct ui *ui)
+{
+	unsigned n = 0;
+	for (unsigned k = 0; k < ui->model.n_machines; k++)
+		n += ui->model.machines[k].world >= 0;
+	return n;
+}
+
+static void power(struct ui *ui, bool reboot)
+{
+	char text[300];
+	unsigned on = machines_on(ui);
+	const char *what = reboot ? "Start this computer again" : "Shut this computer down";
+	if (on)
+		snprintf(text, sizeof(text), "%s? What happens to the %u machine%s that %s on is in the list. y: yes, n: no", what, on, on == 1 ? "" : "s",
+			 on == 1 ? "is" : "are");
+	else
+		snprintf(text, sizeof(text), "%s? No machine is on. y: yes, n: no", what);
+	if (ui_ask(ui, reboot ? "Reboot" : "Shut down", text, "yn") == 'y')
+		act_call(ui, reboot ? "host.reboot" : "host.shutdown", NULL, reboot ? "starting this computer again" : "shutting this computer down");
+}
+
+bool view_host_key(struct ui *ui, const struct viewer_press *p)
+{
+	/* Letters that sort and filter tables are others here: the plan is short. */
+	switch (table.filtering ? 0 : p->character) {
+	case 't':
+		date_set(ui);
+		return true;
+	case 'z':
+		zone_set(ui);
+		return true;
+	case 'k':
+		keyboard_set(ui);
+		return true;
+	case 'b':
+		power(ui, true);
+		return true;
+	case 'x':
+		power(ui, false);
+		return true;
+	}
+	bool taken = list_key(&table, p, &plan, &ui->model.answers[ASK_plan], NULL);
+	table.opened = false;
+	str_copy(ui->tables[VIEW_host].status, sizeof(table.status), table.status);
+	table.status[0] = 0;
+	return taken;
 }

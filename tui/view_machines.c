@@ -1,176 +1,161 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* view_machines.c - see ui.h: the table of machines over the newest lines of the log */
+#include <math.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "lib/util.h"
+#include "tui/graph.h"
 #include "tui/ui.h"
 
-enum column { WORLD, NAME, OWNER, STATE, CPU, MEMORY, CONSOLE, COLUMN_COUNT };
-static const struct {
-	const char *heading;
-	unsigned width; /* NAME: at least */
-	bool right;
-	unsigned needs; /* left out on a narrower terminal */
-} columns[COLUMN_COUNT] = {
-	[WORLD] = {"World", 5, true, 0},  [NAME] = {"Name", 12, false, 0},   [OWNER] = {"Owner", 10, false, 62},
-	[STATE] = {"State", 9, false, 0}, [CPU] = {"CPU%", 6, true, 0},	     [MEMORY] = {"Memory", 9, true, 50},
-	[CONSOLE] = {"Console", 16, false, 76},
+enum column { WORLD, NAME, OWNER, STATE, CPU, MEMORY, USED, UP, VIEWERS, ENGINE, CONSOLE, COLUMN_COUNT };
+static const struct table_column columns[COLUMN_COUNT] = {
+	[WORLD] = {"World", 5, .right = true, .number = true},
+	[NAME] = {"Name", 12, .grow = true},
+	[OWNER] = {"Owner", 10, .needs = 62},
+	[STATE] = {"State", 9},
+	[CPU] = {"CPU%", 6, .right = true, .number = true},
+	[MEMORY] = {"Memory", 9, .right = true, .number = true, .needs = 50},
+	[USED] = {"Used", 9, .right = true, .number = true, .needs = 96},
+	[UP] = {"Up", 13, .right = true, .number = true, .needs = 112},
+	[VIEWERS] = {"Viewers", 7, .right = true, .number = true, .needs = 122},
+	[ENGINE] = {"Engine", 6, .needs = 132},
+	[CONSOLE] = {"Console", 16, .needs = 76},
 };
-
-static void widths_find(unsigned total, unsigned widths[COLUMN_COUNT])
-{
-	unsigned used = 1;
-	for (unsigned k = 0; k < COLUMN_COUNT; k++) {
-		widths[k] = total >= columns[k].needs ? columns[k].width : 0;
-		used += widths[k] ? widths[k] + 2 : 0;
-	}
-	/* Names take what is left. */
-	widths[NAME] += total > used ? MIN(total - used, 40u) : 0;
-}
 
 static u8 state_ink(const char *state)
 {
 	if (!strcmp(state, "on"))
 		return BRIGHT_GREEN;
-	if (!strcmp(state, "stuck"))
+	if (str_starts(state, "stuck"))
 		return BRIGHT_RED;
 	return !strcmp(state, "suspended") ? YELLOW : GREY;
 }
 
-static void draw_machine(struct ui *ui, const struct machine *vm, unsigned y, const unsigned widths[COLUMN_COUNT], bool selected)
+static const char *machine_cell(const void *arg, unsigned row, unsigned column, char *buf, size_t size)
 {
-	struct canvas *c = &ui->canvas;
-	u8 paper = selected ? CYAN : BLACK, ink = selected ? BLACK : WHITE;
-	char world[16] = "", cpu[16] = "";
-	if (vm->world >= 0)
-		snprintf(world, sizeof(world), "%d", vm->world);
-	if (vm->cpu >= 0)
-		snprintf(cpu, sizeof(cpu), "%.1f", vm->cpu);
-	const char *text[COLUMN_COUNT] = {world, vm->name, vm->owner, vm->state, cpu, vm->memory, vm->console};
-	canvas_fill(c, 0, y, c->columns, 1, ink, paper);
-	unsigned x = 1;
-	for (unsigned k = 0; k < COLUMN_COUNT; k++) {
-		u8 cell_ink = k == STATE && !selected ? state_ink(vm->state) : ink;
-		if (columns[k].right)
-			canvas_right(c, x, y, widths[k], cell_ink, paper, text[k]);
-		else
-			canvas_text(c, x, y, widths[k], cell_ink, paper, text[k]);
-		x += widths[k] ? widths[k] + 2 : 0;
+	const struct machine *vm = &((const struct model *)arg)->machines[row];
+	buf[0] = 0;
+	switch (column) {
+	case WORLD:
+		if (vm->world >= 0)
+			snprintf(buf, size, "%d", vm->world);
+		return buf;
+	case NAME:
+		return vm->name;
+	case OWNER:
+		return vm->owner;
+	case STATE:
+		snprintf(buf, size, "%s%s", vm->state, vm->asks ? " ?" : "");
+		return buf;
+	case CPU:
+		if (vm->cpu >= 0)
+			snprintf(buf, size, "%.1f", vm->cpu);
+		return buf;
+	case MEMORY:
+		return vm->memory;
+	case USED:
+		return vm->world >= 0 && vm->used_mb ? text_mb((double)vm->used_mb, buf, size) : "";
+	case UP:
+		return vm->up;
+	case VIEWERS:
+		if (vm->viewers)
+			snprintf(buf, size, "%u", vm->viewers);
+		return buf;
+	case ENGINE:
+		return vm->engine;
+	default:
+		return vm->console;
 	}
 }
 
-static void draw_headings(struct ui *ui, unsigned y, const unsigned widths[COLUMN_COUNT])
+static double machine_number(const void *arg, unsigned row, unsigned column)
 {
-	static const enum column sorted[SORT_COUNT] = {NAME, WORLD, OWNER, STATE, CPU, MEMORY};
-	struct canvas *c = &ui->canvas;
-	unsigned x = 1;
-	canvas_fill(c, 0, y, c->columns, 1, BLACK, GREY);
-	for (unsigned k = 0; k < COLUMN_COUNT; k++) {
-		u8 ink = sorted[ui->sort] == k ? BLUE : BLACK;
-		if (columns[k].right)
-			canvas_right(c, x, y, widths[k], ink, GREY, columns[k].heading);
-		else
-			canvas_text(c, x, y, widths[k], ink, GREY, columns[k].heading);
-		x += widths[k] ? widths[k] + 2 : 0;
-	}
+	const struct machine *vm = &((const struct model *)arg)->machines[row];
+	if (column == WORLD)
+		return vm->world >= 0 ? -vm->world : NAN; /* the lowest first */
+	if (column == CPU)
+		return vm->cpu >= 0 ? vm->cpu : NAN;
+	if (column != MEMORY && vm->world < 0)
+		return NAN;
+	if (column == USED)
+		return (double)vm->used_mb;
+	if (column == UP)
+		return (double)vm->uptime;
+	if (column == VIEWERS)
+		return vm->viewers;
+	return (double)vm->memory_mb;
+}
+
+static u8 machine_ink(const void *arg, unsigned row, unsigned column)
+{
+	const struct machine *vm = &((const struct model *)arg)->machines[row];
+	/* What is off steps back. */
+	return column == STATE ? state_ink(vm->state) : vm->world < 0 ? GREY : WHITE;
+}
+
+static struct table_source source(const struct ui *ui)
+{
+	return (struct table_source){
+		.columns = columns,
+		.n_columns = COLUMN_COUNT,
+		.n_rows = ui->model.n_machines,
+		.first_sort = NAME,
+		.key = NAME,
+		.arg = &ui->model,
+		.cell = machine_cell,
+		.number = machine_number,
+		.ink = machine_ink,
+		.empty = ui->model.connected ? "No virtual machines. vmksh: vm create NAME" : NULL,
+	};
 }
 
 /* Rows y to y + rows - 1. */
 static void draw_table(struct ui *ui, unsigned y, unsigned rows)
 {
-	unsigned widths[COLUMN_COUNT];
-	const struct model *m = &ui->model;
-	widths_find(ui->canvas.columns, widths);
-	draw_headings(ui, y, widths);
-	unsigned room = rows - 1;
-	if (ui->row < ui->top)
-		ui->top = ui->row;
-	if (ui->row >= ui->top + room)
-		ui->top = ui->row - room + 1;
-	if (ui->top + room > m->n_machines)
-		ui->top = m->n_machines > room ? m->n_machines - room : 0;
-	if (!m->n_machines)
-		canvas_text(&ui->canvas, 1, y + 1, ui->canvas.columns - 2, GREY, BLACK,
-			    m->connected ? "No virtual machines. vmksh: vm create NAME" : "");
-	for (unsigned k = 0; k < room && ui->top + k < m->n_machines; k++)
-		draw_machine(ui, &m->machines[ui->top + k], y + 1 + k, widths, ui->top + k == ui->row);
-	if (m->n_machines > room)
-		canvas_printf(&ui->canvas, ui->canvas.columns - 14, y, 14, BLACK, GREY, "%6u of %u", ui->row + 1,
-			      m->n_machines);
-}
-
-void view_log_lines(struct ui *ui, unsigned y, unsigned rows, unsigned back)
-{
-	struct canvas *c = &ui->canvas;
-	const struct model *m = &ui->model;
-	unsigned end = m->n_log > back ? m->n_log - back : 0, begin = end > rows ? end - rows : 0;
-	for (unsigned k = begin; k < end; k++, y++) {
-		const struct log_entry *e = &m->log[k];
-		u8 ink = !strcmp(e->level, "error") ? BRIGHT_RED : !strcmp(e->level, "warning") ? YELLOW : GREY;
-		/* "2026-11-22T14:28:32.249Z": the day and the second say enough. */
-		const char *time = strlen(e->time) > 19 ? e->time + 5 : e->time;
-		const char *clock = strlen(time) > 6 ? time + 6 : "";
-		unsigned x = 1 + canvas_printf(c, 1, y, c->columns - 1, DARK, BLACK, "%.5s %.8s  ", time, clock);
-		canvas_text(c, x, y, c->columns - x, ink, BLACK, e->text);
-	}
+	struct table_source s = source(ui);
+	struct table *t = &ui->tables[VIEW_machines];
+	/* Another view, or --attach, may have chosen one. */
+	if (ui->machine[0])
+		str_copy(t->selected, sizeof(t->selected), ui->machine);
+	table_draw(t, &ui->canvas, y, rows, &s);
+	str_copy(ui->machine, sizeof(ui->machine), t->selected);
 }
 
 void view_machines(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
-	unsigned y = view_host(ui);
+	unsigned y = host_summary(ui);
 	/* Between the host and the message line; the log gets a third, or less when there are many machines. */
-	unsigned room = c->rows - y - 2, log_rows = room >= 9 ? MAX(room / 3, 3u) : room >= 6 ? 2 : 0;
+	unsigned room = c->rows - y - FRAME_BOTTOM, log_rows = room >= 9 ? MAX(room / 3, 3u) : 0;
 	unsigned table = room - log_rows - (log_rows > 0);
 	if (log_rows && ui->model.n_machines + 2 < table) {
 		log_rows += table - ui->model.n_machines - 2;
 		log_rows = MIN(log_rows, room / 2);
 		table = room - log_rows - 1;
 	}
-	draw_table(ui, y - 1 + (c->rows > 16), table + 1 - (c->rows > 16));
+	draw_table(ui, y, table);
 	if (log_rows) {
 		canvas_line(c, 0, y + table, c->columns, GREY, BLACK, "Log");
 		view_log_lines(ui, y + table + 1, log_rows, 0);
 	}
-	view_key_bar(ui);
+	frame_bottom(ui);
 }
 
-void view_log(struct ui *ui)
-{
-	struct canvas *c = &ui->canvas;
-	unsigned y = view_host(ui) - 1, rows = c->rows - y - 3;
-	unsigned most = ui->model.n_log > rows ? ui->model.n_log - rows : 0;
-	ui->log_back = MIN(ui->log_back, most);
-	canvas_line(c, 0, y, c->columns, GREY, BLACK, ui->log_back ? "Log (End: newest lines)" : "Log");
-	view_log_lines(ui, y + 1, rows, ui->log_back);
-	view_key_bar(ui);
-}
+const struct key_hint view_machines_hints[] = {
+	{"F2/s", "On", 2},    {"F3/p", "Off", 2},  {"F4/r", "Reset", 3},    {"F8/d", "Details", 4}, {"F5/o", "Log", 4},
+	{"F6/t", "Sort", 5}, {"/", "Filter", 5}, {"Enter/a", "Attach", 1}, {NULL, NULL, 0},
+};
 
-void view_help(struct ui *ui)
+bool view_machines_key(struct ui *ui, const struct viewer_press *p)
 {
-	static const char *const lines[] = {
-		"F1 h ?    this help; any key leads back",
-		"F2 s      power on the selected machine",
-		"F3 p      power it off: y asks the guest first, h pulls the plug",
-		"F4 r      press its reset button",
-		"F7 u      suspend it to a file; powering on resumes it",
-		"Enter a   attach: see its screen and type at it",
-		"F12 q     leads back from there, or Enter ~ . ; F12 shows more keys",
-		"l         log in as a user of the host, or out again",
-		"F8 d      the selected machine, and who is at its console",
-		"F5 o      the whole log; arrows and PgUp scroll, m leads back",
-		"F6 t      sort by the next column",
-		"arrows, PgUp, PgDn, Home, End   select a machine",
-		"F10 q     quit; the host and its machines go on",
-		"Ctrl-L    draw the screen again",
-	};
-	struct canvas *c = &ui->canvas;
-	unsigned y = view_host(ui) - 1;
-	canvas_line(c, 0, y, c->columns, GREY, BLACK, "Keys");
-	for (unsigned k = 0; k < ARRAY_SIZE(lines) && y + k + 3 < c->rows; k++) {
-		bool quit = str_starts(lines[k], "F10");
-		canvas_text(c, 2, y + 1 + k, c->columns - 3, WHITE, BLACK, quit && ui->console ? "" : lines[k]);
-	}
-	view_key_bar(ui);
+	struct table_source s = source(ui);
+	struct table *t = &ui->tables[VIEW_machines];
+	bool taken = table_key(t, p, &s), opened = p->mouse && t->opened;
+	if (table_row(t, &s) >= 0)
+		str_copy(ui->machine, sizeof(ui->machine), t->selected);
+	t->opened = false;
+	if (opened)
+		act_on_selected(ui, ACTION_ATTACH);
+	return taken || opened || ui_machine_key(ui, p);
 }

@@ -4,7 +4,6 @@
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
-#include <stdatomic.h>
 #include <string.h>
 #include <sys/eventfd.h>
 #include <unistd.h>
@@ -18,8 +17,9 @@ static int wake_fd = -1, poke_fd = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Behind the lock. */
 static struct model latest;
-static bool latest_new, job_done;
-static atomic_bool viewers_wanted;
+static bool latest_new, job_done, job_cancel;
+static struct job_progress job_told;
+static struct model_wish wished;
 static struct job the_job;
 
 static void wake(int fd)
@@ -33,18 +33,20 @@ static void wake(int fd)
 static void *poller(void *arg)
 {
 	static struct model model;
+	struct model_wish wish;
 	struct vmk_client *client = NULL;
 	(void)arg;
 	for (;;) {
 		struct error err;
 		u64 count;
 		struct pollfd p = {.fd = poke_fd, .events = POLLIN};
+		pthread_mutex_lock(&lock);
+		wish = wished;
+		pthread_mutex_unlock(&lock);
 		int ret = client ? 0 : session_connect(&client, &err);
 		if (ret) {
-			model.connected = false;
-			model.n_machines = 0;
-			str_copy(model.trouble, sizeof(model.trouble), err.text);
-		} else if (model_poll(&model, client, atomic_load(&viewers_wanted))) {
+			model_lost(&model, err.text);
+		} else if (model_poll(&model, client, &wish)) {
 			/* Made anew next time: the daemon may have been restarted. */
 			vmk_disconnect(client);
 			client = NULL;
@@ -86,19 +88,18 @@ static int job_attach(struct vmk_client *client, struct job *job)
 	return ret;
 }
 
-static int job_call(struct vmk_client *client, struct job *job)
+/* For vmk_call_long(): leaves what is told where the main loop finds it. */
+static bool on_progress(void *arg, u64 task, int percent, const char *what)
 {
-	static const char *const methods[] = {"vm.start", "vm.stop", "vm.stop", "vm.reset", "vm.suspend"};
-	json_t *params = json_pack("{s:s}", "vm", job->machine), *result;
-	if (job->what == ACTION_STOP_HARD)
-		json_object_set_new(params, "mode", json_string("hard"));
-	int ret = vmk_call(client, methods[job->what], params, &result, NULL, &job->err);
-	if (ret)
-		return ret;
-	const char *message = json_string_value(json_object_get(result, "message"));
-	str_copy(job->message, sizeof(job->message), message ? message : "");
-	json_decref(result);
-	return 0;
+	(void)arg;
+	(void)what;
+	pthread_mutex_lock(&lock);
+	bool cancel = job_cancel, is_new = job_told.task != task || job_told.percent != percent;
+	job_told = (struct job_progress){.task = task, .percent = percent};
+	pthread_mutex_unlock(&lock);
+	if (is_new)
+		wake(wake_fd);
+	return !cancel;
 }
 
 static void *worker(void *arg)
@@ -114,7 +115,10 @@ static void *worker(void *arg)
 	else
 		job.ret = vmk_connect(&client, &job.err);
 	if (!job.ret)
-		job.ret = job.what == ACTION_ATTACH ? job_attach(client, &job) : job_call(client, &job);
+		job.ret = job.attach ? job_attach(client, &job) : vmk_call_long(client, job.method, job.params, on_progress, NULL, &job.result, NULL, &job.err);
+	else
+		json_decref(job.params);
+	job.params = NULL;
 	vmk_disconnect(client);
 	pthread_mutex_lock(&lock);
 	the_job = job;
@@ -153,9 +157,13 @@ void worker_poll_now(void)
 	wake(poke_fd);
 }
 
-void worker_viewers(bool wanted)
+void worker_wish(const struct model_wish *wish)
 {
-	if (atomic_exchange(&viewers_wanted, wanted) != wanted && wanted)
+	pthread_mutex_lock(&lock);
+	bool is_new = memcmp(&wished, wish, sizeof(wished)) != 0;
+	wished = *wish;
+	pthread_mutex_unlock(&lock);
+	if (is_new)
 		worker_poll_now();
 }
 
@@ -177,7 +185,8 @@ void worker_run(const struct job *job)
 {
 	pthread_mutex_lock(&lock);
 	the_job = *job;
-	job_done = false;
+	job_done = job_cancel = false;
+	job_told = (struct job_progress){.percent = -1};
 	pthread_mutex_unlock(&lock);
 	thread_start(worker);
 }
@@ -191,4 +200,19 @@ bool worker_finished(struct job *job)
 	job_done = false;
 	pthread_mutex_unlock(&lock);
 	return done;
+}
+
+void worker_cancel(void)
+{
+	pthread_mutex_lock(&lock);
+	job_cancel = true;
+	pthread_mutex_unlock(&lock);
+}
+
+struct job_progress worker_progress(void)
+{
+	pthread_mutex_lock(&lock);
+	struct job_progress told = job_told;
+	pthread_mutex_unlock(&lock);
+	return told;
 }

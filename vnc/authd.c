@@ -672,7 +672,7 @@ static int open_beside(const char *name)
 	return fd;
 }
 
-static int prepare(struct authd *a, char fingerprint[FINGERPRINT_SIZE], struct error *err)
+static int prepare(struct authd *a, struct certificate_facts *facts, struct error *err)
 {
 	sigset_t mask;
 	char *empty = root_path("run/vmk/empty");
@@ -684,7 +684,7 @@ static int prepare(struct authd *a, char fingerprint[FINGERPRINT_SIZE], struct e
 	if (a->mks_fd < 0)
 		return fail(err, -ENOENT, "vmk-mks is not installed beside vmk-authd");
 	a->web_fd = open(WEB_FOLDER, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	ret = certificate_load(&a->certificate, fingerprint, err);
+	ret = certificate_load(&a->certificate, facts, err);
 	if (ret)
 		return ret;
 	if (gnutls_anon_allocate_server_credentials(&a->anonymous) ||
@@ -709,12 +709,12 @@ static void finish(struct authd *a)
 int authd_serve(int control_fd, struct error *err)
 {
 	struct authd a = {.control_fd = control_fd};
-	char fingerprint[FINGERPRINT_SIZE] = "";
+	struct certificate_facts facts = {0};
 	a.ports = xcalloc(PORTS_MAX, sizeof(struct port));
-	int ret = prepare(&a, fingerprint, err);
+	int ret = prepare(&a, &facts, err);
 	if (ret)
 		return ret;
-	report(&a, CONSOLE_READY, LOG_LEVEL_INFO, 0, "%s", fingerprint);
+	report(&a, CONSOLE_READY, LOG_LEVEL_INFO, (unsigned)MIN(facts.ends, (u64)UINT32_MAX), "%s", facts.fingerprint);
 	ret = loop(&a, err);
 	finish(&a);
 	return ret;
@@ -756,13 +756,13 @@ int authd_serve_one(int fd, const char *machine, struct error *err)
 	struct console_command to = {.type = CONSOLE_LISTEN};
 	struct sockaddr_storage here = {0};
 	socklen_t len = sizeof(here);
-	char fingerprint[FINGERPRINT_SIZE];
+	struct certificate_facts facts = {0};
 	getsockname(fd, (struct sockaddr *)&here, &len);
 	to.port = here.ss_family == AF_INET ? ntohs(((struct sockaddr_in *)&here)->sin_port)
 		: here.ss_family == AF_INET6 ? ntohs(((struct sockaddr_in6 *)&here)->sin6_port) : 0;
 	int ret = machine_of_port(to.port, machine, &to, err);
 	if (!ret)
-		ret = prepare(&a, fingerprint, err);
+		ret = prepare(&a, &facts, err);
 	if (ret) {
 		close(fd);
 		return ret;

@@ -93,7 +93,7 @@ static int make(const char *crt_path, const char *key_path, struct error *err)
 	return ret;
 }
 
-static int fingerprint_of(const gnutls_datum_t *pem, char out[FINGERPRINT_SIZE])
+static int facts_of(const gnutls_datum_t *pem, struct certificate_facts *out)
 {
 	gnutls_x509_crt_t crt;
 	u8 sum[32];
@@ -104,13 +104,15 @@ static int fingerprint_of(const gnutls_datum_t *pem, char out[FINGERPRINT_SIZE])
 	ret = gnutls_x509_crt_import(crt, pem, GNUTLS_X509_FMT_PEM);
 	if (!ret)
 		ret = gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA256, sum, &size);
+	time_t ends = ret ? 0 : gnutls_x509_crt_get_expiration_time(crt);
 	gnutls_x509_crt_deinit(crt);
+	out->ends = ends > 0 ? (u64)ends : 0;
 	for (unsigned k = 0; !ret && k < sizeof(sum); k++)
-		snprintf(out + 3 * k, 4, "%02X%s", sum[k], k + 1 < sizeof(sum) ? ":" : "");
+		snprintf(out->fingerprint + 3 * k, 4, "%02X%s", sum[k], k + 1 < sizeof(sum) ? ":" : "");
 	return ret;
 }
 
-int certificate_load(gnutls_certificate_credentials_t *out, char fingerprint[FINGERPRINT_SIZE], struct error *err)
+int certificate_load(gnutls_certificate_credentials_t *out, struct certificate_facts *facts, struct error *err)
 {
 	char *crt_path = root_path("etc/vmk/console.crt"), *key_path = root_path("etc/vmk/console.key"), *crt = NULL, *key = NULL;
 	size_t crt_len = 0, key_len = 0;
@@ -129,7 +131,7 @@ int certificate_load(gnutls_certificate_credentials_t *out, char fingerprint[FIN
 		if (!tls)
 			tls = gnutls_certificate_set_x509_key_mem(credentials, &c, &k, GNUTLS_X509_FMT_PEM);
 		if (!tls)
-			tls = fingerprint_of(&c, fingerprint);
+			tls = facts_of(&c, facts);
 		if (tls)
 			ret = fail(err, -EBADMSG, "%s and console.key: %s", crt_path, gnutls_strerror(tls));
 	}

@@ -10,10 +10,16 @@
 #include <gnutls/gnutls.h>
 
 #include "lib/error.h"
+#include "lib/types.h"
 
 #define FINGERPRINT_SIZE 96 /* "AB:CD:..." of 32 bytes, NUL */
 
+struct certificate_facts {
+	char fingerprint[FINGERPRINT_SIZE];
+	u64 ends; /* seconds since 1970 */
+};
+
 /* Makes what is missing, then loads; *out is the caller's. */
-int certificate_load(gnutls_certificate_credentials_t *out, char fingerprint[FINGERPRINT_SIZE], struct error *err);
+int certificate_load(gnutls_certificate_credentials_t *out, struct certificate_facts *facts, struct error *err);
 
 #endif

@@ -15,12 +15,14 @@
 
 /* Longer than the daemon's own longest wait (a guest asked to shut down), so its sentence comes first. */
 #define CALL_SECONDS 150
+#define LOOK_NS (NSEC_PER_SEC / 10) /* between two calls of a vmk_progress */
 /* Answers come from the daemon we trust with more than requests: a long list of machines. */
 #define MAX_ANSWER (8u * 1024 * 1024)
 
 struct vmk_client {
 	int fd;		/* -1: lost */
 	bool handed_over; /* not our own connection: cannot be made again */
+	bool dry_run;
 	u64 last_id;
 	char *buf;
 	size_t len, size;
@@ -93,7 +95,12 @@ int vmk_client_fd(const struct vmk_client *c)
 	return c->fd;
 }
 
-/* Waits until the socket can be read or written, at most up to `deadline`. */
+void vmk_set_dry_run(struct vmk_client *c, bool on)
+{
+	c->dry_run = on;
+}
+
+/* Waits until the socket can be read or written, at most up to `deadline`: then -ETIMEDOUT. */
 static int client_wait(struct vmk_client *c, short events, u64 deadline, struct error *err)
 {
 	for (;;) {
@@ -182,53 +189,74 @@ static int client_unpack(json_t *answer, json_t **result, struct error *err)
 	return 0;
 }
 
-/* Sends one request line and waits for the answer with its id. */
-static int client_exchange(struct vmk_client *c, const char *line, json_t **answer, struct error *err)
+/* The next whole line as JSON, taken out of the buffer. A timeout leaves everything as it is: it may be tried again. */
+static int client_message(struct vmk_client *c, json_t **message, u64 deadline, struct error *err)
 {
-	u64 deadline = now_monotonic() + CALL_SECONDS * NSEC_PER_SEC;
-	int ret = client_send(c, line, strlen(line), deadline, err);
-	while (!ret) {
-		size_t len = 0;
-		ret = client_receive(c, &len, deadline, err);
-		if (ret)
-			break;
-		json_error_t json_err;
-		*answer = json_loadb(c->buf, len, 0, &json_err);
-		memmove(c->buf, c->buf + len + 1, c->len - len - 1);
-		c->len -= len + 1;
-		if (!*answer)
-			ret = fail(err, -EPROTO, "the VMkernel's answer is not JSON: %.100s", json_err.text);
-		else if ((u64)json_integer_value(json_object_get(*answer, "id")) == c->last_id ||
-			 json_is_null(json_object_get(*answer, "id")))
-			return 0;
-		else
-			json_decref(*answer); /* late answer to a call given up earlier */
-	}
-	return ret;
+	size_t len = 0;
+	json_error_t json_err;
+	int ret = client_receive(c, &len, deadline, err);
+	if (ret)
+		return ret;
+	*message = json_loadb(c->buf, len, 0, &json_err);
+	memmove(c->buf, c->buf + len + 1, c->len - len - 1);
+	c->len -= len + 1;
+	return *message ? 0 : fail(err, -EPROTO, "the VMkernel's answer is not JSON: %.100s", json_err.text);
 }
 
-int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+static bool is_answer(json_t *message, u64 id)
 {
-	if (fd)
-		*fd = -1;
-	if (result)
-		*result = NULL;
-	if (c->fd < 0) {
-		json_decref(params);
-		return fail(err, -ENOTCONN, "not connected to the VMkernel");
+	json_t *of = json_object_get(message, "id");
+	return !json_object_get(message, "method") && ((u64)json_integer_value(of) == id || json_is_null(of));
+}
+
+/* Waits for the answer to the request just sent. */
+static int client_exchange(struct vmk_client *c, json_t **answer, struct error *err)
+{
+	u64 deadline = now_monotonic() + CALL_SECONDS * NSEC_PER_SEC;
+	for (;;) {
+		int ret = client_message(c, answer, deadline, err);
+		if (ret || is_answer(*answer, c->last_id))
+			return ret;
+		json_decref(*answer); /* late answer to a call given up earlier */
+		*answer = NULL;
 	}
+}
+
+/* Sends a request with a new id. Steals params. */
+static int client_request(struct vmk_client *c, const char *method, json_t *params, bool progress, struct error *err)
+{
 	json_t *request = json_pack("{s:s, s:I, s:s}", "jsonrpc", "2.0", "id", (json_int_t)++c->last_id, "method", method);
 	json_object_set_new(request, "params", params ? params : json_object());
+	if (c->dry_run)
+		json_object_set_new(request, "dry_run", json_true());
+	if (progress)
+		json_object_set_new(request, "progress", json_true());
 	char *text = json_dumps(request, JSON_COMPACT), *line = xasprintf("%s\n", text ? text : "");
 	json_decref(request);
-
-	json_t *answer = NULL;
-	int ret = client_exchange(c, line, &answer, err);
+	int ret = client_send(c, line, strlen(line), now_monotonic() + CALL_SECONDS * NSEC_PER_SEC, err);
 	if (text)
 		explicit_bzero(text, strlen(text));
 	explicit_bzero(line, strlen(line));
 	free(text);
 	free(line);
+	return ret;
+}
+
+static int client_begin(struct vmk_client *c, json_t *params, json_t **result, int *fd, struct error *err)
+{
+	if (fd)
+		*fd = -1;
+	if (result)
+		*result = NULL;
+	if (c->fd >= 0)
+		return 0;
+	json_decref(params);
+	return fail(err, -ENOTCONN, "not connected to the VMkernel");
+}
+
+/* The end of a call: `ret` says whether there is an answer, which is let go of. */
+static int client_finish(struct vmk_client *c, int ret, json_t *answer, json_t **result, int *fd, struct error *err)
+{
 	if (ret) {
 		client_lose(c); /* the stream's position is unknown */
 		return ret;
@@ -244,4 +272,90 @@ int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **
 		c->passed = -1;
 	}
 	return ret;
+}
+
+int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+{
+	json_t *answer = NULL;
+	int ret = client_begin(c, params, result, fd, err);
+	if (ret)
+		return ret;
+	ret = client_request(c, method, params, false, err);
+	if (!ret)
+		ret = client_exchange(c, &answer, err);
+	return client_finish(c, ret, answer, result, fd, err);
+}
+
+/* ---- what takes long ---- */
+
+struct long_call {
+	struct vmk_client *c;
+	vmk_progress *progress;
+	void *arg;
+	u64 id, task; /* of the request, and once it is a task */
+	int percent;
+	char what[256];
+	bool cancel, told; /* is to be cancelled; the host knows */
+	u64 heard_ns;	   /* last word from the host */
+};
+
+static void take_progress(struct long_call *l, json_t *message)
+{
+	json_t *params = json_object_get(message, "params"), *percent = json_object_get(params, "percent");
+	const char *method = json_string_value(json_object_get(message, "method"));
+	const char *what = json_string_value(json_object_get(params, "what"));
+	if (!method || strcmp(method, "progress") != 0 || (u64)json_integer_value(json_object_get(params, "id")) != l->id)
+		return;
+	l->task = (u64)json_integer_value(json_object_get(params, "task"));
+	l->percent = json_is_integer(percent) ? (int)MIN(json_integer_value(percent), 100) : -1;
+	str_copy(l->what, sizeof(l->what), what ? what : "");
+}
+
+/* Between two words of the host. */
+static int long_look(struct long_call *l, struct error *err)
+{
+	if (!l->cancel && l->progress)
+		l->cancel = !l->progress(l->arg, l->task, l->percent, l->what);
+	if (!l->cancel || l->told || !l->task)
+		return 0;
+	l->told = true;
+	return client_request(l->c, "task.cancel", json_pack("{s:I}", "id", (json_int_t)l->task), false, err);
+}
+
+static int long_exchange(struct long_call *l, json_t **answer, struct error *err)
+{
+	u64 look_at = 0;
+	for (;;) {
+		u64 now = now_monotonic();
+		if (now >= look_at) {
+			look_at = now + LOOK_NS;
+			int ret = long_look(l, err);
+			if (ret)
+				return ret;
+		}
+		int ret = client_message(l->c, answer, look_at, err);
+		if (ret == -ETIMEDOUT && now_monotonic() - l->heard_ns < CALL_SECONDS * NSEC_PER_SEC)
+			continue;
+		if (ret || is_answer(*answer, l->id))
+			return ret;
+		l->heard_ns = now_monotonic();
+		take_progress(l, *answer);
+		json_decref(*answer);
+		*answer = NULL;
+	}
+}
+
+int vmk_call_long(struct vmk_client *c, const char *method, json_t *params, vmk_progress *progress, void *arg, json_t **result,
+		  int *fd, struct error *err)
+{
+	struct long_call l = {.c = c, .progress = progress, .arg = arg, .percent = -1, .heard_ns = now_monotonic()};
+	json_t *answer = NULL;
+	int ret = client_begin(c, params, result, fd, err);
+	if (ret)
+		return ret;
+	ret = client_request(c, method, params, true, err);
+	l.id = c->last_id;
+	if (!ret)
+		ret = long_exchange(&l, &answer, err);
+	return client_finish(c, ret, answer, result, fd, err);
 }

@@ -20,6 +20,8 @@ struct vmk_client *vmk_client_from_fd(int fd);
 int vmk_reconnect(struct vmk_client *c, struct error *err);
 void vmk_disconnect(struct vmk_client *c);
 int vmk_client_fd(const struct vmk_client *c); /* for poll */
+/* Calls that would change something are only checked from now on, and say what they would do: "message": "would ...". */
+void vmk_set_dry_run(struct vmk_client *c, bool on);
 
 /*
  * Calls `method`; steals params (NULL = none). On success *result is the caller's reference (may be NULL to ignore).
@@ -27,5 +29,15 @@ int vmk_client_fd(const struct vmk_client *c); /* for poll */
  * On failure err->text is the daemon's sentence.
  */
 int vmk_call(struct vmk_client *c, const char *method, json_t *params, json_t **result, int *fd, struct error *err);
+
+/* `percent` < 0: not known. `task` is task.list's number, 0 as long as it is not one. false: cancel it. */
+typedef bool vmk_progress(void *arg, u64 task, int percent, const char *what);
+/*
+ * As vmk_call(), for what may take long: without a time limit as long as the host tells that it is being worked on. `progress`
+ * (may be NULL) is called at least five times a second meanwhile. When it wants to cancel, the host is told and the answer still
+ * waited for: -ECANCELED, or whatever came of it when it was too late or cannot be cancelled. It is asked no more then.
+ */
+int vmk_call_long(struct vmk_client *c, const char *method, json_t *params, vmk_progress *progress, void *arg, json_t **result,
+		  int *fd, struct error *err);
 
 #endif

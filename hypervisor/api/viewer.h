@@ -136,6 +136,9 @@ unsigned viewer_chord_char(const struct keymap *map, u32 character, bool caps_lo
 /* Names of keys for help and completion, in order; NULL past the end. */
 const char *viewer_key_name(unsigned index);
 
+/* What terminals tell of a mouse (SGR mode 1006, or X10 bytes). */
+enum viewer_mouse { VIEWER_MOUSE_NONE, VIEWER_MOUSE_DOWN, VIEWER_MOUSE_UP, VIEWER_MOUSE_MOVE, VIEWER_MOUSE_WHEEL_UP, VIEWER_MOUSE_WHEEL_DOWN };
+
 /* A key as a terminal sends it; bytes that are none come as one, too. */
 #define VIEWER_RAW_MAX 32
 struct viewer_press {
@@ -145,6 +148,9 @@ struct viewer_press {
 	u8 code;		   /* the last code of the chord */
 	u8 raw[VIEWER_RAW_MAX];	   /* the bytes it came as, for a serial line */
 	u8 raw_length;
+	enum viewer_mouse mouse; /* not NONE: no key but this, at cell x, y of the terminal, from 0 */
+	u8 button;		 /* 0 left, 1 middle, 2 right */
+	u16 x, y;
 };
 /*
  * Bytes read from a terminal (raw mode; xterm, Linux console, tmux, screen, rxvt sequences) -> keys. Zero the struct
@@ -154,6 +160,7 @@ struct viewer_press {
 struct viewer_input {
 	const struct keymap *map; /* NULL: characters have no keys */
 	bool caps_lock;		  /* the guest's light is on */
+	bool mouse;		  /* the terminal was asked to tell of its mouse */
 	u8 bytes[VIEWER_RAW_MAX];
 	unsigned count;
 };

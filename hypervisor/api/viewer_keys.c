@@ -252,10 +252,50 @@ static u8 letter_code(u8 final)
 	}
 }
 
+/* A mouse's button byte as xterm counts: 64 wheel, 32 motion, 3 (in X10 mode) released. */
+static void press_mouse(struct viewer_press *p, unsigned button, bool released, unsigned x, unsigned y)
+{
+	p->button = button & 3;
+	p->x = (u16)MIN(x, 0xffffu);
+	p->y = (u16)MIN(y, 0xffffu);
+	if (button & 64)
+		p->mouse = button & 1 ? VIEWER_MOUSE_WHEEL_DOWN : VIEWER_MOUSE_WHEEL_UP;
+	else if (button & 32)
+		p->mouse = VIEWER_MOUSE_MOVE;
+	else
+		p->mouse = released ? VIEWER_MOUSE_UP : VIEWER_MOUSE_DOWN;
+}
+
+/* The rest of ESC [ M (X10: three bytes) or of ESC [ < (SGR: numbers); returns the bytes used, 0 when it is not complete. */
+static unsigned mouse_parse(const u8 *b, unsigned n, struct viewer_press *p)
+{
+	unsigned params[3] = {0}, count = 0, k = 1;
+	if (b[0] == 'M') {
+		if (n < 4)
+			return 0;
+		if (b[1] >= 32 && b[2] > 32 && b[3] > 32)
+			press_mouse(p, b[1] - 32u, ((b[1] - 32u) & 3) == 3, b[2] - 33u, b[3] - 33u);
+		return 4;
+	}
+	for (; k < n && ((b[k] >= '0' && b[k] <= '9') || b[k] == ';'); k++) {
+		if (b[k] == ';')
+			count++;
+		else if (count < ARRAY_SIZE(params))
+			params[count] = MIN(params[count] * 10 + b[k] - '0', 0xffffu);
+	}
+	if (k == n)
+		return 0;
+	if (count == 2 && params[1] && params[2] && (b[k] == 'M' || b[k] == 'm'))
+		press_mouse(p, params[0], b[k] == 'm', params[1] - 1, params[2] - 1);
+	return k + 1;
+}
+
 /* ESC [ parameters final, from the byte after the '['; returns the bytes used, 0 when it is not complete. */
 static unsigned csi_parse(const struct viewer_input *in, const u8 *b, unsigned n, unsigned mods, struct viewer_press *p)
 {
 	unsigned params[3] = {0}, count = 0, k = 0;
+	if (n && in->mouse && (b[0] == 'M' || b[0] == '<'))
+		return mouse_parse(b, n, p);
 	if (n && b[0] == '[') { /* the Linux console's F1-F5: ESC [ [ A */
 		if (n < 2)
 			return 0;

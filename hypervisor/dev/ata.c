@@ -170,6 +170,23 @@ static void next_block_in(struct ide_drive *d)
 	ide_interrupt(d);
 }
 
+static void block_written(struct ide_drive *d, int rc)
+{
+	if (!sectors_moved(d, d->limit / SECTOR, rc))
+		return;
+	if (d->left == 0) {
+		finish(d);
+		return;
+	}
+	ide_data_out(d, MIN(d->left, d->block) * SECTOR);
+	ide_interrupt(d);
+}
+
+static void block_tried_again(struct ide_drive *d)
+{
+	block_written(d, d->result);
+}
+
 void ata_block_done(struct ide_drive *d)
 {
 	if (d->phase == PHASE_IN) {
@@ -179,14 +196,11 @@ void ata_block_done(struct ide_drive *d)
 			next_block_in(d);
 		return;
 	}
-	if (!move_sectors(d, d->limit / SECTOR))
-		return;
-	if (d->left == 0) {
-		finish(d);
-		return;
-	}
-	ide_data_out(d, MIN(d->left, d->block) * SECTOR);
-	ide_interrupt(d);
+	int rc = disk_write(d->disk, d->sector * SECTOR, d->buffer, d->limit);
+	if (rc < 0) /* the device's thread tries again: it may ask people what to do */
+		ide_medium(d, MEDIUM_WRITE, d->sector * SECTOR, 0, d->limit, block_tried_again);
+	else
+		block_written(d, rc);
 }
 
 static void run_transfer(struct ide_drive *d, const struct ata_row *row)

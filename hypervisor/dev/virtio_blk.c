@@ -249,7 +249,7 @@ static int carry_out_ranges(struct disk *disk, const struct request *r)
 	return ret;
 }
 
-static int carry_out(struct disk *disk, struct request *r)
+static int carry_out_once(struct disk *disk, struct request *r)
 {
 	switch (r->type) {
 	case T_IN:
@@ -262,6 +262,24 @@ static int carry_out(struct disk *disk, struct request *r)
 	}
 }
 
+/* The pieces of memory are used up by each attempt. */
+static int carry_out(struct virtio_disk *d, struct request *r)
+{
+	struct iovec pieces[VIRTQ_PIECES];
+	bool writes = r->type == T_OUT;
+	char name[16];
+	int ret;
+
+	if (writes)
+		memcpy(pieces, r->iov, r->n * sizeof(pieces[0]));
+	snprintf(name, sizeof(name), "virtio%u", d->number);
+	while ((ret = carry_out_once(d->disk, r)) < 0 && r->type != T_IN &&
+	       dev_disk_retry(blk_of(d)->worker, name, disk_name(d->disk), r->type == T_FLUSH, ret))
+		if (writes)
+			memcpy(r->iov, pieces, r->n * sizeof(pieces[0]));
+	return ret;
+}
+
 static void batch_work(struct dev_job *job)
 {
 	struct virtio_disk *d = container_of(job, struct virtio_disk, job);
@@ -270,7 +288,7 @@ static void batch_work(struct dev_job *job)
 		struct request *r = &d->request[i];
 		if (!r->carry_out)
 			continue;
-		r->result = carry_out(d->disk, r);
+		r->result = carry_out(d, r);
 		r->status = r->result ? S_IOERR : S_OK;
 	}
 }

@@ -2,6 +2,7 @@
 /* disk.c - opening an image whatever its format, and the checks every transfer passes. */
 #include <errno.h>
 #include <fcntl.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -149,6 +150,11 @@ u64 disk_bytes(const struct disk *disk)
 	return disk->bytes;
 }
 
+const char *disk_name(const struct disk *disk)
+{
+	return disk->name;
+}
+
 bool disk_readonly(const struct disk *disk)
 {
 	return disk->flags & DISK_READONLY;
@@ -159,24 +165,60 @@ static bool outside(const struct disk *disk, u64 offset, u64 len)
 	return offset % SECTOR || len % SECTOR || offset > disk->bytes || len > disk->bytes - offset;
 }
 
-int disk_read(struct disk *disk, u64 offset, void *to, size_t len)
+/* ---- counting ---- */
+
+static _Atomic u64 reads, writes, read_bytes, write_bytes, spent_ns;
+
+static void count(bool write, u64 bytes, u64 since)
 {
-	if (outside(disk, offset, len))
-		return -EINVAL;
+	atomic_fetch_add_explicit(write ? &writes : &reads, 1, memory_order_relaxed);
+	atomic_fetch_add_explicit(write ? &write_bytes : &read_bytes, bytes, memory_order_relaxed);
+	atomic_fetch_add_explicit(&spent_ns, now_monotonic() - since, memory_order_relaxed);
+}
+
+void disk_traffic(struct disk_traffic *out)
+{
+	*out = (struct disk_traffic){reads, writes, read_bytes, write_bytes, spent_ns};
+}
+
+/* ---- one piece ---- */
+
+static int read_piece(struct disk *disk, u64 offset, void *to, size_t len)
+{
 	if (disk->overlay)
 		return overlay_read(disk, offset, to, len);
 	return disk->format->read(disk, offset, to, len);
 }
 
+static int write_piece(struct disk *disk, u64 offset, const void *from, size_t len)
+{
+	if (disk->overlay)
+		return overlay_write(disk->overlay, offset, from, len);
+	return disk->format->write(disk, offset, from, len);
+}
+
+int disk_read(struct disk *disk, u64 offset, void *to, size_t len)
+{
+	u64 since = now_monotonic();
+	if (outside(disk, offset, len))
+		return -EINVAL;
+	int rc = read_piece(disk, offset, to, len);
+	if (!rc)
+		count(false, len, since);
+	return rc;
+}
+
 int disk_write(struct disk *disk, u64 offset, const void *from, size_t len)
 {
+	u64 since = now_monotonic();
 	if (disk->flags & DISK_READONLY)
 		return -EROFS;
 	if (outside(disk, offset, len))
 		return -EINVAL;
-	if (disk->overlay)
-		return overlay_write(disk->overlay, offset, from, len);
-	return disk->format->write(disk, offset, from, len);
+	int rc = write_piece(disk, offset, from, len);
+	if (!rc)
+		count(true, len, since);
+	return rc;
 }
 
 /* ---- several pieces ---- */
@@ -218,7 +260,7 @@ static int transfer_by_buffer(struct disk *disk, u64 offset, struct iovec *iov, 
 
 int disk_transfer(struct disk *disk, u64 offset, struct iovec *iov, unsigned n, bool write)
 {
-	u64 len = 0;
+	u64 len = 0, since = now_monotonic();
 	int rc = -EOPNOTSUPP;
 
 	if (write && disk->flags & DISK_READONLY)
@@ -229,6 +271,8 @@ int disk_transfer(struct disk *disk, u64 offset, struct iovec *iov, unsigned n, 
 		return -EINVAL;
 	if (!disk->overlay && disk->format->transfer)
 		rc = disk->format->transfer(disk, offset, iov, n, write);
+	if (!rc)
+		count(write, len, since);
 	return rc == -EOPNOTSUPP ? transfer_by_buffer(disk, offset, iov, len, write) : rc;
 }
 

@@ -45,6 +45,7 @@ int disk_open(int fd, const char *name, u32 flags, struct disk **out, struct err
 void disk_close(struct disk *disk); /* flushes */
 u64 disk_bytes(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
+const char *disk_name(const struct disk *disk); /* as given to disk_open() */
 int disk_read(struct disk *disk, u64 offset, void *to, size_t len);
 int disk_write(struct disk *disk, u64 offset, const void *from, size_t len);
 /* As disk_read() and disk_write(), with pieces of any size whose sum is whole sectors; iov is used up. */
@@ -53,6 +54,13 @@ int disk_zero(struct disk *disk, u64 offset, u64 len, bool unmap);
 /* Nobody wants these sectors any more: what they hold afterwards is not said. */
 int disk_discard(struct disk *disk, u64 offset, u64 len);
 int disk_flush(struct disk *disk);
+
+/* What all disks of the process have moved so far, read and written by guests alike. Any thread. */
+struct disk_traffic {
+	u64 reads, writes, read_bytes, write_bytes;
+	u64 ns; /* spent in them */
+};
+void disk_traffic(struct disk_traffic *out);
 
 extern const struct disk_format *const disk_formats[];
 

@@ -40,6 +40,8 @@ const struct config_key *config_keys(size_t *count)
 static bool key_matches(const char *pattern, const char *key)
 {
 	for (; *pattern && *key; pattern++, key++) {
+		if (*pattern == '*')
+			return true;
 		if (*pattern == '#' ? !isdigit((unsigned char)*key)
 				    : tolower((unsigned char)*pattern) != tolower((unsigned char)*key))
 			return false;
@@ -72,8 +74,7 @@ static bool choice_allowed(const char *allowed, const char *value)
 	return false;
 }
 
-/* Whether `value` is allowed for key `k`; `what` gets what would be ("must be ..."). */
-static bool value_allowed(const struct config_key *k, const char *value, char *what, size_t size)
+bool config_value_allowed(const struct config_key *k, const char *value, char *what, size_t size)
 {
 	u64 number;
 	bool boolean;
@@ -355,7 +356,7 @@ int config_set(struct config *c, const char *key, const char *value, struct erro
 	}
 	if (!k && !l)
 		return fail(err, -EINVAL, "unknown key %s", key);
-	if (k && !value_allowed(k, value, what, sizeof(what)))
+	if (k && !config_value_allowed(k, value, what, sizeof(what)))
 		return fail(err, -EINVAL, "%s = \"%s\": %s", key, value, what);
 	char *copy = xstrdup(value); /* `value` may be the one being replaced */
 	if (!l) {
@@ -391,7 +392,7 @@ int config_check(const struct config *c, void (*warn)(void *arg, const char *tex
 			if (warn)
 				warn(arg, text);
 			free(text);
-		} else if (!value_allowed(k, l->value, what, sizeof(what))) {
+		} else if (!config_value_allowed(k, l->value, what, sizeof(what))) {
 			return fail(err, -EINVAL, "%s:%d: %s = \"%s\": %s", c->name, n + 1, l->key, l->value, what);
 		}
 	}

@@ -49,7 +49,7 @@ u64 config_number(const struct config *c, const char *key);
 /* keys.def for help, completion and man pages. */
 enum config_type { CONFIG_STRING, CONFIG_PATH, CONFIG_BOOL, CONFIG_NUMBER, CONFIG_CHOICE, CONFIG_KEYMAP /* keymap_names.h */ };
 struct config_key {
-	const char *pattern; /* '#' stands for a number, "ide#:#.present" */
+	const char *pattern; /* '#' stands for a number, "ide#:#.present", '*' at the end for all that may follow */
 	enum config_type type;
 	const char *allowed; /* NUMBER: "min-max" or "min-max/step"; CHOICE: "a|b|c"; '#' ranges: see keys.def */
 	const char *fallback; /* default value */
@@ -57,5 +57,7 @@ struct config_key {
 };
 const struct config_key *config_key_find(const char *key);
 const struct config_key *config_keys(size_t *count);
+/* Whether `value` is allowed for the key; when not, `what` says what would be ("must be a number from 0 to 99"). */
+bool config_value_allowed(const struct config_key *k, const char *value, char *what, size_t size);
 
 #endif

@@ -83,3 +83,19 @@ bool keymap_name_allowed(const char *name, char *what, size_t size)
 	free(list);
 	return allowed;
 }
+
+void keymap_names_each(void (*fn)(void *arg, const char *name), void *arg)
+{
+	char name[KEYMAP_NAME_SIZE], layout[KEYMAP_NAME_SIZE], title[KEYMAP_NAME_SIZE] = "", *list;
+	if (read_file(LIST, LIST_MAX_BYTES, &list, NULL, NULL))
+		return;
+	for (const char *line = list; *line; line += strcspn(line, "\n"), line += *line == '\n') {
+		if (sscanf(line, "! %63s", title) == 1 || line[0] != ' ' || sscanf(line, " %63s %63[^: ]", name, layout) != 2)
+			continue;
+		char *whole = strcmp(title, "variant") ? xstrdup(name) : xasprintf("%s(%s)", layout, name);
+		if (!strcmp(title, "variant") || !strcmp(title, "layout"))
+			fn(arg, whole);
+		free(whole);
+	}
+	free(list);
+}

@@ -16,5 +16,7 @@
 bool keymap_name_split(const char *name, char layout[KEYMAP_NAME_SIZE], char variant[KEYMAP_NAME_SIZE]);
 /* Whether there is such a key map; else `what` gets what would be allowed ("must be ..."). */
 bool keymap_name_allowed(const char *name, char *what, size_t size);
+/* Every layout, then every variant as "de(nodeadkeys)"; none where xkb-data is not installed. */
+void keymap_names_each(void (*fn)(void *arg, const char *name), void *arg);
 
 #endif

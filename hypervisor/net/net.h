@@ -36,6 +36,11 @@ size_t net_port_get(struct net_port *p, enum net_direction way, void *to, size_t
 size_t net_port_room(struct net_port *p, enum net_direction way);
 void net_port_clear(struct net_port *p);
 u64 net_port_lost(struct net_port *p, enum net_direction way);
+struct net_traffic {
+	u64 frames, bytes, lost;
+};
+/* What has gone that way so far: lost frames are not among `frames`. */
+struct net_traffic net_port_traffic(struct net_port *p, enum net_direction way);
 
 /* ---- back ends ---- */
 

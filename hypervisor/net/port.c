@@ -13,7 +13,7 @@
 struct queue {
 	u8 bytes[QUEUE_BYTES];
 	size_t head, count;
-	u64 lost;
+	u64 lost, frames, total; /* total: bytes */
 };
 
 struct net_port {
@@ -68,6 +68,8 @@ bool net_port_put(struct net_port *p, enum net_direction way, const void *frame,
 	if (fits) {
 		queue_write(q, &prefix, sizeof(prefix));
 		queue_write(q, frame, len);
+		q->frames++;
+		q->total += len;
 	} else {
 		q->lost++;
 	}
@@ -116,4 +118,14 @@ u64 net_port_lost(struct net_port *p, enum net_direction way)
 	u64 lost = p->queue[way].lost;
 	BUG_ON(pthread_mutex_unlock(&p->lock));
 	return lost;
+}
+
+struct net_traffic net_port_traffic(struct net_port *p, enum net_direction way)
+{
+	const struct queue *q = &p->queue[way];
+
+	BUG_ON(pthread_mutex_lock(&p->lock));
+	struct net_traffic t = {q->frames, q->total, q->lost};
+	BUG_ON(pthread_mutex_unlock(&p->lock));
+	return t;
 }

@@ -106,6 +106,8 @@ int handle_console_kick(struct request *r, json_t **result, struct error *err)
 	(void)result;
 	if (!r->vm->control || r->vm->state != VM_ON)
 		return fail(err, -ENOTCONN, "%s is not on: nobody looks at it", r->vm->name);
+	if (r->dry_run)
+		return 0;
 	users_name_of(r->caller.uid, user);
 	snprintf(text, sizeof(text), "%s has ended this console", user);
 	json_t *command = json_pack("{s:s, s:O, s:s}", "cmd", "remove", "id", json_object_get(r->rpc.params, "id"), "text", text);
@@ -115,18 +117,41 @@ int handle_console_kick(struct request *r, json_t **result, struct error *err)
 
 /* ---- lock-outs ---- */
 
+/* *text is the caller's, "" when nobody has failed yet. */
+static int locks_read(char **text, struct error *err)
+{
+	char *path = root_path("var/lib/vmk/console-locks");
+	int ret = read_file(path, LOCKS_MAX_BYTES, text, NULL, err);
+	free(path);
+	if (ret != -ENOENT)
+		return ret;
+	*text = xstrdup("");
+	return 0;
+}
+
+unsigned consoles_locked(void)
+{
+	char *text = NULL, *saved = NULL;
+	unsigned locked = 0, failures;
+	if (locks_read(&text, NULL))
+		return 0;
+	for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved))
+		locked += sscanf(line, "%*s %u", &failures) == 1 && failures >= CONSOLE_LOCKED_FAILURES;
+	free(text);
+	return locked;
+}
+
 int handle_console_locks(struct request *r, json_t **result, struct error *err)
 {
-	char *path = root_path("var/lib/vmk/console-locks"), *text = NULL, *saved = NULL, address[64];
+	char *text = NULL, *saved = NULL, address[64];
 	unsigned failures;
 	u64 at;
 	(void)r;
-	int ret = read_file(path, LOCKS_MAX_BYTES, &text, NULL, err);
-	free(path);
-	if (ret && ret != -ENOENT)
+	int ret = locks_read(&text, err);
+	if (ret)
 		return ret;
 	*result = json_array();
-	for (char *line = ret ? NULL : strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
+	for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
 		if (sscanf(line, "%63s %u %" SCNu64, address, &failures, &at) != 3)
 			continue;
 		json_array_append_new(*result, json_pack("{s:s, s:i, s:o, s:s}", "address", address, "failures", (int)failures, "last",

@@ -29,6 +29,7 @@ static struct {
 	u64 started_ns;
 	unsigned failures;
 	char fingerprint[CONSOLE_TEXT_SIZE];
+	u64 certificate_end;
 	struct request *unlock; /* waiting for vmk-authd's answer */
 } consoles = {.control_fd = -1};
 
@@ -267,6 +268,7 @@ static int on_report(sd_event_source *source, int fd, uint32_t events, void *arg
 		event_host(r.level >= LOG_LEVEL_WARNING ? LOG_LEVEL_WARNING : LOG_LEVEL_INFO, EVENT_ADMIN, "%s", r.text);
 	} else if (r.type == CONSOLE_READY) {
 		str_copy(consoles.fingerprint, sizeof(consoles.fingerprint), r.text);
+		consoles.certificate_end = r.number;
 	} else if (r.type == CONSOLE_UNLOCKED) {
 		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%u addresses may use the consoles again", r.number);
 		unlock_end(0, message_result("released: %u", r.number), NULL);
@@ -332,9 +334,29 @@ void consoles_start(void)
 	authd_start();
 }
 
+pid_t consoles_pid(void)
+{
+	return consoles.control_fd >= 0 ? consoles.pid : 0;
+}
+
 const char *consoles_fingerprint(void)
 {
 	return consoles.fingerprint;
+}
+
+u64 consoles_certificate_end(void)
+{
+	return consoles.certificate_end;
+}
+
+bool consoles_lacking(const struct vm *vm)
+{
+	return consoles.started && wanted(vm) && vm->console_fd < 0;
+}
+
+bool consoles_open(void)
+{
+	return consoles.control_fd >= 0;
 }
 
 int consoles_unlock(const char *address, struct request *r, struct error *err)

@@ -27,5 +27,14 @@ const char *vm_keymap(const struct vm *vm);
 int consoles_unlock(const char *address, struct request *r, struct error *err);
 /* SHA-256 of the certificate, "" before vmk-authd has told it. */
 const char *consoles_fingerprint(void);
+/* When it ends, in seconds since 1970; 0 = not known yet. */
+u64 consoles_certificate_end(void);
+/* Whether vmk-authd is running. */
+bool consoles_open(void);
+/* The machine is to have a console and got none: its port, or all ports, are taken. */
+bool consoles_lacking(const struct vm *vm);
+/* How many addresses are locked out. */
+unsigned consoles_locked(void);
+pid_t consoles_pid(void); /* of vmk-authd, 0 while it does not run */
 
 #endif

@@ -13,10 +13,12 @@
 #include "api/rpc.h"
 #include "lib/config.h"
 #include "lib/log.h"
+#include "lib/machine_words.h"
+#include "vmkernel/perf.h"
 
 #define WORLD_VMKERNEL 1 /* helper worlds are below WORLD_FIRST_MACHINE */
 #define WORLD_FIRST_MACHINE 100
-#define VM_NAME_MAX 60 /* bytes */
+#define VM_NAME_MAX MACHINE_NAME_MAX
 #define CALLER_MAX_GROUPS 64
 #define SAMPLE_SECONDS 2
 
@@ -38,6 +40,17 @@ enum vm_state { VM_OFF, VM_STARTING, VM_ON, VM_SUSPENDED, VM_STUCK };
 struct cpu_use {
 	u64 used_ns, at_ns;
 	double percent;
+};
+
+/* What a machine asks of people (question.h); id 0: nothing. */
+#define QUESTION_CHOICES 4
+struct vm_question {
+	u64 id;
+	char text[300];
+	unsigned n_choices;
+	struct vm_question_choice {
+		char name[16], label[64];
+	} choice[QUESTION_CHOICES];
 };
 
 struct vm {
@@ -75,6 +88,7 @@ struct vm {
 	bool resuming; /* it is being powered on from its file */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
+	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;
 	u64 started_ns;	 /* CLOCK_MONOTONIC */
@@ -83,10 +97,17 @@ struct vm {
 	char engine[16];
 	unsigned viewers;
 	int balloon_asked_mb, balloon_mb; /* balloon_asked_mb < 0: it has none */
+	json_t *devices;		  /* what is connected (removable.h); NULL: not known */
+	unsigned tools_version;		  /* of the guest's tools, major << 10 | minor << 5 | rest; 0: not told */
+	int heartbeat_s;		  /* since they were last heard, < 0: not since the reset */
 	/* sampled */
 	struct cpu_use cpu;
 	u64 resident_kb;
+	struct perf perf;
+	struct vm_question question;
 };
+
+#define HELPERS 2 /* the daemon and vmk-authd: worlds from WORLD_VMKERNEL on */
 
 struct host {
 	sd_event *event;
@@ -95,6 +116,7 @@ struct host {
 	struct vm *vms;
 	struct conn *conns;
 	struct job *jobs;
+	struct request *pending; /* newest first: all that are being worked on */
 	unsigned n_conns, n_jobs;
 	struct cpu_use cpu;
 	unsigned cpus;
@@ -104,18 +126,30 @@ struct host {
 	bool autostart;
 	char engine[16];
 	json_t *passed_over; /* array of sentences */
+	struct perf perf;
+	bool perf_waits; /* PERF_WAIT is known */
+	struct {
+		const char *name; /* NULL: does not run */
+		struct perf perf;
+	} helper[HELPERS];
 	struct request *stopper; /* host.stop waiting for the machines */
 };
 extern struct host host;
 
 /* One call on its way. */
 struct request {
+	struct request *next; /* in host.pending */
 	struct conn *conn; /* NULL: the caller has gone */
 	struct caller caller;
 	struct rpc_request rpc;
 	const struct api_method *method;
 	struct vm *vm; /* resolved and permitted "vm" argument */
 	int fd;	       /* to be passed with the answer, or -1 */
+	bool progress; /* the caller wants to be told how far it is */
+	struct task *task; /* task.h; NULL = it is none */
+	/* Optional: the caller has hung up. The request may be finished here; else it goes on. */
+	void (*gone)(struct request *r);
+	bool dry_run;  /* dry_run.h */
 };
 
 /* A handler answers at once (0 and *result, NULL = {}; or -errno and err) or returns PENDING and calls request_finish() later. */
@@ -129,6 +163,7 @@ static inline const char *param_string(const struct request *r, const char *name
 json_t *message_result(const char *fmt, ...) PRINTF_LIKE(1, 2);
 
 /* server.c */
+void server_tell_progress(struct request *r); /* to its caller, when he wants to know and reads */
 int server_start(struct error *err);
 void server_stop(void); /* answers what is pending with a sentence, closes all */
 
@@ -157,7 +192,7 @@ void vm_config_name(const struct config *config, const char *path, char name[VM_
 char *vm_folder(const char *path); /* caller frees */
 
 /* supervise.c: a machine's process */
-int vm_start(struct vm *vm, struct request *r, struct error *err); /* PENDING or -errno; r may be NULL */
+int vm_start(struct vm *vm, struct request *r, struct error *err); /* PENDING or -errno, 0 for a dry run; r may be NULL */
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err);
 void vm_kill(struct vm *vm);
 void supervise_adopt(void); /* machines that run already */
@@ -170,13 +205,28 @@ void stats_sample(void);
 bool process_times(pid_t pid, u64 *cpu_ns, u64 *start_ticks);
 json_t *cpu_percent(const struct cpu_use *use);
 void stats_host(json_t *into);
+/* A line of /proc/meminfo in KB, 0 = not told. */
+u64 stats_meminfo(const char *name);
+void stats_memory(u64 *total_kb, u64 *used_kb, u64 *swapped_kb); /* of the whole computer */
 void uptime_text(u64 seconds, char *text, size_t size); /* "1 d 02:03:04" */
 
-/* events.c: the log as seen by log.show */
+/*
+ * events.c: the log as seen by log.show and event.list. Who asked for what happens is known: the caller whose handler runs, or
+ * who waits for a change of the machine, or whom event_acting() names.
+ */
 enum event_subject { EVENT_PUBLIC, EVENT_ADMIN };
 int events_open(struct error *err);
 void event_vm(enum log_level level, const struct vm *vm, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* Of the machine's own accord: nobody has asked for it. */
+void event_vm_itself(enum log_level level, const struct vm *vm, const char *fmt, ...) PRINTF_LIKE(3, 4);
 void event_host(enum log_level level, enum event_subject subject, const char *fmt, ...) PRINTF_LIKE(3, 4);
+/* What is logged from here on is on behalf of this request; NULL ends it. */
+void event_acting(const struct request *r);
+u64 events_newest(void);
+/* Rows of event.list newer than `since`, at most the newest `lines`, oldest first; of one machine, or everything when vm_path is NULL. */
+json_t *events_list(const struct caller *c, const char *vm_path, u64 lines, u64 since);
+/* Called when something was logged, once for many, from the loop. */
+void events_watch(void (*news)(void));
 /* The newest event of a machine, or NULL; valid until the next is logged. */
 const char *events_last_of(const struct vm *vm);
 json_t *events_show(const struct caller *c, u64 lines, u64 since);

@@ -7,8 +7,42 @@
 
 #include "lib/util.h"
 #include "pam/users.h"
+#include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/network.h"
+#include "vmkernel/settings.h"
+#include "vmkernel/text.h"
+
+#define URLS_MAX 16
+
+/* Where a browser finds the consoles of the machines the caller may see. */
+static json_t *console_urls(const struct caller *c)
+{
+	json_t *urls = json_array();
+	char address[320];
+	for (struct vm *vm = host.vms; vm && json_array_size(urls) < URLS_MAX; vm = vm->next)
+		if (vm_rights(c, vm) & RIGHT_R && consoles_address(vm, address, sizeof(address)))
+			json_array_append_new(urls, json_sprintf("https://%s/", address));
+	return urls;
+}
+
+/* The computer the host is: its clock, keyboard, addresses. */
+static void show_computer(json_t *o)
+{
+	char text[128];
+	double load[3] = {0};
+	settings_date(text, sizeof(text));
+	json_object_set_new(o, "date", text_json(text));
+	settings_timezone(text, sizeof(text));
+	json_object_set_new(o, "timezone", text_json(text));
+	settings_keyboard(text, sizeof(text));
+	json_object_set_new(o, "keyboard", *text ? text_json(text) : json_null());
+	json_object_set_new(o, "addresses", network_addresses());
+	if (getloadavg(load, 3) != 3)
+		load[0] = load[1] = load[2] = 0;
+	json_object_set_new(o, "load", json_pack("[f, f, f]", load[0], load[1], load[2]));
+}
 
 int handle_host_show(struct request *r, json_t **result, struct error *err)
 {
@@ -44,6 +78,16 @@ int handle_host_show(struct request *r, json_t **result, struct error *err)
 	snprintf(text, sizeof(text), "%u on, %u in all", on, total);
 	json_object_set_new(*result, "machines", json_string(text));
 	stats_host(*result);
+	show_computer(*result);
+	json_object_set_new(*result, "urls", console_urls(&r->caller));
+	json_object_set_new(*result, "alerts", alerts_find(&r->caller));
+	return 0;
+}
+
+int handle_host_alerts(struct request *r, json_t **result, struct error *err)
+{
+	(void)err;
+	*result = alerts_find(&r->caller);
 	return 0;
 }
 

@@ -23,6 +23,7 @@
 #include "vmkernel/host.h"
 #include "vmkernel/job.h"
 #include "vmkernel/probe.h"
+#include "vmkernel/volumes.h"
 
 struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .authd_fd = -1, .log_fd = -1, .kvm_fd = -1};
 
@@ -101,6 +102,7 @@ static int on_sample(sd_event_source *s, uint64_t usec, void *arg)
 {
 	(void)usec, (void)arg;
 	stats_sample();
+	volumes_poll();
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		vm_poll(vm);
 	sd_event_source_set_time_relative(s, SAMPLE_SECONDS * 1000000ull);

@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/machine_words.h"
 #include "lib/util.h"
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
@@ -31,13 +32,7 @@ char *vm_folder(const char *path)
 
 bool vm_name_valid(const char *name)
 {
-	size_t len = strlen(name);
-	if (!len || len > VM_NAME_MAX || strchr(".- ", name[0]) || name[len - 1] == ' ')
-		return false;
-	for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-		if (*c < ' ' || *c == 127 || strchr("/\\\"'|#=[]<>*?$`", *c))
-			return false;
-	return true;
+	return machine_name_check(name, NULL) == 0;
 }
 
 void vm_config_name(const struct config *config, const char *path, char name[VM_NAME_MAX + 1])
@@ -61,20 +56,22 @@ static u64 time_ns(struct timespec t)
 	return (u64)t.tv_sec * NSEC_PER_SEC + (u64)t.tv_nsec;
 }
 
-/* Whether the file is the one vm->config was read from; notes what it is now. */
-static bool same_file(struct vm *vm, const struct stat *st)
+/* Whether the file is the one vm->config was read from. */
+static bool same_file(const struct vm *vm, const struct stat *st)
 {
-	u64 changed = time_ns(st->st_ctim), modified = time_ns(st->st_mtim);
-	bool same = vm->readable && vm->file.device == st->st_dev && vm->file.inode == st->st_ino &&
-		    vm->file.changed_ns == changed && vm->file.modified_ns == modified;
+	return vm->readable && vm->file.device == st->st_dev && vm->file.inode == st->st_ino &&
+	       vm->file.changed_ns == time_ns(st->st_ctim) && vm->file.modified_ns == time_ns(st->st_mtim);
+}
+
+static void note_file(struct vm *vm, const struct stat *st)
+{
 	vm->file.device = st->st_dev;
 	vm->file.inode = st->st_ino;
-	vm->file.changed_ns = changed;
-	vm->file.modified_ns = modified;
+	vm->file.changed_ns = time_ns(st->st_ctim);
+	vm->file.modified_ns = time_ns(st->st_mtim);
 	vm->file.uid = st->st_uid;
 	vm->file.gid = st->st_gid;
 	vm->file.mode = st->st_mode;
-	return same;
 }
 
 /* A name that another machine has already gets " (2)" and so on, until somebody changes it. */
@@ -116,10 +113,21 @@ static bool vm_unreadable(struct vm *vm, const char *why)
 	return false;
 }
 
+static void note_suspended(struct vm *vm)
+{
+	if (!vm->world)
+		vm->state = suspend_found(vm->path, vm->file.uid) ? VM_SUSPENDED : VM_OFF;
+}
+
 bool vm_refresh(struct vm *vm)
 {
 	struct stat st;
 	struct error err;
+	/* Nearly always: what a descriptor would tell is known (a change of owner or mode is one of st_ctim, too). */
+	if (lstat(vm->path, &st) == 0 && S_ISREG(st.st_mode) && same_file(vm, &st)) {
+		note_suspended(vm);
+		return true;
+	}
 	/* The owner may point the name elsewhere at any time: rights, owner and content all come from one descriptor. */
 	int fd = open(vm->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
@@ -128,16 +136,9 @@ bool vm_refresh(struct vm *vm)
 		close(fd);
 		return vm_unreadable(vm, "not a regular file");
 	}
-	uid_t uid_before = vm->file.uid;
-	bool same = same_file(vm, &st);
-	if (!vm->world)
-		vm->state = suspend_found(vm->path, st.st_uid) ? VM_SUSPENDED : VM_OFF;
-	if (!same || uid_before != st.st_uid || !vm->owner[0] || vm->owner[0] == '?')
-		users_name_of(st.st_uid, vm->owner);
-	if (same) {
-		close(fd);
-		return true;
-	}
+	note_file(vm, &st);
+	note_suspended(vm);
+	users_name_of(st.st_uid, vm->owner);
 	char *text;
 	size_t len;
 	struct config *config = NULL;
@@ -307,6 +308,9 @@ int registry_remove(struct vm *vm, struct error *err)
 			break;
 		}
 	}
+	for (struct request *r = host.pending; r; r = r->next)
+		if (r->vm == vm)
+			r->vm = NULL;
 	consoles_forget(vm);
 	config_free(vm->config);
 	free(vm->path);

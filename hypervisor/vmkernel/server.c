@@ -3,7 +3,8 @@
  * server.c - the one door: connections, requests, answers.
  *
  * A connection has at most one request in work and is not read from while an answer is on its way, so what a client can make
- * the daemon hold is one line and one answer. Each turn of the loop serves one request of one connection.
+ * the daemon hold is one line and one answer. Each turn of the loop serves one request of one connection. One who wants to be told
+ * of his task's progress may call task.cancel meanwhile, and nothing else.
  */
 #include <errno.h>
 #include <stdarg.h>
@@ -14,7 +15,9 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "vmkernel/dry_run.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/task.h"
 
 #define MAX_CONNS 1024
 #define MAX_CONNS_USER 64 /* of one who is not the administrator */
@@ -29,6 +32,8 @@ struct conn {
 	size_t out_len, out_sent;
 	int out_fd; /* goes with the first byte of out */
 	bool ended; /* the client sends nothing any more */
+	bool later; /* the first whole line of `in` waits for the end of the request */
+	bool pinned, dead; /* in use further up the stack; freed after that */
 	struct request *request;
 	struct caller caller;
 };
@@ -46,6 +51,10 @@ static void conn_update(struct conn *c);
 
 static void conn_free(struct conn *c)
 {
+	if (c->pinned) {
+		c->dead = true;
+		return;
+	}
 	for (struct conn **p = &host.conns; *p; p = &(*p)->next) {
 		if (*p == c) {
 			*p = c->next;
@@ -53,8 +62,9 @@ static void conn_free(struct conn *c)
 		}
 	}
 	host.n_conns--;
-	if (c->request)
-		c->request->conn = NULL;
+	struct request *r = c->request;
+	if (r)
+		r->conn = NULL;
 	sd_event_source_disable_unref(c->io);
 	sd_event_source_disable_unref(c->more);
 	rpc_lines_free(&c->in);
@@ -63,6 +73,8 @@ static void conn_free(struct conn *c)
 		close(c->out_fd);
 	close(c->fd);
 	free(c);
+	if (r && r->gone)
+		r->gone(r);
 }
 
 /* Sends what it can; -errno when the client is lost. */
@@ -85,18 +97,37 @@ static int conn_flush(struct conn *c)
 	return 0;
 }
 
-/* Takes over line and fd. */
+/* Takes over line and fd. Behind what is on its way already: at most a notification, or the answer of a task.cancel. */
 static void conn_answer(struct conn *c, char *line, size_t len, int fd)
 {
-	BUG_ON(c->out);
-	c->out = line;
-	c->out_len = len;
-	c->out_sent = 0;
+	size_t waiting = c->out_len - c->out_sent;
+	BUG_ON(c->out_fd >= 0);
 	c->out_fd = fd;
+	if (!c->out) {
+		c->out = line;
+		c->out_len = len;
+		c->out_sent = 0;
+		return;
+	}
+	char *both = xcalloc(1, waiting + len);
+	memcpy(both, c->out + c->out_sent, waiting);
+	memcpy(both + waiting, line, len);
+	free(c->out);
+	free(line);
+	c->out = both;
+	c->out_len = waiting + len;
+	c->out_sent = 0;
 }
 
 static void request_free(struct request *r)
 {
+	for (struct request **p = &host.pending; *p; p = &(*p)->next) {
+		if (*p == r) {
+			*p = r->next;
+			break;
+		}
+	}
+	task_end(r);
 	rpc_request_free(&r->rpc);
 	free(r);
 }
@@ -122,6 +153,8 @@ static void request_answer(struct request *r, int ret, json_t *result, int code,
 		json_decref(result);
 		result = NULL;
 	}
+	if (!ret && !result && r->dry_run)
+		result = dry_run_result(r);
 	if (r->fd >= 0 && fd < 0)
 		close(r->fd);
 	if (!c) {
@@ -187,6 +220,8 @@ static int request_check(struct request *r, struct error *err)
 		if (args[k].type != API_VM)
 			continue;
 		const char *name = param_string(r, args[k].name);
+		if (!name) /* optional */
+			continue;
 		r->vm = registry_find(name);
 		if (!r->vm) {
 			fail(err, -ENOENT, "no virtual machine named %.100s", name);
@@ -201,6 +236,20 @@ static int request_check(struct request *r, struct error *err)
 	return 0;
 }
 
+static int request_handle(struct request *r, json_t **result, struct error *err)
+{
+	r->dry_run = r->rpc.dry_run && r->method->role != ROLE_VIEW;
+	int ret = r->dry_run ? dry_run_check(r, err) : 0;
+	if (!ret && (!r->dry_run || dry_run_calls(r))) {
+		event_acting(r);
+		ret = handlers[r->method - api_methods](r, result, err);
+		event_acting(NULL);
+	}
+	if (!ret && !*result && r->dry_run)
+		*result = dry_run_result(r);
+	return ret;
+}
+
 /* One line from a client. */
 static void conn_request(struct conn *c, const char *line, size_t len)
 {
@@ -210,6 +259,8 @@ static void conn_request(struct conn *c, const char *line, size_t len)
 	r->conn = c;
 	r->fd = -1;
 	r->caller = c->caller;
+	r->next = host.pending;
+	host.pending = r;
 	c->request = r;
 	int code = rpc_request_parse(line, len, &r->rpc, &err);
 	if (!code)
@@ -218,9 +269,73 @@ static void conn_request(struct conn *c, const char *line, size_t len)
 		request_answer(r, err.code, NULL, code, &err);
 		return;
 	}
-	int ret = handlers[r->method - api_methods](r, &result, &err);
+	r->progress = json_is_true(json_object_get(r->rpc.message, "progress"));
+	int ret = request_handle(r, &result, &err);
 	if (ret != PENDING)
 		request_answer(r, ret, result, 0, &err);
+}
+
+/* ---- while a task is under way ---- */
+
+void server_tell_progress(struct request *r)
+{
+	struct conn *c = r->conn;
+	u64 id;
+	int percent;
+	const char *what;
+	if (!c || !r->progress || c->out || !task_tell(r, &id, &percent, &what))
+		return; /* who does not read hears less often */
+	json_t *sentence = json_string(what);
+	json_t *params = json_pack("{s:O, s:I, s:o, s:o}", "id", r->rpc.id, "task", (json_int_t)id, "percent",
+				   percent < 0 ? json_null() : json_integer(percent), "what", sentence ? sentence : json_string("?"));
+	json_t *message = json_pack("{s:s, s:s, s:o}", "jsonrpc", "2.0", "method", "progress", "params", params);
+	char *text = message ? json_dumps(message, JSON_COMPACT) : NULL;
+	json_decref(message);
+	if (!text)
+		return;
+	char *line = xasprintf("%s\n", text);
+	free(text);
+	conn_answer(c, line, strlen(line), -1);
+	conn_update(c);
+}
+
+/* Carries out a task.cancel; false: it is another request, which has to wait. */
+static bool conn_cancel(struct conn *c, const char *text, size_t len)
+{
+	struct request r = {.caller = c->caller, .fd = -1};
+	struct error err = {0};
+	json_t *result = NULL;
+	size_t line_len;
+	int code = rpc_request_parse(text, len, &r.rpc, &err);
+	bool mine = !code && strcmp(r.rpc.method, "task.cancel") == 0;
+	if (mine) {
+		code = request_check(&r, &err);
+		int ret = code ? err.code : request_handle(&r, &result, &err);
+		char *line = ret ? rpc_error(r.rpc.id, code ? code : rpc_code(&err), &err, &line_len)
+				 : rpc_answer(r.rpc.id, result, &line_len);
+		conn_answer(c, line, line_len, -1);
+	}
+	rpc_request_free(&r.rpc);
+	return mine;
+}
+
+/* Whether more is read of a client whose request is being worked on. */
+static bool conn_listens(const struct conn *c)
+{
+	return c->request && c->request->progress && !c->out && !c->later && !c->ended && c->in.len <= RPC_MAX_LINE;
+}
+
+static void conn_serve_cancel(struct conn *c)
+{
+	char *end = c->in.len ? memchr(c->in.buf, '\n', c->in.len) : NULL, *line;
+	size_t len;
+	if (!end)
+		return;
+	c->pinned = true; /* the end of the task answers on this connection, too */
+	c->later = !conn_cancel(c, c->in.buf, (size_t)(end - c->in.buf));
+	c->pinned = false;
+	if (!c->later && rpc_lines_next(&c->in, &line, &len) == 1)
+		rpc_lines_drop(&c->in);
 }
 
 static void conn_too_long(struct conn *c)
@@ -262,13 +377,16 @@ static void conn_update(struct conn *c)
 		conn_free(c);
 		return;
 	}
+	if (conn_idle(c))
+		c->later = false;
 	bool more = conn_idle(c) && c->in.len > 0;
 	if (conn_idle(c) && c->ended && !more) {
 		conn_free(c);
 		return;
 	}
 	sd_event_source_set_enabled(c->more, more ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
-	uint32_t events = (c->out ? EPOLLOUT : 0u) | (conn_idle(c) && !c->ended && !more ? EPOLLIN : 0u);
+	bool reads = (conn_idle(c) && !c->ended && !more) || conn_listens(c);
+	uint32_t events = (c->out ? EPOLLOUT : 0u) | (reads ? EPOLLIN : 0u);
 	sd_event_source_set_io_events(c->io, events);
 }
 
@@ -295,7 +413,7 @@ static int on_conn(sd_event_source *s, int fd, uint32_t events, void *arg)
 	struct conn *c = arg;
 	size_t room;
 	void *to;
-	if (events & EPOLLIN && conn_idle(c) && (to = rpc_lines_room(&c->in, &room))) {
+	if (events & EPOLLIN && (conn_idle(c) || conn_listens(c)) && (to = rpc_lines_room(&c->in, &room))) {
 		ssize_t n = recv(fd, to, room, 0);
 		if (n > 0)
 			rpc_lines_added(&c->in, (size_t)n);
@@ -303,7 +421,12 @@ static int on_conn(sd_event_source *s, int fd, uint32_t events, void *arg)
 			c->ended = true;
 		else if (errno != EAGAIN && errno != EINTR)
 			events |= EPOLLERR;
-		conn_update(c);
+		if (n > 0 && conn_listens(c))
+			conn_serve_cancel(c);
+		if (c->dead)
+			conn_free(c);
+		else
+			conn_update(c);
 		return 0;
 	}
 	if (events & (EPOLLHUP | EPOLLERR)) {

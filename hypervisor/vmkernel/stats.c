@@ -6,7 +6,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
-#include "vmkernel/host.h"
+#include "vmkernel/consoles.h"
 
 bool process_times(pid_t pid, u64 *cpu_ns, u64 *start_ticks)
 {
@@ -46,20 +46,6 @@ json_t *cpu_percent(const struct cpu_use *use)
 	return json_real((double)(s64)(use->percent * 10 + 0.5) / 10);
 }
 
-static u64 resident_kb(pid_t pid)
-{
-	char path[40];
-	unsigned long long pages = 0;
-	snprintf(path, sizeof(path), "/proc/%d/statm", (int)pid);
-	FILE *f = fopen(path, "re");
-	if (!f)
-		return 0;
-	if (fscanf(f, "%*u %llu", &pages) != 1)
-		pages = 0;
-	fclose(f);
-	return pages * ((u64)sysconf(_SC_PAGESIZE) / 1024);
-}
-
 /* The whole computer: busy time over all CPUs, so 100 % is everything. */
 static void sample_host(void)
 {
@@ -79,19 +65,27 @@ static void sample_host(void)
 		host.cpu.percent = 100;
 }
 
+static void sample_helper(unsigned k, const char *name, pid_t pid)
+{
+	bool runs = pid > 0 && perf_sample_process(&host.helper[k].perf, pid);
+	host.helper[k].name = runs ? name : NULL;
+}
+
 void stats_sample(void)
 {
 	sample_host();
+	perf_sample_host(&host.perf, &host.perf_waits);
+	sample_helper(0, "vmkernel", getpid());
+	sample_helper(1, "vmk-authd", consoles_pid());
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		u64 used;
-		if (vm->world && vm->pid > 0 && process_times(vm->pid, &used, NULL)) {
-			use_update(&vm->cpu, used);
-			vm->resident_kb = resident_kb(vm->pid);
-		}
+		if (!vm->world || vm->pid <= 0 || !perf_sample_process(&vm->perf, vm->pid))
+			continue;
+		use_update(&vm->cpu, vm->perf.total[PERF_USER] + vm->perf.total[PERF_SYSTEM]);
+		vm->resident_kb = vm->perf.resident_kb;
 	}
 }
 
-static u64 meminfo(const char *name)
+u64 stats_meminfo(const char *name)
 {
 	char line[128];
 	unsigned long long kb = 0;
@@ -106,6 +100,14 @@ static u64 meminfo(const char *name)
 	return kb;
 }
 
+void stats_memory(u64 *total_kb, u64 *used_kb, u64 *swapped_kb)
+{
+	u64 available = stats_meminfo("MemAvailable"), swap = stats_meminfo("SwapTotal"), swap_free = stats_meminfo("SwapFree");
+	*total_kb = stats_meminfo("MemTotal");
+	*used_kb = *total_kb > available ? *total_kb - available : 0;
+	*swapped_kb = swap > swap_free ? swap - swap_free : 0;
+}
+
 void uptime_text(u64 seconds, char *text, size_t size)
 {
 	int n = seconds >= 86400 ? snprintf(text, size, "%" PRIu64 " d ", seconds / 86400) : 0;
@@ -115,7 +117,7 @@ void uptime_text(u64 seconds, char *text, size_t size)
 
 void stats_host(json_t *into)
 {
-	u64 total = meminfo("MemTotal") / 1024, available = meminfo("MemAvailable") / 1024;
+	u64 total = stats_meminfo("MemTotal") / 1024, available = stats_meminfo("MemAvailable") / 1024;
 	u64 used = total > available ? total - available : 0, up = (now_monotonic() - host.started_ns) / NSEC_PER_SEC;
 	char text[96];
 	json_object_set_new(into, "cpus", json_integer(host.cpus));

@@ -13,6 +13,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -20,8 +21,11 @@
 #include "lib/util.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
+#include "vmkernel/question.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/task.h"
 
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
@@ -36,6 +40,7 @@ struct stopper {
 	struct request *request;
 	sd_event_source *timer;
 	bool soft; /* never kills */
+	bool asked, over; /* its command is not answered yet; nobody waits any more, it goes when it is */
 };
 
 bool vm_running(const struct vm *vm)
@@ -47,7 +52,7 @@ const char *vm_state_name(const struct vm *vm)
 {
 	static const char *const names[] = {
 		[VM_OFF] = "off", [VM_STARTING] = "starting", [VM_ON] = "on", [VM_SUSPENDED] = "suspended", [VM_STUCK] = "stuck"};
-	return names[vm->state];
+	return names[vm->question.id ? VM_STUCK : vm->state];
 }
 
 static char *world_path(unsigned world, const char *suffix)
@@ -115,7 +120,9 @@ static void stopper_end(struct stopper *s, int ret, const struct error *err)
 	}
 	sd_event_source_disable_unref(s->timer);
 	request_finish(s->request, ret, ret ? NULL : message_result("%s is powered off", s->vm->name), err);
-	free(s);
+	s->over = true;
+	if (!s->asked)
+		free(s);
 }
 
 /* The machine is off from here on: everything of the run is let go. */
@@ -137,8 +144,11 @@ static void vm_down(struct vm *vm)
 	vm->pid = 0;
 	vm->asked_ns = vm->resident_kb = 0;
 	vm->cpu = (struct cpu_use){0};
+	vm->perf = (struct perf){0};
+	question_drop(vm);
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
+	removable_status(vm, NULL);
 	vm->poweroff_told = vm->killed = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
@@ -242,12 +252,14 @@ static void on_control_event(void *arg, const char *event, const char *text)
 	static struct log_limit limit;
 	if (strcmp(event, "poweroff") == 0)
 		vm->poweroff_told = true;
+	else if (strcmp(event, "question") == 0 || strcmp(event, "answered") == 0)
+		vm_poll(vm); /* the status says what it is */
 	else if (!log_allow(&limit, LOG_LEVEL_WARNING))
 		return;
 	else if (strcmp(event, "reset") == 0)
 		event_vm(LOG_LEVEL_INFO, vm, "%s: %.200s", vm->name, *text ? text : "reset");
 	else
-		event_vm(LOG_LEVEL_WARNING, vm, "%s: %.300s", vm->name, *text ? text : event);
+		event_vm_itself(LOG_LEVEL_WARNING, vm, "%s: %.300s", vm->name, *text ? text : event);
 }
 
 static void on_control_lost(void *arg)
@@ -278,6 +290,9 @@ static void take_status(struct vm *vm, json_t *status)
 	json_t *balloon = json_object_get(status, "balloon_asked_mb");
 	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;
 	vm->balloon_mb = (int)(json_integer_value(json_object_get(status, "balloon_mb")) & INT32_MAX);
+	removable_status(vm, status);
+	perf_take_status(&vm->perf, status);
+	question_take(vm, status);
 	if (up > 0 && (u64)up < now_monotonic())
 		vm->started_ns = now_monotonic() - (u64)up;
 	if (vm->engine[0] && !host.engine[0])
@@ -289,7 +304,7 @@ static void vm_set_stuck(struct vm *vm)
 	if (vm->state == VM_STUCK)
 		return;
 	vm->state = VM_STUCK;
-	event_vm(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
+	event_vm_itself(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
 }
 
 static void on_status(void *arg, int ret, json_t *answer, int fd, const struct error *err)
@@ -306,7 +321,7 @@ static void on_status(void *arg, int ret, json_t *answer, int fd, const struct e
 	take_status(vm, answer);
 	if (vm->state == VM_STUCK) {
 		vm->state = VM_ON;
-		event_vm(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
+		event_vm_itself(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
 	}
 }
 
@@ -417,13 +432,31 @@ static int vm_can_start(struct vm *vm, struct error *err)
 		return fail(err, -ENOENT, "%s cannot be powered on: %s cannot be read", vm->name, vm->path);
 	if (host.vmx_fd < 0)
 		return fail(err, -ENOENT, "%s cannot be powered on: vmk-vmx is not installed beside vmkernel", vm->name);
-	return vm->problem[0] ? fail(err, -EINVAL, "%s cannot be powered on: %s", vm->name, vm->problem) : 0;
+	if (vm->problem[0])
+		return fail(err, -EINVAL, "%s cannot be powered on: %s", vm->name, vm->problem);
+	return question_of_place(vm, err);
+}
+
+/* How much of its file a process has read that answers nothing before it has read all. */
+static void look_resume(void *arg)
+{
+	const struct vm *vm = arg;
+	char path[40], *file = suspend_file(vm->path);
+	unsigned long long bytes;
+	struct stat st;
+	snprintf(path, sizeof(path), "/proc/%d/io", (int)vm->pid);
+	FILE *f = fopen(path, "re");
+	if (f && fscanf(f, "rchar: %llu", &bytes) == 1 && lstat(file, &st) == 0 && st.st_size > 0)
+		task_percent(vm->starter, (int)MIN(bytes * 100 / (u64)st.st_size, 100));
+	if (f)
+		fclose(f);
+	free(file);
 }
 
 int vm_start(struct vm *vm, struct request *r, struct error *err)
 {
 	int ret = vm_can_start(vm, err);
-	if (ret)
+	if (ret || (r && r->dry_run))
 		return ret;
 	unsigned world;
 	ret = world_take(&world, err);
@@ -450,6 +483,8 @@ int vm_start(struct vm *vm, struct request *r, struct error *err)
 	vm->state = VM_STARTING;
 	vm->busy = "is being powered on";
 	vm->starter = r;
+	if (vm->resuming) /* not to be cancelled: nobody knows whether its file still holds it */
+		task_begin(r, NULL, look_resume, vm, "resuming %s", vm->name);
 	return PENDING;
 }
 
@@ -475,6 +510,11 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 	(void)answer;
 	if (fd >= 0)
 		close(fd);
+	s->asked = false;
+	if (s->over) {
+		free(s);
+		return;
+	}
 	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
 		return;
 	if (s->soft)
@@ -483,15 +523,54 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 		vm_kill(s->vm);
 }
 
+static void on_plug_kept(void *arg, int ret, json_t *answer, int fd, const struct error *err)
+{
+	struct vm *vm = arg;
+	(void)answer;
+	if (fd >= 0)
+		close(fd);
+	if (ret && ret != -ECONNRESET)
+		event_vm(LOG_LEVEL_WARNING, vm, "%s may still be powered off: %s", vm->name, err->text);
+}
+
+/* The guest has been asked and may still power off; but nobody waits for it, and the plug stays in unless others wait for that. */
+static int cancel_stop(void *arg, struct error *err)
+{
+	struct stopper *s = arg;
+	struct vm *vm = s->vm;
+	struct error why;
+	bool hard = false;
+	for (const struct stopper *o = vm->stoppers; o; o = o->next)
+		hard |= o != s && !o->soft;
+	int ret = 0;
+	if (!s->soft && !hard)
+		ret = !vm->control ? fail(err, -EBUSY, "%s does not answer", vm->name)
+				   : control_send(vm->control, json_pack("{s:s, s:s}", "cmd", "stop", "mode", "cancel"), HARD_SECONDS,
+						  on_plug_kept, vm, err);
+	if (ret)
+		return ret;
+	fail(&why, -ECANCELED, "%s is not waited for any more; its guest has been asked and may still power off", vm->name);
+	stopper_end(s, why.code, &why);
+	return 0;
+}
+
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err)
 {
-	bool soft = strcmp(mode, "soft") == 0, hard = strcmp(mode, "hard") == 0;
+	bool soft = strcmp(mode, "soft") == 0;
 	if (vm->state == VM_SUSPENDED)
 		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
 	if (!vm->world)
 		return fail(err, -EALREADY, "%s is powered off already", vm->name);
 	if (!vm->control && soft)
 		return fail(err, -EBUSY, "%s does not answer", vm->name);
+	/* It stands still: its guest hears no button. */
+	if (vm->question.id && soft)
+		return question_none(vm, err);
+	if (vm->question.id)
+		mode = "hard";
+	if (r && r->dry_run)
+		return 0;
+	bool hard = strcmp(mode, "hard") == 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
 	vm->stoppers = s;
@@ -509,7 +588,11 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 			return ret;
 		}
 		vm_kill(vm);
+	} else {
+		s->asked = true;
 	}
+	if (!hard)
+		task_begin(r, cancel_stop, NULL, s, "waiting for %s to power off", vm->name);
 	return PENDING;
 }
 

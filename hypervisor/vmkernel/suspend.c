@@ -4,10 +4,11 @@
  *
  * A child with the owner's rights makes the file under another name, hands it to the machine's process, and gives it its name
  * when all is on the disk; only then the process ends. Whoever of the three goes away before, the machine goes on and the file is
- * empty or gone. A file with something in it is a suspended machine: nothing else remembers it, so it survives the host.
+ * empty or gone: so it is when the task is cancelled, which the child is told. A file with something in it is a suspended machine: nothing else remembers it, so it survives the host.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <poll.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -18,6 +19,7 @@
 #include "lib/util.h"
 #include "vmkernel/job.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/task.h"
 
 #define WRITE_SECONDS 3600
 #define DROP_SECONDS 60
@@ -48,16 +50,31 @@ bool suspend_found(const char *path, uid_t owner)
 
 struct writing {
 	const char *path, *name;
-	int conn; /* to the machine's process */
+	int conn;   /* to the machine's process */
+	int report; /* the daemon's word to stop, or its end */
 };
 
+/* Waits for the machine's process; -ECANCELED when the daemon is quicker. Without time it only looks. */
+static int wait_unless_cancelled(const struct writing *w, int milliseconds, struct error *err)
+{
+	struct pollfd p[2] = {{.fd = w->report, .events = POLLIN}, {.fd = w->conn, .events = POLLIN}};
+
+	while (poll(p, 2, milliseconds) < 0 && errno == EINTR)
+		;
+	return p[0].revents ? fail(err, -ECANCELED, "suspending %s is cancelled", w->name) : 0;
+}
+
 /* The machine's answer; its events come in between. */
-static int wait_answer(const struct writing *w, struct error *err)
+static int wait_answer(const struct writing *w, bool cancellable, struct error *err)
 {
 	char *text = xcalloc(1, PACKET_MAX);
 	int ret = -EAGAIN;
 
 	while (ret == -EAGAIN) {
+		if (cancellable && wait_unless_cancelled(w, -1, err)) {
+			ret = err->code;
+			break;
+		}
 		ssize_t n = sock_recv(w->conn, text, PACKET_MAX - 1, NULL, NULL);
 		json_t *packet = n > 0 ? json_loadb(text, (size_t)n, 0, NULL) : NULL;
 		const char *why = json_string_value(json_object_get(packet, "error"));
@@ -74,11 +91,11 @@ static int wait_answer(const struct writing *w, struct error *err)
 	return ret;
 }
 
-static int tell(const struct writing *w, const char *text, int fd, struct error *err)
+static int tell(const struct writing *w, const char *text, int fd, bool cancellable, struct error *err)
 {
 	ssize_t n = sock_send(w->conn, text, strlen(text), &fd, fd >= 0);
 
-	return n < 0 ? fail(err, (int)n, "%s does not answer: %s", w->name, strerror((int)-n)) : wait_answer(w, err);
+	return n < 0 ? fail(err, (int)n, "%s does not answer: %s", w->name, strerror((int)-n)) : wait_answer(w, cancellable, err);
 }
 
 static int write_in(int folder, const struct writing *w, const char *made, const char *file, struct error *err)
@@ -87,11 +104,15 @@ static int write_in(int folder, const struct writing *w, const char *made, const
 	int fd = openat(folder, made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return fail(err, -errno, "cannot make %s beside %s: %m", made, w->path);
-	int ret = tell(w, "{\"cmd\":\"suspend\"}", fd, err);
+	int ret = wait_unless_cancelled(w, 0, err);
+	if (!ret)
+		ret = tell(w, "{\"cmd\":\"suspend\"}", fd, true, err);
+	if (!ret)
+		ret = wait_unless_cancelled(w, 0, err); /* the last moment */
 	if (!ret && (renameat(folder, made, folder, file) || fsync(folder)))
 		ret = fail(err, -errno, "cannot give %s its name: %m", file);
 	if (!ret)
-		ret = tell(w, "{\"cmd\":\"suspended\"}", -1, err);
+		ret = tell(w, "{\"cmd\":\"suspended\"}", -1, false, err);
 	if (ret) {
 		(void)!ftruncate(fd, 0); /* whatever it is called by now */
 		(void)unlinkat(folder, made, 0);
@@ -102,17 +123,19 @@ static int write_in(int folder, const struct writing *w, const char *made, const
 
 static int write_run(void *arg, int report, json_t **result, struct error *err)
 {
-	const struct writing *w = arg;
+	struct writing *w = arg;
 	char *folder = vm_folder(job_path(w->path)), *path = suspend_file(w->path);
 	const char *file = strrchr(path, '/') + 1;
 	char *made = xasprintf("%s.new", file);
-	(void)report, (void)result;
+	(void)result;
+	w->report = report;
 	int flags = fcntl(w->conn, F_GETFL);
 	fcntl(w->conn, F_SETFL, flags & ~O_NONBLOCK);
 	int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int ret = fd < 0 ? fail(err, -errno, "cannot open %s: %m", folder) : write_in(fd, w, made, file, err);
 	if (fd >= 0)
 		close(fd);
+	close(w->conn); /* after a failure the machine goes on now, before anybody is told */
 	free(made);
 	free(path);
 	free(folder);
@@ -182,12 +205,31 @@ bool suspend_ended(struct vm *vm)
 	return true;
 }
 
+static int cancel_suspend(void *arg, struct error *err)
+{
+	struct vm *vm = arg;
+
+	if (vm->suspend != SUSPEND_WRITING || sock_send(vm->suspend_report, "cancel", 6, NULL, 0) < 0)
+		return fail(err, -EBUSY, "%s is in its file already", vm->name);
+	return 0; /* the child says what came of it */
+}
+
+static void look_suspend(void *arg)
+{
+	struct vm *vm = arg;
+
+	task_percent(vm->suspender, (int)vm->suspended_percent);
+	vm_poll(vm);
+}
+
 int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 {
 	struct writing w = {.path = vm->path, .name = vm->name};
 
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (r && r->dry_run)
+		return 0;
 	char *path = root_path("run/vmk/worlds/%u.sock", vm->world);
 	w.conn = sock_connect(path, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, err);
 	free(path);
@@ -195,10 +237,11 @@ int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 		return fail_prefix(err, "%s cannot be suspended", vm->name);
 	struct job_spec spec = {.seconds = WRITE_SECONDS, .run = write_run, .done = on_written, .arg = &w, .done_arg = vm};
 	identity_of_user(vm->run_uid, &spec.who);
-	int ret = job_start(&spec, NULL, NULL, err);
+	int ret = job_start(&spec, NULL, &vm->suspend_report, err);
 	close(w.conn);
 	if (ret)
 		return ret;
+	task_begin(r, cancel_suspend, look_suspend, vm, "suspending %s", vm->name);
 	vm->suspend = SUSPEND_WRITING;
 	vm->suspended_percent = 0;
 	vm->suspender = r;
@@ -256,6 +299,8 @@ int vm_discard(struct vm *vm, struct request *r, struct error *err)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
 	if (vm->state != VM_SUSPENDED)
 		return fail(err, -EINVAL, "%s is not suspended", vm->name);
+	if (r->dry_run)
+		return 0;
 	int ret = drop_start(vm, r, err);
 	if (ret == PENDING)
 		vm->busy = "is being discarded";

@@ -9,6 +9,7 @@
 
 #include "lib/util.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
 
 #define MODE_VMX 0750 /* the owner everything, his group sees and operates, others nothing */
@@ -123,6 +124,24 @@ int vm_files_inspect(void *arg, int report, json_t **result, struct error *err)
 	return *result ? 0 : fail(err, -EILSEQ, "%s is not UTF-8", f->path);
 }
 
+static int write_config(const struct vm_files *f, const struct config *config, const struct stat *st, json_t **result, struct error *err)
+{
+	size_t len;
+	char *text = config_text(config, &len);
+	if (len > CONFIG_MAX_BYTES)
+		return fail(err, -EFBIG, "%s would become too large", f->path);
+	const char *path = job_path(f->path);
+	/* Nobody but the owner gets in before the group is right again: it is what the group's rights mean. */
+	int ret = replace_file(path, text, len, st->st_mode & 0707, NULL);
+	if (ret)
+		return fail(err, ret, "cannot write %s: %s", f->path, strerror(-ret));
+	bool kept = lchown(path, (uid_t)-1, st->st_gid) == 0;
+	if (kept)
+		(void)!chmod(path, st->st_mode & 0777);
+	*result = json_pack("{s:b}", "group_lost", !kept);
+	return 0;
+}
+
 int vm_files_set(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct vm_files *f = arg;
@@ -132,22 +151,21 @@ int vm_files_set(void *arg, int report, json_t **result, struct error *err)
 	int ret = open_config(f->path, &st, NULL, &config, err);
 	if (!ret)
 		ret = config_set(config, f->key, f->value, err);
-	if (ret)
-		return ret;
-	size_t len;
-	char *text = config_text(config, &len);
-	if (len > CONFIG_MAX_BYTES)
-		return fail(err, -EFBIG, "%s would become too large", f->path);
-	const char *path = job_path(f->path);
-	/* Nobody but the owner gets in before the group is right again: it is what the group's rights mean. */
-	ret = replace_file(path, text, len, st.st_mode & 0707, NULL);
-	if (ret)
-		return fail(err, ret, "cannot write %s: %s", f->path, strerror(-ret));
-	bool kept = lchown(path, (uid_t)-1, st.st_gid) == 0;
-	if (kept)
-		(void)!chmod(path, st.st_mode & 0777);
-	*result = json_pack("{s:b}", "group_lost", !kept);
-	return 0;
+	if (!ret && f->also_key)
+		ret = config_set(config, f->also_key, f->also_value, err);
+	return ret ? ret : write_config(f, config, &st, result, err);
+}
+
+int vm_files_settle(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct vm_files *f = arg;
+	struct stat st;
+	struct config *config;
+	(void)report;
+	int ret = open_config(f->path, &st, NULL, &config, err);
+	if (!ret)
+		ret = uuid_settle(config, f->path, f->copied, err);
+	return ret ? ret : write_config(f, config, &st, result, err);
 }
 
 struct delete {

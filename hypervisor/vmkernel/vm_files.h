@@ -13,6 +13,9 @@ struct vm_files {
 	u64 disk_bytes;
 	/* set */
 	const char *key, *value; /* value NULL removes the key */
+	/* settle */
+	bool copied; /* it is another machine */
+	const char *also_key, *also_value; /* at the same time; NULL: no second one */
 };
 
 job_fn vm_files_create;
@@ -20,6 +23,8 @@ job_fn vm_files_create;
 job_fn vm_files_inspect;
 /* {"group_lost": true} when the file's group could not be kept and lost its rights instead. */
 job_fn vm_files_set;
+/* The machine is at home where it is (uuid.h); result as that of vm_files_set. */
+job_fn vm_files_settle;
 /* {"left": names of files that could not be deleted} */
 job_fn vm_files_delete;
 

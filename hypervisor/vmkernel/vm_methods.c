@@ -12,13 +12,14 @@
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/question.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
 
 #define FILES_SECONDS 60
 #define CONTROL_SECONDS 10
-#define DISK_MIN (1 * MIB)
-#define DISK_MAX (2048 * GIB)
 
 /* ---- looking ---- */
 
@@ -28,14 +29,15 @@ static void set_string(json_t *o, const char *field, const char *text)
 	json_object_set_new(o, field, s ? s : json_string("?"));
 }
 
-static json_t *vm_describe(const struct caller *c, struct vm *vm)
+/* rights: of the caller, from vm_rights(), which has just looked at the file. */
+static json_t *vm_describe(struct vm *vm, unsigned rights)
 {
 	json_t *o = json_object();
-	unsigned rights = vm_rights(c, vm);
 	char text[64];
 	bool on = vm_running(vm), usable = vm->config && !vm->problem[0];
 	u64 memory = usable ? config_number(vm->config, "memsize") : 0;
 	set_string(o, "name", vm->name);
+	set_string(o, "path", vm->path);
 	set_string(o, "owner", vm->owner);
 	json_object_set_new(o, "world", on ? json_integer(vm->world) : json_null());
 	set_string(o, "state", vm_state_name(vm));
@@ -52,6 +54,7 @@ static json_t *vm_describe(const struct caller *c, struct vm *vm)
 	json_object_set_new(o, "uptime", on ? json_integer((json_int_t)up) : json_null());
 	uptime_text(up, text, sizeof(text));
 	json_object_set_new(o, "up", on ? json_string(text) : json_null());
+	json_object_set_new(o, "question", question_describe(vm));
 	json_object_set_new(o, "engine", on ? json_string(vm->engine) : json_null());
 	json_object_set_new(o, "pid", on ? json_integer(vm->pid) : json_null());
 	json_object_set_new(o, "viewers", on ? json_integer(vm->viewers) : json_null());
@@ -65,9 +68,11 @@ int handle_vm_list(struct request *r, json_t **result, struct error *err)
 {
 	(void)err;
 	*result = json_array();
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		if (vm_rights(&r->caller, vm) & RIGHT_R)
-			json_array_append_new(*result, vm_describe(&r->caller, vm));
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		unsigned rights = vm_rights(&r->caller, vm);
+		if (rights & RIGHT_R)
+			json_array_append_new(*result, vm_describe(vm, rights));
+	}
 	return 0;
 }
 
@@ -75,8 +80,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 {
 	(void)err;
 	struct vm *vm = r->vm;
-	*result = vm_describe(&r->caller, vm);
-	set_string(*result, "path", vm->path);
+	*result = vm_describe(vm, vm_rights(&r->caller, vm));
 	json_object_set_new(*result, "progress", vm->suspend != SUSPEND_WRITING
 							 ? json_null()
 							 : json_sprintf("suspending, %u %%", vm->suspended_percent));
@@ -86,6 +90,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 	json_object_set_new(*result, "balloon", !vm_running(vm) || !vm->engine[0] || vm->balloon_asked_mb < 0
 							? json_null()
 							: json_sprintf("%d of %d MB", vm->balloon_mb, vm->balloon_asked_mb));
+	removable_describe(vm, *result);
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);
@@ -104,9 +109,10 @@ int handle_world_list(struct request *r, json_t **result, struct error *err)
 						 "owner", owner, "pid", (int)getpid(), "cpu", "memory", "", "command",
 						 "vmkernel"));
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		if (!vm_running(vm) || !(vm_rights(&r->caller, vm) & RIGHT_R))
+		unsigned rights = vm_running(vm) ? vm_rights(&r->caller, vm) : 0;
+		if (!(rights & RIGHT_R))
 			continue;
-		json_t *o = vm_describe(&r->caller, vm);
+		json_t *o = vm_describe(vm, rights);
 		char command[VM_NAME_MAX + 16];
 		snprintf(command, sizeof(command), "vmk-vmx [%s]", vm->name);
 		set_string(o, "command", command);
@@ -178,6 +184,8 @@ int handle_vm_suspend(struct request *r, json_t **result, struct error *err)
 	if (r->vm->state == VM_SUSPENDED)
 		return fail(err, -EALREADY, "%s is suspended already", r->vm->name);
 	int ret = need_on(r->vm, err);
+	if (!ret)
+		ret = question_none(r->vm, err);
 	return ret ? ret : vm_suspend(r->vm, r, err);
 }
 
@@ -201,7 +209,10 @@ int handle_vm_reset(struct request *r, json_t **result, struct error *err)
 	(void)result;
 	int ret = need_on(r->vm, err);
 	if (!ret)
-		ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
+		ret = question_none(r->vm, err);
+	if (ret || r->dry_run)
+		return ret;
+	ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
 	return ret ? ret : PENDING;
 }
 
@@ -220,10 +231,11 @@ int handle_vm_balloon(struct request *r, json_t **result, struct error *err)
 	(void)result;
 	json_t *command = json_pack("{s:s, s:O}", "cmd", "balloon", "megabytes", json_object_get(r->rpc.params, "megabytes"));
 	int ret = need_on(r->vm, err);
-	if (ret)
+	if (ret || r->dry_run) {
 		json_decref(command);
-	else
-		ret = control_send(r->vm->control, command, CONTROL_SECONDS, on_balloon, r, err);
+		return ret;
+	}
+	ret = control_send(r->vm->control, command, CONTROL_SECONDS, on_balloon, r, err);
 	return ret ? ret : PENDING;
 }
 
@@ -312,25 +324,6 @@ static void work_finish(struct work *w, int ret, json_t *result, const struct er
 	work_free(w);
 }
 
-/* "512M", "4G", "4GB", or megabytes. */
-static int parse_size(const char *text, u64 *bytes, struct error *err)
-{
-	char *end;
-	errno = 0;
-	unsigned long long n = strtoull(text, &end, 10);
-	u64 unit = MIB;
-	if (*end == 'g' || *end == 'G')
-		unit = GIB;
-	else if (*end == 'k' || *end == 'K')
-		unit = KIB;
-	end += *end && strchr("gGmMkK", *end);
-	end += *end == 'b' || *end == 'B';
-	if (errno || text[0] < '0' || text[0] > '9' || *end || n > DISK_MAX / unit || n * unit < DISK_MIN)
-		return fail(err, -EINVAL, "size %.40s: must be like 512M or 4G, from 1M to 2048G", text);
-	*bytes = n * unit;
-	return 0;
-}
-
 static int set_medium(struct config *c, const char *device, const char *type, const char *file, struct error *err)
 {
 	char key[64];
@@ -347,18 +340,12 @@ static int set_medium(struct config *c, const char *device, const char *type, co
 	return ret;
 }
 
-/* The card's address is made once, of the machine's path, and stays with the file. */
-static int set_card(struct config *c, const char *path, struct error *err)
+/* Its address is made with the machine's UUID (uuid_settle()). */
+static int set_card(struct config *c, struct error *err)
 {
-	u8 address[NET_ADDRESS_BYTES];
-	char text[NET_ADDRESS_TEXT];
-	net_address_generate(path, 0, address);
-	net_address_text(address, text);
-	const char *const keys[][2] = {{"ethernet0.present", "TRUE"},
-				       {"ethernet0.connectionType", "nat"},
-				       {"ethernet0.virtualDev", "e1000"},
-				       {"ethernet0.addressType", "generated"},
-				       {"ethernet0.generatedAddress", text}};
+	static const char *const keys[][2] = {{"ethernet0.present", "TRUE"},
+					      {"ethernet0.connectionType", "nat"},
+					      {"ethernet0.virtualDev", "e1000"}};
 	int ret = 0;
 	for (unsigned k = 0; !ret && k < ARRAY_SIZE(keys); k++)
 		ret = config_set(c, keys[k][0], keys[k][1], err);
@@ -389,7 +376,9 @@ static int new_config(struct request *r, const char *path, const char *disk, cha
 	if (!ret)
 		ret = set_medium(c, "floppy0", NULL, param_string(r, "floppy"), err);
 	if (!ret && strcmp(param_string(r, "net"), "nat") == 0)
-		ret = set_card(c, path, err);
+		ret = set_card(c, err);
+	if (!ret)
+		ret = uuid_settle(c, path, true, err);
 	if (!ret)
 		*text = config_text(c, &len);
 	config_free(c);
@@ -452,6 +441,7 @@ static void on_created(void *arg, int ret, json_t *files, const struct error *er
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	w->r->vm = vm; /* whose doing it is */
 	event_vm(LOG_LEVEL_INFO, vm, "%s is created, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is created: %s", vm->name, vm->path);
 	set_string(result, "name", vm->name);
@@ -467,10 +457,8 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	struct identity who;
 	char owner[USER_NAME_SIZE];
 	(void)result;
-	if (!vm_name_valid(name))
-		return fail(err, -EINVAL,
-			    "a machine's name has at most %d characters, none of them / \\ \" ' | # = [ ] < > * ? $ ` or a control "
-			    "character, and does not begin with a dot, minus or blank", VM_NAME_MAX);
+	if (machine_name_check(name, err))
+		return -EINVAL;
 	if (registry_find_name(name, NULL))
 		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
 	if (disk && size)
@@ -485,10 +473,14 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	free(made);
 	if (size) {
 		w->files.disk = w->disk = xasprintf("%s.img", name);
-		ret = parse_size(size, &w->files.disk_bytes, err);
+		ret = disk_size_parse(size, &w->files.disk_bytes, err);
 	}
 	if (!ret)
 		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);
+	if (r->dry_run) {
+		work_free(w);
+		return ret;
+	}
 	if (!ret && !path)
 		ret = owner_folder(&who, owner, err);
 	w->files.text = w->text;
@@ -519,12 +511,13 @@ static void on_inspected(void *arg, int ret, json_t *file, const struct error *e
 		ret = fail(&why, -EEXIST, "%s is registered already", path);
 	else if (registry_find_name(name, NULL))
 		ret = fail(&why, -EEXIST, "a virtual machine named %s exists already: change displayName in %s", name, path);
-	else
+	else if (!r->dry_run)
 		ret = registry_add(path, &vm, &why);
-	if (ret) {
+	if (ret || r->dry_run) {
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
+	r->vm = vm;
 	event_vm(LOG_LEVEL_INFO, vm, "%s is registered, owned by %s: %s", vm->name, vm->owner, vm->path);
 	json_t *result = message_result("%s is registered", vm->name);
 	set_string(result, "name", vm->name);
@@ -553,7 +546,7 @@ int handle_vm_unregister(struct request *r, json_t **result, struct error *err)
 	struct vm *vm = r->vm;
 	char name[VM_NAME_MAX + 1];
 	int ret = need_off(vm, err);
-	if (ret)
+	if (ret || r->dry_run)
 		return ret;
 	str_copy(name, sizeof(name), vm->name);
 	event_vm(LOG_LEVEL_INFO, vm, "%s is being taken off the list", name);
@@ -576,7 +569,9 @@ static void on_deleted(void *arg, int ret, json_t *files, const struct error *er
 	}
 	char name[VM_NAME_MAX + 1];
 	str_copy(name, sizeof(name), vm->name);
+	event_acting(w->r);
 	event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is deleted: %s", name, vm->path);
+	event_acting(NULL);
 	ret = registry_remove(vm, &why);
 	w->r->vm = NULL;
 	json_t *result = ret ? NULL : message_result("%s is deleted", name);
@@ -598,7 +593,7 @@ int handle_vm_delete(struct request *r, json_t **result, struct error *err)
 	struct identity who;
 	(void)result;
 	int ret = need_off(vm, err);
-	if (ret)
+	if (ret || r->dry_run)
 		return ret;
 	/* With the caller's own rights on the folder too; the administrator has the owner's, not more. */
 	if (caller_is_admin(&r->caller) && vm->readable)
@@ -638,6 +633,21 @@ static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 	work_finish(w, 0, result, NULL);
 }
 
+/* Whether the configuration would take the value. */
+static int set_would_do(const struct vm *vm, const char *key, const char *value, struct error *err)
+{
+	struct config *copy;
+	size_t len;
+	char *text = config_text(vm->config, &len);
+	int ret = config_parse(vm->path, text, len, &copy, err);
+	free(text);
+	if (ret)
+		return ret;
+	ret = config_set(copy, key, *value ? value : NULL, err);
+	config_free(copy);
+	return ret;
+}
+
 int handle_vm_set(struct request *r, json_t **result, struct error *err)
 {
 	struct vm *vm = r->vm;
@@ -656,6 +666,8 @@ int handle_vm_set(struct request *r, json_t **result, struct error *err)
 		if (registry_find_name(value, vm))
 			return fail(err, -EEXIST, "a virtual machine named %s exists already", value);
 	}
+	if (r->dry_run)
+		return set_would_do(vm, key, value, err);
 	struct work *w = work_new(r, vm->path);
 	w->files.key = w->name = xstrdup(key);
 	w->text = xstrdup(value);

@@ -53,6 +53,11 @@ static void device_forget(struct machine *m, unsigned id)
 		p->backdoor = NULL;
 	if (p->balloon && p->balloon->id == id)
 		p->balloon = NULL;
+	if (p->rpc && p->rpc->id == id)
+		p->rpc = NULL;
+	for (unsigned i = 0; i < MACHINE_MAX_DRIVES; i++)
+		if (p->drives[i].device && p->drives[i].device->id == id)
+			p->drives[i].device = NULL;
 }
 
 static int device_init(struct machine *m, const struct device_ops *ops, unsigned id, struct error *err)
@@ -285,6 +290,7 @@ int machine_new(const struct machine_config *mc, struct machine **out, struct er
 	m->wake_fd = m->clock.fd = m->memory.fd = m->screen_fd = -1;
 	pthread_mutex_init(&m->lock, NULL);
 	pthread_cond_init(&m->parked, NULL);
+	question_init(&m->question);
 	int r = machine_build(m, mc, err);
 	if (r) {
 		machine_free(m);
@@ -324,6 +330,7 @@ void machine_free(struct machine *m)
 	clock_destroy(m);
 	if (m->wake_fd >= 0)
 		close(m->wake_fd);
+	question_destroy(&m->question);
 	pthread_cond_destroy(&m->parked);
 	pthread_mutex_destroy(&m->lock);
 	free(m->name);

@@ -23,6 +23,7 @@
 #include "net/net.h"
 
 #define MACHINE_MAX_DEVICES 64 /* bits of irq_line.drivers */
+#define MACHINE_MAX_DRIVES 4 /* devices with drives whose media may be changed */
 #define SERIAL_LINES 4
 
 /* ---- memory.c ---- */
@@ -156,19 +157,36 @@ struct files {
 	unsigned n;
 };
 
+/* ---- question.c ---- */
+
+#define QUESTION_TEXT 300
+
+struct question {
+	pthread_mutex_t lock; /* innermost: held across no callback, nor while waiting for another */
+	pthread_cond_t changed;
+	bool possible; /* there is somebody to answer */
+	bool open;
+	u64 id; /* of the last one */
+	const atomic_uint *asker; /* whose it is: its `wanted` */
+	bool again;		  /* the answer */
+	char text[QUESTION_TEXT];
+};
+
 /* ---- net.c ---- */
 
 struct nic {
 	struct device *device; /* NULL: no such card */
 	void (*ready)(struct device *d, unsigned nic);
 	struct net_port *port;
-	struct net *back; /* the main thread's; NULL: the cable is not plugged in */
+	void (*changed)(struct device *d, unsigned nic); /* may be NULL */
+	struct net *back; /* the main thread's */
+	bool plugged;	  /* the cable leads there */
 };
 
 /* ---- the machine ---- */
 
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon;
+	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon, *rpc;
 	u64 (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
@@ -176,6 +194,11 @@ struct people { /* what devices offered */
 	bool (*press)(struct device *d);
 	bool (*call)(struct device *d, u32 regs[6]);
 	const struct balloon_ops *balloon_ops;
+	const struct guest_rpc_ops *rpc_ops;
+	struct drives {
+		struct device *device;
+		const struct drive_ops *ops;
+	} drives[MACHINE_MAX_DRIVES]; /* device NULL: free */
 };
 
 enum machine_state { MACHINE_OFF, MACHINE_ON };
@@ -224,6 +247,8 @@ struct machine {
 	int wake_fd; /* eventfd: look at the machine */
 	enum machine_state state;
 	u64 started_at; /* CLOCK_MONOTONIC of power on */
+
+	struct question question;
 
 	int screen_fd; /* memfd */
 	struct screen_page *page;
@@ -323,6 +348,18 @@ void serial_retry(struct machine *m); /* input that was left over */
 void serial_forget(struct machine *m, unsigned owner);
 
 void net_forget(struct machine *m, unsigned owner);
+void net_plug(struct machine *m, unsigned nic, bool in); /* under the lock; the card must be there, and learns it */
+
+void question_init(struct question *q);
+void question_destroy(struct question *q);
+/*
+ * A device's thread, with no lock: waits for people's word; true = try again. False at once when nobody can answer or somebody
+ * waits for the thread (*wanted, which may become true at any time: question_take_back()).
+ */
+bool question_ask(struct machine *m, const atomic_uint *wanted, const char *text);
+void question_take_back(struct machine *m, const atomic_uint *wanted); /* any thread, the machine's lock held or not */
+bool question_get(struct machine *m, u64 *id, char text[QUESTION_TEXT]); /* any thread: whether one is open */
+void question_possible(struct machine *m, bool possible);
 
 int page_create(struct machine *m, struct error *err); /* the shared screen */
 void page_destroy(struct machine *m);

@@ -312,6 +312,7 @@ static int on_wake(sd_event_source *source, int fd, uint32_t events, void *arg)
 	move_serial(x);
 	net_woken(x);
 	screen_woken(x);
+	question_attend(x);
 	attend(x);
 	return 0;
 }
@@ -349,6 +350,7 @@ static int people_init(struct vmx *x, const struct options *o, struct error *err
 
 	if (!r && o->control_fd >= 0)
 		r = control_init(x, o->control_fd, err);
+	question_possible(x->machine, !r && o->control_fd >= 0);
 	if (!r && o->screen_socket) {
 		int fd = sock_listen(o->screen_socket, SOCK_SEQPACKET, 0600, err);
 		r = fd < 0 ? fd : screen_listen(x, fd, err);

@@ -102,6 +102,8 @@ int suspend_begin(struct vmx *x, int fd, suspend_done *done, void *arg, struct e
 	struct machine *m = x->machine;
 	int ret = suspend_active(x) ? fail(err, -EALREADY, "%s is being suspended already", x->name) : vmss_possible(m, err);
 
+	if (!ret && x->question_held)
+		ret = fail(err, -EBUSY, "%s waits for an answer: vm question %s", x->name, x->name);
 	if (!ret) {
 		machine_lock(m);
 		if (m->state != MACHINE_ON || m->power_off_wanted || m->reset_wanted)

@@ -64,6 +64,8 @@ struct vmx {
 	bool failed;	    /* the process has to end with an error */
 	bool suspended;	    /* it ends because the machine is in a file */
 	struct suspend suspend;
+	bool question_held; /* the machine stands still for one */
+	u64 question_told;  /* the last one that was */
 	int suspend_fd;	    /* standalone: where SIGUSR1 suspends to, -1 = nowhere */
 	int statm_fd;	    /* /proc/self/statm */
 	struct screen screen;
@@ -115,6 +117,11 @@ void control_free(struct vmx *x);
 /* "reset", "poweroff", "suspended", "warning" and a sentence to every controller. */
 void control_event(struct vmx *x, const char *event, const char *text);
 
+/* After machine_wake(): perhaps somebody asks, or has got an answer. */
+void question_attend(struct vmx *x);
+/* "retry", "fail", "off". -ESTALE when that question is not open any more. */
+int question_answer(struct vmx *x, u64 id, const char *answer, struct error *err);
+
 /* Serial line `line` on stdin and stdout; raw mode where they are a terminal. */
 int terminal_init(struct vmx *x, unsigned line, struct error *err);
 void terminal_free(struct vmx *x);
@@ -127,6 +134,19 @@ int net_init(struct vmx *x, struct error *err);
 void net_free(struct vmx *x);
 void net_woken(struct vmx *x); /* after machine_wake(): perhaps cards have sent */
 bool net_has_nat(const struct vmx *x);
+/* What all cards together have sent (NET_OUT) or got. */
+struct net_traffic net_traffic(const struct vmx *x, enum net_direction way);
+
+/* Drives and network cards while the machine runs, by the names of the configuration. Takes fd (-1 for a card) in every case. */
+int removable_connect(struct vmx *x, const char *device, int fd, const char *file, bool force, struct error *err);
+int removable_disconnect(struct vmx *x, const char *device, bool force, struct error *err);
+/* {"ide1:0":{"connected":true,"file":"..."}, "ethernet0":{"connected":true}} */
+json_t *removable_list(struct vmx *x);
+/* Variables of guestinfo, keys without the prefix; "" removes one. */
+int guestinfo_tell(struct vmx *x, const char *key, const char *value, struct error *err);
+int guestinfo_ask(struct vmx *x, const char *key, json_t **value, struct error *err);
+/* Adds tools_version and heartbeat_s (seconds since the tools were last heard) where they are known. */
+void guest_tools_tell(struct vmx *x, json_t *answer);
 
 /* One JSON line for the VMkernel, {"engine":"bt","passed_over":["kvm: sentence"]}; returns the exit status. */
 int vmx_print_engines(void);

@@ -5,6 +5,8 @@
  */
 #include <errno.h>
 #include <signal.h>
+#include <stdarg.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -17,6 +19,7 @@ struct dev_worker {
 	struct machine *machine;
 	pthread_t thread;
 	bool threaded, quit;
+	atomic_uint wanted; /* by those in dev_job_finish() */
 	pthread_mutex_t lock;
 	pthread_cond_t changed;
 	struct dev_job *first; /* waiting, oldest first */
@@ -173,6 +176,8 @@ static bool take_back(struct dev_worker *w, struct dev_job *job)
 
 void dev_job_finish(struct dev_worker *w, struct dev_job *job)
 {
+	w->wanted++;
+	question_take_back(w->machine, &w->wanted);
 	take_lock(w);
 	bool mine = take_back(w, job);
 	while (!mine && job->state == DEV_JOB_WORKING)
@@ -182,5 +187,22 @@ void dev_job_finish(struct dev_worker *w, struct dev_job *job)
 		job->work(job);
 		set_state(w, job, DEV_JOB_WORKED);
 	}
+	w->wanted--;
 	complete(w, job);
+}
+
+bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, bool flush, int error)
+{
+	char text[QUESTION_TEXT];
+	bool full = error == -ENOSPC || error == -EDQUOT;
+
+	/* After a failed flush the kernel has forgotten what it could not write: a second one would only seem to work. */
+	if (!full && (error != -EIO || flush))
+		return false;
+	/* A waiter may do the thread's work, with the machine's lock. */
+	if (!w->threaded || !pthread_equal(pthread_self(), w->thread))
+		return false;
+	snprintf(text, sizeof(text), "%s: %.200s cannot be written: %s", drive, file,
+		 full ? "the host's disk is full" : strerror(-error));
+	return question_ask(w->machine, &w->wanted, text);
 }

@@ -1,0 +1,127 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* alerts.c - see alerts.h. Nothing here waits: what takes time was looked at before (volumes.h, consoles.h, stats.c). */
+#include <inttypes.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/util.h"
+#include "vmkernel/alerts.h"
+#include "vmkernel/consoles.h"
+#include "vmkernel/text.h"
+#include "vmkernel/volumes.h"
+
+#define VOLUME_WARNING 90 /* percent in use */
+#define VOLUME_ERROR 97
+#define MEMORY_WARNING 10 /* percent left */
+#define MEMORY_ERROR 4
+#define CERTIFICATE_DAYS 30
+#define DAY (24 * 3600)
+
+struct alerts {
+	const struct caller *c;
+	json_t *errors, *warnings;
+};
+
+static void alert(struct alerts *a, enum log_level level, const struct vm *vm, const char *advice, const char *fmt, ...)
+	PRINTF_LIKE(5, 6);
+
+static void alert(struct alerts *a, enum log_level level, const struct vm *vm, const char *advice, const char *fmt, ...)
+{
+	char text[600];
+	va_list args;
+	bool is_error = level == LOG_LEVEL_ERROR;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	json_array_append_new(is_error ? a->errors : a->warnings,
+			      json_pack("{s:s, s:o, s:o, s:o}", "level", is_error ? "error" : "warning", "vm",
+					vm ? text_json(vm->name) : json_null(), "text", text_json(text), "advice", text_json(advice)));
+}
+
+static void look_at_volume(struct alerts *a, const struct volume *v)
+{
+	char left[32], what[300];
+	u64 percent = v->capacity ? (v->capacity - MIN(v->free, v->capacity)) * 100 / v->capacity : 0;
+	if (percent < VOLUME_WARNING)
+		return;
+	size_text(v->free, left, sizeof(left));
+	if (v->name[0])
+		snprintf(what, sizeof(what), "volume %s", v->name);
+	else
+		str_copy(what, sizeof(what), "the file system of the host's own files");
+	alert(a, percent >= VOLUME_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL,
+	      v->name[0] ? "delete or move images (disk list shows them): machines that cannot write stand still"
+			 : "make room: logs and settings can soon not be written any more",
+	      "%s is %s: %" PRIu64 " %% in use, %s left", what, percent >= VOLUME_ERROR ? "full" : "nearly full", percent, left);
+}
+
+static void look_at_volumes(struct alerts *a)
+{
+	unsigned count;
+	bool silent;
+	const struct volume *v = volumes_last(&count, &silent);
+	for (unsigned k = 0; k < count; k++)
+		look_at_volume(a, &v[k]);
+	if (silent)
+		alert(a, LOG_LEVEL_ERROR, NULL, "see whether the servers and disks they are on still work", "the volumes do not answer");
+}
+
+static void look_at_machines(struct alerts *a)
+{
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		if (!(vm_rights(a->c, vm) & RIGHT_R))
+			continue;
+		if (vm->state == VM_STUCK)
+			alert(a, LOG_LEVEL_ERROR, vm, "wait, or end it: vm stop NAME hard", "%s is stuck: its process does not answer", vm->name);
+		if (vm_running(vm) && consoles_lacking(vm))
+			alert(a, LOG_LEVEL_WARNING, vm, "console.lastPort of vmkernel.conf gives more ports",
+			      "%s has no console: its port is taken", vm->name);
+		if (vm->problem[0])
+			alert(a, LOG_LEVEL_WARNING, vm,
+			      vm->readable ? "mend the file (vm set, or an editor), or vm unregister NAME"
+					   : "put the file back, or vm unregister NAME",
+			      "the configuration of %s cannot be used: %s", vm->name, vm->problem);
+	}
+}
+
+static void look_at_memory(struct alerts *a)
+{
+	u64 total = stats_meminfo("MemTotal"), available = stats_meminfo("MemAvailable");
+	if (!total || available * 100 >= total * MEMORY_WARNING)
+		return;
+	bool is_error = available * 100 < total * MEMORY_ERROR;
+	alert(a, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL,
+	      "power off or suspend a machine, or ask guests for memory (vm balloon)", "the host's memory is %s used up: %" PRIu64 " of %" PRIu64 " MB left",
+	      is_error ? "" : "nearly", available / 1024, total / 1024);
+}
+
+static void look_at_consoles(struct alerts *a)
+{
+	u64 ends = consoles_certificate_end(), now = now_realtime() / NSEC_PER_SEC;
+	unsigned locked = caller_sees_all(a->c) ? consoles_locked() : 0;
+	if (!consoles_open())
+		alert(a, LOG_LEVEL_ERROR, NULL, "look at the log: vmk-authd is started again by itself", "nobody gets to the consoles: vmk-authd is not running");
+	if (ends && ends <= now)
+		alert(a, LOG_LEVEL_ERROR, NULL, "put a new one in etc/vmk, or delete console.crt and console.key and restart vmkernel",
+		      "the consoles' certificate has ended: browsers refuse it");
+	else if (ends && ends - now < (u64)CERTIFICATE_DAYS * DAY)
+		alert(a, LOG_LEVEL_WARNING, NULL, "put a new one in etc/vmk, or delete console.crt and console.key and restart vmkernel",
+		      "the consoles' certificate ends in %" PRIu64 " days", (ends - now) / DAY);
+	if (locked)
+		alert(a, LOG_LEVEL_WARNING, NULL, "console locks shows them, console unlock lets them in again",
+		      "%u address%s locked out of the consoles after failed log-ins", locked, locked == 1 ? " is" : "es are");
+}
+
+json_t *alerts_find(const struct caller *c)
+{
+	struct alerts a = {.c = c, .errors = json_array(), .warnings = json_array()};
+	look_at_machines(&a);
+	look_at_volumes(&a);
+	look_at_memory(&a);
+	look_at_consoles(&a);
+	json_array_extend(a.errors, a.warnings);
+	json_decref(a.warnings);
+	return a.errors;
+}

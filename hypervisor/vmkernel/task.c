@@ -1,0 +1,160 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* task.c - see task.h */
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+
+#include "lib/util.h"
+#include "pam/users.h"
+#include "vmkernel/methods.h"
+#include "vmkernel/task.h"
+
+#define TELL_USEC 150000 /* more than five times a second */
+
+struct task {
+	u64 id;
+	char what[TASK_WHAT_MAX];
+	int percent;
+	time_t since;
+	task_cancel *cancel; /* NULL: cannot be cancelled, or is being */
+	task_look *look;
+	void *arg;
+};
+
+static u64 last_id;
+static unsigned n_tasks;
+static sd_event_source *timer; /* runs while there are tasks */
+
+static int on_tell(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)usec, (void)arg;
+	for (struct request *r = host.pending, *next; r; r = next) {
+		next = r->next;
+		if (!r->task)
+			continue;
+		if (r->task->look)
+			r->task->look(r->task->arg);
+		server_tell_progress(r);
+	}
+	sd_event_source_set_time_relative(s, TELL_USEC);
+	return sd_event_source_set_enabled(s, n_tasks ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
+}
+
+static void timer_start(void)
+{
+	if (!timer && sd_event_add_time_relative(host.event, &timer, CLOCK_MONOTONIC, TELL_USEC, 10000, on_tell, NULL) < 0)
+		timer = NULL;
+	if (!timer)
+		return;
+	sd_event_source_set_time_relative(timer, 0); /* the first word at once: it carries the number to cancel by */
+	sd_event_source_set_enabled(timer, SD_EVENT_ONESHOT);
+}
+
+void task_begin(struct request *r, task_cancel *cancel, task_look *look, void *arg, const char *fmt, ...)
+{
+	va_list args;
+	if (!r || r->task)
+		return;
+	struct task *t = r->task = xcalloc(1, sizeof(*t));
+	*t = (struct task){.id = ++last_id, .percent = -1, .since = time(NULL), .cancel = cancel, .look = look, .arg = arg};
+	va_start(args, fmt);
+	vsnprintf(t->what, sizeof(t->what), fmt, args);
+	va_end(args);
+	n_tasks++;
+	timer_start();
+}
+
+void task_percent(struct request *r, int percent)
+{
+	if (r && r->task)
+		r->task->percent = MIN(percent, 100);
+}
+
+void task_end(struct request *r)
+{
+	if (!r->task)
+		return;
+	free(r->task);
+	r->task = NULL;
+	n_tasks--;
+}
+
+bool task_tell(const struct request *r, u64 *id, int *percent, const char **what)
+{
+	if (!r->task)
+		return false;
+	*id = r->task->id;
+	*percent = r->task->percent;
+	*what = r->task->what;
+	return true;
+}
+
+/* ---- methods ---- */
+
+static bool may_see(const struct caller *c, const struct request *r)
+{
+	return caller_sees_all(c) || c->uid == r->caller.uid || (r->vm && vm_rights(c, r->vm) & RIGHT_R);
+}
+
+static bool may_cancel(const struct caller *c, const struct request *r)
+{
+	return !c->restricted && (caller_is_admin(c) || c->uid == r->caller.uid);
+}
+
+static json_t *task_row(const struct caller *c, const struct request *r)
+{
+	const struct task *t = r->task;
+	char user[USER_NAME_SIZE], since[32];
+	struct tm tm;
+	users_name_of(r->caller.uid, user);
+	gmtime_r(&t->since, &tm);
+	strftime(since, sizeof(since), "%Y-%m-%dT%H:%M:%SZ", &tm);
+	json_t *what = json_string(t->what), *name = r->vm ? json_string(r->vm->name) : NULL;
+	return json_pack("{s:I, s:o, s:o, s:s, s:o, s:s, s:b}", "id", (json_int_t)t->id, "what", what ? what : json_string("?"), "vm",
+			 name ? name : json_null(), "user", user, "percent", t->percent < 0 ? json_null() : json_integer(t->percent),
+			 "since", since, "cancellable", t->cancel && may_cancel(c, r));
+}
+
+int handle_task_list(struct request *r, json_t **result, struct error *err)
+{
+	(void)err;
+	*result = json_array();
+	for (const struct request *p = host.pending; p; p = p->next)
+		if (p->task && may_see(&r->caller, p))
+			json_array_insert_new(*result, 0, task_row(&r->caller, p));
+	return 0;
+}
+
+static struct request *task_find(u64 id)
+{
+	for (struct request *r = host.pending; r; r = r->next)
+		if (r->task && r->task->id == id)
+			return r;
+	return NULL;
+}
+
+int handle_task_cancel(struct request *r, json_t **result, struct error *err)
+{
+	json_int_t id = json_integer_value(json_object_get(r->rpc.params, "id"));
+	struct request *of = task_find((u64)id);
+	char what[TASK_WHAT_MAX];
+	if (!of || !may_see(&r->caller, of))
+		return fail(err, -ENOENT, "there is no task %lld: task list shows those there are", (long long)id);
+	if (!may_cancel(&r->caller, of))
+		return fail(err, -EPERM, "only the administrator cancels the tasks of others");
+	if (!of->task->cancel)
+		return fail(err, -EOPNOTSUPP, "%s cannot be cancelled", of->task->what);
+	str_copy(what, sizeof(what), of->task->what);
+	struct task kept = *of->task;
+	of->task->cancel = NULL;
+	int ret = kept.cancel(kept.arg, err);
+	if (ret) { /* then the task is still there */
+		of->task->cancel = kept.cancel;
+		return ret;
+	}
+	*result = message_result("%s is cancelled", what);
+	return 0;
+}

@@ -1,0 +1,33 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * task.h - requests that take long: they tell how far they are, are listed by task.list and may be cancelled.
+ *
+ * A handler that returns PENDING may make its request a task; request_finish() ends it. A task goes on when its caller has
+ * hung up. Every function takes NULL for a request nobody made (autostart, say) and does nothing then.
+ */
+#ifndef VMK_VMKERNEL_TASK_H
+#define VMK_VMKERNEL_TASK_H
+
+#include "vmkernel/host.h"
+
+#define TASK_WHAT_MAX 200
+
+/*
+ * Called at most once after a success: 0, and request_finish() follows with -ECANCELED (now or later; the task may have come to
+ * its end meanwhile); or -errno with a sentence why it cannot be cancelled now.
+ */
+typedef int task_cancel(void *arg, struct error *err);
+/* Called before the progress is told, some times a second: may ask for it, or call task_percent(). */
+typedef void task_look(void *arg);
+
+/* `cancel` NULL: cannot be cancelled. `look` may be NULL. The sentence says what is being done: "suspending web". */
+void task_begin(struct request *r, task_cancel *cancel, task_look *look, void *arg, const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* 0 to 100, negative: not known. */
+void task_percent(struct request *r, int percent);
+/* server.c, when a request ends. */
+void task_end(struct request *r);
+
+/* A task's number, sentence and percentage (negative: unknown), for notifications; false when r is no task. */
+bool task_tell(const struct request *r, u64 *id, int *percent, const char **what);
+
+#endif

@@ -1,0 +1,166 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* volumes.c - see volumes.h */
+#include <dirent.h>
+#include <errno.h>
+#include <limits.h>
+#include <mntent.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmkernel/volumes.h"
+
+#define LOOK_SECONDS 20
+#define POLL_NS (30 * NSEC_PER_SEC)
+#define MAX_VOLUMES 256
+
+static struct {
+	struct volume list[MAX_VOLUMES];
+	unsigned count;
+	bool looking, silent;
+	u64 looked_ns;
+} last;
+
+char *volumes_folder(void)
+{
+	return root_path("vmfs/volumes");
+}
+
+bool volumes_split(const char *path, char volume[256], const char **rest)
+{
+	static const char plain[] = "/vmfs/volumes/";
+	char *folder = volumes_folder();
+	size_t len = strlen(folder);
+	const char *below = NULL;
+	if (strncmp(path, folder, len) == 0 && path[len] == '/')
+		below = path + len + 1;
+	else if (str_starts(path, plain))
+		below = path + sizeof(plain) - 1;
+	free(folder);
+	if (!below)
+		return false;
+	below += strspn(below, "/");
+	size_t name = strcspn(below, "/");
+	if (!name || name > 255 || below[0] == '.')
+		return false;
+	memcpy(volume, below, name);
+	volume[name] = 0;
+	*rest = below + name + strspn(below + name, "/");
+	return true;
+}
+
+/* ---- in the child ---- */
+
+/* Of the last file system mounted on the longest path above. */
+static void type_of(const char *path, char *type, size_t size)
+{
+	char real[PATH_MAX];
+	size_t best = 0;
+	struct mntent *m;
+	FILE *f = setmntent("/proc/self/mounts", "re");
+	str_copy(type, size, "?");
+	if (!f)
+		return;
+	while (realpath(path, real) && (m = getmntent(f))) {
+		size_t len = strcmp(m->mnt_dir, "/") == 0 ? 0 : strlen(m->mnt_dir);
+		if (len < best || strncmp(real, m->mnt_dir, len) != 0 || (real[len] && real[len] != '/'))
+			continue;
+		best = len;
+		str_copy(type, size, m->mnt_type);
+	}
+	endmntent(f);
+}
+
+static void look_at(const char *name, const char *path, json_t *found)
+{
+	struct statvfs fs;
+	struct stat st;
+	char type[32];
+	if (stat(path, &st) || !S_ISDIR(st.st_mode) || statvfs(path, &fs))
+		return;
+	type_of(path, type, sizeof(type));
+	json_t *row = json_pack("{s:s, s:s, s:I, s:I}", "name", name, "type", type, "capacity",
+				(json_int_t)((u64)fs.f_blocks * fs.f_frsize), "free", (json_int_t)((u64)fs.f_bavail * fs.f_frsize));
+	if (row) /* else a name that is not UTF-8 */
+		json_array_append_new(found, row);
+}
+
+static int visible(const struct dirent *entry)
+{
+	return entry->d_name[0] != '.';
+}
+
+int volumes_look(void *arg, int report, json_t **result, struct error *err)
+{
+	struct dirent **names;
+	char *folder = volumes_folder(), *own = root_path("var/log/vmk");
+	(void)arg, (void)report;
+	int n = scandir(job_path(folder), &names, visible, alphasort);
+	int ret = n < 0 ? fail(err, -errno, "cannot read %s: %m", folder) : 0;
+	*result = json_array();
+	look_at("", job_path(own), *result);
+	for (int k = 0; k < n; k++) {
+		char *path = xasprintf("%s/%s", job_path(folder), names[k]->d_name);
+		look_at(names[k]->d_name, path, *result);
+		free(path);
+		free(names[k]);
+	}
+	if (n >= 0)
+		free(names);
+	free(own);
+	free(folder);
+	return ret;
+}
+
+/* ---- in the daemon ---- */
+
+void volumes_keep(json_t *found)
+{
+	size_t k;
+	json_t *row;
+	last.silent = false;
+	last.count = 0;
+	json_array_foreach(found, k, row) {
+		if (last.count == MAX_VOLUMES)
+			break;
+		struct volume *v = &last.list[last.count++];
+		str_copy(v->name, sizeof(v->name), json_string_value(json_object_get(row, "name")));
+		str_copy(v->type, sizeof(v->type), json_string_value(json_object_get(row, "type")));
+		v->capacity = (u64)json_integer_value(json_object_get(row, "capacity"));
+		v->free = (u64)json_integer_value(json_object_get(row, "free"));
+	}
+}
+
+static void on_looked(void *arg, int ret, json_t *found, const struct error *err)
+{
+	(void)arg;
+	last.looking = false;
+	if (!ret) {
+		volumes_keep(found);
+	} else {
+		last.silent = true;
+		log_limited(LOG_LEVEL_WARNING, "the volumes cannot be looked at: %s", err->text);
+	}
+}
+
+void volumes_poll(void)
+{
+	struct error err;
+	struct job_spec spec = {.seconds = LOOK_SECONDS, .run = volumes_look, .done = on_looked};
+	if (last.looking || (last.looked_ns && now_monotonic() - last.looked_ns < POLL_NS))
+		return;
+	last.looked_ns = now_monotonic();
+	identity_of_user(geteuid(), &spec.who);
+	last.looking = job_start(&spec, NULL, NULL, &err) == 0;
+}
+
+const struct volume *volumes_last(unsigned *count, bool *silent)
+{
+	*count = last.count;
+	*silent = last.silent;
+	return last.list;
+}

@@ -1,0 +1,411 @@
+// uses: api pam lib -ljansson -lcrypt -lpam
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* Events, tasks and what worlds use, from a caller's side of the daemon (fake_host.h). */
+#include <pwd.h>
+#include <stdarg.h>
+
+#include "fake_host.h"
+
+TestSuite(tasks, .init = host_up, .fini = host_down, .timeout = 60);
+
+/* ---- events ---- */
+
+static const char *field(json_t *rows, size_t k, const char *name)
+{
+	return json_string_value(json_object_get(json_array_get(rows, k), name));
+}
+
+static json_int_t newest(json_t *rows)
+{
+	return json_integer_value(json_object_get(json_array_get(rows, json_array_size(rows) - 1), "seq"));
+}
+
+Test(tasks, events_tell_machine_and_asker)
+{
+	struct passwd *self = getpwuid(geteuid());
+	create("web");
+	create("other");
+	call_drop("vm.start", VM("web"));
+	json_t *rows = call("event.list", VM("web"));
+	cr_assert_eq(json_array_size(rows), 2);
+	cr_expect(strstr(field(rows, 0, "text"), "web is created"));
+	cr_expect(strstr(field(rows, 1, "text"), "web is powered on"));
+	for (size_t k = 0; k < 2; k++) {
+		cr_expect_str_eq(field(rows, k, "vm"), "web");
+		cr_expect_str_eq(field(rows, k, "user"), self ? self->pw_name : "?");
+		cr_expect_str_eq(field(rows, k, "level"), "info");
+	}
+	json_decref(rows);
+	/* What happens by itself is nobody's doing. */
+	json_t *pid = show("web", "pid");
+	cr_assert_eq(kill((pid_t)json_integer_value(pid), SIGKILL), 0);
+	wait_state("web", "off", 10);
+	rows = call("event.list", VM("web"));
+	cr_expect(strstr(field(rows, 2, "text"), "its process has failed"));
+	cr_expect_null(field(rows, 2, "user"));
+	json_decref(rows);
+	json_decref(pid);
+	rows = call("event.list", P("s:i}", "lines", 1));
+	cr_expect_eq(json_array_size(rows), 1);
+	json_decref(rows);
+	call_fails("event.list", VM("nowhere"), -ENOENT, "no virtual machine named nowhere");
+	call_fails("event.list", P("s:i}", "wait", 61), -EINVAL, "at most 60");
+	call_fails("event.list", P("s:i, s:i}", "wait", 1, "lines", 0), -EINVAL, "none would ever come");
+}
+
+static void nap(void)
+{
+	usleep(300000);
+}
+
+/* A child that creates a machine a moment later. */
+static pid_t create_later(const char *name)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct vmk_client *c;
+		nap();
+		_exit(vmk_connect(&c, &err) || vmk_call(c, "vm.create", P("s:s}", "name", name), NULL, NULL, &err) ? 1 : 0);
+	}
+	return pid;
+}
+
+static void ended_well(pid_t pid)
+{
+	int status;
+	cr_expect_eq(waitpid(pid, &status, 0), pid);
+	cr_expect_eq(status, 0);
+}
+
+Test(tasks, events_are_waited_for)
+{
+	create("web");
+	json_t *rows = call("event.list", NULL);
+	json_int_t seq = newest(rows);
+	json_decref(rows);
+	/* Nothing comes: empty, when the time is over. */
+	u64 start = now_monotonic();
+	rows = call("event.list", P("s:s, s:I, s:i}", "vm", "web", "since", seq, "wait", 1));
+	cr_expect_eq(json_array_size(rows), 0);
+	cr_expect_geq(now_monotonic() - start, NSEC_PER_SEC * 9 / 10);
+	json_decref(rows);
+	/* Something newer is there already. */
+	rows = call("event.list", P("s:I, s:i}", "since", seq - 1, "wait", 60));
+	cr_expect_geq(json_array_size(rows), 1);
+	seq = newest(rows);
+	json_decref(rows);
+	pid_t pid = create_later("db");
+	rows = call("event.list", P("s:I, s:i}", "since", seq, "wait", 60));
+	cr_assert_geq(json_array_size(rows), 1);
+	cr_expect(strstr(field(rows, json_array_size(rows) - 1, "text"), "db is created"), "%s", field(rows, 0, "text"));
+	json_decref(rows);
+	ended_well(pid);
+	/* Without `since`, what comes. */
+	pid = create_later("mail");
+	rows = call("event.list", P("s:i}", "wait", 60));
+	cr_expect(strstr(field(rows, 0, "text"), "mail is created"), "%s", field(rows, 0, "text"));
+	json_decref(rows);
+	ended_well(pid);
+}
+
+/* Who waits and leaves, again and again, holds nothing. */
+Test(tasks, waiters_who_leave_are_forgotten)
+{
+	const char *request = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"event.list\",\"params\":{\"wait\":60}}\n";
+	for (int k = 0; k < 2000; k++) {
+		char *path = root_path("run/vmk/door.sock");
+		int fd = sock_connect(path, SOCK_STREAM, &err);
+		cr_assert_geq(fd, 0, "%s", err.text);
+		cr_assert_eq(write_full(fd, request, strlen(request)), 0);
+		close(fd);
+		free(path);
+	}
+	create("web"); /* news for whoever still waits */
+	json_t *host = call("host.show", NULL);
+	for (int k = 0; k < 500 && json_integer_value(json_object_get(host, "clients")) > 1; k++) {
+		usleep(20000);
+		json_decref(host);
+		host = call("host.show", NULL);
+	}
+	cr_expect_eq(json_integer_value(json_object_get(host, "clients")), 1);
+	json_decref(host);
+}
+
+/* ---- tasks ---- */
+
+struct seen {
+	unsigned calls, percent_known;
+	u64 task, first_ns, last_ns, longest_ns;
+	int cancel_at; /* percent; -1: as soon as it is a task */
+	char what[200];
+	json_t *list; /* of tasks, as another connection sees it */
+};
+
+static bool look(void *arg, u64 task, int percent, const char *what)
+{
+	struct seen *s = arg;
+	u64 now = now_monotonic();
+	s->calls++;
+	s->percent_known += percent >= 0;
+	if (s->last_ns)
+		s->longest_ns = MAX(s->longest_ns, now - s->last_ns);
+	s->last_ns = now;
+	s->task = task;
+	if (!task || percent < s->cancel_at)
+		return true;
+	snprintf(s->what, sizeof(s->what), "%s", what);
+	struct vmk_client *other;
+	cr_assert_eq(vmk_connect(&other, &err), 0);
+	cr_assert_eq(vmk_call(other, "task.list", NULL, &s->list, NULL, &err), 0, "%s", err.text);
+	vmk_disconnect(other);
+	return false;
+}
+
+static void no_tasks(void)
+{
+	json_t *list = call("task.list", NULL);
+	cr_expect_eq(json_array_size(list), 0);
+	json_decref(list);
+}
+
+Test(tasks, suspending_is_cancelled)
+{
+	struct seen s = {.cancel_at = 42};
+	create("slow");
+	call_drop("vm.start", VM("slow"));
+	int ret = vmk_call_long(client, "vm.suspend", VM("slow"), look, &s, NULL, NULL, &err);
+	cr_expect_eq(ret, -ECANCELED, "%d %s", ret, err.text);
+	cr_expect_str_eq(s.what, "suspending slow");
+	cr_expect_gt(s.percent_known, 0);
+	cr_assert_eq(json_array_size(s.list), 1);
+	json_t *row = json_array_get(s.list, 0);
+	cr_expect_eq((u64)json_integer_value(json_object_get(row, "id")), s.task);
+	cr_expect_eq(json_integer_value(json_object_get(row, "percent")), 42);
+	cr_expect_str_eq(json_string_value(json_object_get(row, "vm")), "slow");
+	cr_expect(json_is_true(json_object_get(row, "cancellable")));
+	json_decref(s.list);
+	no_tasks();
+	cr_expect(state_is("slow", "on"));
+	char *saved = machine_path("slow", "slow.vmss"), *half = machine_path("slow", "slow.vmss.new");
+	cr_expect_neq(access(saved, F_OK), 0);
+	cr_expect_neq(access(half, F_OK), 0);
+	free(saved);
+	free(half);
+	/* The connection is as good as before, and so is the machine. */
+	call_fails("task.cancel", P("s:I}", "id", (json_int_t)s.task), -ENOENT, "there is no task");
+	call_drop("vm.reset", VM("slow"));
+	call_drop("vm.stop", VM("slow"));
+}
+
+Test(tasks, a_stop_is_not_waited_for_any_more)
+{
+	struct seen s = {.cancel_at = -1};
+	create("deaf");
+	call_drop("vm.start", VM("deaf"));
+	int ret = vmk_call_long(client, "vm.stop", P("s:s, s:s}", "vm", "deaf", "mode", "soft"), look, &s, NULL, NULL, &err);
+	cr_expect_eq(ret, -ECANCELED, "%d %s", ret, err.text);
+	json_decref(s.list);
+	ret = vmk_call_long(client, "vm.stop", P("s:s, s:s}", "vm", "deaf", "mode", "trysoft"), look, &s, NULL, NULL, &err);
+	cr_expect_eq(ret, -ECANCELED, "%d %s", ret, err.text);
+	cr_expect_str_eq(s.what, "waiting for deaf to power off");
+	json_decref(s.list);
+	no_tasks();
+	call_drop("vm.reset", VM("deaf")); /* answered after what was sent before */
+	cr_expect(state_is("deaf", "on"));
+	/* Only the plug was taken back. */
+	char *log = machine_path("deaf", "vmx.log"), *text = file_text(log);
+	char *soft = strstr(text, "\"mode\":\"soft\""), *trysoft = strstr(text, "\"mode\":\"trysoft\"");
+	cr_assert(soft && trysoft, "%s", text);
+	cr_expect_not_null(strstr(trysoft, "\"mode\":\"cancel\""), "%s", text);
+	*trysoft = 0;
+	cr_expect_null(strstr(soft, "\"mode\":\"cancel\""), "%s", text);
+	free(text);
+	free(log);
+	call_drop("vm.stop", P("s:s, s:s}", "vm", "deaf", "mode", "hard"));
+}
+
+static bool only_look(void *arg, u64 task, int percent, const char *what)
+{
+	struct seen *s = arg;
+	(void)percent, (void)what;
+	u64 now = now_monotonic();
+	if (!s->first_ns)
+		s->first_ns = now;
+	if (s->last_ns)
+		s->longest_ns = MAX(s->longest_ns, now - s->last_ns);
+	s->last_ns = now;
+	s->task = task;
+	s->calls++;
+	return true;
+}
+
+/* Progress is told at least five times a second, whether the host says anything or not; and another may cancel. */
+Test(tasks, progress_is_told_often_and_others_cancel)
+{
+	struct seen s = {0};
+	create("slow");
+	call_drop("vm.start", VM("slow"));
+	json_t *result = NULL;
+	cr_expect_eq(vmk_call_long(client, "event.list", P("s:i}", "wait", 2), only_look, &s, &result, NULL, &err), 0, "%s", err.text);
+	json_decref(result);
+	cr_expect_eq(s.task, 0);
+	cr_expect_geq(s.calls, 10);
+	/* A child suspends, its parent cancels. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct vmk_client *c;
+		_exit(vmk_connect(&c, &err) ||
+		      vmk_call_long(c, "vm.suspend", VM("slow"), only_look, &s, NULL, NULL, &err) != -ECANCELED);
+	}
+	json_t *list = call("task.list", NULL);
+	for (int k = 0; k < 500 && !json_array_size(list); k++) {
+		usleep(20000);
+		json_decref(list);
+		list = call("task.list", NULL);
+	}
+	cr_assert_eq(json_array_size(list), 1);
+	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
+	json_decref(list);
+	ended_well(pid);
+	cr_expect(state_is("slow", "on"));
+}
+
+/* Reads lines until one holds `words`; returns how many others came before. */
+static unsigned read_until(int fd, const char *words)
+{
+	char line[4000];
+	for (unsigned others = 0;; others++) {
+		size_t n = 0;
+		while (n < sizeof(line) - 1 && recv(fd, line + n, 1, 0) == 1 && line[n] != '\n')
+			n++;
+		line[n] = 0;
+		cr_assert(n, "the connection ends without %s", words);
+		if (strstr(line, words))
+			return others;
+	}
+}
+
+static int door(void)
+{
+	char *path = root_path("run/vmk/door.sock");
+	int fd = sock_connect(path, SOCK_STREAM, &err);
+	struct timeval limit = {.tv_sec = 20};
+	cr_assert_geq(fd, 0, "%s", err.text);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	free(path);
+	return fd;
+}
+
+static void send_line(int fd, const char *fmt, ...) PRINTF_LIKE(2, 3);
+static void send_line(int fd, const char *fmt, ...)
+{
+	va_list args;
+	char text[1000];
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	cr_assert_eq(write_full(fd, text, strlen(text)), 0);
+}
+
+#define SUSPEND_LINE "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.suspend\",\"progress\":%s,\"params\":{\"vm\":\"slow\"}}\n"
+
+/* While its task is under way a client may send anything; nothing but task.cancel is looked at before the answer. */
+Test(tasks, hostile_lines_during_a_task)
+{
+	create("slow");
+	call_drop("vm.start", VM("slow"));
+	int fd = door();
+	send_line(fd, SUSPEND_LINE, "true");
+	read_until(fd, "\"method\":\"progress\"");
+	send_line(fd, "{\"jsonrpc\":\"2.0\",\"id\":2,\"method\":\"task.cancel\",\"params\":{\"id\":999}}\n");
+	read_until(fd, "\"id\":2");
+	send_line(fd, "{\"jsonrpc\":\"2.0\",\"id\":3,\"method\":\"task.cancel\",\"params\":{\"id\":\"x\"}}\n");
+	read_until(fd, "\"code\":-32602");
+	/* Then another request, and one that nobody reads before that. */
+	send_line(fd, "nonsense\n{\"jsonrpc\":\"2.0\",\"id\":4,\"method\":\"vm.reset\",\"params\":{\"vm\":\"slow\"}}\n");
+	json_t *list = call("task.list", NULL);
+	cr_assert_eq(json_array_size(list), 1);
+	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
+	json_decref(list);
+	read_until(fd, "\"id\":1,");
+	cr_expect_eq(read_until(fd, "\"code\":-32700"), 0);
+	cr_expect_eq(read_until(fd, "\"id\":4,"), 0);
+
+	/* A flood without an end of line is left unread, and costs no CPU time; who hangs up leaves a task behind. */
+	send_line(fd, SUSPEND_LINE, "true");
+	read_until(fd, "\"method\":\"progress\"");
+	fcntl(fd, F_SETFL, O_NONBLOCK);
+	char *big = xcalloc(1, 1 << 20);
+	memset(big, 'x', 1 << 20);
+	ssize_t sent = 0, n;
+	while (sent < 8 << 20 && (n = send(fd, big, 1 << 20, MSG_NOSIGNAL)) > 0)
+		sent += n;
+	cr_expect_lt(sent, 8 << 20);
+	free(big);
+	close(fd);
+	for (int k = 0; k < 500 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
+		json_decref(list);
+		usleep(20000);
+	}
+	cr_assert_eq(json_array_size(list), 1);
+	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
+	json_decref(list);
+	for (int k = 0; k < 500 && (list = call("task.list", NULL)) && json_array_size(list); k++) {
+		json_decref(list);
+		usleep(20000);
+	}
+	json_decref(list);
+
+	/* Who did not ask for progress gets none. */
+	fd = door();
+	send_line(fd, SUSPEND_LINE, "1");
+	for (int k = 0; k < 500 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
+		json_decref(list);
+		usleep(20000);
+	}
+	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
+	json_decref(list);
+	cr_expect_eq(read_until(fd, "\"id\":1,"), 0);
+	close(fd);
+}
+
+/* ---- what worlds use ---- */
+
+Test(tasks, every_column_of_perf_is_there)
+{
+	static const char *const methods[] = {"perf.cpu", "perf.memory", "perf.disk", "perf.network"};
+	create("web");
+	create("off");
+	call_drop("vm.start", VM("web"));
+	for (unsigned k = 0; k < ARRAY_SIZE(methods); k++) {
+		struct api_column c[API_MAX_COLUMNS];
+		unsigned n = api_columns(api_find(methods[k]), c);
+		json_t *rows = call(methods[k], NULL), *row;
+		size_t j;
+		cr_assert_geq(json_array_size(rows), 2);
+		cr_expect_str_eq(field(rows, 0, "kind"), "host");
+		cr_expect_str_eq(field(rows, json_array_size(rows) - 1, "name"), "web");
+		cr_expect_str_eq(field(rows, json_array_size(rows) - 1, "kind"), "machine");
+		json_array_foreach(rows, j, row)
+			for (unsigned i = 0; i < n; i++)
+				cr_expect_not_null(json_object_get(row, c[i].field), "%s: %s", methods[k], c[i].field);
+		json_decref(rows);
+	}
+	json_t *rows = call("perf.memory", NULL), *row = json_array_get(rows, json_array_size(rows) - 1);
+	cr_expect_eq(json_integer_value(json_object_get(row, "configured_mb")), 32);
+	json_decref(rows);
+}
+
+/* A caller's CPU time is the host's too, and shows within some samples. */
+Test(tasks, perf_measures_the_host)
+{
+	double most = 0;
+	for (int k = 0; k < 100 && most < 20; k++) {
+		for (u64 end = now_monotonic() + NSEC_PER_SEC / 10; now_monotonic() < end;)
+			;
+		json_t *rows = call("perf.cpu", NULL);
+		most = MAX(most, json_number_value(json_object_get(json_array_get(rows, 0), "cpu")));
+		json_decref(rows);
+	}
+	cr_expect_geq(most, 20);
+}

@@ -1,0 +1,372 @@
+// uses: tui api lib -ljansson -lxkbcommon
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* What vmkstatus makes of the host's answers, whatever they are; its canvas and its thumbnails. */
+#include <criterion/criterion.h>
+#include <locale.h>
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "tui/model.h"
+
+static struct model m, copy;
+
+static void begin(void)
+{
+	setlocale(LC_ALL, "C.UTF-8");
+	memset(&m, 0, sizeof(m));
+	memset(&copy, 0, sizeof(copy));
+}
+
+static void end(void)
+{
+	model_free(&m);
+	model_free(&copy);
+}
+
+TestSuite(tui_model, .init = begin, .fini = end, .timeout = 60);
+
+/* Takes `text` as if the host had told it. */
+static void take(void (*how)(struct model *, json_t *), const char *text)
+{
+	json_t *told = json_loads(text, JSON_DECODE_ANY, NULL);
+	cr_assert(told, "%s", text);
+	how(&m, told);
+	json_decref(told);
+}
+
+Test(tui_model, host)
+{
+	take(model_take_host, "{\"name\":\"tower\",\"cpus\":4,\"cpu_percent\":12.5,\"memory_total_mb\":2000,\"memory_used_mb\":500,"
+			      "\"machines_on\":3,\"machines_total\":10,\"alerts\":[{\"level\":\"error\",\"text\":\"full\"}]}");
+	cr_expect_str_eq(m.host, "tower");
+	cr_expect_eq(m.cpus, 4);
+	cr_expect_float_eq(m.memory_percent, 25, 0.001);
+	cr_expect_eq(m.machines_on, 3);
+	cr_expect_eq(rows_count(row_array(m.host_told, "alerts")), 1);
+	/* What is not told any more is not remembered. */
+	take(model_take_host, "{}");
+	cr_expect_str_eq(m.host, "");
+	cr_expect_eq(m.cpus, 0);
+	cr_expect_eq(m.memory_percent, 0);
+}
+
+Test(tui_model, machines_and_their_history)
+{
+	take(model_take_machines, "[{\"name\":\"a\",\"world\":101,\"cpu\":50.5,\"state\":\"on\",\"question\":{\"id\":1}},"
+				  "{\"name\":\"b\",\"world\":null,\"cpu\":null,\"state\":\"off\",\"question\":null}]");
+	cr_assert_eq(m.n_machines, 2);
+	cr_expect_eq(m.machines[0].world, 101);
+	cr_expect(m.machines[0].asks);
+	cr_expect_eq(m.machines[1].world, -1);
+	cr_expect_lt(m.machines[1].cpu, 0);
+	cr_expect_not(m.machines[1].asks);
+	history_add(&m.machines[0].cpu_history, 7);
+	history_add(&m.machines[1].cpu_history, 8);
+	/* One is gone, one is new, one has moved: history goes with the name. */
+	take(model_take_machines, "[{\"name\":\"c\"},{\"name\":\"b\"}]");
+	cr_assert_eq(m.n_machines, 2);
+	cr_expect_lt(history_at(&m.machines[0].cpu_history, 0), 0);
+	cr_expect_float_eq(history_at(&m.machines[1].cpu_history, 0), 8, 0.001);
+	cr_expect_eq(model_machine(&m, "b"), &m.machines[1]);
+	cr_expect_null(model_machine(&m, "a"));
+}
+
+Test(tui_model, a_thousand_machines_are_no_matter)
+{
+	json_t *told = json_array();
+	for (int k = 0; k < 1000; k++)
+		json_array_append_new(told, json_pack("{s:o, s:i}", "name", json_sprintf("vm%04d", k), "world", k));
+	u64 begun = now_monotonic();
+	for (int k = 0; k < 20; k++) {
+		model_take_machines(&m, told);
+		model_copy(&copy, &m);
+	}
+	u64 each = (now_monotonic() - begun) / 20;
+	json_decref(told);
+	cr_expect_eq(copy.n_machines, 1000);
+	cr_expect_lt(each, 200000000ull, "%lu ns", (unsigned long)each);
+}
+
+/* Whatever stands in the place of a field, and whatever the answer is: nothing is believed, nothing breaks. */
+Test(tui_model, wrong_types)
+{
+	static const char *const values[] = {"null", "true", "false", "-1", "0", "99999999999999999999", "1e308", "-1e308", "\"\"",
+					     "\"text\"", "[]", "{}", "[[[1]]]", "[null,1,\"x\",{}]", "{\"a\":{\"b\":1}}"};
+	static const char *const fields[] = {"name", "world", "cpu", "memory_mb", "used_mb", "uptime", "viewers", "question", "state", "seq",
+					     "time", "level", "text", "cpus", "cpu_percent", "memory_total_mb", "machines_on", "alerts"};
+	char text[256];
+	for (size_t v = 0; v < ARRAY_SIZE(values); v++) {
+		json_t *any = json_loads(values[v], JSON_DECODE_ANY, NULL);
+		if (any) {
+			model_take_host(&m, any);
+			model_take_machines(&m, any);
+			model_take_log(&m, any);
+			cr_expect_leq(rows_count(any), 4);
+			json_decref(any);
+		}
+		for (size_t f = 0; f < ARRAY_SIZE(fields); f++) {
+			char *object = xasprintf("[{\"%s\":%s},{\"%s\":%s,\"seq\":5}]", fields[f], values[v], fields[f], values[v]);
+			json_t *told = json_loads(object, 0, NULL);
+			if (told) {
+				model_take_host(&m, rows_at(told, 0));
+				model_take_machines(&m, told);
+				model_take_log(&m, told);
+				cr_expect_eq(m.n_machines, 2);
+				cr_expect_geq(m.machines[0].world, -1);
+				row_text(rows_at(told, 0), fields[f], text, sizeof(text));
+				json_decref(told);
+			}
+			free(object);
+		}
+	}
+	model_take_host(&m, NULL);
+	model_take_machines(&m, NULL);
+	model_take_log(&m, NULL);
+	cr_expect_eq(m.n_machines, 0);
+}
+
+Test(tui_model, log)
+{
+	char *text = xasprintf("[{\"seq\":1,\"text\":\"one\"},{\"seq\":2,\"text\":\"two\",\"level\":\"error\"}]");
+	take(model_take_log, text);
+	take(model_take_log, text); /* told twice: kept once */
+	free(text);
+	cr_assert_eq(m.n_log, 2);
+	cr_expect_str_eq(m.log[1].text, "two");
+	cr_expect_eq(m.last_seq, 2);
+	for (int k = 3; k < 2500; k += 7) {
+		json_t *told = json_array();
+		for (int n = k; n < k + 7; n++)
+			json_array_append_new(told, json_pack("{s:i, s:o}", "seq", n, "text", json_sprintf("line %d", n)));
+		model_take_log(&m, told);
+		json_decref(told);
+	}
+	cr_expect_eq(m.n_log, MODEL_LOG_LINES);
+	char last[32];
+	snprintf(last, sizeof(last), "line %llu", (unsigned long long)m.last_seq);
+	cr_expect_str_eq(m.log[m.n_log - 1].text, last);
+	cr_expect_eq(m.log[m.n_log - 1].seq - m.log[0].seq, MODEL_LOG_LINES - 1);
+	model_copy(&copy, &m);
+	cr_expect_str_eq(copy.log[0].text, m.log[0].text);
+}
+
+Test(tui_model, copies_outlive_what_they_are_of)
+{
+	take(model_take_host, "{\"name\":\"tower\",\"urls\":[\"https://tower/\"]}");
+	take(model_take_machines, "[{\"name\":\"a\",\"extra\":\"seen\"}]");
+	m.answers[ASK_storage].result = json_loads("[{\"name\":\"local\"}]", 0, NULL);
+	str_copy(m.answers[ASK_storage].about, sizeof(m.answers[0].about), "");
+	model_copy(&copy, &m);
+	model_copy(&copy, &m);
+	model_free(&m);
+	char text[64];
+	cr_expect_str_eq(row_text(copy.machines[0].row, "extra", text, sizeof(text)), "seen");
+	cr_expect_str_eq(row_text(copy.host_told, "urls", text, sizeof(text)), "https://tower/");
+	cr_expect_str_eq(row_text(rows_at(model_answer(&copy, ASK_storage, ""), 0), "name", text, sizeof(text)), "local");
+	cr_expect_null(model_answer(&copy, ASK_storage, "another"));
+	model_lost(&copy, "gone");
+	cr_expect_null(model_answer(&copy, ASK_storage, NULL));
+	cr_expect_eq(copy.n_machines, 0);
+}
+
+Test(tui_model, history)
+{
+	struct history h = {0};
+	cr_expect_lt(history_at(&h, 0), 0);
+	for (int k = 0; k < HISTORY_SAMPLES + 5; k++)
+		history_add(&h, k);
+	cr_expect_float_eq(history_at(&h, 0), HISTORY_SAMPLES + 4, 0.001);
+	cr_expect_float_eq(history_at(&h, HISTORY_SAMPLES - 1), 5, 0.001);
+	cr_expect_lt(history_at(&h, HISTORY_SAMPLES), 0);
+}
+
+Test(tui_model, rows)
+{
+	char text[16];
+	json_t *row = json_loads("{\"s\":\"x\",\"i\":42,\"r\":1.25,\"t\":true,\"f\":false,\"n\":null,\"l\":[\"a\",1,null,\"a long element\"],\"o\":{}}", 0, NULL);
+	cr_expect_str_eq(row_text(row, "s", text, sizeof(text)), "x");
+	cr_expect_str_eq(row_text(row, "i", text, sizeof(text)), "42");
+	cr_expect_str_eq(row_text(row, "r", text, sizeof(text)), "1.2");
+	cr_expect_str_eq(row_text(row, "t", text, sizeof(text)), "yes");
+	cr_expect_str_eq(row_text(row, "f", text, sizeof(text)), "no");
+	cr_expect_str_eq(row_text(row, "n", text, sizeof(text)), "");
+	cr_expect_str_eq(row_text(row, "o", text, sizeof(text)), "");
+	cr_expect_str_eq(row_text(row, "missing", text, sizeof(text)), "");
+	cr_expect_str_eq(row_text(row, "l", text, sizeof(text)), "a, 1, , a long ");
+	cr_expect_eq(row_count(row, "i", 7), 42);
+	cr_expect_eq(row_count(row, "s", 7), 7);
+	cr_expect_float_eq(row_number(row, "r", 0), 1.25, 0.001);
+	cr_expect(row_true(row, "t"));
+	cr_expect_not(row_true(row, "s"));
+	cr_expect_null(row_array(row, "o"));
+	json_decref(row);
+}
+
+/* ---- a host that answers as it likes ---- */
+
+/* Reads one request, writes what is given, closes. */
+struct liar {
+	int fd;
+	const char *says;
+	size_t length;
+	unsigned answers; /* before it lies: true ones */
+};
+
+static void *liar_run(void *arg)
+{
+	struct liar *liar = arg;
+	char c;
+	for (unsigned n = 0;; n++) {
+		do
+			if (read(liar->fd, &c, 1) != 1)
+				goto end;
+		while (c != '\n');
+		if (n == liar->answers)
+			break;
+		char *text = xasprintf("{\"jsonrpc\":\"2.0\",\"id\":%u,\"result\":[]}\n", n + 1);
+		write_full(liar->fd, text, strlen(text));
+		free(text);
+	}
+	write_full(liar->fd, liar->says, liar->length);
+end:
+	close(liar->fd);
+	return NULL;
+}
+
+Test(tui_model, replies_cut_in_half)
+{
+	static const char whole[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"result\":{\"name\":\"tower\"}}\n";
+	for (unsigned answers = 0; answers < 4; answers++) {
+		for (size_t length = 0; length < sizeof(whole) - 1; length++) {
+			int pair[2];
+			pthread_t thread;
+			struct model_wish wish = {.parts = WISH(storage)};
+			cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+			struct liar liar = {.fd = pair[1], .says = whole, .length = length, .answers = answers};
+			cr_assert_eq(pthread_create(&thread, NULL, liar_run, &liar), 0);
+			struct vmk_client *client = vmk_client_from_fd(pair[0]);
+			int ret = model_poll(&m, client, &wish);
+			vmk_disconnect(client);
+			pthread_join(thread, NULL);
+			/* The first three are what there is no screen without. */
+			cr_expect_eq(ret == 0, answers == 3);
+			cr_expect_eq(m.connected, answers == 3);
+			if (answers == 3)
+				cr_expect_neq(m.answers[ASK_storage].trouble[0], 0);
+			else
+				cr_expect_neq(m.trouble[0], 0);
+		}
+	}
+}
+
+/* ---- the canvas ---- */
+
+Test(tui_model, canvas)
+{
+	struct canvas c = {0};
+	canvas_clear(&c, 20, 3);
+	cr_expect_eq(canvas_text(&c, 0, 0, 5, WHITE, BLACK, "abcdefgh"), 5);
+	cr_expect_eq(canvas_text(&c, 18, 1, 10, WHITE, BLACK, "xyz"), 2);
+	canvas_right(&c, 0, 2, 6, WHITE, BLACK, "12");
+	cr_expect_eq(canvas_text(&c, 30, 9, 10, WHITE, BLACK, "outside"), 0);
+	canvas_text(&c, 8, 0, 10, WHITE, BLACK, "a\x01\xff\xc3");
+	char *text = canvas_dump(&c);
+	cr_expect_str_eq(text, "abcde   a???\n                  xy\n    12\n");
+	free(text);
+	c.ascii = true;
+	canvas_clear(&c, 20, 1);
+	canvas_text(&c, 0, 0, 20, WHITE, BLACK, "m\xc3\xbcller");
+	text = canvas_dump(&c);
+	cr_expect_str_eq(text, "m?ller\n");
+	free(text);
+	canvas_free(&c);
+}
+
+/* ---- thumbnails ---- */
+
+static struct thumbnail thumb;
+static struct viewer_screen screen;
+
+static char *thumb_text(unsigned width, unsigned height, bool ascii)
+{
+	struct canvas c = {.ascii = ascii};
+	canvas_clear(&c, width, height);
+	thumbnail_draw(&thumb, &c, 0, 0, width, height);
+	char *text = canvas_dump(&c);
+	canvas_free(&c);
+	return text;
+}
+
+static void screen_line(unsigned row, const char *text)
+{
+	for (unsigned x = 0; text[x]; x++)
+		screen.cells[row * screen.columns + x].character = (u8)text[x];
+}
+
+static void screen_text(void)
+{
+	screen = (struct viewer_screen){.mode = SCREEN_TEXT, .columns = 80, .rows = 25, .cursor_x = 6, .cursor_y = 20};
+	for (unsigned k = 0; k < 80 * 25; k++)
+		screen.cells[k] = (struct screen_cell){' ', 7};
+	screen_line(0, "Debian GNU/Linux");
+	screen_line(3, "starting");
+	screen_line(20, "login:");
+}
+
+Test(tui_model, thumbnail_of_text)
+{
+	screen_text();
+	thumbnail_keep(&thumb, &screen);
+	char *text = thumb_text(20, 3, false);
+	cr_expect_str_eq(text, "Debian GNU/Linux\nstarting\nlogin:\n");
+	free(text);
+	/* The cursor's row is the last to go. */
+	text = thumb_text(20, 1, false);
+	cr_expect_str_eq(text, "login:\n");
+	free(text);
+	text = thumb_text(4, 3, false);
+	cr_expect_str_eq(text, "ian\nrtin\nin:\n"); /* the cursor is in sight */
+	free(text);
+	text = thumb_text(100, 30, false);
+	cr_expect(str_starts(text, "Debian GNU/Linux\n\n\nstarting\n"), "%s", text);
+	free(text);
+	free(thumb_text(0, 0, false));
+}
+
+Test(tui_model, thumbnail_of_graphics)
+{
+	static const unsigned sizes[][2] = {{1, 1}, {640, 480}, {SCREEN_MAX_WIDTH, SCREEN_MAX_HEIGHT}, {SCREEN_MAX_WIDTH, 1}, {1, SCREEN_MAX_HEIGHT}};
+	for (size_t k = 0; k < ARRAY_SIZE(sizes); k++) {
+		screen = (struct viewer_screen){.mode = SCREEN_GRAPHICS, .width = sizes[k][0], .height = sizes[k][1]};
+		size_t pixels = (size_t)screen.width * screen.height;
+		screen.pixels = xcalloc(pixels, 4);
+		for (size_t p = 0; p < pixels; p++)
+			screen.pixels[p] = p < pixels / 2 ? 0xffffff : 0;
+		thumbnail_keep(&thumb, &screen);
+		cr_expect_leq(thumb.screen.width, THUMBNAIL_WIDTH);
+		cr_expect_leq(thumb.screen.height, THUMBNAIL_HEIGHT);
+		cr_expect_null(thumb.screen.pixels);
+		free(screen.pixels);
+		free(thumb_text(34, 10, false));
+		free(thumb_text(1, 1, true));
+	}
+	/* White above, black below. */
+	screen = (struct viewer_screen){.mode = SCREEN_GRAPHICS, .width = 640, .height = 480};
+	screen.pixels = xcalloc(640 * 480, 4);
+	memset(screen.pixels, 0xff, 640 * 240 * 4);
+	thumbnail_keep(&thumb, &screen);
+	free(screen.pixels);
+	char *text = thumb_text(40, 4, true);
+	cr_expect(strchr(text, '@') && strstr(text, "\n\n"), "%s", text);
+	free(text);
+	screen.pixels = NULL;
+	thumbnail_keep(&thumb, &screen);
+	cr_expect_eq(thumb.screen.mode, SCREEN_OFF);
+	text = thumb_text(40, 3, true);
+	cr_expect(strstr(text, "off"), "%s", text);
+	free(text);
+}

@@ -1,0 +1,61 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * form.h - fields to fill in, checked while they are typed. A form takes the screen until it is accepted or given up; questions and what
+ * is under way are shown over it.
+ */
+#ifndef VMK_TUI_FORM_H
+#define VMK_TUI_FORM_H
+
+#include "tui/edit.h"
+
+struct ui;
+struct form;
+
+enum form_type { FORM_HEADING, FORM_TEXT, FORM_CHOICE };
+
+struct form_field {
+	enum form_type type;
+	char name[80];	     /* of the argument or key it is for */
+	char label[80];
+	char value[2048], was[2048]; /* was: at the beginning */
+	const char *choices; /* CHOICE: "a|b|c" */
+	const char *help;    /* one sentence */
+	bool path;	     /* F4 offers images */
+	int needs;	     /* index of the field that must be TRUE for this one to be there; -1: none */
+	char why[200];	     /* what is wrong with the value; "": nothing */
+};
+
+struct form {
+	const char *title, *accept_label; /* "Create" */
+	char note[200];
+	struct form_field *fields;
+	unsigned n_fields;
+	/* Fills in field->why, or empties it. Called for all fields whenever one has changed. */
+	void (*check)(const struct form *f, struct form_field *field, void *arg);
+	/* All is checked: do it. True ends the form; false leaves it open (a message says why). */
+	bool (*accept)(struct ui *ui, struct form *f, void *arg);
+	void *arg;
+	/* The form's own. */
+	unsigned at, top, first_row, rows, label_width;
+	size_t cursor;
+	bool done, accepted;
+};
+
+struct form_field *form_add(struct form *f, enum form_type type, const char *name, const char *label, const char *value);
+struct form_field *form_find(const struct form *f, const char *name);
+bool form_field_changed(const struct form_field *field);
+/* Runs the main loop until it ends; whether it was accepted. The caller frees. */
+bool form_run(struct ui *ui, struct form *f);
+/* The cursor goes to that field. */
+void form_go(struct form *f, const struct form_field *field);
+void form_free(struct form *f);
+
+/* For the frame: ui->form. */
+void form_draw(struct ui *ui);
+void form_key(struct ui *ui, const struct viewer_press *p);
+
+/* machine_form.c */
+void machine_create(struct ui *ui);
+void machine_edit(struct ui *ui, const char *name);
+
+#endif

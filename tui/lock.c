@@ -1,0 +1,88 @@
+// SPDX-License-Identifier: GPL-2.0-or-later
+/* lock.c - see ui.h: the screen is locked: nothing is shown and no key does anything until the password of who is logged in */
+#include <errno.h>
+#include <pwd.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "tui/ui.h"
+
+/* Whose password it takes: who is logged in, else who started the program. False: nobody's rights are there to be protected. */
+static bool lock_owner(const struct ui *ui, char name[64])
+{
+	const struct passwd *me = ui->console ? NULL : getpwuid(getuid());
+	str_copy(name, 64, ui->user[0] ? ui->user : me ? me->pw_name : "");
+	return name[0] != 0;
+}
+
+void act_lock(struct ui *ui)
+{
+	char name[64];
+	if (!lock_owner(ui, name)) {
+		ui_message(ui, false, "Nobody is logged in: there is nothing to lock.");
+		return;
+	}
+	ui->locked = true;
+	ui->message[0] = 0;
+	term_redraw();
+}
+
+void lock_end(struct ui *ui)
+{
+	ui->locked = false;
+	/* What was begun with the rights that are gone ends, too. */
+	if (ui->attached.viewer)
+		act_detach(ui, "");
+	if (ui->form)
+		ui->form->done = true;
+}
+
+static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t size)
+{
+	struct ui *ui = arg;
+	if (!size) {
+		ui_message(ui, false, "%s", prompt);
+		return 0;
+	}
+	answer[0] = 0;
+	if (!ui_input(ui, "Locked", prompt, answer, size, echo))
+		return -EINTR;
+	dialog_wait(ui, "Locked", "Checking...");
+	return 0;
+}
+
+void act_unlock(struct ui *ui)
+{
+	struct error err;
+	char name[64];
+	int fd;
+	if (!lock_owner(ui, name))
+		return;
+	int ret = session_login(name, ask, ui, &fd, &err);
+	dialog_end(ui);
+	if (ret) {
+		ui_message(ui, ret != -ECANCELED, "%s", err.text);
+		return;
+	}
+	/* The proof is all that is wanted; the rights are those there were. */
+	close(fd);
+	ui->locked = false;
+	ui->message[0] = 0;
+	session_extend(ui);
+}
+
+void lock_draw(struct ui *ui)
+{
+	struct canvas *c = &ui->canvas;
+	char name[64] = "";
+	unsigned y = c->rows / 2;
+	lock_owner(ui, name);
+	canvas_fill(c, 0, 0, c->columns, 1, WHITE, BLUE);
+	canvas_printf(c, 1, 0, c->columns - 2, WHITE, BLUE, "vmk  %s", ui->model.host);
+	canvas_printf(c, 2, y - 1, c->columns - 4, WHITE, BLACK, "Locked by %s.", name);
+	canvas_text(c, 2, y, c->columns - 4, GREY, BLACK, "Enter: the password that unlocks it. The machines go on.");
+	if (ui->message[0])
+		canvas_text(c, 1, c->rows - 1, c->columns - 2, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, ui->message);
+}
