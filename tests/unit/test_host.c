@@ -114,7 +114,9 @@ Test(host, images_are_made_grow_and_go)
 	call_fails("disk.list", P("s:s}", "volume", "nowhere"), -ENOENT, "no volume named nowhere");
 
 	row = image(path);
-	expect_columns("disk.info", json_pack("[O]", row));
+	rows = json_pack("[O]", row);
+	expect_columns("disk.info", rows);
+	json_decref(rows);
 	cr_expect_str_eq(text_of(row, "format"), "raw");
 	cr_expect(json_is_false(json_object_get(row, "open")));
 	json_decref(row);
