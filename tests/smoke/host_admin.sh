@@ -20,10 +20,41 @@ vmk vm set sleeps autostop suspend || die "vm set"
 say "a private host is shut down only by its own command"
 expect_failure 'private host.*host.shutdownCommand' vmk host shutdown
 expect_failure 'private host' vmk host date 16:00
+# At its next start the host has a certificate that ends soon.
+[ "$(vmk host alerts | grep -c certificate)" = 0 ] || die "host alerts: $(vmk host alerts)"
+openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 10 -subj /CN=host -keyout "$VMK_ROOT/etc/vmk/console.key" \
+	-out "$VMK_ROOT/etc/vmk/console.crt" 2>"$TOP/openssl" || die "openssl: $(cat "$TOP/openssl")"
 printf 'host.shutdownCommand = "%s"\n' "echo powered off >>$TOP/power" >>"$VMK_ROOT/etc/vmk/vmkernel.conf"
 vmk host stop keep >/dev/null || die "host stop keep"
 eventually 20 test ! -S "$VMK_ROOT/run/vmk/door.sock" || die "the daemon does not end"
 start_host
+
+say "alerts"
+alerted() { # PATTERN
+	vmk host alerts | grep -Eq -- "$1"
+}
+eventually 20 alerted 'certificate ends in 9 days' || die "host alerts: $(vmk host alerts)"
+vmk vm set rests memsize 32 >/dev/null || die "vm set"
+vmx=$(vmk --json vm show rests | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')
+cp "$vmx" "$TOP/good.vmx"
+echo 'memsize = "lots"' >>"$vmx"
+alerted 'configuration of rests cannot be used.*memsize' || die "host alerts: $(vmk host alerts)"
+cp "$TOP/good.vmx" "$vmx"
+alerted 'rests' && die "an alert that is over: $(vmk host alerts)"
+
+small=$VMK_ROOT/vmfs/volumes/small
+if [ "$(id -u)" = 0 ] && mkdir "$small" && mount -t tmpfs -o size=8m small "$small" 2>/dev/null; then
+	say "a volume that fills"
+	trap 'status=$?; umount -l "$small"; (exit $status); cleanup' EXIT
+	vmk storage list | grep -q '^small .*tmpfs .* 8 MB .* 0 KB' || die "storage list: $(vmk storage list)"
+	alerted 'volume small' && die "host alerts: $(vmk host alerts)"
+	vmk disk create "$small/most.img" 7600K preallocate || die "disk create"
+	vmk storage list >/dev/null # looks again
+	alerted 'warning .*volume small is nearly full: 92 % in use' || die "host alerts: $(vmk host alerts)"
+	expect_failure 'no room' vmk disk create "$small/more.img" 4M preallocate
+	vmk disk create "$small/later.img" 4M 2>&1 | grep -q 'has only' || die "no warning for what does not fit"
+	vmk disk list small | grep -q more.img && die "what does not fit was left there"
+fi
 
 say "images"
 folder=$(dirname "$(vmk --json vm show firmware | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')")
