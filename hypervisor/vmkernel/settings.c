@@ -31,9 +31,12 @@ void settings_date(char *text, size_t size)
 
 void settings_timezone(char *text, size_t size)
 {
-	char real[PATH_MAX];
-	bool known = realpath(LOCALTIME, real) && str_starts(real, ZONES);
-	str_copy(text, size, known ? real + strlen(ZONES) : "UTC");
+	char link[PATH_MAX];
+	ssize_t n = readlink(LOCALTIME, link, sizeof(link) - 1);
+	link[n > 0 ? n : 0] = 0;
+	/* As it was chosen: the zone's file may be a link in turn, UTC to Etc/UTC. */
+	const char *zone = strstr(link, "/zoneinfo/");
+	str_copy(text, size, zone ? zone + strlen("/zoneinfo/") : "UTC");
 }
 
 /* The value of a line NAME="value" of a file that a shell reads; "" when there is none. */
