@@ -471,7 +471,16 @@ Test(tasks, moved_or_copied)
 	free(command);
 	call_drop("vm.unregister", VM("web"));
 	call_drop("vm.register", P("s:s}", "path", elsewhere));
+	vmk_set_dry_run(client, true);
 	call_fails("vm.start", VM("web"), -EBUSY, "moved or copied");
+	vmk_set_dry_run(client, false);
+	cr_expect(state_is("web", "off"));
+	call_fails("vm.start", VM("web"), -EBUSY, "moved or copied");
+	cr_expect(state_is("web", "stuck"));
+	vmk_set_dry_run(client, true);
+	call_fails("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "perhaps"), -EINVAL, "one of moved");
+	call_drop("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "moved"));
+	vmk_set_dry_run(client, false);
 	cr_expect(state_is("web", "stuck"));
 	call_fails("vm.start", VM("web"), -EBUSY, "one of moved, copied, cancel");
 	call_drop("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "cancel"));
@@ -524,6 +533,16 @@ static char *beside(const char *file, const char *name)
 	return xasprintf("%.*s/%s", (int)(strrchr(file, '/') - file), file, name);
 }
 
+static bool nothing_there(const char *name)
+{
+	char *folder = xasprintf("%s", here("root/vmfs/volumes/local"));
+	char *command = xasprintf("test -z \"$(find %s -name '%s*')\"", folder, name);
+	bool nothing = system(command) == 0;
+	free(command);
+	free(folder);
+	return nothing;
+}
+
 Test(tasks, a_clone_is_a_machine_of_its_own)
 {
 	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "web", "size", "64M", "net", "nat"));
@@ -548,6 +567,11 @@ Test(tasks, a_clone_is_a_machine_of_its_own)
 	set("web", "nat.forward", "tcp::9999-:80");
 	set("web", "autostart", "true");
 	set("web", "annotation", "the original");
+	vmk_set_dry_run(client, true);
+	call_drop("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"));
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "web"), -EEXIST, "exists already");
+	vmk_set_dry_run(client, false);
+	cr_expect(nothing_there("copy"));
 	json_t *result = call("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"));
 	cr_expect_eq(json_array_size(json_object_get(result, "warnings")), 1); /* nat.forward */
 	json_decref(result);
@@ -588,16 +612,6 @@ Test(tasks, a_clone_is_a_machine_of_its_own)
 	free(disk);
 	free(data);
 	free(iso);
-}
-
-static bool nothing_there(const char *name)
-{
-	char *folder = xasprintf("%s", here("root/vmfs/volumes/local"));
-	char *command = xasprintf("test -z \"$(find %s -name '%s*')\"", folder, name);
-	bool nothing = system(command) == 0;
-	free(command);
-	free(folder);
-	return nothing;
 }
 
 Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)
