@@ -125,6 +125,7 @@ check_date() {
 
 # check_wget: the guest fetches a page from a server on this host
 check_wget() {
+	rm -f "$TOP/port"
 	"$SMOKE/http_once" 'the page has come' >"$TOP/port" &
 	local server=$!
 	until [ -s "$TOP/port" ]; do sleep 0.1; done
