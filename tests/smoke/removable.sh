@@ -117,6 +117,7 @@ vmk "vm disconnect box ide1:0; vm set box ide1:0.startConnected TRUE" >/dev/null
 vmk "vm disconnect box ethernet0; vm guestinfo box kept here" >/dev/null || die "vm guestinfo"
 vmk vm suspend box || die "vm suspend"
 vmk vm start box || die "vm start"
+rm "$SERIAL.in"
 serial_open box
 in_guest '! mount -t iso9660 -o ro /dev/sr0 /cd 2>&1; rpctool info-get guestinfo.kept'
 grep -q '^here' <<<"$ANSWER" || die "after resuming: $ANSWER"
