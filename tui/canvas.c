@@ -96,7 +96,6 @@ unsigned canvas_text(struct canvas *c, unsigned x, unsigned y, unsigned width, u
 	return used;
 }
 
-
 unsigned canvas_right(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *text)
 {
 	unsigned columns = text_columns(text);
