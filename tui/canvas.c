@@ -96,23 +96,6 @@ unsigned canvas_text(struct canvas *c, unsigned x, unsigned y, unsigned width, u
 	return used;
 }
 
-unsigned canvas_right(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *text)
-{
-	unsigned columns = text_columns(text);
-	unsigned blanks = columns < width ? width - columns : 0;
-	return blanks + canvas_text(c, x + blanks, y, width - blanks, ink, paper, text);
-}
-
-unsigned canvas_printf(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *fmt, ...)
-{
-	char text[1024];
-	va_list args;
-	va_start(args, fmt);
-	vsnprintf(text, sizeof(text), fmt, args);
-	va_end(args);
-	return canvas_text(c, x, y, width, ink, paper, text);
-}
-
 unsigned canvas_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned width, unsigned rows, u8 ink, u8 paper, const char *text)
 {
 	char line[512];
@@ -129,6 +112,8 @@ unsigned canvas_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned width
 				blank--;
 			/* A word as long as the line is broken anywhere. */
 			cut = blank ? blank : MIN(cut - 1, (size_t)width);
+			while (cut > 1 && (text[cut] & 0xc0) == 0x80)
+				cut--;
 		}
 		if (c)
 			canvas_text(c, x, y + n, width, ink, paper, line);
@@ -138,6 +123,23 @@ unsigned canvas_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned width
 		n++;
 	}
 	return n;
+}
+
+unsigned canvas_right(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *text)
+{
+	unsigned columns = text_columns(text);
+	unsigned blanks = columns < width ? width - columns : 0;
+	return blanks + canvas_text(c, x + blanks, y, width - blanks, ink, paper, text);
+}
+
+unsigned canvas_printf(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *fmt, ...)
+{
+	char text[1024];
+	va_list args;
+	va_start(args, fmt);
+	vsnprintf(text, sizeof(text), fmt, args);
+	va_end(args);
+	return canvas_text(c, x, y, width, ink, paper, text);
 }
 
 /* A character of code page 437 as this canvas shows it. */
