@@ -30,15 +30,6 @@ bool loginshell_is_ours(void)
 	return !strcmp(shell, "vmksh") || !strcmp(shell, "vmk");
 }
 
-void loginshell_harden(void)
-{
-	static const char *const programs[] = {"PAGER", "VMK_PAGER", "LESS", "LESSOPEN", "LESSCLOSE", "LESSKEY", "LESSKEYIN", "LESSEDIT", "EDITOR",
-					       "VISUAL", "SHELL", "BROWSER"};
-	for (size_t k = 0; k < ARRAY_SIZE(programs); k++)
-		unsetenv(programs[k]);
-	setenv("LESSSECURE", "1", 1);
-}
-
 static const char *first_executable(const char *const paths[], size_t n)
 {
 	for (size_t k = 0; k < n; k++)

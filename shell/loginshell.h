@@ -15,8 +15,6 @@ struct shell;
 
 /* Whether this program is the shell of the account it runs as (by its name in /etc/passwd). */
 bool loginshell_is_ours(void);
-/* Takes from the environment what would have a pager or an editor start other programs. */
-void loginshell_harden(void);
 
 /*
  * Becomes the program when `command` is the far end of sftp or scp, and does not return. 0: it is a line of the shell. Otherwise -errno:

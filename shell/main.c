@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "shell/bashcomplete.h"
 #include "shell/loginshell.h"
 #include "shell/shell.h"
 #include "shell/vmkcmd.h"
@@ -90,7 +91,7 @@ static int interact(struct shell *sh)
 struct options {
 	const char *commands[64];
 	unsigned n_commands;
-	const char *file, *color;
+	const char *file, *color, *complete;
 };
 
 static const struct option long_options[] = {
@@ -103,6 +104,7 @@ static const struct option long_options[] = {
 	{"no-login", no_argument, NULL, 'n'},
 	{"help", no_argument, NULL, 'h'},
 	{"version", no_argument, NULL, 'v'},
+	{"complete", required_argument, NULL, 'B'}, /* for etc/bash_completion.d/vmk */
 	{NULL, 0, NULL, 0},
 };
 
@@ -140,6 +142,9 @@ static bool options_read(struct shell *sh, struct options *o, int argc, char **a
 		case 'r':
 			set_root(optarg);
 			break;
+		case 'B':
+			o->complete = optarg;
+			break;
 		case 'v':
 			puts("vmksh " VMK_VERSION);
 			*status = SHELL_OK;
@@ -163,21 +168,21 @@ static const char *own_name(const char *argv0)
 
 int main(int argc, char **argv)
 {
-	struct shell sh = {.restricted = argc && argv[0][0] == '-'}; /* as login(1) and sshd name a log-in shell */
+	/* As login(1) and sshd name a log-in shell; sshd's -c is known by the account. */
+	struct shell sh = {.restricted = (argc && argv[0][0] == '-') || loginshell_is_ours()};
 	struct options o = {.color = "auto"};
 	struct error err;
 	int status = SHELL_OK;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
-	if (loginshell_is_ours())
-		loginshell_harden();
 	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
 		return vmkcmd_main(argc, argv);
-	/* As sshd starts a log-in shell. */
 	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))
 		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	if (!options_read(&sh, &o, argc, argv, &status))
 		return status;
+	if (o.complete)
+		return bashcomplete_shell(&sh, long_options, o.complete);
 	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	sh.color = color_wanted(o.color);
 	bool commands = o.n_commands || optind < argc;

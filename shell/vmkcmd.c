@@ -11,6 +11,7 @@
 #include "lib/config.h"
 #include "lib/util.h"
 #include "pam/login.h"
+#include "shell/bashcomplete.h"
 #include "shell/here.h"
 #include "shell/shell.h"
 #include "shell/vmkcmd.h"
@@ -18,7 +19,7 @@
 struct vmkcmd {
 	struct shell sh;
 	bool quiet, verbose, list, host_scope;
-	const char *host, *user;
+	const char *host, *user, *complete;
 	char *password; /* -P; cleared once used */
 	char *vm;	/* name or absolute path */
 	int status;	/* of what went wrong */
@@ -556,7 +557,11 @@ static char *secret_take(char *word)
 static bool options_read(struct vmkcmd *c, int argc, char **argv, int *status)
 {
 	static const struct option long_options[] = {
-		{"root", required_argument, NULL, 'r'}, {"help", no_argument, NULL, 'h'}, {"version", no_argument, NULL, 'V'}, {0}};
+		{"root", required_argument, NULL, 'r'},
+		{"help", no_argument, NULL, 'h'},
+		{"version", no_argument, NULL, 'V'},
+		{"complete", required_argument, NULL, 'B'}, /* for etc/bash_completion.d/vmk */
+		{0}};
 	int option;
 	while ((option = getopt_long(argc, argv, "+lsH:U:P:O:T:qvh", long_options, NULL)) >= 0) {
 		switch (option) {
@@ -587,6 +592,9 @@ static bool options_read(struct vmkcmd *c, int argc, char **argv, int *status)
 		case 'r':
 			set_root(optarg);
 			break;
+		case 'B':
+			c->complete = optarg;
+			break;
 		case 'V':
 			puts("vmk-cmd " VMK_VERSION);
 			*status = SHELL_OK;
@@ -610,6 +618,8 @@ int vmkcmd_main(int argc, char **argv)
 	int status = SHELL_USAGE;
 	if (!options_read(&c, argc, argv, &status))
 		return status;
+	if (c.complete)
+		return bashcomplete_vmkcmd(&c.sh, c.complete);
 	if (!c.list && !c.host_scope && optind == argc) {
 		fputs(usage, stderr);
 		return SHELL_USAGE;

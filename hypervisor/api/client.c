@@ -22,6 +22,7 @@
 struct vmk_client {
 	int fd;		/* -1: lost */
 	bool handed_over; /* not our own connection: cannot be made again */
+	bool dry_run;
 	u64 last_id;
 	char *buf;
 	size_t len, size;
@@ -92,6 +93,11 @@ void vmk_disconnect(struct vmk_client *c)
 int vmk_client_fd(const struct vmk_client *c)
 {
 	return c->fd;
+}
+
+void vmk_set_dry_run(struct vmk_client *c, bool on)
+{
+	c->dry_run = on;
 }
 
 /* Waits until the socket can be read or written, at most up to `deadline`: then -ETIMEDOUT. */
@@ -221,6 +227,8 @@ static int client_request(struct vmk_client *c, const char *method, json_t *para
 {
 	json_t *request = json_pack("{s:s, s:I, s:s}", "jsonrpc", "2.0", "id", (json_int_t)++c->last_id, "method", method);
 	json_object_set_new(request, "params", params ? params : json_object());
+	if (c->dry_run)
+		json_object_set_new(request, "dry_run", json_true());
 	if (progress)
 		json_object_set_new(request, "progress", json_true());
 	char *text = json_dumps(request, JSON_COMPACT), *line = xasprintf("%s\n", text ? text : "");

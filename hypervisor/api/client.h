@@ -20,6 +20,8 @@ struct vmk_client *vmk_client_from_fd(int fd);
 int vmk_reconnect(struct vmk_client *c, struct error *err);
 void vmk_disconnect(struct vmk_client *c);
 int vmk_client_fd(const struct vmk_client *c); /* for poll */
+/* Calls that would change something are only checked from now on, and say what they would do: "message": "would ...". */
+void vmk_set_dry_run(struct vmk_client *c, bool on);
 
 /*
  * Calls `method`; steals params (NULL = none). On success *result is the caller's reference (may be NULL to ignore).

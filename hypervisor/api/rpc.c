@@ -152,6 +152,12 @@ int rpc_request_parse(const char *line, size_t len, struct rpc_request *r, struc
 		return RPC_INVALID_REQUEST;
 	}
 	r->method = json_string_value(method);
+	json_t *dry = json_object_get(r->message, "dry_run");
+	if (dry && !json_is_boolean(dry)) {
+		fail(err, -EINVAL, "dry_run must be true or false");
+		return RPC_INVALID_REQUEST;
+	}
+	r->dry_run = json_is_true(dry);
 	if (params && !json_is_object(params)) {
 		fail(err, -EINVAL, "params must be an object: arguments are given by name");
 		return RPC_INVALID_PARAMS;

@@ -35,6 +35,7 @@ struct rpc_request {
 	const char *method; /* lives in `message` */
 	json_t *params;	    /* object; owned */
 	json_t *message;    /* owned */
+	bool dry_run;	    /* "dry_run": true beside params: check, but do nothing */
 };
 /* Returns 0 or a JSON-RPC error code with a sentence; *r is to be freed in both cases (id may be known even then). */
 int rpc_request_parse(const char *line, size_t len, struct rpc_request *r, struct error *err);

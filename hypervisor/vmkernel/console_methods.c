@@ -106,6 +106,8 @@ int handle_console_kick(struct request *r, json_t **result, struct error *err)
 	(void)result;
 	if (!r->vm->control || r->vm->state != VM_ON)
 		return fail(err, -ENOTCONN, "%s is not on: nobody looks at it", r->vm->name);
+	if (r->dry_run)
+		return 0;
 	users_name_of(r->caller.uid, user);
 	snprintf(text, sizeof(text), "%s has ended this console", user);
 	json_t *command = json_pack("{s:s, s:O, s:s}", "cmd", "remove", "id", json_object_get(r->rpc.params, "id"), "text", text);

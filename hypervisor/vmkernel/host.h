@@ -97,6 +97,9 @@ struct vm {
 	char engine[16];
 	unsigned viewers;
 	int balloon_asked_mb, balloon_mb; /* balloon_asked_mb < 0: it has none */
+	json_t *devices;		  /* what is connected (removable.h); NULL: not known */
+	unsigned tools_version;		  /* of the guest's tools, major << 10 | minor << 5 | rest; 0: not told */
+	int heartbeat_s;		  /* since they were last heard, < 0: not since the reset */
 	/* sampled */
 	struct cpu_use cpu;
 	u64 resident_kb;
@@ -146,6 +149,7 @@ struct request {
 	struct task *task; /* task.h; NULL = it is none */
 	/* Optional: the caller has hung up. The request may be finished here; else it goes on. */
 	void (*gone)(struct request *r);
+	bool dry_run;  /* dry_run.h */
 };
 
 /* A handler answers at once (0 and *result, NULL = {}; or -errno and err) or returns PENDING and calls request_finish() later. */
@@ -188,7 +192,7 @@ void vm_config_name(const struct config *config, const char *path, char name[VM_
 char *vm_folder(const char *path); /* caller frees */
 
 /* supervise.c: a machine's process */
-int vm_start(struct vm *vm, struct request *r, struct error *err); /* PENDING or -errno; r may be NULL */
+int vm_start(struct vm *vm, struct request *r, struct error *err); /* PENDING or -errno, 0 for a dry run; r may be NULL */
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err);
 void vm_kill(struct vm *vm);
 void supervise_adopt(void); /* machines that run already */

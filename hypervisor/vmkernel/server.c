@@ -15,6 +15,7 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "vmkernel/dry_run.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/task.h"
 
@@ -152,6 +153,8 @@ static void request_answer(struct request *r, int ret, json_t *result, int code,
 		json_decref(result);
 		result = NULL;
 	}
+	if (!ret && !result && r->dry_run)
+		result = dry_run_result(r);
 	if (r->fd >= 0 && fd < 0)
 		close(r->fd);
 	if (!c) {
@@ -235,9 +238,15 @@ static int request_check(struct request *r, struct error *err)
 
 static int request_handle(struct request *r, json_t **result, struct error *err)
 {
-	event_acting(r);
-	int ret = handlers[r->method - api_methods](r, result, err);
-	event_acting(NULL);
+	r->dry_run = r->rpc.dry_run && r->method->role != ROLE_VIEW;
+	int ret = r->dry_run ? dry_run_check(r, err) : 0;
+	if (!ret && (!r->dry_run || dry_run_calls(r))) {
+		event_acting(r);
+		ret = handlers[r->method - api_methods](r, result, err);
+		event_acting(NULL);
+	}
+	if (!ret && !*result && r->dry_run)
+		*result = dry_run_result(r);
 	return ret;
 }
 

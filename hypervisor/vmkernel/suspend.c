@@ -228,6 +228,8 @@ int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (r && r->dry_run)
+		return 0;
 	char *path = root_path("run/vmk/worlds/%u.sock", vm->world);
 	w.conn = sock_connect(path, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, err);
 	free(path);
@@ -297,6 +299,8 @@ int vm_discard(struct vm *vm, struct request *r, struct error *err)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
 	if (vm->state != VM_SUSPENDED)
 		return fail(err, -EINVAL, "%s is not suspended", vm->name);
+	if (r->dry_run)
+		return 0;
 	int ret = drop_start(vm, r, err);
 	if (ret == PENDING)
 		vm->busy = "is being discarded";

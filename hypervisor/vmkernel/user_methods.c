@@ -76,6 +76,8 @@ static int change_start(struct request *r, const char *name, int (*run)(const st
 		return fail(err, -EINVAL,
 			    "a user's name is lower-case letters, digits, - and _, begins with a letter and has at most %d "
 			    "characters", USER_NAME_SIZE - 1);
+	if (r->dry_run)
+		return 0;
 	struct change *c = xcalloc(1, sizeof(*c));
 	*c = (struct change){.r = r, .password = param_string(r, "password"), .run = run, .done = done};
 	str_copy(c->name, sizeof(c->name), name);
@@ -90,8 +92,12 @@ static int change_start(struct request *r, const char *name, int (*run)(const st
 
 int handle_user_add(struct request *r, json_t **result, struct error *err)
 {
+	const char *name = param_string(r, "name");
+	struct user u;
 	(void)result;
-	return change_start(r, param_string(r, "name"), run_add, "added", err);
+	if (r->dry_run && users_find(name, &u, NULL) == 0)
+		return fail(err, -EEXIST, "there is a user named %s already", name);
+	return change_start(r, name, run_add, "added", err);
 }
 
 int handle_user_passwd(struct request *r, json_t **result, struct error *err)

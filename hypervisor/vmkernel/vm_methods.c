@@ -13,6 +13,7 @@
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/question.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
@@ -89,6 +90,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 	json_object_set_new(*result, "balloon", !vm_running(vm) || !vm->engine[0] || vm->balloon_asked_mb < 0
 							? json_null()
 							: json_sprintf("%d of %d MB", vm->balloon_mb, vm->balloon_asked_mb));
+	removable_describe(vm, *result);
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);
@@ -208,8 +210,9 @@ int handle_vm_reset(struct request *r, json_t **result, struct error *err)
 	int ret = need_on(r->vm, err);
 	if (!ret)
 		ret = question_none(r->vm, err);
-	if (!ret)
-		ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
+	if (ret || r->dry_run)
+		return ret;
+	ret = control_send(r->vm->control, json_pack("{s:s}", "cmd", "reset"), CONTROL_SECONDS, on_reset, r, err);
 	return ret ? ret : PENDING;
 }
 
@@ -228,10 +231,11 @@ int handle_vm_balloon(struct request *r, json_t **result, struct error *err)
 	(void)result;
 	json_t *command = json_pack("{s:s, s:O}", "cmd", "balloon", "megabytes", json_object_get(r->rpc.params, "megabytes"));
 	int ret = need_on(r->vm, err);
-	if (ret)
+	if (ret || r->dry_run) {
 		json_decref(command);
-	else
-		ret = control_send(r->vm->control, command, CONTROL_SECONDS, on_balloon, r, err);
+		return ret;
+	}
+	ret = control_send(r->vm->control, command, CONTROL_SECONDS, on_balloon, r, err);
 	return ret ? ret : PENDING;
 }
 
@@ -473,6 +477,10 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	}
 	if (!ret)
 		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);
+	if (r->dry_run) {
+		work_free(w);
+		return ret;
+	}
 	if (!ret && !path)
 		ret = owner_folder(&who, owner, err);
 	w->files.text = w->text;
@@ -503,9 +511,9 @@ static void on_inspected(void *arg, int ret, json_t *file, const struct error *e
 		ret = fail(&why, -EEXIST, "%s is registered already", path);
 	else if (registry_find_name(name, NULL))
 		ret = fail(&why, -EEXIST, "a virtual machine named %s exists already: change displayName in %s", name, path);
-	else
+	else if (!r->dry_run)
 		ret = registry_add(path, &vm, &why);
-	if (ret) {
+	if (ret || r->dry_run) {
 		work_finish(w, ret, NULL, &why);
 		return;
 	}
@@ -538,7 +546,7 @@ int handle_vm_unregister(struct request *r, json_t **result, struct error *err)
 	struct vm *vm = r->vm;
 	char name[VM_NAME_MAX + 1];
 	int ret = need_off(vm, err);
-	if (ret)
+	if (ret || r->dry_run)
 		return ret;
 	str_copy(name, sizeof(name), vm->name);
 	event_vm(LOG_LEVEL_INFO, vm, "%s is being taken off the list", name);
@@ -585,7 +593,7 @@ int handle_vm_delete(struct request *r, json_t **result, struct error *err)
 	struct identity who;
 	(void)result;
 	int ret = need_off(vm, err);
-	if (ret)
+	if (ret || r->dry_run)
 		return ret;
 	/* With the caller's own rights on the folder too; the administrator has the owner's, not more. */
 	if (caller_is_admin(&r->caller) && vm->readable)
@@ -625,6 +633,21 @@ static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 	work_finish(w, 0, result, NULL);
 }
 
+/* Whether the configuration would take the value. */
+static int set_would_do(const struct vm *vm, const char *key, const char *value, struct error *err)
+{
+	struct config *copy;
+	size_t len;
+	char *text = config_text(vm->config, &len);
+	int ret = config_parse(vm->path, text, len, &copy, err);
+	free(text);
+	if (ret)
+		return ret;
+	ret = config_set(copy, key, *value ? value : NULL, err);
+	config_free(copy);
+	return ret;
+}
+
 int handle_vm_set(struct request *r, json_t **result, struct error *err)
 {
 	struct vm *vm = r->vm;
@@ -643,6 +666,8 @@ int handle_vm_set(struct request *r, json_t **result, struct error *err)
 		if (registry_find_name(value, vm))
 			return fail(err, -EEXIST, "a virtual machine named %s exists already", value);
 	}
+	if (r->dry_run)
+		return set_would_do(vm, key, value, err);
 	struct work *w = work_new(r, vm->path);
 	w->files.key = w->name = xstrdup(key);
 	w->text = xstrdup(value);

@@ -499,6 +499,7 @@ Test(vmkernel, hostile_lines)
 		{"[{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.list\"}]\n", RPC_INVALID_REQUEST},
 		{"{}\n", RPC_INVALID_REQUEST},
 		{"{\"jsonrpc\":\"2.0\",\"method\":\"vm.list\"}\n", RPC_INVALID_REQUEST},
+		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.list\",\"dry_run\":1}\n", RPC_INVALID_REQUEST},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.explode\"}\n", RPC_METHOD_NOT_FOUND},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.list\",\"params\":[1]}\n", RPC_INVALID_PARAMS},
 		{"{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.start\",\"params\":{\"vm\":[]}}\n", RPC_INVALID_PARAMS},
@@ -610,40 +611,65 @@ Test(vmkernel, restricted_session)
 	vmk_disconnect(other);
 }
 
+/* Every row whose handler is called in a dry run, in a state in which it would do something; then that nothing was done. */
+Test(vmkernel, dry_runs)
+{
+	create("web");
+	call_drop("user.add", P("s:s, s:s}", "name", "carol", "password", "secret"));
+	would("vm.create", P("s:s}", "name", "db"), "would create a virtual machine (name db, memory 32, net none)");
+	would_fail("vm.create", P("s:s}", "name", "web"), -EEXIST, "exists already");
+	would_fail("vm.create", P("s:s, s:i}", "name", "db", "memory", 3), -EINVAL, "memsize");
+	would("vm.start", VM("web"), "would power on a virtual machine (vm web)");
+	would("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "memsize", "value", "64"),
+	      "would change one key of a machine's configuration (vm web, key memsize, value 64)");
+	would_fail("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "memsize", "value", "65"), -EINVAL, "memsize");
+	would("vm.unregister", VM("web"), "would take a virtual machine off the list (vm web)");
+	would("vm.delete", VM("web"), "would delete a virtual machine and the files in its folder that belong to it (vm web)");
+	would_fail("vm.stop", VM("web"), -EALREADY, "powered off already");
+	would_fail("vm.reset", VM("web"), -ENOTCONN, "powered off");
+	would_fail("vm.start", VM("nowhere"), -ENOENT, "no virtual machine named nowhere");
+	cr_expect(state_is("web", "off"));
+	cr_expect_eq(json_integer_value(show("web", "memory_mb")), 32);
+
+	would("user.add", P("s:s, s:s}", "name", "dave", "password", "secret"), "would add a user of this host (name dave)");
+	would_fail("user.add", P("s:s, s:s}", "name", "carol", "password", "secret"), -EEXIST, "carol");
+	would("user.delete", P("s:s}", "user", "carol"), "would delete a user who owns no machines (user carol)");
+	would_fail("user.delete", P("s:s}", "user", "dave"), -ENOENT, "dave");
+	would("user.passwd", P("s:s, s:s}", "user", "carol", "password", "x"), "would change a password (user carol)");
+	json_t *users = call("user.list", NULL);
+	cr_expect_eq(json_array_size(users), 1);
+	json_decref(users);
+
+	char *path = machine_path("web", "web.vmx");
+	would_fail("vm.register", P("s:s}", "path", path), -EEXIST, "registered already");
+	call_drop("vm.unregister", VM("web"));
+	char *register_it = xasprintf("would add an existing .vmx file to the host's machines (path %s)", path);
+	would("vm.register", P("s:s}", "path", path), register_it);
+	free(register_it);
+	call_fails("vm.show", VM("web"), -ENOENT, "no virtual machine");
+	call_drop("vm.register", P("s:s}", "path", path));
+	free(path);
+
+	call_drop("vm.start", VM("web"));
+	would("vm.stop", P("s:s, s:s}", "vm", "web", "mode", "hard"), "would power off a virtual machine (vm web, mode hard)");
+	would("vm.reset", VM("web"), "would press the reset button of a virtual machine (vm web)");
+	would("vm.suspend", VM("web"), "would write a running virtual machine to a file and end it (vm web)");
+	would("vm.balloon", P("s:s, s:i}", "vm", "web", "megabytes", 8),
+	      "would ask the guest of a running machine to leave memory to the host (vm web, megabytes 8)");
+	would("console.kick", P("s:s, s:i}", "vm", "web", "id", 1), "would send a viewer away from a machine's console (vm web, id 1)");
+	would_fail("vm.delete", VM("web"), -EBUSY, "powered on");
+	would("host.stop", P("s:s}", "machines", "stop"), "would end the VMkernel (machines stop)");
+	cr_expect(state_is("web", "on"));
+	cr_expect(!log_has("reset"));
+	/* Rows that change nothing answer as ever. */
+	vmk_set_dry_run(client, true);
+	cr_expect(state_is("web", "on"));
+	vmk_set_dry_run(client, false);
+}
+
 /* ---- users and rights; needs root ---- */
 
-enum { ALICE = 10000, BOB = 10001, TEAM = 4711 };
-
-/* Runs fn as another user with his own connection. */
-static void as_user(uid_t uid, gid_t extra, void (*fn)(void))
-{
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (setgroups(extra ? 1 : 0, &extra) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
-			_exit(3);
-		if (vmk_connect(&client, &err))
-			_exit(4);
-		fn();
-		_exit(0);
-	}
-	int status;
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_expect_eq(status, 0, "as user %d: status %x", (int)uid, status);
-}
-
-#define CHECK(cond)                                                               \
-	do {                                                                      \
-		if (!(cond)) {                                                    \
-			fprintf(stderr, "line %d: %s: %s\n", __LINE__, #cond, err.text); \
-			_exit(1);                                                 \
-		}                                                                 \
-	} while (0)
-
-static int try(const char *method, json_t *params)
-{
-	err.text[0] = 0;
-	return vmk_call(client, method, params, NULL, NULL, &err);
-}
+enum { TEAM = 4711 };
 
 static unsigned listed(void)
 {
