@@ -361,9 +361,9 @@ static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p
 	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
 	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
 		device_switch(ui, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
-	else if (page == CONFIG && (p->character == '\r' || letter == 'e') && row)
+	else if (page == CONFIG && p->character == '\r' && row)
 		config_change(ui, row);
-	else if (page == CONFIG && letter == 'n')
+	else if (page == CONFIG && letter == 'i')
 		config_change(ui, NULL);
 	else if (page == CONSOLE && letter == 'k' && row)
 		viewer_kick(ui, row);

@@ -120,7 +120,7 @@ terminal_keys F8
 wait_terminal 10 'seen-small'
 terminal_keys Right Right
 wait_terminal 10 'memsize +64'
-terminal_keys n
+terminal_keys i
 wait_terminal 10 'Key '
 terminal_keys annotation Enter
 wait_terminal 10 'annotation; empty'

@@ -95,13 +95,10 @@ static int viewer_make(void)
 	return pair[1];
 }
 
-<<<<<<< HEAD
 /* What a test's own host answers first; NULL: what all of them do. May write to `client` before that. */
 static json_t *(*door_extra)(int client, json_t *request);
-=======
 /* A test's own way with a request: true when it has dealt with it on the connection, which it may have closed for writing. */
 static bool (*door_hook)(int client, json_t *request);
->>>>>>> 44154d4e1ff0d0b50f1413a67084f8e36ba89e61
 
 static json_t *door_answer(const char *method, int *fd)
 {
@@ -140,17 +137,13 @@ static void *door_serve(void *arg)
 		json_t *request = json_loadb(line, len, 0, NULL);
 		const char *method = json_string_value(json_object_get(request, "method"));
 		int fd = -1;
-<<<<<<< HEAD
-		json_t *extra = door_extra ? door_extra(client, request) : NULL;
-		json_t *answer = json_pack("{s:O, s:o}", "id", json_object_get(request, "id"), "result", extra ? extra : door_answer(method, &fd));
-=======
 		if (door_hook && door_hook(client, request)) {
 			json_decref(request);
 			len = 0;
 			continue;
 		}
-		json_t *answer = json_pack("{s:O, s:o}", "id", json_object_get(request, "id"), "result", door_answer(method, &fd));
->>>>>>> 44154d4e1ff0d0b50f1413a67084f8e36ba89e61
+		json_t *extra = door_extra ? door_extra(client, request) : NULL;
+		json_t *answer = json_pack("{s:O, s:o}", "id", json_object_get(request, "id"), "result", extra ? extra : door_answer(method, &fd));
 		char *text = json_dumps(answer, JSON_COMPACT), *out = xasprintf("%s\n", text);
 		if (str_starts(method, "vm.") && strcmp(method, "vm.list"))
 			heard(calls_heard, "%s ", method);
