@@ -145,7 +145,7 @@ Test(vmksh, completion)
 	pty_wait(&p, "atapi-cdrom");
 	pty_type(&p, "\x03");
 	pty_wait(&p, "# ");
-	pty_type(&p, "host show; vm g\t");
+	pty_type(&p, "host show; vm ge\t");
 	pty_wait(&p, "vm get ");
 	pty_type(&p, "\x03");
 	pty_wait(&p, "# ");
