@@ -137,11 +137,30 @@ run:
 	@$(MAKE) --no-print-directory -s -j$$(nproc) all
 	@VMK_BUILD=$(B) etc/demo.sh
 
+# Programs that only others start go where these look for them, beside them. An installed host's own files stay as they are.
+DESTDIR ?=
+PREFIX ?= /usr
+.PHONY: install
+install: all man
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/vmk share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions)
+	install -d $(addprefix $(DESTDIR)/etc/,vmk pam.d)
+	install $(addprefix $(B)/bin/,$(filter-out vmksh,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/sbin
+	install $(B)/bin/vmksh $(DESTDIR)$(PREFIX)/bin
+	for name in $(LINKS); do ln -sfn vmksh $(DESTDIR)$(PREFIX)/bin/$$name; done
+	ln -sfn ../../sbin/vmk-login $(DESTDIR)$(PREFIX)/lib/vmk/vmk-login
+	install -m 644 $(B)/lib/pam_vmk.so $(DESTDIR)$(PREFIX)/lib/vmk
+	for section in 1 5 8; do install -m 644 $(B)/man/*.$$section $(DESTDIR)$(PREFIX)/share/man/man$$section; done
+	ln -sfn vmksh.8 $(DESTDIR)$(PREFIX)/share/man/man8/vmk.8
+	install -m 644 etc/bash_completion.d/vmk $(DESTDIR)$(PREFIX)/share/bash-completion/completions
+	for name in vmksh vmk-cmd; do ln -sfn vmk $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
+	[ -e $(DESTDIR)/etc/vmk/vmkernel.conf ] || install -m 644 etc/vmkernel.conf $(DESTDIR)/etc/vmk
+	[ -e $(DESTDIR)/etc/pam.d/vmk ] || install -m 644 etc/pam.d/vmk $(DESTDIR)/etc/pam.d
+
 .PHONY: clean
 clean:
 	rm -rf build
 
-include $(wildcard tests/*.mk)
+include $(wildcard tests/*.mk) man/man.mk
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # make bench: programs tests/bench/bench_*.c (first line "// uses: ..." as for unit tests), then tests/bench/*.sh with the programs
 # they use: linux.c, the host's side, and guest/init.c, which is all there is in the guest but a kernel; console.c, a viewer, and
-# guest/console.S, what it looks at.
+# guest/console.S, what it looks at; thousand.c, what a person waits for.
 BENCHES := $(patsubst tests/bench/%.c,%,$(wildcard tests/bench/bench_*.c))
 define BENCH_RULES
 $(B)/bench/$(1): $(B)/obj/tests/bench/$(1).o $$(foreach p,$$(filter-out -l%,$$(call uses_of,tests/bench/$(1).c)),$$(call archive,$$(p)))
@@ -9,7 +9,7 @@ $(B)/bench/$(1): $(B)/obj/tests/bench/$(1).o $$(foreach p,$$(filter-out -l%,$$(c
 	@echo "  LD   $$@"
 	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $$(filter -l%,$$(call uses_of,tests/bench/$(1).c)) -lm
 endef
-$(foreach b,$(BENCHES) linux console,$(eval $(call BENCH_RULES,$(b))))
+$(foreach b,$(BENCHES) linux console thousand,$(eval $(call BENCH_RULES,$(b))))
 $(B)/bench/init: tests/bench/guest/init.c
 	@mkdir -p $(@D)
 	@echo "  CC   $<"
@@ -27,6 +27,6 @@ bench:
 	@etc/install-deps.sh build run bench guest
 	@$(MAKE) --no-print-directory bench-run
 .PHONY: bench-run
-bench-run: all build/images/echo.img build/images/console.img $(addprefix $(B)/bench/,$(BENCHES) linux console init)
+bench-run: all build/images/echo.img build/images/console.img $(addprefix $(B)/bench/,$(BENCHES) linux console thousand init)
 	$(Q)set -e; for b in $(addprefix $(B)/bench/,$(BENCHES)); do $$b; done
 	$(Q)set -e; for s in tests/bench/*.sh; do VMK_BUILD=$(B) $$s; done

@@ -127,6 +127,7 @@ trap 'rm -rf "$taken"' EXIT
 lanes=()
 if run_mode release; then
 	run_one tailcalls 300 tests/tailcalls.sh
+	run_one man 300 tests/man.sh
 	rm -f build/log/lane*
 	for n in 1 2; do
 		smoke_lane $n &

@@ -146,8 +146,19 @@ int act_call_wait(struct ui *ui, const char *method, json_t *params, const char 
 
 void act_cancel(struct ui *ui)
 {
-	if (ui->activity.busy)
-		ui_message(ui, true, "This cannot be cancelled.");
+	struct activity *a = &ui->activity;
+	if (!a->busy || a->cancelling)
+		return;
+	if (a->cancellable)
+		worker_cancel();
+	a->cancelling = a->cancellable;
+}
+
+void act_progress(struct ui *ui)
+{
+	struct job_progress told = worker_progress();
+	ui->activity.percent = told.percent;
+	ui->activity.cancellable = told.task != 0;
 }
 
 void act_attach(struct ui *ui, const char *name)

@@ -14,27 +14,41 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "tui/batch.h"
+#include "tui/pages.h"
 #include "tui/ui.h"
 
 static const char usage[] =
 	"usage: vmkstatus [options]\n"
 	"  --attach NAME     show this machine's screen at once\n"
 	"  --console [TTY]   as init starts it: no rights without a log-in, no way out\n"
-	"  --dump VIEW       print a view (machines, log, help, attach) as text and leave\n"
+	"  --machine NAME    select this machine\n"
+	"  --dump VIEW       print a view (status, machines, details, performance, storage, network, users, log, host,\n"
+	"                    help, attach) as text and leave; VIEW/PAGE one of its pages\n"
 	"  --width W --height H   its size (80 x 25)\n"
+	"  --log-out SECONDS a log-in ends after so long without a key; 0: never (60 with --console, else 0)\n"
+	"  --no-mouse        leave the mouse to the terminal\n"
 	"  --ascii           nothing but ASCII\n"
+	"  --batch           print what worlds use as lines: --panel cpu|memory|disk|network|all,\n"
+	"                    --delay S (2), --count N (no end), --format csv|json\n"
 	"  --root DIR        the host under DIR (also: VMK_ROOT)\n"
 	"  --help, --version\n";
 
 #define KEY_PAUSE_MS 20
+#define UNSET (~0ull)
 
 static volatile sig_atomic_t ended;
 static int wake_fd;
 
+#define LEAVE_SECONDS 5
+
 static void on_signal(int number)
 {
-	if (number != SIGWINCH)
-		ended = 1;
+	if (number == SIGWINCH)
+		return;
+	ended = 1;
+	/* A terminal that takes nothing any more (or a host that does not answer) does not keep this process alive. */
+	alarm(LEAVE_SECONDS);
 }
 
 static void on_crash(int number)
@@ -109,7 +123,7 @@ static void wait_and_read(struct ui *ui)
 		{.fd = wake_fd, .events = POLLIN},
 		{.fd = ui->attached.viewer ? viewer_fd(ui->attached.viewer) : -1, .events = POLLIN},
 	};
-	int n = poll(p, 3, ui->n_keys ? KEY_PAUSE_MS : escape ? VIEWER_ESCAPE_MS : 1000);
+	int n = poll(p, 3, ui->n_keys || ui->paste_left ? KEY_PAUSE_MS : escape ? VIEWER_ESCAPE_MS : 1000);
 	if (n == 0 && escape)
 		viewer_decode(&ui->input, NULL, 0, key_queue, ui);
 	if (n <= 0)
@@ -127,8 +141,16 @@ static void wait_and_read(struct ui *ui)
 		/* A log-in ends with the daemon that knew its connection. */
 		if (!ui->model.connected && ui->door >= 0 && !ui->activity.busy)
 			act_logout(ui, "Logged out: the host is gone.");
+		act_progress(ui);
 		act_done(ui);
 	}
+}
+
+static void logout_idle(struct ui *ui)
+{
+	if (ui->locked)
+		lock_end(ui);
+	act_logout(ui, "Logged out: no key was pressed for a while.");
 }
 
 void main_turn(struct ui *ui)
@@ -137,8 +159,8 @@ void main_turn(struct ui *ui)
 		ui->quit = true;
 	worker_wish(&ui->wish);
 	/* A session on a console does not outlive its use; looking at a machine is use. */
-	if (ui->logout_at && !ui->attached.viewer && !ui->activity.busy && now_monotonic() > ui->logout_at)
-		act_logout(ui, "Logged out: nothing was done for a minute.");
+	if (ui->logout_at && (!ui->attached.viewer || ui->locked) && !ui->activity.busy && now_monotonic() > ui->logout_at)
+		logout_idle(ui);
 	if (ui->n_keys && now_monotonic() >= ui->key_at) {
 		struct viewer_press *slot = &ui->keys[ui->first_key], p = *slot;
 		/* It may be a letter of a password. */
@@ -151,14 +173,20 @@ void main_turn(struct ui *ui)
 		ui->key_at = ui->attached.viewer ? now_monotonic() + KEY_PAUSE_MS * 1000000ull : 0;
 		return;
 	}
+	if (ui->paste_left && !ui->n_keys && now_monotonic() >= ui->key_at) {
+		attached_paste(ui);
+		ui->key_at = now_monotonic() + KEY_PAUSE_MS * 1000000ull;
+	}
 	draw(ui);
 	wait_and_read(ui);
 }
 
 struct options {
-	const char *attach, *dump, *tty;
+	const char *attach, *dump, *tty, *machine;
 	u64 width, height;
-	bool console, ascii;
+	u64 logout_seconds;
+	bool console, ascii, no_mouse, batch;
+	struct batch_options lines; /* of --batch */
 };
 
 static bool dump_attach(struct ui *ui, const char *name, struct error *err)
@@ -184,24 +212,31 @@ static bool dump_attach(struct ui *ui, const char *name, struct error *err)
 	return true;
 }
 
-/* Which view, and (by drawing it once) what it needs to know. -1: there is none of that name. */
-static int dump_view(struct ui *ui, const char *name)
+/* "details/events": which view, and which of its pages. False: there is none of that name. */
+static bool dump_view(struct ui *ui, const char *name)
 {
+	char view_name[64];
 	unsigned view = 0;
-	while (view < VIEW_COUNT && strcmp(views[view].name, name))
+	size_t length = strcspn(name, "/");
+	snprintf(view_name, sizeof(view_name), "%.*s", (int)MIN(length, sizeof(view_name) - 1), name);
+	while (view < VIEW_COUNT && strcmp(views[view].name, view_name))
 		view++;
 	if (view == VIEW_COUNT && strcmp(name, "attach")) {
-		fprintf(stderr, "vmkstatus: no view is named %s: attach", name);
+		fprintf(stderr, "vmkstatus: no view is named %s: attach", view_name);
 		for (unsigned k = 0; k < VIEW_COUNT; k++)
 			fprintf(stderr, "%s%s", k + 1 < VIEW_COUNT ? ", " : " or ", views[k].name);
 		fputc('\n', stderr);
-		return -1;
+		return false;
 	}
 	ui->view = view < VIEW_COUNT ? (enum view_id)view : VIEW_HOME;
-	return 0;
+	if (!name[length] || page_go(ui->view, name + length + 1))
+		return true;
+	fprintf(stderr, "vmkstatus: the view %s has no page named %s\n", view_name, name + length + 1);
+	return false;
 }
 
-/* Twice: what a view shows of a machine is asked for once it is known which machines there are. */
+#define DUMP_PASSES 4
+/* Again as long as what has been told leads to further questions: those about a machine, once it is known which there are. */
 static int dump_poll(struct ui *ui)
 {
 	struct error err;
@@ -209,10 +244,13 @@ static int dump_poll(struct ui *ui)
 	int ret = vmk_connect(&client, &err);
 	if (ret)
 		str_copy(ui->model.trouble, sizeof(ui->model.trouble), err.text);
-	for (int pass = 0; !ret && pass < 2; pass++) {
+	bool again = true;
+	for (int pass = 0; !ret && again && pass < DUMP_PASSES; pass++) {
+		struct model_wish before = ui->wish;
 		ret = model_poll(&ui->model, client, &ui->wish);
 		ui_model(ui, &ui->model);
 		ui_draw(ui);
+		again = memcmp(&before, &ui->wish, sizeof(before));
 	}
 	vmk_disconnect(client);
 	return ret;
@@ -221,7 +259,7 @@ static int dump_poll(struct ui *ui)
 static int dump(struct ui *ui, const struct options *o)
 {
 	struct error err;
-	if (dump_view(ui, o->dump))
+	if (!dump_view(ui, o->dump))
 		return 2;
 	canvas_clear(&ui->canvas, (unsigned)o->width, (unsigned)o->height);
 	int ret = dump_poll(ui);
@@ -238,30 +276,20 @@ static int dump(struct ui *ui, const struct options *o)
 	return ret ? 1 : 0;
 }
 
-/* The terminal init names, as this process's own. */
-static void tty_open(const char *name)
-{
-	char *path = name[0] == '/' ? xstrdup(name) : xasprintf("/dev/%s", name);
-	setsid();
-	int fd = open(path, O_RDWR);
-	if (fd < 0)
-		fatal("cannot open %s: %m", path);
-	ioctl(fd, TIOCSCTTY, 1);
-	for (int k = 0; k < 3; k++)
-		dup2(fd, k);
-	if (fd > 2)
-		close(fd);
-	if (!getenv("TERM"))
-		setenv("TERM", "linux", 1);
-	free(path);
-}
-
 static const struct option long_options[] = {
 	{"attach", required_argument, NULL, 'a'},
 	{"console", no_argument, NULL, 'c'},
 	{"dump", required_argument, NULL, 'd'},
+	{"machine", required_argument, NULL, 'M'},
+	{"batch", no_argument, NULL, 'b'},
+	{"panel", required_argument, NULL, 'p'},
+	{"delay", required_argument, NULL, 's'},
+	{"count", required_argument, NULL, 'n'},
+	{"format", required_argument, NULL, 'f'},
 	{"width", required_argument, NULL, 'w'},
 	{"height", required_argument, NULL, 'H'},
+	{"log-out", required_argument, NULL, 'l'},
+	{"no-mouse", no_argument, NULL, 'm'},
 	{"ascii", no_argument, NULL, 'A'},
 	{"root", required_argument, NULL, 'r'},
 	{"help", no_argument, NULL, 'h'},
@@ -284,11 +312,35 @@ static int options_read(struct options *o, int argc, char **argv)
 		case 'd':
 			o->dump = optarg;
 			break;
+		case 'M':
+			o->machine = optarg;
+			break;
+		case 'b':
+			o->batch = true;
+			break;
+		case 'p':
+			o->lines.panel = optarg;
+			break;
+		case 's':
+			good &= parse_u64(optarg, 1, 86400, &o->lines.delay);
+			break;
+		case 'n':
+			good &= parse_u64(optarg, 1, ~0u, &o->lines.count);
+			break;
+		case 'f':
+			o->lines.format = optarg;
+			break;
 		case 'w':
 			good &= parse_u64(optarg, 1, 1000, &o->width);
 			break;
 		case 'H':
 			good &= parse_u64(optarg, 1, 500, &o->height);
+			break;
+		case 'l':
+			good &= parse_u64(optarg, 0, 7 * 24 * 3600, &o->logout_seconds);
+			break;
+		case 'm':
+			o->no_mouse = true;
 			break;
 		case 'A':
 			o->ascii = true;
@@ -306,6 +358,8 @@ static int options_read(struct options *o, int argc, char **argv)
 			good = false;
 		}
 	}
+	if (o->logout_seconds == UNSET)
+		o->logout_seconds = o->console ? 60 : 0;
 	if (o->console && optind < argc)
 		o->tty = argv[optind++];
 	if (good && optind == argc)
@@ -317,18 +371,23 @@ static int options_read(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static struct ui ui = {.door = -1, .view = VIEW_HOME, .helped = VIEW_HOME};
-	struct options o = {.width = 80, .height = 25};
+	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET, .lines.delay = 2};
 	struct error err;
 	setlocale(LC_ALL, "");
 	int status = options_read(&o, argc, argv);
 	if (status >= 0)
 		return status;
+	if (o.tty && !o.dump)
+		tty_take(o.tty);
 	ui.ascii = o.ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
 	ui.console = o.console;
+	if (o.machine)
+		str_copy(ui.machine, sizeof(ui.machine), o.machine);
+	if (o.batch)
+		return batch_run(&o.lines);
+	ui.logout_seconds = o.logout_seconds;
 	if (o.dump)
 		return dump(&ui, &o);
-	if (o.tty)
-		tty_open(o.tty);
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		fatal("needs a terminal; --dump prints a view as text");
 	if (session_start(o.console, &err))
@@ -336,12 +395,17 @@ int main(int argc, char **argv)
 	signals_set();
 	if (term_begin(&err))
 		fatal("%s", err.text);
+	ui.input.mouse = !o.no_mouse && term_mouse(true);
 	wake_fd = worker_start();
 	if (o.attach)
 		act_attach(&ui, o.attach);
-	while (!ui.quit)
+	while (!ui.quit) {
 		main_turn(&ui);
+		question_notice(&ui);
+	}
 	term_end();
+	if (o.tty)
+		tty_leave();
 	if (ui.attached.viewer)
 		act_detach(&ui, "");
 	act_logout(&ui, "");

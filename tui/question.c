@@ -49,7 +49,8 @@ static json_t *question_of(const struct ui *ui, const char *vm)
 	return NULL;
 }
 
-void act_answer(struct ui *ui, const char *vm)
+/* unasked: it comes between the keys of somebody who does something else. */
+static void ask_machine(struct ui *ui, const char *vm, bool unasked)
 {
 	char name[128], text[512], what[200], title[128];
 	const char *names[CHOICES_MAX], *labels[CHOICES_MAX];
@@ -73,6 +74,7 @@ void act_answer(struct ui *ui, const char *vm)
 	const char *asked = json_string_value(json_object_get(question, "text"));
 	str_copy(text, sizeof(text), asked ? asked : "It waits for an answer.");
 	snprintf(title, sizeof(title), "%.50s asks", name);
+	ui->dialog_deaf = unasked;
 	int chosen = n ? ui_choose(ui, title, text, labels, n) : -1;
 	if (chosen >= 0) {
 		snprintf(what, sizeof(what), "answering %.100s", name);
@@ -81,6 +83,11 @@ void act_answer(struct ui *ui, const char *vm)
 		ui_message(ui, false, "%.100s waits. x shows the question again.", name);
 	}
 	json_decref(question);
+}
+
+void act_answer(struct ui *ui, const char *vm)
+{
+	ask_machine(ui, vm, false);
 }
 
 void question_notice(struct ui *ui)
@@ -94,7 +101,11 @@ void question_notice(struct ui *ui)
 		if (!question || was_seen(m->name, question_id(question)))
 			continue;
 		str_copy(name, sizeof(name), m->name);
-		act_answer(ui, name);
+		/* Keys are a machine's there: no list of answers gets in their way. */
+		if (ui->attached.viewer)
+			ui_message(ui, true, "%.100s asks a question and waits: F12 q shows it.", name);
+		else
+			ask_machine(ui, name, true);
 		return;
 	}
 }

@@ -10,7 +10,7 @@
 
 #define MESSAGE_NSEC (8 * NSEC_PER_SEC)
 
-enum { CONTROL_C = 0x03, CONTROL_L = 0x0c };
+enum { CONTROL_C = 0x03, CONTROL_L = 0x0c, CONTROL_O = 0x0f };
 
 const struct view views[VIEW_COUNT] = {
 #define VIEW(name_, digit_, fkey_, letter_, label_, title_) \
@@ -40,7 +40,9 @@ void ui_draw(struct ui *ui)
 		canvas_printf(c, 0, 0, c->columns, WHITE, BLACK, "Too small: %ux%u needed", MIN_COLUMNS, MIN_ROWS);
 		return;
 	}
-	if (ui->attached.viewer)
+	if (ui->locked)
+		lock_draw(ui);
+	else if (ui->attached.viewer)
 		attached_draw(ui);
 	else if (ui->form)
 		form_draw(ui);
@@ -156,9 +158,11 @@ static void key_frame(struct ui *ui, const struct viewer_press *p)
 		view_toggle(ui, VIEW_help);
 	else if (p->code == CODE_TAB)
 		view_step(ui, press_is(p, CODE_TAB) ? 1 : -1);
-	else if ((p->character | 0x20) == 'l' && ui->user[0])
+	else if (p->character == 'L')
+		act_lock(ui);
+	else if (p->character == 'l' && ui->user[0])
 		act_logout(ui, "Logged out.");
-	else if ((p->character | 0x20) == 'l')
+	else if (p->character == 'l')
 		act_login(ui);
 	else if ((p->character | 0x20) == 'q' || (!p->character && press_is(p, CODE_F10)))
 		ui->quit = !ui->console;
@@ -171,16 +175,29 @@ static bool press_control(const struct viewer_press *p, u8 byte)
 	return p->raw_length == 1 && p->raw[0] == byte;
 }
 
+static void key_locked(struct ui *ui, const struct viewer_press *p)
+{
+	if (press_control(p, CONTROL_L))
+		term_redraw();
+	else if (p->character || p->chord.count)
+		act_unlock(ui);
+}
+
 void ui_key(struct ui *ui, const struct viewer_press *p)
 {
+	session_extend(ui);
 	if (ui->dialog.kind)
 		dialog_key(ui, p);
+	else if (ui->locked)
+		key_locked(ui, p);
 	else if (ui->attached.viewer)
 		attached_key(ui, p);
 	else if (press_control(p, CONTROL_L))
 		term_redraw();
 	else if (press_control(p, CONTROL_C))
 		act_cancel(ui);
+	else if (press_control(p, CONTROL_O))
+		act_lock(ui);
 	else if (ui->form)
 		form_key(ui, p);
 	else if (p->mouse && frame_click(ui, p))

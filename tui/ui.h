@@ -40,6 +40,7 @@ struct dialog {
 	const char *const *choices; /* CHOICE: labels */
 	unsigned n_choices, chosen;
 	unsigned x, y, top, shown; /* of the choices, as drawn */
+	u64 deaf_until; /* monotonic: keys before that were meant for something else */
 	char answer; /* 0 open, a letter of keys, '\r' entered, 27 given up */
 };
 
@@ -88,6 +89,7 @@ struct ui {
 	bool message_bad;
 	u64 message_until;
 	struct dialog dialog;
+	bool dialog_deaf; /* the next one comes unasked: it takes no keys that were meant for something else */
 	struct form *form; /* shown instead of a view; NULL: none */
 	struct attached attached;
 	char *paste;		/* what was copied; NULL: nothing yet */
@@ -145,6 +147,7 @@ void act_call(struct ui *ui, const char *method, json_t *params, const char *wha
 int act_call_wait(struct ui *ui, const char *method, json_t *params, const char *what, json_t **result);
 /* Gives up what the worker does, where that can be given up. */
 void act_cancel(struct ui *ui);
+void act_progress(struct ui *ui); /* how far it is */
 void act_on_selected(struct ui *ui, enum action what);
 void act_attach(struct ui *ui, const char *name);
 void act_edit(struct ui *ui); /* the selected machine's settings */
@@ -248,6 +251,13 @@ void worker_wish(const struct model_wish *wish); /* what the model is to have be
 bool worker_model(struct model *m); /* whether there is a newer one: copied */
 void worker_run(const struct job *job); /* takes params */
 bool worker_finished(struct job *job);
+/* How far it is: task 0 as long as it is not one that can be cancelled; percent < 0: unknown. */
+struct job_progress {
+	u64 task;
+	int percent;
+};
+struct job_progress worker_progress(void);
+void worker_cancel(void);
 
 /* term.c: ncurses, output only */
 int term_begin(struct error *err);
@@ -259,6 +269,10 @@ void term_redraw(void);
 void term_clipboard(const char *text);
 /* Whether the terminal tells of its mouse once it is asked to. */
 bool term_mouse(bool on);
+
+/* tty.c: --console TTY, before anything else: that terminal as standard input and output, taken from whoever had it */
+void tty_take(const char *name);
+void tty_leave(void); /* an empty screen for who comes next */
 
 /* main.c: one turn of the loop, also while a question is open */
 void main_turn(struct ui *ui);

@@ -17,7 +17,8 @@ static int wake_fd = -1, poke_fd = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Behind the lock. */
 static struct model latest;
-static bool latest_new, job_done;
+static bool latest_new, job_done, job_cancel;
+static struct job_progress job_told;
 static struct model_wish wished;
 static struct job the_job;
 
@@ -87,6 +88,20 @@ static int job_attach(struct vmk_client *client, struct job *job)
 	return ret;
 }
 
+/* For vmk_call_long(): leaves what is told where the main loop finds it. */
+static bool on_progress(void *arg, u64 task, int percent, const char *what)
+{
+	(void)arg;
+	(void)what;
+	pthread_mutex_lock(&lock);
+	bool cancel = job_cancel, is_new = job_told.task != task || job_told.percent != percent;
+	job_told = (struct job_progress){.task = task, .percent = percent};
+	pthread_mutex_unlock(&lock);
+	if (is_new)
+		wake(wake_fd);
+	return !cancel;
+}
+
 static void *worker(void *arg)
 {
 	struct vmk_client *client = NULL;
@@ -100,7 +115,7 @@ static void *worker(void *arg)
 	else
 		job.ret = vmk_connect(&client, &job.err);
 	if (!job.ret)
-		job.ret = job.attach ? job_attach(client, &job) : vmk_call(client, job.method, job.params, &job.result, NULL, &job.err);
+		job.ret = job.attach ? job_attach(client, &job) : vmk_call_long(client, job.method, job.params, on_progress, NULL, &job.result, NULL, &job.err);
 	else
 		json_decref(job.params);
 	job.params = NULL;
@@ -170,7 +185,8 @@ void worker_run(const struct job *job)
 {
 	pthread_mutex_lock(&lock);
 	the_job = *job;
-	job_done = false;
+	job_done = job_cancel = false;
+	job_told = (struct job_progress){.percent = -1};
 	pthread_mutex_unlock(&lock);
 	thread_start(worker);
 }
@@ -184,4 +200,19 @@ bool worker_finished(struct job *job)
 	job_done = false;
 	pthread_mutex_unlock(&lock);
 	return done;
+}
+
+void worker_cancel(void)
+{
+	pthread_mutex_lock(&lock);
+	job_cancel = true;
+	pthread_mutex_unlock(&lock);
+}
+
+struct job_progress worker_progress(void)
+{
+	pthread_mutex_lock(&lock);
+	struct job_progress told = job_told;
+	pthread_mutex_unlock(&lock);
+	return told;
 }

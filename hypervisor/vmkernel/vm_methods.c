@@ -13,6 +13,7 @@
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/question.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
@@ -89,6 +90,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 	json_object_set_new(*result, "balloon", !vm_running(vm) || !vm->engine[0] || vm->balloon_asked_mb < 0
 							? json_null()
 							: json_sprintf("%d of %d MB", vm->balloon_mb, vm->balloon_asked_mb));
+	removable_describe(vm, *result);
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);
@@ -380,22 +382,6 @@ static int new_config(struct request *r, const char *path, const char *disk, cha
 	if (!ret)
 		*text = config_text(c, &len);
 	config_free(c);
-	return ret;
-}
-
-/* <root>/vmfs/volumes/local/<owner>, made by the host and given to its owner. */
-static int owner_folder(const struct identity *who, const char *owner, struct error *err)
-{
-	char *local = root_path("vmfs/volumes/local"), *folder = xasprintf("%s/%s", local, owner);
-	int ret = make_dirs(local, 0755, err);
-	if (!ret && mkdir(folder, 0755) == 0) {
-		if (geteuid() == 0 && lchown(folder, who->uid, who->gid))
-			ret = fail(err, -errno, "cannot give %s to %s: %m", folder, owner);
-	} else if (!ret && errno != EEXIST) {
-		ret = fail(err, -errno, "cannot make the folder %s: %m", folder);
-	}
-	free(folder);
-	free(local);
 	return ret;
 }
 

@@ -76,6 +76,18 @@ says 'start() = 1' web start
 says 'stop(hard) = 1' web stop hard
 fails 1 'off' web stop hard
 
+say "a stuck machine is answered"
+# A .vmx that was made elsewhere asks whether it was copied or moved.
+vmk vm set db uuid.location '56 4d 00 00 00 00 00 00-00 00 00 00 00 00 00 01' >/dev/null || die "vm set"
+fails 1 'waits for an answer' db start
+says 'getstate() = stuck' db getstate
+fails 2 'none of the choices' db answer nonsense
+printf 'moved\n' | cmd db answer >"$TOP/answered" || die "answer: $(cat "$TOP/answered")"
+grep -q 'Virtual machine message [0-9]*:' "$TOP/answered" || die "the question is not shown: $(cat "$TOP/answered")"
+grep -q 'answer() = 1' "$TOP/answered" || die "answer() has no result: $(cat "$TOP/answered")"
+wait_state db on 10
+says 'stop(hard) = 1' db stop hard
+
 say "the host's list, options, mistakes"
 says "unregister($vmx) = 1" -s unregister "$vmx"
 fails 1 'no virtual machine' web getstate

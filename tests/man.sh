@@ -1,0 +1,78 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# man.sh: manual pages are made and are well-formed, and tell of every command, verb, option, key and view there is: what the programs
+# and tables say is looked for in the pages as they are read.
+set -u
+cd "$(dirname "$0")/.."
+export LC_ALL=C.UTF-8 VMK_ROOT=/nonexistent
+B=${VMK_BUILD:-build/release}
+bad=0
+
+complain() {
+	echo "$*"
+	bad=1
+}
+
+make --no-print-directory -s MODE="${B##*/}" all man || exit 1
+
+# Well-formed, but for the length of lines in our own source.
+for page in "$B"/man/*; do
+	mandoc -T lint -W style "$page" | grep -v 'longer than 80 bytes' && complain "$page is not well-formed"
+done
+
+# page NAME: as it is read, without line breaks inside paragraphs
+page() {
+	mandoc -T ascii -O width=990 "$B/man/$1" | col -bx
+}
+# has PAGE PATTERN WHAT
+has() {
+	grep -Eq -- "$2" <<<"${pages[$1]}" || complain "$1 does not tell of $3"
+}
+quoted() { # for a regular expression
+	sed 's/[][\.*^$+?(){}|/]/\\&/g' <<<"$1"
+}
+
+declare -A pages
+for name in vmksh.8 vmk-cmd.1 vmkstatus.8 vmkernel.8 vmx.5 vmkernel.conf.5 vmk-authd.8; do
+	pages[$name]=$(page $name)
+	[ -n "${pages[$name]}" ] || complain "there is no $name"
+done
+
+checked=0
+while read -r command; do
+	has vmksh.8 "^ *$(quoted "$command")( |\$)" "the command $command"
+	checked=$((checked + 1))
+done < <("$B/bin/vmksh" --json help | sed -n 's/.*"command": "\([^"]*\)".*/\1/p')
+while read -r alias; do
+	has vmksh.8 "^ *$(quoted "$alias")( |\$)" "the short name $alias"
+	checked=$((checked + 1))
+done < <(sed -n 's/^ALIAS("\([^"]*\)".*/\1/p' shell/aliases.def)
+while read -r verb; do
+	has vmk-cmd.1 "^ *$verb( |\$)" "the verb $verb"
+	checked=$((checked + 1))
+done < <(sed -n 's/^VERB([A-Z]*, \([a-z]*\),.*/\1/p' shell/vmkcmd.def)
+while read -r key; do
+	has vmx.5 "^ *$(quoted "$key")( |\$)" "the key $key"
+	checked=$((checked + 1))
+done < <(sed -n 's/^KEY("\([^"]*\)".*/\1/p' hypervisor/lib/keys.def)
+while read -r view; do
+	has vmkstatus.8 "--dump $view[,)]" "the view $view"
+	checked=$((checked + 1))
+done < <(sed -n 's/^VIEW(\([a-z]*\),.*/\1/p' tui/views.def)
+# The keys vmkernel.conf may hold: those conf.c knows.
+while read -r key; do
+	has vmkernel.conf.5 "^ *$(quoted "$key") = " "the key $key"
+	checked=$((checked + 1))
+done < <(tr '\n' ' ' <hypervisor/vmkernel/conf.c | sed -n 's/.*known\[\] = {\([^}]*\)}.*/\1/p' | grep -o '"[^"]*"' | tr -d '"')
+# Options as --help lists them.
+for program in vmksh.8 vmk-cmd.1 vmkstatus.8 vmkernel.8 vmk-authd.8; do
+	while read -r option; do
+		has $program "(^|[ ,])$option([ ,=.]|\$)" "the option $option"
+		checked=$((checked + 1))
+	done < <("$B/bin/${program%.*}" --help 2>&1 | grep -Eo '(^|[ ,[])--?[A-Za-z][a-z-]*' | tr -d ' ,[' | sort -u)
+done
+for minimum in 200; do
+	[ $checked -ge $minimum ] || complain "only $checked commands, keys and options were found to look for"
+done
+echo "$checked commands, verbs, keys, views and options looked for"
+exit $bad
