@@ -629,7 +629,9 @@ Test(vmkernel, dry_runs)
 	would_fail("vm.reset", VM("web"), -ENOTCONN, "powered off");
 	would_fail("vm.start", VM("nowhere"), -ENOENT, "no virtual machine named nowhere");
 	cr_expect(state_is("web", "off"));
-	cr_expect_eq(json_integer_value(show("web", "memory_mb")), 32);
+	json_t *memory = show("web", "memory_mb");
+	cr_expect_eq(json_integer_value(memory), 32);
+	json_decref(memory);
 
 	would("user.add", P("s:s, s:s}", "name", "dave", "password", "secret"), "would add a user of this host (name dave)");
 	would_fail("user.add", P("s:s, s:s}", "name", "carol", "password", "secret"), -EEXIST, "carol");
