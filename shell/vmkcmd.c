@@ -136,6 +136,16 @@ static char *run_state(struct vmkcmd *c, const struct vmkcmd_verb *v, char *cons
 	return xstrdup("unknown");
 }
 
+static char *run_heartbeat(struct vmkcmd *c, const struct vmkcmd_verb *v, char *const words[], int n)
+{
+	(void)words, (void)n;
+	json_t *o = call(c, v->method, vm_params(c));
+	const json_t *silent = json_object_get(o, v->detail), *up = json_object_get(o, "uptime");
+	json_int_t heard = json_is_integer(silent) ? json_integer_value(up) - json_integer_value(silent) : 0;
+	json_decref(o);
+	return o ? xasprintf("%lld", (long long)MAX(heard, 0)) : NULL;
+}
+
 /* Of each row of a list the same field. */
 static char *run_rows(struct vmkcmd *c, const struct vmkcmd_verb *v, char *const words[], int n)
 {
