@@ -147,24 +147,32 @@ int shell_connect(struct shell *sh, struct error *err)
 	return ret;
 }
 
-int shell_call(struct shell *sh, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+/* Interrupted before it was begun, or afterwards with no answer: said as that, not as a host that hung up. */
+int shell_call_by(struct shell *sh, const struct shell_way *way, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
 {
 	int ret = shell_connect(sh, err);
+	if (!ret && interrupted())
+		ret = fail(err, -EINTR, "interrupted");
 	if (ret) {
 		json_decref(params);
 		return ret;
 	}
+	vmk_set_dry_run(sh->client, sh->dry_run);
 	interrupts_connection(vmk_client_fd(sh->client));
-	if (interrupted()) {
-		json_decref(params);
-		ret = fail(err, -EINTR, "interrupted");
-	} else {
+	if (way)
+		ret = vmk_call_long(sh->client, method, params, way->progress, way->arg, result, fd, err);
+	else
 		ret = vmk_call(sh->client, method, params, result, fd, err);
-		if (ret == -ECONNRESET && interrupted())
-			ret = fail(err, -EINTR, "interrupted; what the host had begun, it goes on with");
-	}
 	interrupts_connection(-1);
+	vmk_set_dry_run(sh->client, false);
+	if (ret == -ECONNRESET && interrupted())
+		ret = fail(err, -EINTR, "interrupted; what the host had begun, it goes on with");
 	return ret;
+}
+
+int shell_call(struct shell *sh, const char *method, json_t *params, json_t **result, int *fd, struct error *err)
+{
+	return shell_call_by(sh, NULL, method, params, result, fd, err);
 }
 
 json_t *shell_params(struct shell *sh, const struct api_method *row, int n, char *const words[])
@@ -316,7 +324,7 @@ int shell_run_words(struct shell *sh, struct words *w)
 
 bool shell_goes_on(const struct shell *sh, int status)
 {
-	return !sh->leave && (status == SHELL_OK || sh->keep_going);
+	return !sh->leave && !interrupted() && (status == SHELL_OK || sh->keep_going);
 }
 
 int shell_run(struct shell *sh, const char *line)

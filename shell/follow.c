@@ -12,7 +12,7 @@
 #include "shell/local.h"
 #include "shell/pager.h"
 
-#define WAIT_SECONDS 30	   /* how long the host is asked to wait for something new */
+#define WAIT_SECONDS 1	   /* how long the host is asked to wait for something new: as long Ctrl-C has to */
 #define LINES_AT_ONCE 1000 /* as many as it remembers */
 #define PAUSE_MS 1000	   /* between two looks where it cannot be asked to wait, and at a host that is gone */
 
@@ -35,10 +35,12 @@ struct follower {
 	struct shell *sh;
 	const struct api_method *row;
 	json_t *params;
-	json_int_t newest;    /* seq of the newest line printed */
-	unsigned connection;  /* it came by */
+	json_int_t newest;   /* seq of the newest line printed */
+	char newest_time[40];
+	unsigned connection; /* it came by */
 	int widths[API_MAX_COLUMNS];
 	bool begun, gone;
+	bool none_old; /* lines 0: only what is new */
 };
 
 static json_int_t sequence_of(json_t *line)
@@ -46,20 +48,39 @@ static json_int_t sequence_of(json_t *line)
 	return json_integer_value(json_object_get(line, "seq"));
 }
 
-/* Lines behind the newest one; all of them where the host began to count anew. */
-static json_t *new_lines(struct follower *f, json_t *answer)
+static const char *time_of(json_t *line)
 {
-	json_int_t highest = 0;
-	json_t *line, *fresh = json_array();
+	const char *text = json_string_value(json_object_get(line, "time"));
+	return text ? text : "";
+}
+
+/* Whether the newest line printed is among these: else another VMkernel has begun to count anew. */
+static bool knows_newest(const struct follower *f, json_t *answer)
+{
+	json_t *line;
 	size_t k;
 	json_array_foreach(answer, k, line)
-		highest = MAX(highest, sequence_of(line));
-	if (f->connection != f->sh->connections && highest < f->newest)
+		if (sequence_of(line) == f->newest)
+			return !strcmp(time_of(line), f->newest_time);
+	return false;
+}
+
+/* Lines behind the newest one; all of them from a new VMkernel. */
+static json_t *new_lines(struct follower *f, json_t *answer)
+{
+	json_t *line, *fresh = json_array();
+	size_t k;
+	if (f->connection != f->sh->connections && !knows_newest(f, answer))
 		f->newest = 0;
-	json_array_foreach(answer, k, line)
-		if (!f->begun || sequence_of(line) > f->newest)
+	json_int_t shown = f->newest;
+	json_array_foreach(answer, k, line) {
+		if (f->begun ? sequence_of(line) > shown : !f->none_old)
 			json_array_append(fresh, line);
-	f->newest = MAX(f->newest, highest);
+		if (sequence_of(line) < f->newest)
+			continue;
+		f->newest = sequence_of(line);
+		str_copy(f->newest_time, sizeof(f->newest_time), time_of(line));
+	}
 	return fresh;
 }
 
@@ -84,8 +105,9 @@ static int follower_look(struct follower *f, struct error *err)
 {
 	json_t *params = json_deep_copy(f->params), *answer;
 	bool again = f->begun && f->connection == f->sh->connections;
-	if (f->begun)
-		json_object_set_new(params, "lines", json_integer(LINES_AT_ONCE));
+	/* The newest line there is tells where to begin, wanted or not. */
+	if (f->begun || f->none_old)
+		json_object_set_new(params, "lines", json_integer(f->begun ? LINES_AT_ONCE : 1));
 	if (again) {
 		json_object_set_new(params, "since", json_integer(f->newest));
 		if (has_argument(f->row, "wait"))
@@ -110,7 +132,7 @@ static int follower_look(struct follower *f, struct error *err)
 
 static bool host_is_gone(int ret)
 {
-	return ret == -ECONNRESET || ret == -ENOTCONN || ret == -ENOENT || ret == -ECONNREFUSED;
+	return ret == -ECONNRESET || ret == -ENOTCONN || ret == -ENOENT || ret == -ECONNREFUSED || ret == -ECANCELED;
 }
 
 int follow_run(struct shell *sh, const struct api_method *row, json_t *params)
@@ -119,7 +141,11 @@ int follow_run(struct shell *sh, const struct api_method *row, json_t *params)
 	struct error err;
 	int ret = 0;
 	bool waits = has_argument(row, "wait");
+	json_t *lines = json_object_get(params, "lines");
+	f.none_old = lines && !json_integer_value(lines);
 	while (!interrupted()) {
+		/* Ctrl-C lets the host answer: a log-in would not survive its connection. */
+		interrupts_cancel(true);
 		ret = follower_look(&f, &err);
 		/* Where it was followed before, the host is waited for: it is being restarted. */
 		if (ret && (!f.begun || !host_is_gone(ret) || sh->as_user))
@@ -202,7 +228,7 @@ static void watch_draw(const struct shell *sh, const struct watch *w, const char
 	strftime(when, sizeof(when), "%H:%M:%S", localtime_r(&now, &tm));
 	char *command = words_join(w->n, w->words);
 	char *heading = xasprintf("every %g s, %s: %s", w->seconds, when, command);
-	terminal_size(&columns, &rows);
+	terminal_size(STDOUT_FILENO, &columns, &rows);
 	printf("\033[H%.*s\033[K\n\033[K", (int)terminal_cut(heading, columns), heading);
 	for (unsigned row = 2; row < rows && *text; row++) {
 		printf("\n%.*s%s\033[K", (int)terminal_cut(text, columns), text, sh->color ? "\033[0m" : "");

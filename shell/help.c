@@ -79,7 +79,7 @@ static bool begins(const char *command, int n, char *const words[])
 static void print_wrapped(const char *text, unsigned indent)
 {
 	unsigned columns, rows, used = indent;
-	terminal_size(&columns, &rows);
+	terminal_size(STDOUT_FILENO, &columns, &rows);
 	bool wrap = isatty(STDOUT_FILENO) && columns > indent + 20;
 	while (*text) {
 		size_t len = strcspn(text, " ");

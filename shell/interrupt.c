@@ -11,6 +11,7 @@
 static volatile sig_atomic_t count;
 static volatile sig_atomic_t connection = -1;
 static volatile sig_atomic_t can_cancel;
+static struct sigaction before;
 
 /* System calls only. */
 static void on_interrupt(int number)
@@ -25,7 +26,12 @@ static void on_interrupt(int number)
 void interrupts_catch(void)
 {
 	struct sigaction action = {.sa_handler = on_interrupt};
-	sigaction(SIGINT, &action, NULL);
+	sigaction(SIGINT, &action, &before);
+}
+
+void interrupts_release(void)
+{
+	sigaction(SIGINT, &before, NULL);
 }
 
 bool interrupted(void)

@@ -9,6 +9,8 @@
 
 /* From here on SIGINT is counted instead of ending the program. */
 void interrupts_catch(void);
+/* As it was before. */
+void interrupts_release(void);
 bool interrupted(void);
 void interrupts_forget(void);
 /* The connection a call waits at, which an interrupt ends; -1: none. */

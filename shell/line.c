@@ -23,7 +23,7 @@
 static struct shell *the_shell;
 static struct completion candidates;
 
-/* Ctrl-C drops the line: readline is told of an Enter, and what it returns is thrown away. */
+/* Ctrl-C drops the line: readline is told of an Enter (one that ends a search as well), and what it returns is thrown away. */
 static int key_read(FILE *stream)
 {
 	struct pollfd p = {.fd = fileno(stream), .events = POLLIN};
@@ -32,7 +32,7 @@ static int key_read(FILE *stream)
 	if (!interrupted())
 		return rl_getc(stream);
 	write_full(STDOUT_FILENO, "^C", 2);
-	return '\n';
+	return '\r';
 }
 
 static char *next_candidate(const char *text, int state)

@@ -17,7 +17,7 @@
 #include "shell/pager.h"
 
 #define KEY_PAUSE_NSEC 30000000 /* a fast typist: firmware and boot loaders poll their keyboard slowly */
-#define FRESH_MS 2000		/* how long a machine may take to draw its screen */
+#define FRESH_MS 10000		/* how long a machine may take to draw its screen, on a busy host; then it is shown as it was last */
 
 #define LOCAL(id_, words_, role_, args_, columns_, usage_, help_)                                             \
 	const struct api_method row_##id_ = {.id = #id_, .name = "", .words = words_, .role = ROLE_##role_, \
@@ -261,6 +261,15 @@ int run_console_screenshot(struct shell *sh, int n, char *const words[])
 static int chords_send(struct shell *sh, const char *vm, struct viewer *v, const struct viewer_chord *chords, size_t n)
 {
 	int ret = 0;
+	/* The machine is attached to for that as well: whether one may, and whether it is there to be, is known then. */
+	if (sh->dry_run) {
+		char *text = xasprintf("would press %zu key%s of %s", n, n == 1 ? "" : "s", vm);
+		json_t *o = json_pack("{s:s}", "message", text);
+		output_result(sh, &row_console_send, o);
+		json_decref(o);
+		free(text);
+		return SHELL_OK;
+	}
 	for (size_t k = 0; k < n && !ret; k++) {
 		ret = viewer_send_chord(v, &chords[k]);
 		pause_nsec(KEY_PAUSE_NSEC);

@@ -39,10 +39,10 @@ void capture_end(struct capture *c)
 		c->text = xstrdup("");
 }
 
-void terminal_size(unsigned *columns, unsigned *rows)
+void terminal_size(int fd, unsigned *columns, unsigned *rows)
 {
 	struct winsize size;
-	bool known = ioctl(STDOUT_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row;
+	bool known = ioctl(fd, TIOCGWINSZ, &size) == 0 && size.ws_col && size.ws_row;
 	*columns = known ? size.ws_col : 80;
 	*rows = known ? size.ws_row : 24;
 }
@@ -191,7 +191,7 @@ void page_end(const struct shell *sh, struct page *p)
 		return;
 	capture_end(&p->capture);
 	const char *text = p->capture.text;
-	terminal_size(&columns, &rows);
+	terminal_size(STDOUT_FILENO, &columns, &rows);
 	bool fits = rows < 2 || !*page_finish(text, columns, rows - 1);
 	if (fits)
 		fputs(text, stdout);

@@ -32,8 +32,8 @@ struct page {
 void page_begin(const struct shell *sh, struct page *p);
 void page_end(const struct shell *sh, struct page *p);
 
-/* The terminal's size; 80x24 where it is not told. */
-void terminal_size(unsigned *columns, unsigned *rows);
+/* The size of the terminal at fd; 80x24 where it is not told. */
+void terminal_size(int fd, unsigned *columns, unsigned *rows);
 /* The bytes at the beginning of `text` (one line) that take at most `columns` of a terminal; colours take none. */
 size_t terminal_cut(const char *text, unsigned columns);
 

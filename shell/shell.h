@@ -72,6 +72,12 @@ int shell_connect(struct shell *sh, struct error *err);
 int shell_login(struct shell *sh, const char *user, struct error *err);
 /* vmk_call() with a connection made when needed; steals params. */
 int shell_call(struct shell *sh, const char *method, json_t *params, json_t **result, int *fd, struct error *err);
+/* The same by vmk_call_long(). */
+struct shell_way {
+	vmk_progress *progress;
+	void *arg;
+};
+int shell_call_by(struct shell *sh, const struct shell_way *way, const char *method, json_t *params, json_t **result, int *fd, struct error *err);
 /* For api_parse_words() and login_run(): asks on the terminal (or reads a line of stdin), twice for a new secret. */
 int shell_ask_secret(void *sh, const char *prompt, char *buf, size_t size);
 int shell_ask(void *sh, const char *prompt, bool echo, char *buf, size_t size);

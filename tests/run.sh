@@ -10,7 +10,7 @@ passed=0
 failed=0
 failures=() # lines "NAME<tab>LOG", told again at the end
 words=("$@")
-unit_seconds=300
+unit_seconds=600
 if [ "${VMK_LONG:-0}" = 1 ]; then
 	unit_seconds=3600
 fi
@@ -37,7 +37,7 @@ count() { # NAME STATUS LOG
 		echo "ok    $1"
 	else
 		failed=$((failed + 1))
-		failures+=("$1"$'\t'"$3")
+		failures+=("$1 (status $2)"$'\t'"$3")
 		echo "FAIL  $1 (status $2)"
 		tail -n 40 "$3" | sed 's/^/      /'
 	fi
@@ -98,7 +98,7 @@ run_mode() {
 	done
 	for t in tests/fuzz/fuzz_*.c; do
 		name=$(basename "$t" .c)
-		run_one "$mode/$name" 120 "build/$mode/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}"
+		run_one "$mode/$name" 600 "build/$mode/fuzz/$name" "tests/fuzz/corpus/${name#fuzz_}"
 	done
 }
 
@@ -121,13 +121,13 @@ smoke_lane() { # NUMBER
 	declare -p passed failed failures | sed 's/^declare -[-a]* /lane_/' >"build/log/lane$1"
 }
 
-run_one lint 60 tests/lint.sh
+run_one lint 300 tests/lint.sh
 taken=$(mktemp -d)
 trap 'rm -rf "$taken"' EXIT
 lanes=()
 if run_mode release; then
-	run_one tailcalls 60 tests/tailcalls.sh
-	run_one man 120 tests/man.sh
+	run_one tailcalls 300 tests/tailcalls.sh
+	run_one man 300 tests/man.sh
 	rm -f build/log/lane*
 	for n in 1 2; do
 		smoke_lane $n &

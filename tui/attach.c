@@ -10,7 +10,7 @@
 
 #define MENU "q back  n/p next/previous machine  c Ctrl-Alt-Del  m copy  v paste  Up/Down pan  r redraw  F12 ~ send it"
 #define MENU_SHORT "q back n p other m copy v paste c C-A-D"
-#define WAY_BACK "F12 q back  F12 n next machine  F12 menu"
+#define WAY_BACK "F12 q detaches   F12 n next machine   F12 menu"
 #define PASTE_MAX (64 * 1024)
 
 /* ---- beginning and end ---- */
@@ -210,7 +210,7 @@ static void draw_line(struct ui *ui)
 	const char *right = a->copy ? COPY_KEYS : a->escape.menu ? menu_text(c->columns) : viewer_question(a->viewer) ? VIEWER_ASKS : WAY_BACK;
 	/* The way back has room before all else. */
 	if (text_columns(right) + 2 > c->columns && !a->escape.menu && !a->copy)
-		right = "F12 q back  F12 menu";
+		right = "F12 q detaches  F12 menu";
 	unsigned width = MIN((unsigned)strlen(right) + 1, c->columns);
 	canvas_fill(c, 0, y, c->columns, 1, WHITE, BLUE);
 	canvas_text(c, c->columns - width, y, width, YELLOW, BLUE, right);

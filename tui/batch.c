@@ -134,7 +134,7 @@ static bool sample_print(const struct batch_options *o, json_t *worlds)
 	time_text(time);
 	if (o->format && !strcmp(o->format, "json")) {
 		json_t *sample = json_pack("{s:s, s:s, s:O}", "time", time, "panel", o->panel ? o->panel : "cpu", "worlds", worlds);
-		char *line = json_dumps(sample, JSON_COMPACT);
+		char *line = json_dumps(sample, JSON_COMPACT | JSON_REAL_PRECISION(9));
 		puts(line ? line : "{}");
 		free(line);
 		json_decref(sample);

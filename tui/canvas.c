@@ -96,6 +96,35 @@ unsigned canvas_text(struct canvas *c, unsigned x, unsigned y, unsigned width, u
 	return used;
 }
 
+unsigned canvas_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned width, unsigned rows, u8 ink, u8 paper, const char *text)
+{
+	char line[512];
+	unsigned n = 0;
+	while (*text && n < rows) {
+		size_t len = strlen(text), cut = MIN(len, sizeof(line) - 1);
+		for (;;) {
+			memcpy(line, text, cut);
+			line[cut] = 0;
+			if (text_columns(line) <= width || cut <= 1)
+				break;
+			size_t blank = cut - 1;
+			while (blank && line[blank] != ' ')
+				blank--;
+			/* A word as long as the line is broken anywhere. */
+			cut = blank ? blank : MIN(cut - 1, (size_t)width);
+			while (cut > 1 && (text[cut] & 0xc0) == 0x80)
+				cut--;
+		}
+		if (c)
+			canvas_text(c, x, y + n, width, ink, paper, line);
+		text += cut;
+		while (*text == ' ')
+			text++;
+		n++;
+	}
+	return n;
+}
+
 unsigned canvas_right(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *text)
 {
 	unsigned columns = text_columns(text);

@@ -28,6 +28,8 @@ void canvas_fill(struct canvas *c, unsigned x, unsigned y, unsigned width, unsig
 unsigned canvas_text(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *text);
 unsigned canvas_right(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *text);
 unsigned canvas_printf(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *fmt, ...) PRINTF_LIKE(7, 8);
+/* Text in lines of `width` columns, broken at blanks; returns the lines used, at most `rows`. With c NULL it only counts. */
+unsigned canvas_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned width, unsigned rows, u8 ink, u8 paper, const char *text);
 /* A frame with a title, blank inside. */
 void canvas_box(struct canvas *c, unsigned x, unsigned y, unsigned width, unsigned height, u8 ink, u8 paper, const char *title);
 void canvas_line(struct canvas *c, unsigned x, unsigned y, unsigned width, u8 ink, u8 paper, const char *title);

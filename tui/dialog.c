@@ -124,34 +124,6 @@ void dialog_key(struct ui *ui, const struct viewer_press *p)
 		d->answer = (char)(p->character | 0x20);
 }
 
-/* Text in lines of `width` columns, broken at blanks; returns the lines used, at most `rows`. Draws only when c is given. */
-static unsigned draw_wrapped(struct canvas *c, unsigned x, unsigned y, unsigned width, unsigned rows, const char *text)
-{
-	char line[512];
-	unsigned n = 0;
-	while (*text && n < rows) {
-		size_t len = strlen(text), cut = MIN(len, sizeof(line) - 1);
-		for (;;) {
-			memcpy(line, text, cut);
-			line[cut] = 0;
-			if (text_columns(line) <= width || cut <= 1)
-				break;
-			size_t blank = cut - 1;
-			while (blank && line[blank] != ' ')
-				blank--;
-			/* A word as long as the line is broken anywhere. */
-			cut = blank ? blank : MIN(cut - 1, (size_t)width);
-		}
-		if (c)
-			canvas_text(c, x, y + n, width, WHITE, BLUE, line);
-		text += cut;
-		while (*text == ' ')
-			text++;
-		n++;
-	}
-	return n;
-}
-
 static void draw_input(struct canvas *c, struct dialog *d, unsigned x, unsigned y, unsigned room)
 {
 	struct edit e = {d->input, sizeof(d->input), d->at};
@@ -198,13 +170,13 @@ void dialog_draw(struct ui *ui)
 	d->shown = MIN(d->n_choices, c->rows > 9 ? c->rows - 6 : 3);
 	unsigned own = d->kind == DIALOG_INPUT ? 2 : d->kind == DIALOG_CHOICE ? d->shown + 1 : 0;
 	unsigned most = c->rows > own + 4 ? c->rows - own - 4 : 1;
-	unsigned lines = draw_wrapped(NULL, 0, 0, width - 4, most, d->text);
+	unsigned lines = canvas_wrapped(NULL, 0, 0, width - 4, most, WHITE, BLUE, d->text);
 	unsigned spare = own + lines + 4 <= c->rows, height = MIN(own + lines + 2 + 2 * spare - (spare && own), c->rows);
 	unsigned x = (c->columns - width) / 2, y = (c->rows - height) / 2;
 	canvas_box(c, x, y, width, height, WHITE, BLUE, d->title);
 	c->cursor_x = c->cursor_y = -1;
 	y += 1 + spare;
-	draw_wrapped(c, x + 2, y, width - 4, most, d->text);
+	canvas_wrapped(c, x + 2, y, width - 4, most, WHITE, BLUE, d->text);
 	if (d->kind == DIALOG_INPUT)
 		draw_input(c, d, x + 2, y + lines, width - 4);
 	else if (d->kind == DIALOG_CHOICE)

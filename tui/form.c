@@ -295,9 +295,12 @@ static void draw_bottom(struct ui *ui, const struct form *f)
 	unsigned y = c->rows - BOTTOM;
 	const struct form_field *field = f->at < f->n_fields ? &f->fields[f->at] : NULL;
 	const char *help = field && field->help ? field->help : f->note;
-	canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, help);
+	/* A long sentence of what is wrong takes the help's line, too. */
+	bool two = field && text_columns(field->why) > c->columns - 2;
+	if (!two)
+		canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, help);
 	if (field && field->why[0])
-		canvas_text(c, 1, y + 1, c->columns - 2, BRIGHT_RED, BLACK, field->why);
+		canvas_wrapped(c, 1, y + !two, c->columns - 2, 1 + two, BRIGHT_RED, BLACK, field->why);
 	else if (field && field->choices)
 		canvas_printf(c, 1, y + 1, c->columns - 2, GREY, BLACK, "Left, Right: %s", field->choices);
 	frame_message(ui, y + 2);

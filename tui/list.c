@@ -27,6 +27,8 @@ static double list_number(const void *arg, unsigned row, unsigned column)
 {
 	const struct list_rows *r = arg;
 	const struct list_column *c = &r->list->columns[column];
+	if (!strcmp(c->field, "#"))
+		return -(double)row; /* the highest number comes first */
 	return row_number(rows_at(r->rows, row), c->number ? c->number : c->field, NAN);
 }
 

@@ -45,7 +45,10 @@ void list_polish_times(const char *field, char *text, size_t size);
 /* The rows whose field says so, as a new array (caller's); NULL for no rows at all. */
 json_t *rows_where(json_t *rows, const char *field, const char *value);
 
-/* Parts of a column's definition. */
+/*
+ * Parts of a column's definition. LIST_ORDER is the order in which the host told the rows: to be first sorted by.
+ */
+#define LIST_ORDER {.look = {.heading = "order", .needs = ~0u, .number = true}, .field = "#"}
 #define LIST_TEXT(heading_, width_, field_, ...) {.look = {.heading = heading_, .width = width_, __VA_ARGS__}, .field = field_}
 #define LIST_NUMBER(heading_, width_, field_, number_, ...) \
 	{.look = {.heading = heading_, .width = width_, .right = true, .number = true, __VA_ARGS__}, .field = field_, .number = number_}

@@ -297,7 +297,10 @@ static bool accept_create(struct ui *ui, struct form *f, void *arg)
 	snprintf(what, sizeof(what), "creating %.100s", name);
 	if (act_call_wait(ui, "vm.create", create_params(f), what, NULL))
 		return false;
+	/* It is selected once it is on the list. */
 	str_copy(ui->machine, sizeof(ui->machine), name);
+	for (u64 end = now_monotonic() + 3 * NSEC_PER_SEC; !ui_selected(ui) && !ui->quit && now_monotonic() < end;)
+		main_turn(ui);
 	/* It is there: what could not be set is to be tried again by editing it, not by creating it twice. */
 	if (keys_set(ui, f, name))
 		ui_message(ui, false, "%.100s is created. s powers it on.", name);

@@ -14,17 +14,23 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "tui/batch.h"
+#include "tui/pages.h"
 #include "tui/ui.h"
 
 static const char usage[] =
 	"usage: vmkstatus [options]\n"
 	"  --attach NAME     show this machine's screen at once\n"
 	"  --console [TTY]   as init starts it: no rights without a log-in, no way out\n"
-	"  --dump VIEW       print a view (machines, log, help, attach) as text and leave\n"
+	"  --machine NAME    select this machine\n"
+	"  --dump VIEW       print a view (status, machines, details, performance, storage, network, users, log, host,\n"
+	"                    help, attach) as text and leave; VIEW/PAGE one of its pages\n"
 	"  --width W --height H   its size (80 x 25)\n"
 	"  --log-out SECONDS a log-in ends after so long without a key; 0: never (60 with --console, else 0)\n"
 	"  --no-mouse        leave the mouse to the terminal\n"
 	"  --ascii           nothing but ASCII\n"
+	"  --batch           print what worlds use as lines: --panel cpu|memory|disk|network|all,\n"
+	"                    --delay S (2), --count N (no end), --format csv|json\n"
 	"  --root DIR        the host under DIR (also: VMK_ROOT)\n"
 	"  --help, --version\n";
 
@@ -176,10 +182,11 @@ void main_turn(struct ui *ui)
 }
 
 struct options {
-	const char *attach, *dump, *tty;
+	const char *attach, *dump, *tty, *machine;
 	u64 width, height;
 	u64 logout_seconds;
-	bool console, ascii, no_mouse;
+	bool console, ascii, no_mouse, batch;
+	struct batch_options lines; /* of --batch */
 };
 
 static bool dump_attach(struct ui *ui, const char *name, struct error *err)
@@ -205,24 +212,31 @@ static bool dump_attach(struct ui *ui, const char *name, struct error *err)
 	return true;
 }
 
-/* Which view, and (by drawing it once) what it needs to know. -1: there is none of that name. */
-static int dump_view(struct ui *ui, const char *name)
+/* "details/events": which view, and which of its pages. False: there is none of that name. */
+static bool dump_view(struct ui *ui, const char *name)
 {
+	char view_name[64];
 	unsigned view = 0;
-	while (view < VIEW_COUNT && strcmp(views[view].name, name))
+	size_t length = strcspn(name, "/");
+	snprintf(view_name, sizeof(view_name), "%.*s", (int)MIN(length, sizeof(view_name) - 1), name);
+	while (view < VIEW_COUNT && strcmp(views[view].name, view_name))
 		view++;
 	if (view == VIEW_COUNT && strcmp(name, "attach")) {
-		fprintf(stderr, "vmkstatus: no view is named %s: attach", name);
+		fprintf(stderr, "vmkstatus: no view is named %s: attach", view_name);
 		for (unsigned k = 0; k < VIEW_COUNT; k++)
 			fprintf(stderr, "%s%s", k + 1 < VIEW_COUNT ? ", " : " or ", views[k].name);
 		fputc('\n', stderr);
-		return -1;
+		return false;
 	}
 	ui->view = view < VIEW_COUNT ? (enum view_id)view : VIEW_HOME;
-	return 0;
+	if (!name[length] || page_go(ui->view, name + length + 1))
+		return true;
+	fprintf(stderr, "vmkstatus: the view %s has no page named %s\n", view_name, name + length + 1);
+	return false;
 }
 
-/* Twice: what a view shows of a machine is asked for once it is known which machines there are. */
+#define DUMP_PASSES 4
+/* Again as long as what has been told leads to further questions: those about a machine, once it is known which there are. */
 static int dump_poll(struct ui *ui)
 {
 	struct error err;
@@ -230,10 +244,13 @@ static int dump_poll(struct ui *ui)
 	int ret = vmk_connect(&client, &err);
 	if (ret)
 		str_copy(ui->model.trouble, sizeof(ui->model.trouble), err.text);
-	for (int pass = 0; !ret && pass < 2; pass++) {
+	bool again = true;
+	for (int pass = 0; !ret && again && pass < DUMP_PASSES; pass++) {
+		struct model_wish before = ui->wish;
 		ret = model_poll(&ui->model, client, &ui->wish);
 		ui_model(ui, &ui->model);
 		ui_draw(ui);
+		again = memcmp(&before, &ui->wish, sizeof(before));
 	}
 	vmk_disconnect(client);
 	return ret;
@@ -242,7 +259,7 @@ static int dump_poll(struct ui *ui)
 static int dump(struct ui *ui, const struct options *o)
 {
 	struct error err;
-	if (dump_view(ui, o->dump))
+	if (!dump_view(ui, o->dump))
 		return 2;
 	canvas_clear(&ui->canvas, (unsigned)o->width, (unsigned)o->height);
 	int ret = dump_poll(ui);
@@ -263,6 +280,12 @@ static const struct option long_options[] = {
 	{"attach", required_argument, NULL, 'a'},
 	{"console", no_argument, NULL, 'c'},
 	{"dump", required_argument, NULL, 'd'},
+	{"machine", required_argument, NULL, 'M'},
+	{"batch", no_argument, NULL, 'b'},
+	{"panel", required_argument, NULL, 'p'},
+	{"delay", required_argument, NULL, 's'},
+	{"count", required_argument, NULL, 'n'},
+	{"format", required_argument, NULL, 'f'},
 	{"width", required_argument, NULL, 'w'},
 	{"height", required_argument, NULL, 'H'},
 	{"log-out", required_argument, NULL, 'l'},
@@ -288,6 +311,24 @@ static int options_read(struct options *o, int argc, char **argv)
 			break;
 		case 'd':
 			o->dump = optarg;
+			break;
+		case 'M':
+			o->machine = optarg;
+			break;
+		case 'b':
+			o->batch = true;
+			break;
+		case 'p':
+			o->lines.panel = optarg;
+			break;
+		case 's':
+			good &= parse_u64(optarg, 1, 86400, &o->lines.delay);
+			break;
+		case 'n':
+			good &= parse_u64(optarg, 1, ~0u, &o->lines.count);
+			break;
+		case 'f':
+			o->lines.format = optarg;
 			break;
 		case 'w':
 			good &= parse_u64(optarg, 1, 1000, &o->width);
@@ -330,7 +371,7 @@ static int options_read(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static struct ui ui = {.door = -1, .view = VIEW_HOME, .helped = VIEW_HOME};
-	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET};
+	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET, .lines.delay = 2};
 	struct error err;
 	setlocale(LC_ALL, "");
 	int status = options_read(&o, argc, argv);
@@ -340,6 +381,10 @@ int main(int argc, char **argv)
 		tty_take(o.tty);
 	ui.ascii = o.ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
 	ui.console = o.console;
+	if (o.machine)
+		str_copy(ui.machine, sizeof(ui.machine), o.machine);
+	if (o.batch)
+		return batch_run(&o.lines);
 	ui.logout_seconds = o.logout_seconds;
 	if (o.dump)
 		return dump(&ui, &o);

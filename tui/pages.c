@@ -11,29 +11,33 @@ static unsigned names_width(const struct pages *p)
 {
 	unsigned width = 0;
 	for (unsigned k = 0; k < p->n; k++)
-		width += (unsigned)strlen(p->names[k]) + 3;
+		width += (unsigned)strlen(p->names[k]) + 2;
 	return width;
 }
 
 void pages_draw(struct pages *p, struct canvas *c, unsigned y, const char *title)
 {
-	unsigned x = 2, wide = names_width(p), room = c->columns - x;
+	unsigned x = 1, wide = names_width(p), room = c->columns - x, title_wide = title ? text_columns(title) + 2 : 0;
 	memset(p->begins, 0, sizeof(p->begins));
 	p->y = y;
 	canvas_line(c, 0, y, c->columns, GREY, BLACK, NULL);
-	if (title && *title && text_columns(title) + 4 + wide <= room)
-		x += canvas_printf(c, x, y, room, WHITE, BLACK, " %s ", title) + 1;
+	if (title_wide > 2 && room > wide + 6) {
+		title_wide = MIN(title_wide, room - wide - 1);
+		canvas_printf(c, x, y, title_wide, WHITE, BLACK, " %s ", title);
+		x += title_wide + 1;
+	}
 	if (wide > room) {
 		/* No room for all of them: this one, and that there are others. */
 		x += canvas_printf(c, x, y, room, BLACK, CYAN, " %s ", p->names[p->current]);
-		canvas_printf(c, x, y, c->columns - x, GREY, BLACK, " %u of %u, Left/Right ", p->current + 1, p->n);
+		x += canvas_printf(c, x, y, c->columns - x, GREY, BLACK, " %u of %u", p->current + 1, p->n);
+		canvas_printf(c, x, y, c->columns - x, WHITE, BLACK, " %s%s", title ? title : "", title_wide > 2 ? " " : "");
 		return;
 	}
 	for (unsigned k = 0; k < p->n; k++) {
 		bool now = k == p->current;
 		if (k < ARRAY_SIZE(p->begins))
 			p->begins[k] = x;
-		x += canvas_printf(c, x, y, c->columns - x, now ? BLACK : GREY, now ? CYAN : BLACK, " %s ", p->names[k]) + 1;
+		x += canvas_printf(c, x, y, c->columns - x, now ? BLACK : GREY, now ? CYAN : BLACK, " %s ", p->names[k]);
 	}
 }
 
@@ -54,9 +58,14 @@ bool pages_key(struct pages *p, const struct viewer_press *press)
 	return false;
 }
 
-bool pages_go(struct pages *p, const char *name)
+bool page_go(unsigned view, const char *name)
 {
-	for (unsigned k = 0; k < p->n; k++) {
+	struct pages *const of[VIEW_COUNT] = {
+		[VIEW_details] = &view_details_pages, [VIEW_performance] = &view_performance_pages, [VIEW_storage] = &view_storage_pages,
+		[VIEW_network] = &view_network_pages, [VIEW_users] = &view_users_pages,
+	};
+	struct pages *p = view < VIEW_COUNT ? of[view] : NULL;
+	for (unsigned k = 0; p && k < p->n; k++) {
 		if (!strcasecmp(p->names[k], name)) {
 			p->current = k;
 			return true;

@@ -18,8 +18,8 @@ struct pages {
 /* One row; `title` stands before the names where there is room. */
 void pages_draw(struct pages *p, struct canvas *c, unsigned y, const char *title);
 bool pages_key(struct pages *p, const struct viewer_press *press);
-/* Goes to the page of that name, in any case of letters; false: there is none. */
-bool pages_go(struct pages *p, const char *name);
+/* Goes to the page of that name of a view (enum view_id), in any case of letters; false: there is none. */
+bool page_go(unsigned view, const char *name);
 
 /* Of the views that have some. */
 extern struct pages view_details_pages, view_performance_pages, view_storage_pages, view_network_pages, view_users_pages;

@@ -212,7 +212,7 @@ void table_draw(struct table *t, struct canvas *c, unsigned y, unsigned rows, co
 		canvas_text(c, 1, y + 1, c->columns - 2, GREY, BLACK, s->n_rows ? "No row matches the filter." : s->empty ? s->empty : "");
 	for (unsigned k = 0; k < t->rows && t->top + k < t->n_order; k++)
 		draw_row(c, y + 1 + k, s, t->order[t->top + k], widths, t->top + k == t->row);
-	if (t->n_order > t->rows)
+	if (t->n_order > t->rows && c->columns >= 60)
 		canvas_printf(c, c->columns > 14 ? c->columns - 14 : 0, y, 14, BLACK, GREY, "%6u of %u", t->row + 1, t->n_order);
 }
 

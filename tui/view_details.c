@@ -13,8 +13,8 @@
 #define LABEL_WIDTH 13
 #define PICTURE_COLUMNS 76 /* a narrower terminal has the picture on a page of its own only */
 
-enum page { SUMMARY, HARDWARE, SETTINGS, NETWORK, CONSOLE, RIGHTS, EVENTS, SCREEN, PAGE_COUNT };
-static const char *const page_names[PAGE_COUNT] = {"Summary", "Hardware", "Settings", "Network", "Console", "Rights", "Events", "Screen"};
+enum page { SUMMARY, HARDWARE, CONFIG, NET, CONSOLE, RIGHTS, EVENTS, SCREEN, PAGE_COUNT };
+static const char *const page_names[PAGE_COUNT] = {"Summary", "Hardware", "Config", "Net", "Console", "Rights", "Events", "Screen"};
 
 static u8 answer_ink(const char *field, const char *text)
 {
@@ -42,11 +42,11 @@ static void answer_polish(const char *field, char *text, size_t size)
 
 static const struct list_column hardware_columns[] = {
 	LIST_TEXT("Device", 14, "device"),
-	LIST_TEXT("Kind", 14, "kind", .needs = 60),
+	LIST_TEXT("Kind", 20, "kind", .needs = 76),
 	LIST_TEXT("Detail", 10, "detail", .grow = true),
 	LIST_TEXT("Connected", 9, "connected"),
 };
-static const struct list_column settings_columns[] = {
+static const struct list_column config_columns[] = {
 	LIST_TEXT("Key", 14, "key", .grow = true),
 	LIST_TEXT("Value", 16, "value", .grow = true),
 };
@@ -70,6 +70,7 @@ static const struct list_column rights_columns[] = {
 	LIST_TEXT("Who", 16, "who"),
 	LIST_TEXT("Rights", 6, "rights"),
 	LIST_TEXT("May", 10, "may", .grow = true),
+	LIST_ORDER,
 };
 static const struct list_column events_columns[] = {
 	LIST_NUMBER("Time", 14, "time", "seq"),
@@ -82,14 +83,14 @@ static const struct list_column events_columns[] = {
 #define LIST(columns_, ...) {.columns = columns_, .n_columns = ARRAY_SIZE(columns_), .ink = answer_ink, .polish = answer_polish, __VA_ARGS__}
 static const struct list lists[PAGE_COUNT] = {
 	[HARDWARE] = LIST(hardware_columns, .empty = "No devices."),
-	[SETTINGS] = LIST(settings_columns, .empty = "Nothing is set."),
-	[NETWORK] = LIST(network_columns, .empty = "No network cards."),
+	[CONFIG] = LIST(config_columns, .empty = "Nothing is set."),
+	[NET] = LIST(network_columns, .empty = "No network cards."),
 	[CONSOLE] = LIST(console_columns, .first_sort = 3, .empty = "Nobody is at its console."),
-	[RIGHTS] = LIST(rights_columns, .empty = "Not told."),
+	[RIGHTS] = LIST(rights_columns, .first_sort = 3, .empty = "Not told."),
 	[EVENTS] = LIST(events_columns, .key = 4, .empty = "Nothing has happened."),
 };
 static const enum ask page_asks[PAGE_COUNT] = {
-	[SUMMARY] = ASK_show, [HARDWARE] = ASK_hardware, [SETTINGS] = ASK_config, [NETWORK] = ASK_cards,
+	[SUMMARY] = ASK_show, [HARDWARE] = ASK_hardware, [CONFIG] = ASK_config, [NET] = ASK_cards,
 	[CONSOLE] = ASK_viewers, [RIGHTS] = ASK_vm_rights, [EVENTS] = ASK_events, [SCREEN] = ASK_show,
 };
 
@@ -129,6 +130,17 @@ static void field_told(struct fields *f, const char *label, json_t *row, const c
 {
 	char text[256];
 	field(f, label, WHITE, row_text(row, name, text, sizeof(text)));
+}
+
+/* In up to three rows. */
+static void field_long(struct fields *f, const char *label, json_t *row, const char *name)
+{
+	char text[300];
+	row_text(row, name, text, sizeof(text));
+	if (f->y >= f->end || !*text || f->width <= LABEL_WIDTH)
+		return;
+	canvas_text(f->c, 1, f->y, LABEL_WIDTH, GREY, BLACK, label);
+	f->y += canvas_wrapped(f->c, 1 + LABEL_WIDTH, f->y, f->width - LABEL_WIDTH, MIN(f->end - f->y, 3u), WHITE, BLACK, text);
 }
 
 static void draw_state(struct fields *f, const struct machine *vm, json_t *told)
@@ -180,8 +192,8 @@ static void draw_fields(struct fields *f, const struct machine *vm, json_t *told
 	snprintf(text, sizeof(text), "%u%s", vm->viewers, vm->viewers ? ": page Console" : "");
 	field(f, "Viewers", vm->viewers ? WHITE : GREY, text);
 	field_told(f, "Process", told, "pid");
-	field_told(f, "Last event", told, "event");
-	field_told(f, "File", told, "path");
+	field_long(f, "Last event", told, "event");
+	field_long(f, "File", told, "path");
 }
 
 static void draw_history(struct fields *f, const struct machine *vm)
@@ -232,7 +244,7 @@ static void draw_summary(struct ui *ui, const struct machine *vm, unsigned y, un
 {
 	struct canvas *c = &ui->canvas;
 	bool picture = c->columns >= PICTURE_COLUMNS && end > y + 8;
-	unsigned left = picture ? MAX(c->columns / 2 - 1, c->columns > 132 ? c->columns - 84 : 0) : c->columns - 2;
+	unsigned left = picture ? (c->columns >= 130 ? c->columns - 84 : c->columns / 2 - 1) : c->columns - 2;
 	unsigned high = MIN(end - y, MAX((end - y) * 2 / 3, 12u)), bottom = y + MIN(high, 27u);
 	ui->wish.parts |= WISH(events);
 	ui->wish.screen = picture;
@@ -304,7 +316,7 @@ static void device_switch(struct ui *ui, const char *device, bool connected)
 	act_call(ui, connected ? "vm.disconnect" : "vm.connect", params, what);
 }
 
-static void setting_change(struct ui *ui, json_t *row)
+static void config_change(struct ui *ui, json_t *row)
 {
 	char key[128], value[256], text[256], what[300];
 	row_text(row, "key", key, sizeof(key));
@@ -348,12 +360,12 @@ static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p
 {
 	char device[64];
 	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
-	if ((page == HARDWARE || page == NETWORK) && letter == 'c' && row)
-		device_switch(ui, row_text(row, page == NETWORK ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
-	else if (page == SETTINGS && (p->character == '\r' || letter == 'e') && row)
-		setting_change(ui, row);
-	else if (page == SETTINGS && letter == 'n')
-		setting_change(ui, NULL);
+	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
+		device_switch(ui, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
+	else if (page == CONFIG && (p->character == '\r' || letter == 'e') && row)
+		config_change(ui, row);
+	else if (page == CONFIG && letter == 'n')
+		config_change(ui, NULL);
 	else if (page == CONSOLE && letter == 'k' && row)
 		viewer_kick(ui, row);
 	else if (page == RIGHTS && (letter == 'c' || letter == 'w'))

@@ -36,8 +36,8 @@ static const char *const power[] = {
 static const char *const machines_keys[] = {"F8 d\tthe details of the selected machine", "F5 o\tthe whole log", NULL};
 static const char *const details_keys[] = {
 	"Left Right\tthe pages",
-	"c\tHardware, Network: connect or disconnect the device",
-	"e n\tSettings: change the value, or set a new key",
+	"c\tHardware, Net: connect or disconnect the device",
+	"e n\tConfig: change the value, or set a new key",
 	"k\tConsole: send the viewer away",
 	"c w\tRights: change the mode, or the owner",
 	NULL,

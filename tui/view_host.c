@@ -18,9 +18,9 @@ static u8 plan_ink(const char *field, const char *text)
 }
 
 static const struct list_column plan_columns[] = {
-	LIST_TEXT("Machine", 12, "vm", .grow = true),
-	LIST_TEXT("State", 9, "state"),
-	LIST_TEXT("What will happen", 16, "action", .grow = true),
+	LIST_TEXT("Machine", 12, "vm"),
+	LIST_TEXT("State", 9, "state", .needs = 50),
+	LIST_TEXT("What will happen", 14, "action", .grow = true),
 };
 static const struct list plan = {plan_columns, ARRAY_SIZE(plan_columns), .first_sort = 1, .empty = "No machine is on.", .ink = plan_ink};
 static struct table table;
@@ -30,7 +30,7 @@ static unsigned fact(struct canvas *c, unsigned y, unsigned end, const char *lab
 	if (y >= end)
 		return y;
 	canvas_text(c, 1, y, LABEL_WIDTH, GREY, BLACK, label);
-	unsigned x = 1 + LABEL_WIDTH + canvas_text(c, 1 + LABEL_WIDTH, y, c->columns - LABEL_WIDTH - 2, WHITE, BLACK, *text ? text : "not told");
+	unsigned x = 1 + LABEL_WIDTH + canvas_text(c, 1 + LABEL_WIDTH, y, c->columns - LABEL_WIDTH - 2, WHITE, BLACK, *text ? text : "not known");
 	if (*key && x + 3 < c->columns)
 		canvas_printf(c, x + 2, y, c->columns - x - 2, DARK, BLACK, "(%s)", key);
 	return y + 1;
@@ -51,18 +51,20 @@ void view_host(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
 	json_t *host = ui->model.host_told;
-	char text[256], zone[64];
+	char text[256], zone[64], kernel[160];
 	unsigned y = frame_top(ui), end = c->rows - FRAME_BOTTOM;
 	ui->wish.parts = WISH(plan);
 	row_text(host, "date", text, sizeof(text));
-	y = fact(c, y, end, "Date", text, "t sets it");
+	y = fact(c, y, end, "Date", text, "t");
 	y = fact(c, y, end, "Time zone", row_text(host, "timezone", zone, sizeof(zone)), "z");
 	y = fact(c, y, end, "Keyboard", row_text(host, "keyboard", text, sizeof(text)), "k");
 	login_text(ui, text, sizeof(text));
 	y = fact(c, y, end, "Log-in", text, "l");
+	row_text(host, "pid", text, sizeof(text));
+	snprintf(kernel, sizeof(kernel), "vmk %s, process %.20s, up %s", ui->model.version, text, ui->model.uptime);
 	if (c->rows >= 20)
-		y = fact(c, y, end, "VMkernel", row_text(host, "pid", text, sizeof(text)), "process") + 1;
-	if (y + 3 < end) {
+		y = fact(c, y, end, "VMkernel", kernel, "") + 1;
+	if (y + 3 <= end) {
 		canvas_line(c, 0, y++, c->columns, GREY, BLACK, "When it is shut down (x) or started again (b)");
 		list_draw(&table, c, y, end - y, &plan, &ui->model.answers[ASK_plan], NULL);
 	}

@@ -5,9 +5,10 @@
 #include <string.h>
 
 #include "lib/util.h"
+#include "tui/graph.h"
 #include "tui/ui.h"
 
-enum column { WORLD, NAME, OWNER, STATE, CPU, MEMORY, CONSOLE, COLUMN_COUNT };
+enum column { WORLD, NAME, OWNER, STATE, CPU, MEMORY, USED, UP, VIEWERS, ENGINE, CONSOLE, COLUMN_COUNT };
 static const struct table_column columns[COLUMN_COUNT] = {
 	[WORLD] = {"World", 5, .right = true, .number = true},
 	[NAME] = {"Name", 12, .grow = true},
@@ -15,6 +16,10 @@ static const struct table_column columns[COLUMN_COUNT] = {
 	[STATE] = {"State", 9},
 	[CPU] = {"CPU%", 6, .right = true, .number = true},
 	[MEMORY] = {"Memory", 9, .right = true, .number = true, .needs = 50},
+	[USED] = {"Used", 9, .right = true, .number = true, .needs = 96},
+	[UP] = {"Up", 13, .right = true, .number = true, .needs = 112},
+	[VIEWERS] = {"Viewers", 7, .right = true, .number = true, .needs = 122},
+	[ENGINE] = {"Engine", 6, .needs = 132},
 	[CONSOLE] = {"Console", 16, .needs = 76},
 };
 
@@ -22,7 +27,7 @@ static u8 state_ink(const char *state)
 {
 	if (!strcmp(state, "on"))
 		return BRIGHT_GREEN;
-	if (!strcmp(state, "stuck"))
+	if (str_starts(state, "stuck"))
 		return BRIGHT_RED;
 	return !strcmp(state, "suspended") ? YELLOW : GREY;
 }
@@ -41,13 +46,24 @@ static const char *machine_cell(const void *arg, unsigned row, unsigned column, 
 	case OWNER:
 		return vm->owner;
 	case STATE:
-		return vm->state;
+		snprintf(buf, size, "%s%s", vm->state, vm->asks ? " ?" : "");
+		return buf;
 	case CPU:
 		if (vm->cpu >= 0)
 			snprintf(buf, size, "%.1f", vm->cpu);
 		return buf;
 	case MEMORY:
 		return vm->memory;
+	case USED:
+		return vm->world >= 0 && vm->used_mb ? text_mb((double)vm->used_mb, buf, size) : "";
+	case UP:
+		return vm->up;
+	case VIEWERS:
+		if (vm->viewers)
+			snprintf(buf, size, "%u", vm->viewers);
+		return buf;
+	case ENGINE:
+		return vm->engine;
 	default:
 		return vm->console;
 	}
@@ -60,12 +76,22 @@ static double machine_number(const void *arg, unsigned row, unsigned column)
 		return vm->world >= 0 ? -vm->world : NAN; /* the lowest first */
 	if (column == CPU)
 		return vm->cpu >= 0 ? vm->cpu : NAN;
+	if (column != MEMORY && vm->world < 0)
+		return NAN;
+	if (column == USED)
+		return (double)vm->used_mb;
+	if (column == UP)
+		return (double)vm->uptime;
+	if (column == VIEWERS)
+		return vm->viewers;
 	return (double)vm->memory_mb;
 }
 
 static u8 machine_ink(const void *arg, unsigned row, unsigned column)
 {
-	return column == STATE ? state_ink(((const struct model *)arg)->machines[row].state) : WHITE;
+	const struct machine *vm = &((const struct model *)arg)->machines[row];
+	/* What is off steps back. */
+	return column == STATE ? state_ink(vm->state) : vm->world < 0 ? GREY : WHITE;
 }
 
 static struct table_source source(const struct ui *ui)
@@ -101,7 +127,7 @@ void view_machines(struct ui *ui)
 	struct canvas *c = &ui->canvas;
 	unsigned y = host_summary(ui);
 	/* Between the host and the message line; the log gets a third, or less when there are many machines. */
-	unsigned room = c->rows - y - 2, log_rows = room >= 9 ? MAX(room / 3, 3u) : room >= 6 ? 2 : 0;
+	unsigned room = c->rows - y - FRAME_BOTTOM, log_rows = room >= 9 ? MAX(room / 3, 3u) : 0;
 	unsigned table = room - log_rows - (log_rows > 0);
 	if (log_rows && ui->model.n_machines + 2 < table) {
 		log_rows += table - ui->model.n_machines - 2;

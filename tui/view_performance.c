@@ -44,6 +44,8 @@ static void draw_line(struct ui *ui, unsigned y, enum panel panel)
 	struct canvas *c = &ui->canvas;
 	char text[128], hidden_text[48] = "";
 	unsigned n = (unsigned)__builtin_popcount(hidden[panel]);
+	if (c->columns < 70)
+		return;
 	if (n)
 		snprintf(hidden_text, sizeof(hidden_text), ", %u field%s hidden", n, n == 1 ? "" : "s");
 	snprintf(text, sizeof(text), "every %u s, %s%s ", seconds, machines_only ? "machines only" : "all worlds", hidden_text);

@@ -9,7 +9,7 @@
 #include "tui/ui.h"
 
 #define LABEL_WIDTH 13
-#define FACTS_MAX 8
+#define FACTS_MAX 10
 #define GRAPH_ROWS 4
 #define LOW_ROWS 12 /* of the view: with fewer, what is looked for most comes first and graphs are left out */
 
@@ -74,17 +74,28 @@ static unsigned facts_make(const struct model *m, struct fact facts[FACTS_MAX], 
 	fact_add(facts, &n, "Engine", text);
 	snprintf(text, sizeof(text), "%d on, %d in all", m->machines_on, m->machines_total);
 	if (asking)
-		snprintf(text + strlen(text), sizeof(text) - strlen(text), "; %u wait%s for an answer (Machines: A)", asking, asking == 1 ? "s" : "");
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "; %u wait%s for an answer (see Machines)", asking, asking == 1 ? "s" : "");
 	fact_add(facts, &n, "Machines", text);
+	json_t *loads = row_array(m->host_told, "load");
+	text[0] = 0;
+	for (unsigned k = 0; loads && k < 3; k++)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "%.2f  ", json_number_value(json_array_get(loads, k)));
+	if (loads)
+		snprintf(text + strlen(text), sizeof(text) - strlen(text), "(mean of 1, 5, 15 minutes)");
+	fact_add(facts, &n, "Load", text);
 	fact_add(facts, &n, "Files below", strcmp(m->root, "/") ? m->root : "");
 	return n;
 }
 
-static unsigned facts_draw(struct canvas *c, unsigned y, unsigned end, const struct fact *facts, unsigned n)
+/* What does not fit in its row goes on in the next ones, while there are `spare` of them. */
+static unsigned facts_draw(struct canvas *c, unsigned y, unsigned end, unsigned spare, const struct fact *facts, unsigned n)
 {
-	for (unsigned k = 0; k < n && y < end; k++, y++) {
+	for (unsigned k = 0; k < n && y < end; k++) {
+		unsigned rows = MIN(1 + spare, end - y);
 		canvas_text(c, 1, y, LABEL_WIDTH, GREY, BLACK, facts[k].label);
-		canvas_text(c, 1 + LABEL_WIDTH, y, c->columns - LABEL_WIDTH - 2, WHITE, BLACK, facts[k].text);
+		unsigned used = canvas_wrapped(c, 1 + LABEL_WIDTH, y, c->columns - LABEL_WIDTH - 2, rows, WHITE, BLACK, facts[k].text);
+		spare -= used - 1;
+		y += used;
 	}
 	return y;
 }
@@ -93,11 +104,8 @@ static unsigned facts_draw(struct canvas *c, unsigned y, unsigned end, const str
 
 static void gauges_texts(const struct model *m, char cpu[128], char memory[128])
 {
-	char load[64] = "", used[32], total[32];
-	json_t *loads = row_array(m->host_told, "load");
-	for (unsigned k = 0; loads && k < 3; k++)
-		snprintf(load + strlen(load), sizeof(load) - strlen(load), "%s%.2f", k ? " " : ", load ", json_number_value(json_array_get(loads, k)));
-	snprintf(cpu, 128, "%.1f %% of %d CPU%s%s", m->cpu_percent, m->cpus, m->cpus == 1 ? "" : "s", load);
+	char used[32], total[32];
+	snprintf(cpu, 128, "%.1f %% of %d CPU%s", m->cpu_percent, m->cpus, m->cpus == 1 ? "" : "s");
 	snprintf(memory, 128, "%s of %s", text_mb((double)m->memory_used_mb, used, sizeof(used)),
 		 text_mb((double)m->memory_total_mb, total, sizeof(total)));
 }
@@ -169,7 +177,7 @@ static unsigned alerts_rows(const struct model *m)
 static void draw_high(struct ui *ui, unsigned y, unsigned end, const struct fact *facts, unsigned n)
 {
 	struct canvas *c = &ui->canvas;
-	y = facts_draw(c, y, end, facts, n);
+	y = facts_draw(c, y, end, end - y > n + 12 ? 3 : 0, facts, n);
 	unsigned left = end - y, alerts = MIN(alerts_rows(&ui->model), 6u);
 	bool blank = left > alerts + 8;
 	unsigned graph = left > alerts + 4 + blank ? MIN(left - alerts - 4 - blank, (unsigned)GRAPH_ROWS) : 0;
@@ -193,7 +201,7 @@ static void draw_low(struct ui *ui, unsigned y, unsigned end, const struct fact 
 	y = gauges_draw(ui, y, 0);
 	if (alerts)
 		y = alerts_draw(ui, y, MIN(end, y + 2));
-	facts_draw(&ui->canvas, y, end, facts, n);
+	facts_draw(&ui->canvas, y, end, 0, facts, n);
 }
 
 void view_status(struct ui *ui)

@@ -84,7 +84,11 @@ void view_storage(struct ui *ui)
 	/* The images of a volume are shown below it, too, where there is room for both. */
 	unsigned volumes = MIN(rows_count(answers[ASK_storage].result), 8u) + 2;
 	bool both = page == VOLUMES && end - y > volumes + 6;
-	ui->wish.parts = WISH(storage) | (both || page == IMAGES ? WISH(disks) : 0);
+	if (!volume_selected()[0]) {
+		json_t *first = rows_at(model_answer(&ui->model, ASK_storage, NULL), 0);
+		row_text(first, "name", tables[VOLUMES].selected, sizeof(tables[VOLUMES].selected));
+	}
+	ui->wish.parts = WISH(storage) | (volume_selected()[0] && (both || page == IMAGES) ? WISH(disks) : 0);
 	str_copy(ui->wish.volume, sizeof(ui->wish.volume), volume_selected());
 	pages_draw(&view_storage_pages, c, y++, page == IMAGES ? volume_selected() : "");
 	list_draw(&tables[page], c, y, both ? volumes : end - y, &lists[page], &answers[page_asks[page]], page == IMAGES ? volume_selected() : NULL);

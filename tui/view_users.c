@@ -62,11 +62,11 @@ void view_users(struct ui *ui)
 	unsigned y = frame_top(ui), end = c->rows - FRAME_BOTTOM;
 	/* Rights are those of somebody selected: the users are asked for in any case. */
 	ui->wish.parts = WISH(users) | 1ull << page_asks[page];
-	str_copy(ui->wish.user, sizeof(ui->wish.user), user_selected());
 	if (page == RIGHTS && !user_selected()[0]) {
 		json_t *first = rows_at(model_answer(&ui->model, ASK_users, NULL), 0);
 		row_text(first, "name", tables[USERS].selected, sizeof(tables[USERS].selected));
 	}
+	str_copy(ui->wish.user, sizeof(ui->wish.user), user_selected());
 	pages_draw(&view_users_pages, c, y++, page == RIGHTS ? user_selected() : "");
 	list_draw(&tables[page], c, y, end - y, &lists[page], &ui->model.answers[page_asks[page]], page_about(page));
 	frame_bottom(ui);

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "dev/ide.h"
+#include "lib/util.h"
 
 #define READY (STATUS_DRDY | STATUS_DSC)
 #define CD_SECTORS_AT_ONCE 16u
@@ -211,6 +212,23 @@ void atapi_dma(struct ide_drive *d)
 	}
 	p = next_piece(d);
 	ide_medium(d, MEDIUM_READ, p.at, p.from, p.bytes, dma_read);
+}
+
+/* ---- another medium ---- */
+
+void atapi_change_medium(struct ide_drive *d, struct disk *disk, const char *file)
+{
+	/* A command that was to read on ends: what it would read is no longer there. */
+	if (d->left && (d->phase == PHASE_IN || d->phase == PHASE_DMA))
+		check_condition(d, no_medium);
+	d->left = 0;
+	disk_close(d->disk);
+	d->disk = disk;
+	str_copy(d->medium, sizeof(d->medium), file);
+	d->tray_open = false;
+	if (disk)
+		d->attention = medium_changed;
+	d->event = disk ? EVENT_NEW_MEDIUM : EVENT_MEDIUM_REMOVED;
 }
 
 /* ---- commands ---- */
@@ -439,9 +457,9 @@ static void cmd_get_event(struct ide_drive *d, const u8 *p)
 	}
 	b[1] = 6;
 	b[2] = 4;
-	b[4] = d->new_medium ? 2 : 0;
+	b[4] = d->event;
 	b[5] = (u8)((d->tray_open ? 1 : 0) | (medium(d) ? 2 : 0));
-	d->new_medium = false;
+	d->event = EVENT_NONE;
 	reply(d, 8, be16(p + 7));
 }
 
@@ -455,7 +473,7 @@ static void cmd_start_stop(struct ide_drive *d, const u8 *p)
 	}
 	if (eject && start && d->tray_open && d->disk) {
 		d->attention = medium_changed;
-		d->new_medium = true;
+		d->event = EVENT_NEW_MEDIUM;
 	}
 	if (eject)
 		d->tray_open = !start;

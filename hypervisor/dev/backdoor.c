@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "dev/guest_rpc.h"
 #include "dev/isa.h"
 #include "dev/ps2.h"
 #include "lib/util.h"
@@ -30,6 +31,7 @@ enum command {
 	GETUUID = 19,
 	GETMEMSIZE = 20,
 	GETTIME = 23,
+	MESSAGE = 30,
 	ABSPOINTER_DATA = 39,
 	ABSPOINTER_STATUS = 40,
 	ABSPOINTER_COMMAND = 41,
@@ -187,6 +189,12 @@ static bool backdoor_call(struct device *d, u32 regs[REGS])
 	case GETTIME:
 	case GETTIMEFULL:
 		get_time(d, regs, (regs[ECX] & 0xffff) == GETTIMEFULL);
+		break;
+	case MESSAGE:
+		if (dev_find(d, "guest_rpc"))
+			guest_rpc_call(dev_find(d, "guest_rpc"), regs);
+		else
+			regs[EAX] = UNKNOWN;
 		break;
 	case GETHZ:
 		regs[EAX] = (u32)hz;

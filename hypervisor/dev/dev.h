@@ -204,6 +204,21 @@ void dev_offer_serial(struct device *d, unsigned line, size_t (*receive)(struct 
 void dev_serial_ready(struct device *d, unsigned line);
 void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len);
 
+/* ---- drives: media that come and go ---- */
+
+/*
+ * Drives of a device whose media may be changed while the machine runs, each named as in the configuration ("ide1:0", "floppy0").
+ * insert() takes fd in every case and puts its file in, in place of what is there, which stays after a failure; eject() is
+ * content with an empty drive. `force`: though the guest has locked it (-EBUSY, and the guest is asked to let go). medium() is
+ * the file's name, "" in an empty drive, NULL when there is no such drive.
+ */
+struct drive_ops {
+	int (*insert)(struct device *d, const char *drive, int fd, const char *file, bool force, struct error *err);
+	int (*eject)(struct device *d, const char *drive, bool force, struct error *err);
+	const char *(*medium)(struct device *d, const char *drive);
+};
+void dev_offer_drives(struct device *d, const struct drive_ops *ops);
+
 /* ---- network: card n (0-3) is ethernet<n> of the configuration ---- */
 
 /*
@@ -214,6 +229,10 @@ void dev_serial_out(struct device *d, unsigned line, const u8 *data, size_t len)
 int dev_net_open(struct device *d, unsigned nic, const char *kind, void (*ready)(struct device *d, unsigned nic), u8 address[6],
 		 struct error *err);
 bool dev_net_link(struct device *d, unsigned nic); /* is there anything at the cable's other end? */
+/* From init() on: called when the cable has been pulled or put back. */
+void dev_net_on_link(struct device *d, unsigned nic, void (*changed)(struct device *d, unsigned nic));
+/* From load(): the cable is as it was when the machine was saved; changed() is not called. */
+void dev_net_plug(struct device *d, unsigned nic, bool in);
 /* Ethernet frames without their checksum, 14 to DEV_NET_FRAME_MAX bytes; those that the other side is too slow for are lost. */
 #define DEV_NET_FRAME_MAX 1522
 void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len);
@@ -239,6 +258,21 @@ void dev_offer_power_button(struct device *d, bool (*press)(struct device *d));
 
 /* Calls of the machine by its guest: cpu_host.backdoor. */
 void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[6]));
+/*
+ * What programs of the guest and the host tell each other: variables, by keys without "guestinfo.", and whether the tools live.
+ * get() borrows until the next set(), whose NULL value removes one.
+ */
+struct guest_tools {
+	u32 version;	/* major << 10 | minor << 5 | rest; 0: not told */
+	bool heard;	/* since the last reset, silent_ns ago */
+	u64 silent_ns;
+};
+struct guest_rpc_ops {
+	const char *(*get)(struct device *d, const char *key);
+	int (*set)(struct device *d, const char *key, const char *value, struct error *err);
+	struct guest_tools (*tools)(struct device *d);
+};
+void dev_offer_guest_rpc(struct device *d, const struct guest_rpc_ops *ops);
 /* Rates in kHz: of the guest's TSC (0: not known), and of what the APIC's timer counts. */
 u32 dev_tsc_khz(struct device *d);
 #define DEV_APIC_TIMER_KHZ 1000000u

@@ -408,6 +408,11 @@ static void on_ready(struct device *d, unsigned number)
 	e1000_receive(&e1000_of(d)->nic[number]);
 }
 
+static void on_link(struct device *d, unsigned number)
+{
+	e1000_interrupt(&e1000_of(d)->nic[number], INT_LSC);
+}
+
 static int nic_init(struct device *d, unsigned number, struct error *err)
 {
 	struct e1000_nic *n = &e1000_of(d)->nic[number];
@@ -415,6 +420,7 @@ static int nic_init(struct device *d, unsigned number, struct error *err)
 
 	if (r)
 		return r;
+	dev_net_on_link(d, number, on_link);
 	n->present = true;
 	n->number = number;
 	pci_add(d, &n->pci, (u8)(FIRST_SLOT + number), 0, 0x8086, 0x100e, 0x020000, 2, 1);
@@ -545,6 +551,7 @@ static void e1000_save(struct device *d, struct state_writer *w)
 			continue;
 		pci_save(&n->pci, w);
 		put_bytes(w, n->address, sizeof(n->address));
+		put_bool(w, e1000_link(n));
 		put_bool(w, n->level);
 		put_u32(w, n->io_address);
 		put_u64(w, n->quiet_until);
@@ -566,6 +573,7 @@ static int nic_load(struct e1000_nic *n, struct state_reader *r, struct error *e
 	if (ret)
 		return ret;
 	get_bytes(r, n->address, sizeof(n->address));
+	dev_net_plug(e1000_device(n), n->number, get_bool(r));
 	n->level = get_bool(r);
 	n->io_address = get_u32(r) & (MMIO_BYTES - 4);
 	n->quiet_until = get_u64(r);
@@ -600,7 +608,7 @@ static int e1000_load(struct device *d, struct state_reader *r, struct error *er
 const struct device_ops dev_e1000 = {
     .name = "e1000",
     .size = sizeof(struct e1000),
-    .version = 1,
+    .version = 2,
     .init = e1000_init,
     .reset = e1000_reset,
     .save = e1000_save,

@@ -13,11 +13,13 @@
 #include "dev/isa.h"
 #include "dev/rtc.h"
 #include "disk/disk.h"
+#include "lib/util.h"
 
 #define DRIVES		  2
 #define FDC_IRQ		  6
 #define FDC_DMA		  2
 #define MAX_TRACK	  85
+#define MEDIUM_NAME	  256
 #define RECALIBRATE_STEPS 79
 #define COMMAND_NS	  100000
 #define STEP_NS		  30000
@@ -99,7 +101,9 @@ static const struct geometry geometries[] = {
 struct drive {
 	bool present;
 	struct disk *disk; /* NULL: no medium */
+	char medium[MEDIUM_NAME]; /* whose file it is */
 	const struct geometry *geometry;
+	u8 type; /* of the drive, as the CMOS tells: stays when the medium changes */
 	u8 track;     /* where the head is */
 	u8 pcn;	      /* where the controller thinks it is */
 	bool changed; /* disk change line */
@@ -986,13 +990,28 @@ static const struct geometry *geometry_of(u64 bytes)
 	return NULL;
 }
 
+/* Takes fd: the image as a disk, and its layout. */
+static int image_open(int fd, const char *file, struct disk **disk, const struct geometry **geometry, struct error *err)
+{
+	int rc = disk_open(fd, file, 0, disk, err);
+
+	if (rc)
+		return rc;
+	*geometry = geometry_of(disk_bytes(*disk));
+	if (*geometry)
+		return 0;
+	disk_close(*disk);
+	*disk = NULL;
+	return fail(err, -EINVAL, "%s is larger than any floppy disk", file);
+}
+
 static int medium_open(struct fdc *f, unsigned n, struct error *err)
 {
 	struct drive *d = &f->drive[n];
 	const struct config *config = dev_config(&f->dev);
 	char key[32];
 	const char *file;
-	int fd, rc;
+	int fd;
 
 	snprintf(key, sizeof(key), "floppy%u.startConnected", n);
 	if (!config_bool(config, key))
@@ -1004,14 +1023,80 @@ static int medium_open(struct fdc *f, unsigned n, struct error *err)
 	fd = dev_open_file(&f->dev, key, err);
 	if (fd < 0)
 		return fd;
-	rc = disk_open(fd, file, 0, &d->disk, err);
+	str_copy(d->medium, sizeof(d->medium), file);
+	return image_open(fd, file, &d->disk, &d->geometry, err);
+}
+
+/* ---- floppies that come and go ---- */
+
+static struct drive *drive_named(struct device *dev, const char *name)
+{
+	struct fdc *f = (struct fdc *)dev;
+
+	for (unsigned i = 0; i < DRIVES; i++)
+		if (f->drive[i].present && str_starts(name, "floppy") && name[6] == (char)('0' + i) && !name[7])
+			return &f->drive[i];
+	return NULL;
+}
+
+/* The change line tells the guest; a transfer through the FIFO that was going on finds no more marks. */
+static void medium_change(struct fdc *f, struct drive *d, struct disk *disk, const char *file)
+{
+	disk_close(d->disk);
+	d->disk = disk;
+	str_copy(d->medium, sizeof(d->medium), file);
+	d->changed = true;
+	if (f->phase == PHASE_PIO && command_drive(f) == d)
+		transfer_fail(f, ST1_MISSING_MARK, 0);
+}
+
+/* Drives read what those before them did, in their own size: types 1 and 2 are 5.25", 3, 4 and 5 are 3.5". */
+static bool drive_takes(u8 drive, u8 medium)
+{
+	return medium <= drive && (medium > 2) == (drive > 2);
+}
+
+static int fdc_insert(struct device *dev, const char *name, int fd, const char *file, bool force, struct error *err)
+{
+	struct drive *d = drive_named(dev, name);
+	const struct geometry *geometry;
+	struct disk *disk;
+
+	(void)force; /* nothing locks a floppy drive */
+	if (d->disk && !strcmp(d->medium, file)) /* the image is locked by ourselves */
+		medium_change((struct fdc *)dev, d, NULL, "");
+	int rc = image_open(fd, file, &disk, &geometry, err);
 	if (rc)
 		return rc;
-	d->geometry = geometry_of(disk_bytes(d->disk));
-	if (!d->geometry)
-		return fail(err, -EINVAL, "%s is larger than any floppy disk", file);
+	if (!drive_takes(d->type, geometry->drive_type)) {
+		disk_close(disk);
+		return fail(err, -EINVAL, "%s is not a medium for the drive %s has been since power on", file, name);
+	}
+	medium_change((struct fdc *)dev, d, disk, file);
+	d->geometry = geometry;
 	return 0;
 }
+
+static int fdc_eject(struct device *dev, const char *name, bool force, struct error *err)
+{
+	struct drive *d = drive_named(dev, name);
+	int rc = d->disk && !disk_readonly(d->disk) && !force ? disk_flush(d->disk) : 0;
+
+	if (rc)
+		return fail(err, rc, "%s cannot be written out: %s; force takes it out all the same", name, strerror(-rc));
+	if (d->disk)
+		medium_change((struct fdc *)dev, d, NULL, "");
+	return 0;
+}
+
+static const char *fdc_medium(struct device *dev, const char *name)
+{
+	const struct drive *d = drive_named(dev, name);
+
+	return d ? d->medium : NULL;
+}
+
+static const struct drive_ops floppy_ops = {fdc_insert, fdc_eject, fdc_medium};
 
 static void fdc_stop(struct device *d)
 {
@@ -1044,7 +1129,7 @@ static void cmos_configure(struct fdc *f)
 
 	for (unsigned i = 0; i < DRIVES; i++)
 		if (f->drive[i].present)
-			types |= (u8)(f->drive[i].geometry->drive_type << (i ? 0 : 4));
+			types |= (u8)(f->drive[i].type << (i ? 0 : 4));
 	if (rtc)
 		rtc_configure(rtc, 0x10, types);
 }
@@ -1063,12 +1148,15 @@ static int fdc_init(struct device *d, struct error *err)
 		f->drive[i].changed = true;
 		if (f->drive[i].present)
 			rc = medium_open(f, i, err);
+		if (!rc)
+			f->drive[i].type = f->drive[i].geometry->drive_type;
 	}
 	if (rc) {
 		fdc_stop(d);
 		return rc;
 	}
 	cmos_configure(f);
+	dev_offer_drives(d, &floppy_ops);
 	dev_map_pio(d, 0x3f2, 4, &fdc_ports);
 	dev_map_pio(d, 0x3f7, 1, &fdc_ports);
 	return 0;
@@ -1098,6 +1186,8 @@ static void fdc_save(struct device *d, struct state_writer *w)
 		put_u8(w, f->drive[i].track);
 		put_u8(w, f->drive[i].pcn);
 		put_bool(w, f->drive[i].changed);
+		put_u8(w, (u8)strlen(f->drive[i].medium));
+		put_bytes(w, f->drive[i].medium, strlen(f->drive[i].medium));
 	}
 	put_u8(w, f->dor);
 	put_u8(w, f->dsr);
@@ -1149,15 +1239,33 @@ static bool state_valid(const struct fdc *f)
 	return true;
 }
 
+/* As ide.c's: another floppy is a changed one, what had been taken out stays out. */
+static void medium_load(struct fdc *f, struct drive *d, const char *was)
+{
+	if (!d->present || !strcmp(was, d->medium))
+		return;
+	if (*was) {
+		d->changed = true;
+		if (f->phase == PHASE_PIO && command_drive(f) == d)
+			transfer_fail(f, ST1_MISSING_MARK, 0);
+		return;
+	}
+	disk_close(d->disk);
+	d->disk = NULL;
+	d->medium[0] = 0;
+}
+
 static int fdc_load(struct device *d, struct state_reader *r, struct error *err)
 {
 	struct fdc *f = (struct fdc *)d;
+	char was[DRIVES][MEDIUM_NAME] = {0};
 	int rc;
 
 	for (unsigned i = 0; i < DRIVES; i++) {
 		f->drive[i].track = get_u8_max(r, MAX_TRACK);
 		f->drive[i].pcn = get_u8(r);
 		f->drive[i].changed = get_bool(r);
+		get_bytes(r, was[i], get_u8(r));
 	}
 	f->dor = get_u8(r);
 	f->dsr = get_u8(r);
@@ -1198,6 +1306,10 @@ static int fdc_load(struct device *d, struct state_reader *r, struct error *err)
 	if (!state_valid(f))
 		return fail(err, -EBADMSG, "saved state of fdc contradicts itself");
 	irq_set(f, f->irq);
+	for (unsigned i = 0; i < DRIVES; i++)
+		medium_load(f, &f->drive[i], was[i]);
+	if (f->phase == PHASE_PIO && opcode(f) != CMD_FORMAT && !track_readable(f, command_drive(f), f->h & 1))
+		transfer_fail(f, ST1_MISSING_MARK, 0);
 	/* A command on its way starts anew: it has not touched anything before its timer. */
 	dev_timer_set(&f->timer, f->phase == PHASE_BUSY ? dev_now(d) + COMMAND_NS : 0);
 	return 0;
@@ -1206,7 +1318,7 @@ static int fdc_load(struct device *d, struct state_reader *r, struct error *err)
 const struct device_ops dev_fdc = {
     .name = "fdc",
     .size = sizeof(struct fdc),
-    .version = 1,
+    .version = 2,
     .init = fdc_init,
     .reset = fdc_reset,
     .stop = fdc_stop,

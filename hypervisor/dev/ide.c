@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "dev/ide.h"
+#include "lib/util.h"
 
 enum { CONTROL_NIEN = 0x02, CONTROL_SRST = 0x04, CONTROL_HOB = 0x80 };
 enum { BM_START = 0x01, BM_TO_MEMORY = 0x08 };
@@ -541,8 +542,72 @@ static int drive_open(struct ide_drive *d, struct error *err)
 	fd = dev_open_file(dev, key, err);
 	if (fd < 0)
 		return fd;
+	if (cd)
+		str_copy(d->medium, sizeof(d->medium), file);
 	return disk_open(fd, file, flags, &d->disk, err);
 }
+
+/* ---- CDs that come and go ---- */
+
+static struct ide_drive *drive_named(struct device *d, const char *name)
+{
+	struct ide *ide = ide_of(d);
+
+	for (unsigned i = 0; i < 4; i++) {
+		struct ide_drive *drive = &ide->channel[i / 2].drive[i % 2];
+		if (drive->kind == IDE_CDROM && str_ieq(drive->name, name))
+			return drive;
+	}
+	return NULL;
+}
+
+/* The guest's driver locks the door while it uses what is in the drive; the button at the drive then only asks (MMC-3 6.17). */
+static int unlocked(struct ide_drive *d, bool force, struct error *err)
+{
+	if (force || !d->locked || !d->disk || d->tray_open)
+		return 0;
+	d->event = EVENT_EJECT_REQUEST;
+	return fail(err, -EBUSY, "%s: the guest uses the CD and has locked the drive; it is asked to let go: try again, or use force", d->name);
+}
+
+static int ide_insert(struct device *d, const char *name, int fd, const char *file, bool force, struct error *err)
+{
+	struct ide_drive *drive = drive_named(d, name);
+	struct disk *disk;
+	int rc = unlocked(drive, force, err);
+
+	if (rc) {
+		close(fd);
+		return rc;
+	}
+	rc = disk_open(fd, file, DISK_READONLY, &disk, err);
+	if (rc)
+		return rc;
+	settle(drive->channel);
+	atapi_change_medium(drive, disk, file);
+	return 0;
+}
+
+static int ide_eject(struct device *d, const char *name, bool force, struct error *err)
+{
+	struct ide_drive *drive = drive_named(d, name);
+	int rc = unlocked(drive, force, err);
+
+	if (rc || !drive->disk)
+		return rc;
+	settle(drive->channel);
+	atapi_change_medium(drive, NULL, "");
+	return 0;
+}
+
+static const char *ide_medium_name(struct device *d, const char *name)
+{
+	const struct ide_drive *drive = drive_named(d, name);
+
+	return drive ? drive->medium : NULL;
+}
+
+static const struct drive_ops cd_ops = {ide_insert, ide_eject, ide_medium_name};
 
 static int drive_init(struct ide_channel *c, unsigned unit, struct error *err)
 {
@@ -607,6 +672,7 @@ static int ide_init(struct device *d, struct error *err)
 		dev_map_pio(d, command_base[i], 8, &command_ops);
 		dev_map_pio(d, control_base[i], 1, &control_ops);
 	}
+	dev_offer_drives(d, &cd_ops);
 	/* Interface 80h: bus master, both channels fixed at the legacy ports and lines. */
 	pci_add(d, &ide->pci, 1, 1, 0x8086, 0x7010, 0x010180, 0, 0);
 	pci_bar_io(&ide->pci, 4, 16, bm_map);
@@ -668,7 +734,9 @@ static void drive_save(const struct ide_drive *d, struct state_writer *w)
 	put_bool(w, d->raw);
 	put_bool(w, d->tray_open);
 	put_bool(w, d->locked);
-	put_bool(w, d->new_medium);
+	put_u8(w, d->event);
+	put_u8(w, (u8)strlen(d->medium));
+	put_bytes(w, d->medium, strlen(d->medium));
 	put_bytes(w, &d->sense, sizeof(d->sense));
 	put_bytes(w, &d->attention, sizeof(d->attention));
 	put_bytes(w, d->buffer, MAX(d->limit, d->filled));
@@ -686,8 +754,27 @@ static bool drive_possible(const struct ide_drive *d)
 	return d->left <= sectors && d->sector <= sectors - d->left;
 }
 
+/* What is in a CD drive now need not be what was there: the guest sees it changed. What had been taken out stays out. */
+static void medium_load(struct ide_drive *d, const char *was)
+{
+	if (d->kind != IDE_CDROM || !strcmp(was, d->medium))
+		return;
+	if (!*was) {
+		disk_close(d->disk);
+		d->disk = NULL;
+		d->medium[0] = 0;
+		return;
+	}
+	struct disk *now = d->disk;
+	d->disk = NULL;
+	char file[IDE_MEDIUM_NAME];
+	str_copy(file, sizeof(file), d->medium);
+	atapi_change_medium(d, now, file);
+}
+
 static int drive_load(struct ide_drive *d, struct state_reader *r, struct error *err)
 {
+	char was[IDE_MEDIUM_NAME] = "";
 	u8 kind = get_u8(r);
 
 	if (kind != d->kind && !state_error(r))
@@ -716,10 +803,13 @@ static int drive_load(struct ide_drive *d, struct state_reader *r, struct error 
 	d->raw = get_bool(r);
 	d->tray_open = get_bool(r);
 	d->locked = get_bool(r);
-	d->new_medium = get_bool(r);
+	d->event = get_u8_max(r, EVENTS - 1);
+	get_bytes(r, was, get_u8(r));
 	get_bytes(r, &d->sense, sizeof(d->sense));
 	get_bytes(r, &d->attention, sizeof(d->attention));
 	get_bytes(r, d->buffer, MAX(d->limit, d->filled));
+	if (!state_error(r))
+		medium_load(d, was);
 	if (!state_error(r) && !drive_possible(d))
 		return fail(err, -EINVAL, "%s: impossible state", d->name);
 	return 0;
@@ -777,7 +867,7 @@ static int ide_load(struct device *d, struct state_reader *r, struct error *err)
 const struct device_ops dev_ide = {
 	.name = "ide",
 	.size = sizeof(struct ide),
-	.version = 1,
+	.version = 2,
 	.init = ide_init,
 	.reset = ide_reset,
 	.stop = ide_stop,

@@ -15,6 +15,7 @@
 
 #define IDE_BUFFER (128u * SECTOR) /* also 32 CD sectors */
 #define CD_SECTOR 2048u
+#define IDE_MEDIUM_NAME 256
 #define CD_RAW_SECTOR 2352u
 
 enum { STATUS_ERR = 0x01, STATUS_DRQ = 0x08, STATUS_DSC = 0x10, STATUS_DF = 0x20, STATUS_DRDY = 0x40, STATUS_BSY = 0x80 };
@@ -24,6 +25,7 @@ enum { REASON_COMMAND = 0x01, REASON_INPUT = 0x02 }; /* ATAPI interrupt reason, 
 
 enum ide_kind { IDE_NONE, IDE_DISK, IDE_CDROM };
 enum ide_phase { PHASE_IDLE, PHASE_IN, PHASE_OUT, PHASE_PACKET, PHASE_DMA, PHASES };
+enum ide_event { EVENT_NONE, EVENT_EJECT_REQUEST, EVENT_NEW_MEDIUM, EVENT_MEDIUM_REMOVED, EVENTS }; /* MMC-3 table 94 */
 enum ide_power { POWER_ACTIVE, POWER_STANDBY, POWER_SLEEP, POWERS };
 
 /* The command block registers as the guest wrote them, with the previous contents LBA48 commands read (HOB). */
@@ -43,6 +45,7 @@ struct ide_drive {
 	enum ide_kind kind;
 	char name[8]; /* "ide0:1" */
 	struct disk *disk;
+	char medium[IDE_MEDIUM_NAME]; /* CD: whose file disk is, "" in an empty drive */
 	struct ide_registers r;
 	u8 status, error;
 	enum ide_phase phase;
@@ -64,7 +67,8 @@ struct ide_drive {
 	u32 byte_limit; /* largest block the guest takes */
 	bool dma;
 	bool raw;	/* READ CD of whole 2352-byte sectors */
-	bool tray_open, locked, new_medium;
+	bool tray_open, locked;
+	u8 event; /* enum ide_event, not yet asked for */
 	struct ide_sense sense, attention;
 	/* The thread's, from ide_medium() to then(): with buffer and disk. */
 	struct dev_job job;
@@ -132,5 +136,10 @@ void atapi_reset(struct ide_drive *d);
 void atapi_command(struct ide_drive *d, u8 command);
 void atapi_block_done(struct ide_drive *d);
 void atapi_dma(struct ide_drive *d);
+/*
+ * Nothing of the medium is being read by the device's thread. Another disk (NULL: none), which is the drive's from now on, takes
+ * the place of what is in it, and the guest will notice.
+ */
+void atapi_change_medium(struct ide_drive *d, struct disk *disk, const char *file);
 
 #endif

@@ -235,6 +235,14 @@ static void on_ready(struct device *d, unsigned number)
 	both_ways(&((struct virtio_net *)d)->nic[number]);
 }
 
+static void on_link(struct device *d, unsigned number)
+{
+	struct virtio_nic *n = &((struct virtio_net *)d)->nic[number];
+
+	n->waiting = 0; /* what has not come in is lost with the cable */
+	virtio_config_changed(&n->v);
+}
+
 static void next_burst(struct device *d)
 {
 	struct virtio_net *net = (struct virtio_net *)d;
@@ -271,6 +279,7 @@ static int nic_init(struct virtio_net *net, unsigned number, struct error *err)
 
 	if (ret)
 		return ret;
+	dev_net_on_link(&net->base.dev, number, on_link);
 	n->present = true;
 	n->number = number;
 	virtio_add(&net->base, &n->v, &net_type, (u8)(VIRTIO_SLOT_NET + number), F_CSUM | F_MAC | F_HOST_TSO4 | F_HOST_TSO6 | F_MRG_RXBUF | F_STATUS);
@@ -313,6 +322,7 @@ static void net_save(struct device *d, struct state_writer *w)
 			continue;
 		virtio_save(&n->v, w);
 		put_bytes(w, n->address, sizeof(n->address)); /* the guest keeps the one it knows */
+		put_bool(w, dev_net_link(d, i));
 	}
 }
 
@@ -328,8 +338,10 @@ static int net_load(struct device *d, struct state_reader *r, struct error *err)
 		int ret = present ? virtio_load(&n->v, r, err) : 0;
 		if (ret)
 			return ret;
-		if (present)
+		if (present) {
 			get_bytes(r, n->address, sizeof(n->address));
+			dev_net_plug(d, i, get_bool(r));
+		}
 		n->waiting = 0;
 	}
 	dev_timer_set(&net->again, MAX(dev_now(d), 1ull)); /* what it was in the middle of */
@@ -339,7 +351,7 @@ static int net_load(struct device *d, struct state_reader *r, struct error *err)
 const struct device_ops dev_virtio_net = {
 	.name = "virtio_net",
 	.size = sizeof(struct virtio_net),
-	.version = 2,
+	.version = 3,
 	.init = net_init,
 	.reset = net_reset,
 	.save = net_save,

@@ -40,6 +40,8 @@ const struct config_key *config_keys(size_t *count)
 static bool key_matches(const char *pattern, const char *key)
 {
 	for (; *pattern && *key; pattern++, key++) {
+		if (*pattern == '*')
+			return true;
 		if (*pattern == '#' ? !isdigit((unsigned char)*key)
 				    : tolower((unsigned char)*pattern) != tolower((unsigned char)*key))
 			return false;

@@ -49,7 +49,7 @@ u64 config_number(const struct config *c, const char *key);
 /* keys.def for help, completion and man pages. */
 enum config_type { CONFIG_STRING, CONFIG_PATH, CONFIG_BOOL, CONFIG_NUMBER, CONFIG_CHOICE, CONFIG_KEYMAP /* keymap_names.h */ };
 struct config_key {
-	const char *pattern; /* '#' stands for a number, "ide#:#.present" */
+	const char *pattern; /* '#' stands for a number, "ide#:#.present", '*' at the end for all that may follow */
 	enum config_type type;
 	const char *allowed; /* NUMBER: "min-max" or "min-max/step"; CHOICE: "a|b|c"; '#' ranges: see keys.def */
 	const char *fallback; /* default value */

@@ -11,7 +11,7 @@
 #include "vmkernel/control.h"
 
 #define MAX_PENDING 32
-#define PACKET_MAX 16384
+#define PACKET_MAX (80 * 1024) /* a variable of guestinfo, each byte of it escaped */
 
 struct command {
 	struct command *next;
@@ -197,13 +197,18 @@ int control_open(const char *path, pid_t pid, uid_t uid, control_event *event, c
 
 int control_send(struct control *c, json_t *command, unsigned seconds, control_answer *answer, void *arg, struct error *err)
 {
+	return control_send_fd(c, command, -1, seconds, answer, arg, err);
+}
+
+int control_send_fd(struct control *c, json_t *command, int fd, unsigned seconds, control_answer *answer, void *arg, struct error *err)
+{
 	if (c->pending >= MAX_PENDING) {
 		json_decref(command);
 		return fail(err, -EBUSY, "the machine's process does not answer");
 	}
 	char *text = json_dumps(command, JSON_COMPACT);
 	json_decref(command);
-	ssize_t n = sock_send(c->fd, text, strlen(text), NULL, 0);
+	ssize_t n = sock_send(c->fd, text, strlen(text), &fd, fd >= 0);
 	free(text);
 	if (n < 0)
 		return fail(err, (int)n, "cannot reach the machine's process: %s", strerror((int)-n));

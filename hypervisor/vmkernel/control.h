@@ -26,5 +26,7 @@ int control_open(const char *path, pid_t pid, uid_t uid, control_event *event, c
 void control_close(struct control *c);
 /* Steals command. A failure to send returns -errno and calls nothing. */
 int control_send(struct control *c, json_t *command, unsigned seconds, control_answer *answer, void *arg, struct error *err);
+/* The same with a descriptor, which stays the caller's; -1 = none. */
+int control_send_fd(struct control *c, json_t *command, int fd, unsigned seconds, control_answer *answer, void *arg, struct error *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -21,6 +22,8 @@
 
 #define MAX_DEPTH 8	   /* of folders on a volume */
 #define MAX_IMAGES 10000   /* in one list */
+#define STEP (64 * MIB)	   /* of room taken at a time */
+#define ZEROS (1 * MIB)	   /* written at a time where room cannot be taken otherwise */
 #define PROBE_BYTES 4096
 
 static const char *const endings[] = {"img", "iso", "raw", "vmdk", "flp", "dsk", "ima"};
@@ -157,12 +160,17 @@ static bool used_by_any(const struct disk_work *w, const struct stat *st)
 	return false;
 }
 
+static int by_name(const FTSENT **a, const FTSENT **b)
+{
+	return strcmp((*a)->fts_name, (*b)->fts_name);
+}
+
 static void list_volume(const struct disk_work *w, const char *name, json_t *rows)
 {
 	char *folder = volumes_folder(), *top = xasprintf("%s/%s", folder, name);
 	size_t prefix = strlen(job_path(top));
 	char *paths[] = {(char *)job_path(top), NULL};
-	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_XDEV, NULL);
+	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_XDEV, by_name);
 	FTSENT *e;
 	while (walk && json_array_size(rows) < MAX_IMAGES && (e = fts_read(walk))) {
 		if (e->fts_info == FTS_D && e->fts_level >= MAX_DEPTH)
@@ -279,6 +287,11 @@ static void place_close(struct place *p)
 	free(p->path);
 }
 
+static int need_image_name(const struct place *p, struct error *err)
+{
+	return is_image_name(p->name) ? 0 : fail(err, -EINVAL, "%s: the name of an image ends in .img, .iso, .raw, .vmdk, .flp, .dsk or .ima", p->path);
+}
+
 /* The file itself, not what a link there leads to. */
 static int place_stat(const struct place *p, struct stat *st, struct error *err)
 {
@@ -341,6 +354,210 @@ int disks_info(void *arg, int report, json_t **result, struct error *err)
 		json_object_set_new(*result, "changed", json_string(text));
 		info_inside(&p, &st, *result);
 	}
+	place_close(&p);
+	return ret;
+}
+
+/* ---- making one ---- */
+
+static int write_zeros(int fd, u64 from, u64 to)
+{
+	char *zeros = xcalloc(1, ZEROS);
+	int ret = 0;
+	for (u64 at = from; !ret && at < to; at += ZEROS) {
+		size_t len = (size_t)MIN(to - at, ZEROS);
+		ret = lseek(fd, (off_t)at, SEEK_SET) < 0 ? -errno : write_full(fd, zeros, len);
+	}
+	free(zeros);
+	return ret;
+}
+
+/* Takes all room now, step by step: the caller hears how far it is, and may change his mind. */
+static int take_room(const struct disk_work *w, int fd, const char *path, struct error *err)
+{
+	for (u64 at = 0; at < w->bytes; at += STEP) {
+		u64 len = MIN(w->bytes - at, STEP);
+		if (atomic_load(&w->progress->cancelled))
+			return fail(err, -ECANCELED, "%s is not made: it was cancelled", path);
+		int ret = fallocate(fd, 0, (off_t)at, (off_t)len) ? -errno : 0;
+		if (ret == -EOPNOTSUPP)
+			ret = write_zeros(fd, at, at + len);
+		if (ret == -ENOSPC || ret == -EDQUOT)
+			return fail(err, ret, "there is no room for %s: delete images (disk list shows them), or leave preallocate away", path);
+		if (ret)
+			return fail(err, ret, "cannot write %s: %s", path, strerror(-ret));
+		atomic_store(&w->progress->percent, (int)((at + len) * 100 / w->bytes));
+	}
+	return 0;
+}
+
+/* A disk the administrator makes in somebody's folder is for that one. */
+static int give_to_owner(int folder, int fd)
+{
+	struct stat st;
+	if (geteuid() != 0 || fstat(folder, &st) || st.st_uid == 0)
+		return 0;
+	return fchown(fd, st.st_uid, st.st_gid) ? -errno : 0;
+}
+
+/*
+ * Without a name until it is whole, so that nothing is left of one that is not; where the file system knows no such files, under its
+ * name from the start.
+ */
+static int make_image(const struct disk_work *w, const struct place *p, struct error *err)
+{
+	char link[40];
+	int fd = openat(p->folder, ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+	bool named = fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL);
+	if (named)
+		fd = openat(p->folder, p->name, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	if (fd < 0)
+		return fail(err, -errno, "cannot make %s: %m", p->path);
+	int ret = w->preallocate ? take_room(w, fd, p->path, err) : 0;
+	int code = ret ? ret : ftruncate(fd, (off_t)w->bytes) || fsync(fd) ? -errno : give_to_owner(p->folder, fd);
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", fd);
+	if (!code && !named && linkat(AT_FDCWD, link, p->folder, p->name, AT_SYMLINK_FOLLOW))
+		code = -errno;
+	if (code && !ret)
+		ret = fail(err, code, "cannot make %s: %s", p->path, strerror(-code));
+	if (ret && named)
+		unlinkat(p->folder, p->name, 0);
+	close(fd);
+	return ret;
+}
+
+/* A sparse image may promise more than there is. */
+static json_t *room_warnings(const struct disk_work *w, const struct place *p)
+{
+	struct statvfs fs;
+	char left[32];
+	json_t *warnings = json_array();
+	int fd = openat(p->folder, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd >= 0 && fstatvfs(fd, &fs) == 0 && (u64)fs.f_bavail * fs.f_frsize < w->bytes) {
+		size_text((u64)fs.f_bavail * fs.f_frsize, left, sizeof(left));
+		json_array_append_new(warnings, json_sprintf("the volume has only %s left: the machine stands still when that is used up", left));
+	}
+	if (fd >= 0)
+		close(fd);
+	return warnings;
+}
+
+int disks_create(void *arg, int report, json_t **result, struct error *err)
+{
+	struct disk_work *w = arg;
+	struct place p;
+	struct stat st;
+	(void)report;
+	int ret = place_open(w, &p, err);
+	if (!ret)
+		ret = need_image_name(&p, err);
+	if (!ret && fstatat(p.folder, p.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		ret = fail(err, -EEXIST, "%s exists already", p.path);
+	if (!ret && faccessat(p.folder, ".", W_OK | X_OK, AT_EACCESS))
+		ret = fail(err, -errno, "you may not make files in the folder of %s: %m", p.path);
+	json_t *warnings = ret ? NULL : room_warnings(w, &p);
+	if (!ret && !w->dry_run)
+		ret = make_image(w, &p, err);
+	if (!ret)
+		*result = json_pack("{s:o, s:O}", "path", text_json(p.path), "warnings", warnings);
+	json_decref(warnings);
+	place_close(&p);
+	return ret;
+}
+
+/* ---- making one larger ---- */
+
+/* Takes the lock machines take, so that none has it open meanwhile. */
+static int grow(const struct disk_work *w, const struct place *p, u64 *before, struct error *err)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	struct stat st;
+	int fd = openat(p->folder, p->name, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), ret = 0;
+	if (fd < 0)
+		return fail(err, -errno, "cannot open %s: %m", p->path);
+	if (fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
+		ret = fail(err, -EBUSY, "%s is in use by a machine that is on: power it off first", p->path);
+	else if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		ret = fail(err, -EINVAL, "%s is not a regular file", p->path);
+	else if (!format_of(fd, &st))
+		ret = fail(err, -EINVAL, "%s is in a format this host does not read", p->path);
+	else if ((u64)st.st_size >= w->bytes)
+		ret = fail(err, -EINVAL, "%s has %llu MB already: an image can only grow", p->path, (unsigned long long)st.st_size / MIB);
+	*before = ret ? 0 : (u64)st.st_size;
+	if (!ret && !w->dry_run && (ftruncate(fd, (off_t)w->bytes) || fsync(fd)))
+		ret = fail(err, -errno, "cannot make %s larger: %m", p->path);
+	close(fd);
+	return ret;
+}
+
+static int need_not_suspended(const struct disk_work *w, const struct place *p, const struct stat *st, struct error *err)
+{
+	for (size_t k = 0; k < w->n_uses; k++)
+		if (w->uses[k].suspended && uses_file(&w->uses[k], st))
+			return fail(err, -EBUSY, "%s belongs to a suspended machine, which expects it as it is: resume it and power it off first",
+				    p->path);
+	return 0;
+}
+
+int disks_resize(void *arg, int report, json_t **result, struct error *err)
+{
+	struct disk_work *w = arg;
+	struct place p;
+	struct stat st;
+	u64 before = 0;
+	(void)report;
+	int ret = place_open(w, &p, err);
+	if (!ret)
+		ret = need_image_name(&p, err);
+	if (!ret)
+		ret = place_stat(&p, &st, err);
+	if (!ret) {
+		find_uses(w);
+		ret = need_not_suspended(w, &p, &st, err);
+	}
+	if (!ret)
+		ret = grow(w, &p, &before, err);
+	if (!ret)
+		*result = json_pack("{s:o, s:I}", "path", text_json(p.path), "before", (json_int_t)before);
+	place_close(&p);
+	return ret;
+}
+
+/* ---- deleting one ---- */
+
+static int need_unused(const struct disk_work *w, const struct place *p, const struct stat *st, struct error *err)
+{
+	bool used;
+	char *names = users_of(w, st, &used);
+	int ret = !used    ? 0
+		  : *names ? fail(err, -EBUSY, "%s is in use by %s: take it out of the configuration first (vm set), or delete the machine",
+				  p->path, names)
+			   : fail(err, -EBUSY, "%s is in use by a machine of somebody else", p->path);
+	free(names);
+	return ret;
+}
+
+int disks_delete(void *arg, int report, json_t **result, struct error *err)
+{
+	struct disk_work *w = arg;
+	struct place p;
+	struct stat st;
+	(void)report;
+	int ret = place_open(w, &p, err);
+	if (!ret)
+		ret = need_image_name(&p, err);
+	if (!ret)
+		ret = place_stat(&p, &st, err);
+	if (!ret) {
+		find_uses(w);
+		ret = need_unused(w, &p, &st, err);
+	}
+	if (!ret && faccessat(p.folder, ".", W_OK | X_OK, AT_EACCESS))
+		ret = fail(err, -errno, "you may not delete files in the folder of %s: %m", p.path);
+	if (!ret && !w->dry_run && unlinkat(p.folder, p.name, 0))
+		ret = fail(err, -errno, "cannot delete %s: %m", p.path);
+	if (!ret)
+		*result = json_pack("{s:o, s:I}", "path", text_json(p.path), "bytes", (json_int_t)st.st_blocks * 512);
 	place_close(&p);
 	return ret;
 }

@@ -7,6 +7,7 @@
 #ifndef VMK_VMKERNEL_DISKS_H
 #define VMK_VMKERNEL_DISKS_H
 
+#include <stdatomic.h>
 #include <sys/types.h>
 
 #include "vmkernel/job.h"
@@ -24,15 +25,28 @@ struct disk_use {
 struct disk_use *disk_uses(const struct caller *c, size_t *count);
 void disk_uses_free(struct disk_use *uses, size_t count);
 
+/* In memory the daemon and the child share: how far the child is, and whether it is to give up. */
+struct disk_progress {
+	_Atomic int percent;
+	_Atomic bool cancelled;
+};
+
 struct disk_work {
 	const char *path; /* as it was given */
 	bool anywhere;	  /* the administrator: paths beyond the volumes too */
 	const char *volume; /* disk.list: of this one only, or NULL */
+	u64 bytes;	  /* create, resize */
+	bool preallocate; /* create: all room is taken now */
+	bool dry_run;	  /* create, resize, delete: look whether it could be done, and leave everything */
+	struct disk_progress *progress; /* create */
 	struct disk_use *uses;
 	size_t n_uses;
 };
 
 job_fn disks_list;   /* array of rows of disk.list */
 job_fn disks_info;   /* the row of one, more fields */
+job_fn disks_create; /* {"path", "warnings"} */
+job_fn disks_resize; /* {"path", "before"} */
+job_fn disks_delete; /* {"path", "bytes": how much room that gives} */
 
 #endif

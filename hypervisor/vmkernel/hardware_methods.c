@@ -9,6 +9,7 @@
 #include "net/net.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/network.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/text.h"
 
 #define IDE_CHANNELS 2
@@ -60,7 +61,9 @@ static void add_processor(struct hardware *h)
 /* "web.img", "web.img, writes are dropped at power off" */
 static json_t *medium(const struct hardware *h, const char *device, bool disk)
 {
-	const char *file = text_of(h, device, "fileName");
+	const char *file = text_of(h, device, "fileName"), *now;
+	if (!disk && removable_connected(h->vm, device, &now) && *now)
+		file = now;
 	bool dropped = disk && strcasestr(text_of(h, device, "mode"), "nonpersistent");
 	return json_sprintf("%s%s", *file ? file : "no medium", dropped ? ", writes are dropped at power off" : "");
 }
@@ -74,7 +77,7 @@ static void add_ide(struct hardware *h)
 			continue;
 		bool cd = strcasestr(text_of(h, device, "deviceType"), "cdrom") != NULL;
 		add(h, device, cd ? "CD drive" : "Disk", medium(h, device, !cd),
-		    cd ? json_boolean(flag_of(h, device, "startConnected")) : NULL);
+		    cd ? json_boolean(removable_connected(h->vm, device, NULL)) : NULL);
 	}
 }
 
@@ -94,7 +97,7 @@ static void add_floppies(struct hardware *h)
 	for (unsigned k = 0; k < FLOPPIES; k++) {
 		snprintf(device, sizeof(device), "floppy%u", k);
 		if (flag_of(h, device, "present"))
-			add(h, device, "Floppy drive", medium(h, device, false), json_boolean(flag_of(h, device, "startConnected")));
+			add(h, device, "Floppy drive", medium(h, device, false), json_boolean(removable_connected(h->vm, device, NULL)));
 	}
 }
 

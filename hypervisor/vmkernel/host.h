@@ -97,6 +97,9 @@ struct vm {
 	char engine[16];
 	unsigned viewers;
 	int balloon_asked_mb, balloon_mb; /* balloon_asked_mb < 0: it has none */
+	json_t *devices;		  /* what is connected (removable.h); NULL: not known */
+	unsigned tools_version;		  /* of the guest's tools, major << 10 | minor << 5 | rest; 0: not told */
+	int heartbeat_s;		  /* since they were last heard, < 0: not since the reset */
 	/* sampled */
 	struct cpu_use cpu;
 	u64 resident_kb;

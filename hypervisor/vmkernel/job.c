@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -20,6 +21,7 @@
 #define MAX_JOBS 64
 #define MAX_JOBS_USER 16 /* of one user: files that never open are his own trouble */
 #define PACKET_MAX 65536
+#define RESULT_MAX (8 * MIB) /* larger ones than a packet go through a file in memory */
 
 struct job {
 	struct job *next;
@@ -81,6 +83,19 @@ static int become(struct identity *who, struct error *err)
 	return 0;
 }
 
+/* One packet, or one byte with a file that holds what is too long for a packet. */
+static void send_packet(int report, const char *text)
+{
+	size_t len = strlen(text);
+	if (len < PACKET_MAX) {
+		(void)sock_send(report, text, len, NULL, 0);
+		return;
+	}
+	int fd = memfd_create("result", MFD_CLOEXEC);
+	if (fd >= 0 && write_full(fd, text, len) == 0)
+		(void)sock_send(report, "@", 1, &fd, 1);
+}
+
 NORETURN static void child_main(struct job *job, int report)
 {
 	struct error err = {0};
@@ -110,7 +125,7 @@ NORETURN static void child_main(struct job *job, int report)
 	}
 	char *text = json_dumps(packet, JSON_COMPACT);
 	if (text)
-		(void)sock_send(report, text, strlen(text), NULL, 0);
+		send_packet(report, text);
 	_exit(ret ? 1 : 0);
 }
 
@@ -148,19 +163,35 @@ static void job_end(struct job *job, int ret, json_t *result, const struct error
 	spec.done(spec.done_arg, ret, result, err);
 }
 
+/* Takes over the file. */
+static json_t *file_packet(int file)
+{
+	char *text = NULL;
+	size_t len;
+	json_t *packet = NULL;
+	lseek(file, 0, SEEK_SET);
+	if (read_fd(file, "a helper process's result", RESULT_MAX, &text, &len, NULL) == 0)
+		packet = json_loadb(text, len, 0, NULL);
+	free(text);
+	close(file);
+	return packet;
+}
+
 static int on_report(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	(void)s, (void)events;
 	struct job *job = arg;
 	struct error err = {0};
 	char *buf = xcalloc(1, PACKET_MAX);
-	ssize_t n = sock_recv(fd, buf, PACKET_MAX - 1, NULL, NULL);
+	int file = -1;
+	unsigned n_files = 1;
+	ssize_t n = sock_recv(fd, buf, PACKET_MAX - 1, &file, &n_files);
 	/* A child that ended without reading its "go" resets the connection, which is told before its last packet is given. */
 	if (n == -EAGAIN || n == -ECONNRESET) {
 		free(buf);
 		return 0;
 	}
-	json_t *packet = n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
+	json_t *packet = n > 0 && n_files ? file_packet(file) : n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
 	free(buf);
 	int ret = 0;
 	if (packet)

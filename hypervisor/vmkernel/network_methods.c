@@ -14,6 +14,7 @@
 #include "net/net.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/network.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/text.h"
 
 #define NAT_NETWORK "10.0.2.0/24"
@@ -199,13 +200,12 @@ int handle_network_list(struct request *r, json_t **result, struct error *err)
 json_t *network_card(const struct vm *vm, unsigned nic)
 {
 	u8 address[NET_ADDRESS_BYTES];
-	char card[16], text[NET_ADDRESS_TEXT] = "", key[40];
+	char card[16], text[NET_ADDRESS_TEXT] = "";
 	struct error why;
 	bool nat = leads_to_nat(vm, nic);
 	const char *tap = card_string(vm, nic, "devName");
 	snprintf(card, sizeof(card), "ethernet%u", nic);
-	snprintf(key, sizeof(key), "ethernet%u.startConnected", nic);
-	if (net_address(vm->config, nic, vm->path, address, &why) == 0)
+	if (net_address(vm->config, nic, vm->name, address, &why) == 0)
 		net_address_text(address, text);
 	/* The first card at the NAT answers for all ports. */
 	bool forwards = nat;
@@ -216,7 +216,7 @@ json_t *network_card(const struct vm *vm, unsigned nic)
 	json_t *row = json_pack("{s:o, s:s, s:o, s:s, s:o, s:o, s:b}", "vm", text_json(vm->name), "card", card, "model", model, "address", text,
 				"connection", leads ? leads : json_string("?"), "forwards",
 				text_json(forwards ? config_string(vm->config, "nat.forward") : ""), "connected",
-				config_bool(vm->config, key));
+				removable_connected(vm, card, NULL));
 	return row;
 }
 

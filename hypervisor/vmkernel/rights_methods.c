@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* rights_methods.c - handlers of vm.rights and user.rights: who may do what, in words */
+/* rights_methods.c - handlers of vm.rights, vm.chmod, vm.chown and user.rights: who may do what, in words */
 #include <errno.h>
 #include <grp.h>
 #include <pwd.h>
@@ -12,9 +12,11 @@
 #include "pam/users.h"
 #include "vmkernel/job.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/owners.h"
 #include "vmkernel/text.h"
 
 #define LOOKUP_SECONDS 20
+#define CHANGE_SECONDS 60
 
 /* "rw-" */
 static void rights_letters(unsigned rights, char text[4])
@@ -144,4 +146,96 @@ int handle_user_rights(struct request *r, json_t **result, struct error *err)
 	identity_of_user(geteuid(), &spec.who);
 	int ret = job_start(&spec, NULL, NULL, err);
 	return ret ? ret : PENDING;
+}
+
+/* ---- vm.chmod, vm.chown ---- */
+
+static void on_mode_changed(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct request *r = arg;
+	struct vm *vm = r->vm;
+	char text[12];
+	(void)found;
+	vm->busy = NULL;
+	if (!ret) {
+		vm_refresh(vm);
+		snprintf(text, sizeof(text), "%03o", (unsigned)(vm->file.mode & 0777));
+		event_acting(r);
+		event_vm(LOG_LEVEL_INFO, vm, "%s: its mode is %s now", vm->name, text);
+		event_acting(NULL);
+	}
+	request_finish(r, ret, ret ? NULL : message_result("%s: its mode is %s now; vm rights shows what that means", vm->name, text), err);
+}
+
+int handle_vm_chmod(struct request *r, json_t **result, struct error *err)
+{
+	struct vm *vm = r->vm;
+	struct owners_work w = {.vm = vm};
+	struct job_spec spec = {.seconds = CHANGE_SECONDS, .run = owners_chmod, .done = on_mode_changed, .arg = &w, .done_arg = r};
+	(void)result;
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (!caller_is_admin(&r->caller) && r->caller.uid != vm->file.uid)
+		return fail(err, -EPERM, "only %s, whose machine it is, and the administrator change the rights on %s", vm->owner, vm->name);
+	int ret = owners_parse_mode(param_string(r, "mode"), vm->file.mode, &w.mode, err);
+	if (ret || r->dry_run)
+		return ret;
+	/* With the caller's own right to the file; the administrator has the owner's, not more. */
+	if (caller_is_admin(&r->caller))
+		identity_of_user(vm->file.uid, &spec.who);
+	else
+		identity_of_caller(&r->caller, &spec.who);
+	ret = job_start(&spec, NULL, NULL, err);
+	if (ret)
+		return ret;
+	vm->busy = "is being changed";
+	return PENDING;
+}
+
+static void on_owner_changed(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct request *r = arg;
+	struct vm *vm = r->vm;
+	json_t *result = NULL, *warnings, *kept = json_object_get(found, "kept"), *file;
+	size_t k;
+	vm->busy = NULL;
+	if (!ret) {
+		vm_refresh(vm);
+		event_acting(r);
+		event_vm(LOG_LEVEL_INFO, vm, "%s belongs to %s now", vm->name, vm->owner);
+		event_acting(NULL);
+		result = message_result("%s belongs to %s now", vm->name, vm->owner);
+		warnings = json_array();
+		json_array_foreach(kept, k, file)
+			json_array_append_new(warnings, json_sprintf("%s stays whose it was: the new owner may not reach it",
+								     json_string_value(file)));
+		if (json_array_size(warnings))
+			json_object_set(result, "warnings", warnings);
+		json_decref(warnings);
+	}
+	request_finish(r, ret, result, err);
+}
+
+int handle_vm_chown(struct request *r, json_t **result, struct error *err)
+{
+	struct vm *vm = r->vm;
+	char self[USER_NAME_SIZE];
+	struct owners_work w = {.vm = vm, .user = param_string(r, "user")};
+	struct job_spec spec = {.seconds = CHANGE_SECONDS, .run = owners_chown, .done = on_owner_changed, .arg = &w, .done_arg = r};
+	(void)result;
+	users_name_of(geteuid(), self);
+	if (geteuid() != 0)
+		return fail(err, -EPERM, "this host runs as %s: all its machines are his", self);
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (vm_running(vm) || vm->state == VM_SUSPENDED)
+		return fail(err, -EBUSY, "%s is %s: power it off first", vm->name, vm_running(vm) ? "powered on" : "suspended");
+	if (r->dry_run)
+		return 0;
+	identity_of_user(0, &spec.who);
+	int ret = job_start(&spec, NULL, NULL, err);
+	if (ret)
+		return ret;
+	vm->busy = "is being changed";
+	return PENDING;
 }

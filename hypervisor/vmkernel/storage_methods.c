@@ -3,16 +3,20 @@
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
+#include "lib/machine_words.h"
 #include "lib/util.h"
 #include "vmkernel/disks.h"
 #include "vmkernel/methods.h"
+#include "vmkernel/task.h"
 #include "vmkernel/text.h"
 #include "vmkernel/volumes.h"
 
 #define LOOK_SECONDS 20
 #define LIST_SECONDS 60
+#define CREATE_SECONDS 3600 /* all room of a large image */
 
 /* ---- storage.list ---- */
 
@@ -90,6 +94,8 @@ static struct disk_request *disk_request_new(struct request *r, const char *path
 
 static void disk_request_free(struct disk_request *d)
 {
+	if (d->work.progress)
+		munmap(d->work.progress, sizeof(*d->work.progress));
 	disk_uses_free(d->work.uses, d->work.n_uses);
 	free(d);
 }
@@ -125,4 +131,111 @@ int handle_disk_info(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
 	return disk_request_start(disk_request_new(r, param_string(r, "path")), disks_info, on_disk_looked, LIST_SECONDS, err);
+}
+
+/* ---- changing ---- */
+
+/* The end of disk.create, resize and delete: `done` is what the message says of the path. */
+static void disk_changed(struct disk_request *d, int ret, json_t *found, const struct error *err, const char *done)
+{
+	json_t *result = NULL;
+	if (!ret && !d->r->dry_run) {
+		const char *path = json_string_value(json_object_get(found, "path"));
+		event_acting(d->r);
+		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s %s", path, done);
+		event_acting(NULL);
+		result = message_result("%s %s", path, done);
+		json_object_set(result, "path", json_object_get(found, "path"));
+		if (json_array_size(json_object_get(found, "warnings")))
+			json_object_set(result, "warnings", json_object_get(found, "warnings"));
+	}
+	request_finish(d->r, ret, result, err);
+	disk_request_free(d);
+}
+
+static void on_disk_created(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct disk_request *d = arg;
+	char text[80], size[32];
+	size_text(d->work.bytes, size, sizeof(size));
+	snprintf(text, sizeof(text), "is made: %s%s", size, d->work.preallocate ? ", all of it taken" : "");
+	disk_changed(d, ret, found, err, text);
+}
+
+static int on_create_cancelled(void *arg, struct error *err)
+{
+	struct disk_request *d = arg;
+	(void)err;
+	atomic_store(&d->work.progress->cancelled, true);
+	return 0;
+}
+
+static void on_create_look(void *arg)
+{
+	struct disk_request *d = arg;
+	task_percent(d->r, atomic_load(&d->work.progress->percent));
+}
+
+int handle_disk_create(struct request *r, json_t **result, struct error *err)
+{
+	u64 bytes;
+	(void)result;
+	int ret = disk_size_parse(param_string(r, "size"), &bytes, err);
+	if (ret)
+		return ret;
+	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
+	d->work.bytes = bytes;
+	d->work.dry_run = r->dry_run;
+	d->work.preallocate = json_is_true(json_object_get(r->rpc.params, "preallocate"));
+	d->work.progress = mmap(NULL, sizeof(*d->work.progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+	if (d->work.progress == MAP_FAILED) {
+		d->work.progress = NULL;
+		disk_request_free(d);
+		return fail(err, -ENOMEM, "no memory");
+	}
+	bool is_task = d->work.preallocate && !r->dry_run;
+	ret = disk_request_start(d, disks_create, on_disk_created, is_task ? CREATE_SECONDS : LIST_SECONDS, err);
+	if (ret == PENDING && is_task)
+		task_begin(r, on_create_cancelled, on_create_look, d, "taking room for %.150s", d->work.path);
+	return ret;
+}
+
+static void on_disk_resized(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct disk_request *d = arg;
+	char text[80], size[32], before[32];
+	size_text(d->work.bytes, size, sizeof(size));
+	size_text((u64)json_integer_value(json_object_get(found, "before")), before, sizeof(before));
+	snprintf(text, sizeof(text), "has %s now, %s before", size, before);
+	disk_changed(d, ret, found, err, text);
+}
+
+int handle_disk_resize(struct request *r, json_t **result, struct error *err)
+{
+	u64 bytes;
+	(void)result;
+	int ret = disk_size_parse(param_string(r, "size"), &bytes, err);
+	if (ret)
+		return ret;
+	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
+	d->work.bytes = bytes;
+	d->work.dry_run = r->dry_run;
+	return disk_request_start(d, disks_resize, on_disk_resized, LIST_SECONDS, err);
+}
+
+static void on_disk_deleted(void *arg, int ret, json_t *found, const struct error *err)
+{
+	char text[80], size[32];
+	u64 bytes = (u64)json_integer_value(json_object_get(found, "bytes"));
+	size_text(bytes, size, sizeof(size));
+	snprintf(text, sizeof(text), bytes ? "is deleted: %s are free again" : "is deleted", size);
+	disk_changed(arg, ret, found, err, text);
+}
+
+int handle_disk_delete(struct request *r, json_t **result, struct error *err)
+{
+	(void)result;
+	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
+	d->work.dry_run = r->dry_run;
+	return disk_request_start(d, disks_delete, on_disk_deleted, LIST_SECONDS, err);
 }

@@ -22,6 +22,7 @@
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/question.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/task.h"
@@ -147,6 +148,7 @@ static void vm_down(struct vm *vm)
 	question_drop(vm);
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
+	removable_status(vm, NULL);
 	vm->poweroff_told = vm->killed = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
@@ -288,6 +290,7 @@ static void take_status(struct vm *vm, json_t *status)
 	json_t *balloon = json_object_get(status, "balloon_asked_mb");
 	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;
 	vm->balloon_mb = (int)(json_integer_value(json_object_get(status, "balloon_mb")) & INT32_MAX);
+	removable_status(vm, status);
 	perf_take_status(&vm->perf, status);
 	question_take(vm, status);
 	if (up > 0 && (u64)up < now_monotonic())
@@ -565,9 +568,9 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 		return question_none(vm, err);
 	if (vm->question.id)
 		mode = "hard";
+	bool hard = strcmp(mode, "hard") == 0;
 	if (r && r->dry_run)
 		return 0;
-	bool hard = strcmp(mode, "hard") == 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
 	vm->stoppers = s;

@@ -151,6 +151,8 @@ int vm_files_set(void *arg, int report, json_t **result, struct error *err)
 	int ret = open_config(f->path, &st, NULL, &config, err);
 	if (!ret)
 		ret = config_set(config, f->key, f->value, err);
+	if (!ret && f->also_key)
+		ret = config_set(config, f->also_key, f->also_value, err);
 	return ret ? ret : write_config(f, config, &st, result, err);
 }
 

@@ -15,6 +15,7 @@ struct vm_files {
 	const char *key, *value; /* value NULL removes the key */
 	/* settle */
 	bool copied; /* it is another machine */
+	const char *also_key, *also_value; /* at the same time; NULL: no second one */
 };
 
 job_fn vm_files_create;

@@ -13,6 +13,7 @@
 #include "vmkernel/control.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/question.h"
+#include "vmkernel/removable.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
@@ -89,6 +90,7 @@ int handle_vm_show(struct request *r, json_t **result, struct error *err)
 	json_object_set_new(*result, "balloon", !vm_running(vm) || !vm->engine[0] || vm->balloon_asked_mb < 0
 							? json_null()
 							: json_sprintf("%d of %d MB", vm->balloon_mb, vm->balloon_asked_mb));
+	removable_describe(vm, *result);
 	set_string(*result, "guest", vm->config && !vm->problem[0] ? config_string(vm->config, "guestOS") : "");
 	if (vm->problem[0]) {
 		json_t *text = json_string(vm->problem);

@@ -2,8 +2,9 @@
 /*
  * control.c - the VMkernel's door to this machine: JSON objects, one a packet, on a SOCK_SEQPACKET socket.
  *
- * {"cmd":"status"|"stop"|"reset"|"balloon"|"attach"|"viewers"|"remove"|"answer"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
+ * {"cmd":"status"|"stop"|"reset"|"balloon"|"attach"|"viewers"|"remove"|"answer"|"connect"|"disconnect"|"guestinfo"|"suspend"|"suspended",...} is answered by {"ok":true,...} or {"ok":false,"errno":n,"error":"sentence"};
  * "suspend" comes with the descriptor of an empty file and is answered when the machine is in it, on the disk, standing still;
+ * "connect" comes with the descriptor of a medium, if the device takes one.
  * "suspended" from the same controller then ends the process. If the controller goes away before, the machine goes on.
  * {"event":"...","text":"..."} may come at any time. Only root and the machine's own user are heard.
  */
@@ -20,7 +21,7 @@
 #include "lib/util.h"
 #include "vmx/vmx.h"
 
-#define PACKET_MAX (16 * 1024)
+#define PACKET_MAX (80 * 1024) /* a variable of guestinfo, each byte of it escaped */
 #define SOFT_STOP_SECONDS 30
 
 struct controller {
@@ -29,6 +30,7 @@ struct controller {
 	int fd;
 	sd_event_source *io;
 	int fd_in;	 /* came with the command, -1 = none */
+	json_t *args;	 /* of the command being carried out */
 	bool suspending; /* has asked for it */
 };
 
@@ -124,6 +126,8 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 		json_object_set_new(answer, "balloon_asked_mb", json_integer((json_int_t)(asked / MIB)));
 		json_object_set_new(answer, "balloon_mb", json_integer((json_int_t)(given / MIB)));
 	}
+	json_object_set_new(answer, "devices", removable_list(x));
+	guest_tools_tell(x, answer);
 	if (suspend_active(x))
 		json_object_set_new(answer, "suspending", json_integer(suspend_percent(x)));
 	return 0;
@@ -248,6 +252,42 @@ static int run_remove(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	return screen_remove(x, (u64)json_integer_value(json_object_get(args, "id")), text ? text : "sent away", err);
 }
 
+static const char *text_of(json_t *args, const char *name)
+{
+	const char *text = json_string_value(json_object_get(args, name));
+
+	return text ? text : "";
+}
+
+static int run_connect(struct controller *c, struct error *err)
+{
+	int fd = c->fd_in;
+
+	c->fd_in = -1; /* taken */
+	return removable_connect(c->x, text_of(c->args, "device"), fd, text_of(c->args, "file"),
+				 json_is_true(json_object_get(c->args, "force")), err);
+}
+
+static int run_disconnect(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	(void)answer, (void)fd;
+	return removable_disconnect(x, text_of(args, "device"), json_is_true(json_object_get(args, "force")), err);
+}
+
+static int run_guestinfo(struct vmx *x, json_t *args, json_t *answer, int *fd, struct error *err)
+{
+	const char *key = text_of(args, "key");
+	json_t *value;
+	(void)fd;
+
+	if (json_object_get(args, "value"))
+		return guestinfo_tell(x, key, text_of(args, "value"), err);
+	int r = guestinfo_ask(x, key, &value, err);
+	if (!r)
+		json_object_set_new(answer, "value", value);
+	return r;
+}
+
 static void controller_answer(struct controller *c, json_t *answer, int r, const struct error *err, int fd);
 
 static void on_suspended(struct vmx *x, void *arg, int ret, const struct error *err)
@@ -287,7 +327,7 @@ static int run_suspended(struct controller *c, struct error *err)
 static const struct command commands[] = {
 	{"status", run_status, NULL}, {"stop", run_stop, NULL},	      {"reset", run_reset, NULL},
 	{"attach", run_attach, NULL}, {"viewers", run_viewers, NULL}, {"remove", run_remove, NULL}, {"suspend", NULL, run_suspend}, {"suspended", NULL, run_suspended},
-	{"balloon", run_balloon, NULL}, {"answer", run_answer, NULL},
+	{"balloon", run_balloon, NULL}, {"answer", run_answer, NULL}, {"connect", NULL, run_connect}, {"disconnect", run_disconnect, NULL}, {"guestinfo", run_guestinfo, NULL},
 };
 
 /* ---- connections ---- */
@@ -340,7 +380,11 @@ static void controller_packet(struct controller *c, const char *text, size_t len
 {
 	json_t *packet = json_loadb(text, len, JSON_REJECT_DUPLICATES, NULL), *answer = json_object();
 	struct error err = {0};
-	int fd = -1, r = dispatch(c, packet, answer, &fd, &err);
+	int fd = -1;
+
+	c->args = packet;
+	int r = dispatch(c, packet, answer, &fd, &err);
+	c->args = NULL;
 
 	if (c->fd_in >= 0)
 		close(c->fd_in); /* not wanted */

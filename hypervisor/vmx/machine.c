@@ -53,6 +53,11 @@ static void device_forget(struct machine *m, unsigned id)
 		p->backdoor = NULL;
 	if (p->balloon && p->balloon->id == id)
 		p->balloon = NULL;
+	if (p->rpc && p->rpc->id == id)
+		p->rpc = NULL;
+	for (unsigned i = 0; i < MACHINE_MAX_DRIVES; i++)
+		if (p->drives[i].device && p->drives[i].device->id == id)
+			p->drives[i].device = NULL;
 }
 
 static int device_init(struct machine *m, const struct device_ops *ops, unsigned id, struct error *err)

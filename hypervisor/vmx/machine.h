@@ -23,6 +23,7 @@
 #include "net/net.h"
 
 #define MACHINE_MAX_DEVICES 64 /* bits of irq_line.drivers */
+#define MACHINE_MAX_DRIVES 4 /* devices with drives whose media may be changed */
 #define SERIAL_LINES 4
 
 /* ---- memory.c ---- */
@@ -177,13 +178,15 @@ struct nic {
 	struct device *device; /* NULL: no such card */
 	void (*ready)(struct device *d, unsigned nic);
 	struct net_port *port;
-	struct net *back; /* the main thread's; NULL: the cable is not plugged in */
+	void (*changed)(struct device *d, unsigned nic); /* may be NULL */
+	struct net *back; /* the main thread's */
+	bool plugged;	  /* the cable leads there */
 };
 
 /* ---- the machine ---- */
 
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon;
+	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon, *rpc;
 	u64 (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
@@ -191,6 +194,11 @@ struct people { /* what devices offered */
 	bool (*press)(struct device *d);
 	bool (*call)(struct device *d, u32 regs[6]);
 	const struct balloon_ops *balloon_ops;
+	const struct guest_rpc_ops *rpc_ops;
+	struct drives {
+		struct device *device;
+		const struct drive_ops *ops;
+	} drives[MACHINE_MAX_DRIVES]; /* device NULL: free */
 };
 
 enum machine_state { MACHINE_OFF, MACHINE_ON };
@@ -340,6 +348,7 @@ void serial_retry(struct machine *m); /* input that was left over */
 void serial_forget(struct machine *m, unsigned owner);
 
 void net_forget(struct machine *m, unsigned owner);
+void net_plug(struct machine *m, unsigned nic, bool in); /* under the lock; the card must be there, and learns it */
 
 void question_init(struct question *q);
 void question_destroy(struct question *q);

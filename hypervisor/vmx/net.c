@@ -49,8 +49,8 @@ int dev_net_open(struct device *d, unsigned nic, const char *kind, void (*ready)
 	struct nic *n = &m->nics[nic];
 	*n = (struct nic){.device = d, .ready = ready, .port = net_port_new()};
 	snprintf(key, sizeof(key), "ethernet%u.startConnected", nic);
-	if (!config_bool(m->config, key))
-		return 0;
+	n->plugged = config_bool(m->config, key);
+	/* The other end is there in any case: behind the sandbox it could not be opened any more. */
 	struct net_setup setup = {.config = m->config, .nic = nic, .forward = first_nat(m->config, nic)};
 	setup.fd = tap_handed_over(m, nic, err);
 	return setup.fd < -1 ? setup.fd : net_open(n->port, &setup, &n->back, err);
@@ -58,7 +58,32 @@ int dev_net_open(struct device *d, unsigned nic, const char *kind, void (*ready)
 
 bool dev_net_link(struct device *d, unsigned nic)
 {
-	return d->machine->nics[nic].back != NULL;
+	return d->machine->nics[nic].plugged;
+}
+
+void dev_net_on_link(struct device *d, unsigned nic, void (*changed)(struct device *d, unsigned nic))
+{
+	d->machine->nics[nic].changed = changed;
+}
+
+/* What was on its way in the cable is lost. */
+void dev_net_plug(struct device *d, unsigned nic, bool in)
+{
+	struct nic *n = &d->machine->nics[nic];
+
+	n->plugged = in;
+	net_port_clear(n->port);
+}
+
+void net_plug(struct machine *m, unsigned nic, bool in)
+{
+	struct nic *n = &m->nics[nic];
+
+	if (n->plugged == in)
+		return;
+	dev_net_plug(n->device, nic, in);
+	if (n->changed)
+		n->changed(n->device, nic);
 }
 
 void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
@@ -66,7 +91,7 @@ void dev_net_send(struct device *d, unsigned nic, const u8 *frame, size_t len)
 	struct nic *n = &d->machine->nics[nic];
 	bool first;
 
-	if (n->back && net_port_put(n->port, NET_OUT, frame, len, &first) && first)
+	if (n->plugged && net_port_put(n->port, NET_OUT, frame, len, &first) && first)
 		machine_wake(d->machine);
 }
 
@@ -98,7 +123,9 @@ void net_forget(struct machine *m, unsigned owner)
 static void deliver(struct machine *m, unsigned nic)
 {
 	machine_lock(m);
-	if (m->clock.running) /* a machine that is being written to a file does not change */
+	if (!m->nics[nic].plugged)
+		net_port_clear(m->nics[nic].port);
+	else if (m->clock.running) /* a machine that is being written to a file does not change */
 		m->nics[nic].ready(m->nics[nic].device, nic);
 	machine_unlock(m);
 }

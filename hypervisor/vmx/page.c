@@ -118,6 +118,22 @@ void dev_offer_balloon(struct device *d, const struct balloon_ops *ops)
 	d->machine->people.balloon_ops = ops;
 }
 
+void dev_offer_guest_rpc(struct device *d, const struct guest_rpc_ops *ops)
+{
+	d->machine->people.rpc = d;
+	d->machine->people.rpc_ops = ops;
+}
+
+void dev_offer_drives(struct device *d, const struct drive_ops *ops)
+{
+	struct drives *drives = d->machine->people.drives;
+	unsigned i = 0;
+
+	while (drives[i].device)
+		BUG_ON(++i == MACHINE_MAX_DRIVES);
+	drives[i] = (struct drives){d, ops};
+}
+
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d))
 {
 	d->machine->people.power_button = d;

@@ -137,6 +137,17 @@ bool net_has_nat(const struct vmx *x);
 /* What all cards together have sent (NET_OUT) or got. */
 struct net_traffic net_traffic(const struct vmx *x, enum net_direction way);
 
+/* Drives and network cards while the machine runs, by the names of the configuration. Takes fd (-1 for a card) in every case. */
+int removable_connect(struct vmx *x, const char *device, int fd, const char *file, bool force, struct error *err);
+int removable_disconnect(struct vmx *x, const char *device, bool force, struct error *err);
+/* {"ide1:0":{"connected":true,"file":"..."}, "ethernet0":{"connected":true}} */
+json_t *removable_list(struct vmx *x);
+/* Variables of guestinfo, keys without the prefix; "" removes one. */
+int guestinfo_tell(struct vmx *x, const char *key, const char *value, struct error *err);
+int guestinfo_ask(struct vmx *x, const char *key, json_t **value, struct error *err);
+/* Adds tools_version and heartbeat_s (seconds since the tools were last heard) where they are known. */
+void guest_tools_tell(struct vmx *x, json_t *answer);
+
 /* One JSON line for the VMkernel, {"engine":"bt","passed_over":["kvm: sentence"]}; returns the exit status. */
 int vmx_print_engines(void);
 

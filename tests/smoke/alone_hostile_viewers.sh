@@ -231,7 +231,10 @@ wait $good || die "the good viewer failed"
 sent=${line#sent }
 [ "$sent" -gt 100 ] || die "the good viewer sent $sent keys"
 [ "$(state_of ticker)" = on ] || die "the machine is $(state_of ticker)"
-[ "$(count_of keys)" = "$sent" ] || die "the guest has seen $(count_of keys) keys, not $sent"
+all_keys() {
+	[ "$(count_of keys)" = "$sent" ]
+}
+eventually 5 all_keys || die "the guest has seen $(count_of keys) keys, not $sent"
 [ "$(count_of mouse)" = 0 ] || die "the guest has seen $(count_of mouse) packets of the mouse"
 ticks=$(count_of ticks)
 ticks_on() {

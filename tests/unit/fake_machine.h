@@ -40,6 +40,10 @@ struct machine {
 	void (*heard)(struct device *d, unsigned line, bool level);
 	const struct apic_ops *apic_ops;
 	const struct balloon_ops *balloon_ops;
+	const struct guest_rpc_ops *rpc_ops;
+	struct device *drives; /* the last that has offered some */
+	const struct drive_ops *drive_ops;
+	void (*net_changed)(struct device *d, unsigned nic);
 	bool intr;	   /* the interrupt controller's output */
 	u64 cpu_intr;	   /* pin INTR of each CPU */
 	unsigned accessing; /* the CPU that makes the test's accesses */
@@ -691,6 +695,29 @@ size_t dev_net_receive(struct device *d, unsigned nic, u8 *to, size_t size)
 void dev_offer_balloon(struct device *d, const struct balloon_ops *ops)
 {
 	d->machine->balloon_ops = ops;
+}
+
+void dev_offer_guest_rpc(struct device *d, const struct guest_rpc_ops *ops)
+{
+	d->machine->rpc_ops = ops;
+}
+
+void dev_offer_drives(struct device *d, const struct drive_ops *ops)
+{
+	d->machine->drives = d;
+	d->machine->drive_ops = ops;
+}
+
+void dev_net_on_link(struct device *d, unsigned nic, void (*changed)(struct device *d, unsigned nic))
+{
+	(void)nic;
+	d->machine->net_changed = changed;
+}
+
+void dev_net_plug(struct device *d, unsigned nic, bool in)
+{
+	(void)nic;
+	d->machine->net_unplugged = !in;
 }
 
 void dev_offer_power_button(struct device *d, bool (*press)(struct device *d))

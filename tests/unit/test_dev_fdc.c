@@ -214,6 +214,121 @@ Test(fdc, disk_change_line)
 	cr_assert_eq(in8(0x3f7) & 0x80, 0x80, "an empty drive keeps it");
 }
 
+/* ---- floppies that come and go ---- */
+
+static char *other_floppy(unsigned bytes)
+{
+	char *path = xstrdup("/tmp/test_floppy2.XXXXXX");
+	int fd = mkstemp(path);
+
+	cr_assert_eq(write(fd, "the other", 9), 9);
+	cr_assert_eq(ftruncate(fd, bytes), 0);
+	close(fd);
+	return path;
+}
+
+static int insert(const char *file)
+{
+	struct error err = {0};
+
+	return m->drive_ops->insert(m->drives, "floppy0", open(file, O_RDWR), file, false, &err);
+}
+
+static int eject(void)
+{
+	struct error err = {0};
+
+	return m->drive_ops->eject(m->drives, "floppy0", false, &err);
+}
+
+static void read_first_sector(void)
+{
+	dma_setup(0x44, 0x10000, 512);
+	COMMAND(0x46, 0x00, 0, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+}
+
+Test(fdc, another_floppy)
+{
+	char *other = other_floppy(FLOPPY_BYTES), *small = other_floppy(720 * 1024), *large = other_floppy(2880 * 1024);
+
+	cr_assert_str_eq(m->drive_ops->medium(m->drives, "floppy0"), floppy_path);
+	cr_assert_str_eq(m->drive_ops->medium(m->drives, "floppy1"), "");
+	cr_assert_null(m->drive_ops->medium(m->drives, "floppy2"));
+	fdc_setup();
+	fdc_seek(1);
+	fdc_seek(0);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x00);
+	cr_assert_eq(insert(other), 0);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x80, "the change line");
+	fdc_seek(1);
+	fdc_seek(0);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x00);
+	read_first_sector();
+	cr_assert_eq(memcmp(m->ram + 0x10000, "the other", 9), 0);
+	cr_assert_eq(insert(large), -EINVAL, "the drive is one for 1.44 MB");
+	cr_assert_str_eq(m->drive_ops->medium(m->drives, "floppy0"), other, "what was in stays in");
+	cr_assert_eq(insert(other), 0, "the same again");
+	cr_assert_eq(insert(small), 0);
+	cr_assert_eq(eject(), 0);
+	read_first_sector();
+	cr_assert_eq(result[0], 0x40);
+	cr_assert_eq(result[1], 0x01, "no address marks");
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x80);
+	cr_assert_eq(eject(), 0);
+	cr_assert_eq(cmos(0x10), 0x44, "the drives are what they were");
+	unlink(other), unlink(small), unlink(large);
+	free(other), free(small), free(large);
+}
+
+Test(fdc, pulled_out_in_the_middle)
+{
+	fdc_setup();
+	COMMAND(0x03, 0xaf, 0x03); /* non-DMA */
+	COMMAND(0x45, 0x00, 0, 0, 5, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	for (unsigned i = 0; i < 100; i++)
+		out8(0x3f5, 0xee);
+	cr_assert_eq(eject(), 0);
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_eq(result[0], 0x40);
+	cr_assert_eq(insert(floppy_path), 0);
+	COMMAND(0x03, 0xaf, 0x02);
+	dma_setup(0x44, 0x10000, 512);
+	COMMAND(0x46, 0x00, 0, 0, 5, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	fdc_result();
+	cr_assert(sector_is(m->ram + 0x10000, 4), "nothing was written");
+}
+
+Test(fdc, floppy_after_resuming)
+{
+	char *other = other_floppy(FLOPPY_BYTES);
+	struct error err;
+
+	fdc_setup();
+	fdc_seek(1);
+	COMMAND(0x03, 0xaf, 0x03);
+	COMMAND(0x45, 0x00, 1, 0, 5, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	struct state_writer *writing = fake_save(m->drives);
+	cr_assert_eq(insert(other), 0);
+	cr_assert_eq(fake_restore(m->drives, writing, &err), 0, "%s", err.text);
+	cr_assert_eq(in8(0x3f7) & 0x80, 0x80, "changed");
+	cr_assert_eq(fdc_result(), 7, "the transfer has ended");
+	cr_assert_eq(result[0], 0x40);
+	cr_assert_eq(eject(), 0);
+	struct state_writer *empty = fake_save(m->drives);
+	cr_assert_eq(insert(other), 0);
+	cr_assert_eq(fake_restore(m->drives, empty, &err), 0, "%s", err.text);
+	cr_assert_str_eq(m->drive_ops->medium(m->drives, "floppy0"), "");
+	state_writer_free(writing);
+	state_writer_free(empty);
+	unlink(other);
+	free(other);
+}
+
 Test(fdc, implied_seek_lock_and_registers)
 {
 	fdc_setup();

@@ -550,6 +550,160 @@ Test(ide, cd_tray)
 	rig_free(&r);
 }
 
+/* ---- CDs that come and go ---- */
+
+static const u8 media_event[12] = {0x4a, 1, 0, 0, 0x10, 0, 0, 0, 8}, door_lock[12] = {0x1e, 0, 0, 0, 1};
+
+static u8 event_of(struct rig *r)
+{
+	u8 buf[16], end;
+
+	ask(r, media_event, buf, sizeof(buf), &end);
+	return buf[4];
+}
+
+static int insert(struct rig *r, const char *file, bool force)
+{
+	struct error err = {0};
+	int fd = open(file, O_RDONLY);
+
+	cr_assert_eq(r->m->drives, r->ide);
+	return r->m->drive_ops->insert(r->ide, "ide1:0", fd, file, force, &err);
+}
+
+static int eject(struct rig *r, bool force)
+{
+	struct error err = {0};
+
+	return r->m->drive_ops->eject(r->ide, "ide1:0", force, &err);
+}
+
+static u32 first_word(struct rig *r)
+{
+	u8 buf[2048], end;
+	u32 word;
+
+	cr_assert_eq(ask(r, (const u8[12]){0x28, 0, 0, 0, 0, 0, 0, 0, 1}, buf, sizeof(buf), &end), 2048);
+	memcpy(&word, buf, 4);
+	return word;
+}
+
+Test(ide, cd_changed)
+{
+	struct rig r = rig_new("");
+	char other[32];
+
+	make_file(other, 0x7000000, CD_BLOCKS * 256);
+	cr_assert_str_eq(r.m->drive_ops->medium(r.ide, "ide1:0"), r.cd);
+	cr_assert_null(r.m->drive_ops->medium(r.ide, "ide0:0"), "a disk is no drive for media");
+	cr_assert_null(r.m->drive_ops->medium(r.ide, "ide1:1"));
+	sense_of(&r, test_ready);
+	cr_assert_eq(first_word(&r), 0x5000000);
+	cr_assert_eq(insert(&r, other, false), 0);
+	cr_assert_eq(event_of(&r), 2, "new medium");
+	cr_assert_eq(event_of(&r), 0, "told once");
+	cr_assert_eq(sense_of(&r, test_ready), 0x062800, "unit attention");
+	cr_assert_eq(sense_of(&r, test_ready), 0);
+	cr_assert_eq(first_word(&r), 0x7000000);
+	cr_assert_str_eq(r.m->drive_ops->medium(r.ide, "ide1:0"), other);
+	cr_assert_eq(eject(&r, false), 0);
+	cr_assert_eq(event_of(&r), 3, "medium removed");
+	cr_assert_eq(sense_of(&r, test_ready), 0x023a00);
+	cr_assert_str_eq(r.m->drive_ops->medium(r.ide, "ide1:0"), "");
+	cr_assert_eq(eject(&r, false), 0, "an empty drive stays empty");
+	cr_assert_lt(insert(&r, "/dev/null", false), 0);
+	cr_assert_eq(insert(&r, r.cd, false), 0);
+	cr_assert_eq(sense_of(&r, test_ready), 0x062800);
+	cr_assert_eq(first_word(&r), 0x5000000);
+	unlink(other);
+	rig_free(&r);
+}
+
+Test(ide, cd_door_is_locked)
+{
+	struct rig r = rig_new("");
+
+	sense_of(&r, test_ready);
+	sense_of(&r, door_lock);
+	cr_assert_eq(eject(&r, false), -EBUSY);
+	cr_assert_eq(event_of(&r), 1, "the guest is asked");
+	cr_assert_eq(insert(&r, r.cd, false), -EBUSY);
+	cr_assert_eq(first_word(&r), 0x5000000, "nothing has changed");
+	cr_assert_eq(eject(&r, true), 0);
+	cr_assert_eq(sense_of(&r, test_ready), 0x023a00);
+	cr_assert_eq(insert(&r, r.cd, false), 0, "the door of an empty drive");
+	rig_free(&r);
+}
+
+/* The guest takes an answer block by block when the CD is pulled out: the command ends, and nothing is read from it. */
+Test(ide, cd_pulled_out_in_the_middle)
+{
+	struct rig r = rig_new("");
+	u8 buf[64], end;
+
+	sense_of(&r, test_ready);
+	packet(&r, (const u8[12]){0x28, 0, 0, 0, 0, 30, 0, 0, 40}, 2048, 0);
+	for (unsigned i = 0; i < 100; i++)
+		fake_in(r.m, 0x170, 2);
+	cr_assert_eq(eject(&r, false), 0);
+	cr_assert(fake_line(r.m, 15));
+	cr_assert_eq(fake_in(r.m, 0x177, 1) & 0x09, 1, "check condition, no data");
+	cr_assert_eq(ask(&r, (const u8[12]){0x03, 0, 0, 0, 18}, buf, sizeof(buf), &end), 18);
+	cr_assert_eq(buf[12], 0x3a);
+	for (unsigned i = 0; i < 5000; i++)
+		fake_in(r.m, 0x170, 2);
+	cr_assert_eq(insert(&r, r.cd, false), 0);
+	sense_of(&r, test_ready);
+	/* By DMA, before the bus master is started and while the thread reads. */
+	packet(&r, (const u8[12]){0x28, 0, 0, 0, 0, 10, 0, 0, 40}, 0, 1);
+	cr_assert_eq(eject(&r, false), 0);
+	cr_assert_eq(fake_in(r.m, 0x177, 1) & 0x09, 1);
+	fake_out(r.m, BM + 12, 4, PRD);
+	prd(&r, 0, 0x10000, 0, false);
+	prd(&r, 1, 0x40000, 0x4000, true);
+	fake_out(r.m, BM + 8, 1, 9);
+	fake_out(r.m, BM + 8, 1, 8);
+	cr_assert_eq(insert(&r, r.cd, false), 0);
+	sense_of(&r, test_ready);
+	packet(&r, (const u8[12]){0x28, 0, 0, 0, 0, 10, 0, 0, 40}, 0, 1);
+	fake_hold_jobs = true;
+	fake_out(r.m, BM + 8, 1, 9);
+	cr_assert_eq(fake_in(r.m, 0x177, 1), 0x80, "busy");
+	cr_assert_eq(eject(&r, false), 0);
+	fake_hold_jobs = false;
+	cr_assert_eq(fake_in(r.m, 0x177, 1), 0x50, "what was being read has come");
+	cr_assert_eq(sense_of(&r, test_ready), 0x023a00);
+	rig_free(&r);
+}
+
+/* Saved with one CD, loaded where another is in the drive: changed. Taken out before: out afterwards. */
+Test(ide, cd_after_resuming)
+{
+	struct rig r = rig_new("");
+	struct error err;
+	char other[32];
+
+	make_file(other, 0x7000000, CD_BLOCKS * 256);
+	sense_of(&r, test_ready);
+	packet(&r, (const u8[12]){0x28, 0, 0, 0, 0, 90, 0, 0, 10}, 2048, 0);
+	struct state_writer *reading = fake_save(r.ide);
+	cr_assert_eq(insert(&r, other, true), 0);
+	cr_assert_eq(fake_restore(r.ide, reading, &err), 0, "%s", err.text);
+	cr_assert_eq(event_of(&r), 2);
+	cr_assert_eq(sense_of(&r, test_ready), 0x062800);
+	cr_assert_eq(first_word(&r), 0x7000000);
+	cr_assert_eq(eject(&r, false), 0);
+	struct state_writer *empty = fake_save(r.ide);
+	cr_assert_eq(insert(&r, other, true), 0);
+	cr_assert_eq(fake_restore(r.ide, empty, &err), 0, "%s", err.text);
+	cr_assert_eq(sense_of(&r, test_ready), 0x023a00);
+	cr_assert_str_eq(r.m->drive_ops->medium(r.ide, "ide1:0"), "");
+	state_writer_free(reading);
+	state_writer_free(empty);
+	unlink(other);
+	rig_free(&r);
+}
+
 Test(ide, cd_without_medium)
 {
 	struct rig r = rig_new("ide1:1.present = \"TRUE\"\nide1:1.deviceType = \"cdrom-image\"\nide1:0.startConnected = \"FALSE\"\n");
@@ -682,6 +836,10 @@ Test(ide, random_traffic, .timeout = 60)
 	seed = 1;
 	random_ram(&r);
 	for (unsigned i = 0; i < 60000; i++) {
+		if (i % 777 == 0)
+			cr_assert_eq(i & 1 ? eject(&r, true) : insert(&r, r.cd, true), 0);
+		if (i % 500 == 0) /* another CD would be a changed one */
+			cr_assert_eq(insert(&other, r.m->drive_ops->medium(r.ide, "ide1:0")[0] ? r.cd : other.cd, true), 0);
 		fake_hold_jobs = i & 1024;
 		random_access(&r);
 		if (i % 500 == 0) {

@@ -165,6 +165,32 @@ Test(e1000, phy_tells_identity_and_link)
 	fake_free(r.m);
 }
 
+Test(e1000, cable_pulled_and_put_back)
+{
+	struct rig r = rig_new();
+	struct error err;
+
+	set(&r, 0xd0, 4); /* IMS: link status change */
+	reg(&r, 0xc0);
+	cr_assert_not(fake_line(r.m, IRQ));
+	r.m->net_unplugged = true;
+	r.m->net_changed(r.e1000, 0);
+	cr_expect(fake_line(r.m, IRQ));
+	cr_expect_eq(reg(&r, 0xc0) & 4, 4);
+	cr_expect_not(fake_line(r.m, IRQ));
+	cr_expect_not(reg(&r, 8) & 2);
+	struct state_writer *out = fake_save(r.e1000);
+	r.m->net_unplugged = false;
+	r.m->net_changed(r.e1000, 0);
+	cr_expect(fake_line(r.m, IRQ));
+	cr_expect(reg(&r, 8) & 2);
+	cr_assert_eq(fake_restore(r.e1000, out, &err), 0, "%s", err.text);
+	cr_expect(r.m->net_unplugged, "the cable is as it was when the machine was saved");
+	cr_expect_not(reg(&r, 8) & 2);
+	state_writer_free(out);
+	fake_free(r.m);
+}
+
 Test(e1000, ports_reach_the_registers)
 {
 	struct rig r = rig_new();

@@ -845,6 +845,27 @@ Test(virtio_net, tells_address_and_link)
 	rig_free(&r);
 }
 
+Test(virtio_net, cable_pulled_and_put_back)
+{
+	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);
+	struct error err;
+
+	setup(&r, VERSION_1, TX);
+	fake_in(r.m, IO + 19, 1); /* ISR */
+	r.m->net_unplugged = true;
+	r.m->net_changed(r.device, 0);
+	cr_expect_eq(fake_in(r.m, IO + 19, 1), 2, "the configuration has changed");
+	cr_expect_eq(fake_load(r.m, CONFIG + 6, 2), 0);
+	struct state_writer *out = fake_save(r.device);
+	r.m->net_unplugged = false;
+	r.m->net_changed(r.device, 0);
+	cr_expect_eq(fake_load(r.m, CONFIG + 6, 2), 1);
+	cr_assert_eq(fake_restore(r.device, out, &err), 0, "%s", err.text);
+	cr_expect(r.m->net_unplugged, "the cable is as it was when the machine was saved");
+	state_writer_free(out);
+	rig_free(&r);
+}
+
 Test(virtio_net, sends)
 {
 	struct rig r = rig_new(&dev_virtio_net, SLOT_NET);

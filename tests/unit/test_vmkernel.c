@@ -611,24 +611,6 @@ Test(vmkernel, restricted_session)
 	vmk_disconnect(other);
 }
 
-/* What a dry run of the call says it would do. */
-static void would(const char *method, json_t *params, const char *words)
-{
-	vmk_set_dry_run(client, true);
-	json_t *result = call(method, params);
-	const char *message = json_string_value(json_object_get(result, "message"));
-	cr_expect(message && strcmp(message, words) == 0, "%s: %s", method, message);
-	json_decref(result);
-	vmk_set_dry_run(client, false);
-}
-
-static void would_fail(const char *method, json_t *params, int code, const char *words)
-{
-	vmk_set_dry_run(client, true);
-	call_fails(method, params, code, words);
-	vmk_set_dry_run(client, false);
-}
-
 /* Every row whose handler is called in a dry run, in a state in which it would do something; then that nothing was done. */
 Test(vmkernel, dry_runs)
 {
@@ -687,38 +669,7 @@ Test(vmkernel, dry_runs)
 
 /* ---- users and rights; needs root ---- */
 
-enum { ALICE = 10000, BOB = 10001, TEAM = 4711 };
-
-/* Runs fn as another user with his own connection. */
-static void as_user(uid_t uid, gid_t extra, void (*fn)(void))
-{
-	pid_t pid = fork();
-	if (pid == 0) {
-		if (setgroups(extra ? 1 : 0, &extra) || setresgid(uid, uid, uid) || setresuid(uid, uid, uid))
-			_exit(3);
-		if (vmk_connect(&client, &err))
-			_exit(4);
-		fn();
-		_exit(0);
-	}
-	int status;
-	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	cr_expect_eq(status, 0, "as user %d: status %x", (int)uid, status);
-}
-
-#define CHECK(cond)                                                               \
-	do {                                                                      \
-		if (!(cond)) {                                                    \
-			fprintf(stderr, "line %d: %s: %s\n", __LINE__, #cond, err.text); \
-			_exit(1);                                                 \
-		}                                                                 \
-	} while (0)
-
-static int try(const char *method, json_t *params)
-{
-	err.text[0] = 0;
-	return vmk_call(client, method, params, NULL, NULL, &err);
-}
+enum { TEAM = 4711 };
 
 static unsigned listed(void)
 {

@@ -219,3 +219,109 @@ Test(vmksh, json_of_every_listing_is_json)
 		free(out);
 	}
 }
+
+Test(vmksh, csv)
+{
+	run_expect(0, "", "$BIN/vmksh -c \"vm create 'a, b' memory 4; vm set 'a, b' annotation 'say \\\"hi\\\"'\"");
+	run_expect(0, "key,value\r\nannotation,\"say \"\"hi\"\"\"\r\n", "$BIN/vmksh -c \"vm get 'a, b' annotation --csv\"");
+	run_expect(0, "world,name,owner,state,cpu,memory,console,", "$BIN/vmksh --csv vm list | head -1");
+	run_expect(0, ",\"a, b\",", "$BIN/vmksh --csv vm list");
+	run_expect(0, "user,uid,admin,restricted\r\n", "$BIN/vmksh whoami --csv");
+	run_expect(0, "message\r\n", "$BIN/vmksh -c \"vm delete 'a, b' --csv\"");
+	/* A list of nothing has its header line; the last of --json and --csv counts. */
+	run_expect(0, "vm,id,user,address,since,view_only,waits\r\n", "$BIN/vmksh --json console list --csv");
+	run_expect(0, "[]", "$BIN/vmksh --csv console list --json");
+	run_expect(0, "2 columns of 2", "$BIN/vmksh --csv log lines 3 >/dev/null; $BIN/vmksh vm create web memory 4; $BIN/vmksh vm get web --csv | python3 -c 'import csv, sys\n"
+		      "rows = list(csv.reader(sys.stdin))\nprint(len(rows[0]), \"columns of\", min(len(r) for r in rows))'");
+}
+
+Test(vmksh, variables_and_where_a_script_ends)
+{
+	run_expect(0, "16 MB", "$BIN/vmksh -c 'set vm=\"my web\" mb=16' -c 'vm create $vm memory $mb; vm show $vm'");
+	run_expect(2, "line 2: the variable $nosuch is not set", "printf 'set a=1\nvm show $nosuch\nvm list\n' | $BIN/vmksh");
+	run_expect(1, "line 2: no virtual machine", "said=$(printf 'whoami\nvm show nosuch; echo went-on\necho went-on\n' | $BIN/vmksh 2>&1)\n"
+						    "status=$?; echo \"$said\"; case $said in *went-on*) exit 9 ;; esac; exit $status");
+	run_expect(0, "1 2\nwent on\n0\n", "printf 'set +e\nvm show nosuch\nset one=$?\nbogus\necho $one $?\necho went on\necho $?\n' | $BIN/vmksh");
+	run_expect(1, "", "printf 'set +e\nvm show nosuch\n\n# the end\n' | $BIN/vmksh");
+	run_expect(2, "line 4: unknown command", "printf 'set +e\nvm show nosuch\nset -e\nbogus\necho no\n' | $BIN/vmksh");
+	run_expect(0, "went on", "$BIN/vmksh -c 'set +e' -c bogus -c 'echo went on'");
+	run_expect(2, "", "test -z \"$($BIN/vmksh -c bogus -c 'echo went on' 2>/dev/null)\" && exit 2");
+	run_expect(1, "", "$BIN/vmksh -c 'set +e; vm show nosuch; exit'");
+	run_expect(0, "$x", "$BIN/vmksh echo '$x'");
+}
+
+Test(vmksh, aliases_are_kept)
+{
+	run_expect(0, "", "$BIN/vmksh -c \"alias mk 'vm create'; alias look='vm show' \" && $BIN/vmksh mk web memory 4");
+	run_expect(0, "Name:", "$BIN/vmksh look web");
+	run_expect(0, "vm show", "$BIN/vmksh alias look");
+	run_expect(0, "\"name\": \"mk\"", "$BIN/vmksh --json alias");
+	run_expect(0, "web", "$BIN/vmksh ls");
+	run_expect(2, "stays one", "$BIN/vmksh alias vm whoami");
+	run_expect(2, "unknown command look", "$BIN/vmksh unalias look && $BIN/vmksh look web");
+}
+
+Test(vmksh, a_dry_run_changes_nothing)
+{
+	run_expect(0, "would", "$BIN/vmksh vm create web memory 4 --dry-run");
+	run_expect(1, "no virtual machine named web", "$BIN/vmksh vm show web");
+	run_expect(0, "", "$BIN/vmksh vm create web memory 4");
+	run_expect(0, "would", "$BIN/vmksh -c 'vm delete web --dry-run; vm set web memsize 8 --dry-run'");
+	run_expect(0, "memsize  4", "$BIN/vmksh vm get web memsize");
+	run_expect(1, "no virtual machine named other", "$BIN/vmksh vm delete other --dry-run");
+	run_expect(2, "--dry-run is for commands that change something", "$BIN/vmksh set a=1 --dry-run");
+	run_expect(0, "web", "$BIN/vmksh vm list --dry-run"); /* it changes nothing anyway */
+}
+
+Test(vmksh, events_are_followed_across_a_restart)
+{
+	char *out;
+	pty_start(&p, vmksh, 120, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "events lines 1 --follow\n");
+	pty_wait(&p, "Event");
+	cr_assert_eq(run(&out, "$BIN/vmksh vm create first memory 4"), 0);
+	free(out);
+	pty_wait(&p, "first is created");
+	kill(kernel, SIGTERM);
+	waitpid(kernel, NULL, 0);
+	pty_wait(&p, "goes on when it is back");
+	kernel_start();
+	cr_assert_eq(run(&out, "$BIN/vmksh vm create second memory 4"), 0);
+	free(out);
+	pty_wait(&p, "second is created");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "# ");
+	pty_type(&p, "whoami\n");
+	pty_wait(&p, "Administrator");
+	pty_type(&p, "exit\n");
+	cr_assert_eq(pty_end(&p), 0);
+	/* For a program: an object a line, as it comes. */
+	run_expect(0, "is created", "timeout 5 $BIN/vmksh --json log lines 1000 --follow | grep -m1 'second is created' | python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())[\"text\"])'");
+	run_expect(2, "--follow is for", "$BIN/vmksh vm list --follow");
+}
+
+Test(vmksh, search_in_the_history)
+{
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "whoami\n");
+	pty_wait(&p, "Restricted");
+	pty_wait(&p, "# ");
+	pty_type(&p, "vm list\n");
+	pty_wait(&p, "Console");
+	pty_wait(&p, "# ");
+	pty_type(&p, "\x12who");
+	pty_wait(&p, "mi"); /* what was typed of it stands out */
+	pty_type(&p, "\r");
+	pty_wait(&p, "Restricted");
+	pty_wait(&p, "# ");
+	/* Ctrl-C leaves the search, and runs nothing of what it had found. */
+	pty_type(&p, "\x12list");
+	pty_wait(&p, "vm ");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "# ");
+	pty_type(&p, "exit\n");
+	cr_assert_eq(pty_end(&p), 0);
+	cr_assert(!strstr(p.out, "Owner"), "%s", p.out);
+}

@@ -1,0 +1,637 @@
+// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * What the daemon (fake_host.h) tells of the host and does with it: volumes, images, networks, hardware, rights, shutting down.
+ * As root there are two users.
+ */
+#include "fake_host.h"
+
+#include "lib/machine_words.h"
+#include "vmkernel/owners.h"
+#include "vmkernel/text.h"
+#include "vmkernel/volumes.h"
+
+struct host host; /* the parts of the daemon that are called here, rather than through its door, find it empty */
+
+TestSuite(host, .init = host_up, .fini = host_down, .timeout = 60);
+
+static json_t *find(json_t *rows, const char *field, const char *value)
+{
+	size_t k;
+	json_t *row;
+	json_array_foreach(rows, k, row)
+	{
+		const char *text = json_string_value(json_object_get(row, field));
+		if (text && strcmp(text, value) == 0)
+			return row;
+	}
+	return NULL;
+}
+
+static const char *text_of(json_t *row, const char *field)
+{
+	const char *text = json_string_value(json_object_get(row, field));
+	return text ? text : "(no text)";
+}
+
+static json_int_t number_of(json_t *row, const char *field)
+{
+	return json_integer_value(json_object_get(row, field));
+}
+
+/* Every column of the row is in each row of the answer. */
+static void expect_columns(const char *method, json_t *rows)
+{
+	struct api_column c[API_MAX_COLUMNS];
+	unsigned n = api_columns(api_find(method), c);
+	size_t k;
+	json_t *row;
+	cr_expect_gt(json_array_size(rows), 0, "%s gives nothing", method);
+	json_array_foreach(rows, k, row)
+		for (unsigned j = 0; j < n; j++)
+			cr_expect_not_null(json_object_get(row, c[j].field), "%s: %s", method, c[j].field);
+}
+
+static char *folder_of(const char *name)
+{
+	char *path = machine_path(name, "x");
+	*strrchr(path, '/') = 0;
+	return path;
+}
+
+/* ---- storage ---- */
+
+Test(host, volumes)
+{
+	struct statvfs fs;
+	create("web");
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/second"), 0755), 0);
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/.hidden"), 0755), 0);
+	json_t *rows = call("storage.list", NULL), *local = find(rows, "name", "local");
+	expect_columns("storage.list", rows);
+	cr_expect_eq(json_array_size(rows), 2);
+	cr_assert_not_null(local);
+	cr_expect_eq(number_of(local, "machines"), 1);
+	cr_expect_eq(number_of(find(rows, "name", "second"), "machines"), 0);
+	cr_assert_eq(statvfs(here("root/vmfs/volumes/local"), &fs), 0);
+	cr_expect_eq(number_of(local, "capacity_mb"), (json_int_t)((u64)fs.f_blocks * fs.f_frsize / MIB));
+	cr_expect_eq(number_of(local, "used_mb") + number_of(local, "free_mb") <= number_of(local, "capacity_mb"), true);
+	cr_expect_str_neq(text_of(local, "type"), "?");
+	json_decref(rows);
+}
+
+static json_t *image(const char *path)
+{
+	return call("disk.info", P("s:s}", "path", path));
+}
+
+Test(host, images_are_made_grow_and_go)
+{
+	struct stat st;
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "size", "2M"));
+	char *folder = folder_of("web"), *path = xasprintf("%s/more.img", folder), *disk = xasprintf("%s/web.img", folder);
+
+	call_drop("disk.create", P("s:s, s:s}", "path", path, "size", "8M"));
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_size, 8 << 20);
+	cr_expect_eq(st.st_mode & 0777, 0600);
+	call_fails("disk.create", P("s:s, s:s}", "path", path, "size", "8M"), -EEXIST, "exists already");
+	call_drop("disk.resize", P("s:s, s:s}", "path", path, "size", "16M"));
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_eq(st.st_size, 16 << 20);
+	call_fails("disk.resize", P("s:s, s:s}", "path", path, "size", "16M"), -EINVAL, "can only grow");
+	call_fails("disk.resize", P("s:s, s:s}", "path", path, "size", "banana"), -EINVAL, "must be like");
+
+	json_t *rows = call("disk.list", NULL), *row = find(rows, "path", path);
+	expect_columns("disk.list", rows);
+	cr_expect_eq(json_array_size(rows), 2);
+	cr_expect_eq(number_of(row, "size_mb"), 16);
+	cr_expect_str_eq(text_of(row, "machines"), "");
+	cr_expect_str_eq(text_of(find(rows, "path", disk), "machines"), "web");
+	json_decref(rows);
+	call_fails("disk.list", P("s:s}", "volume", "nowhere"), -ENOENT, "no volume named nowhere");
+
+	row = image(path);
+	expect_columns("disk.info", json_pack("[O]", row));
+	cr_expect_str_eq(text_of(row, "format"), "raw");
+	cr_expect(json_is_false(json_object_get(row, "open")));
+	json_decref(row);
+
+	call_fails("disk.delete", P("s:s}", "path", disk), -EBUSY, "is in use by web");
+	char *vmx = xasprintf("%s/web.vmx", folder);
+	call_fails("disk.delete", P("s:s}", "path", vmx), -EINVAL, "the name of an image ends in");
+	call_fails("disk.create", P("s:s, s:s}", "path", vmx, "size", "8M"), -EINVAL, "the name of an image ends in");
+	call_drop("disk.delete", P("s:s}", "path", path));
+	cr_expect_neq(stat(path, &st), 0);
+	call_fails("disk.delete", P("s:s}", "path", path), -ENOENT, "there is no");
+	call_fails("disk.info", P("s:s}", "path", path), -ENOENT, "there is no");
+	free(vmx);
+	free(disk);
+	free(path);
+	free(folder);
+}
+
+/* "/vmfs/volumes/..." means the host's own. */
+Test(host, short_paths)
+{
+	struct stat st;
+	create("web");
+	char *folder = folder_of("web"), *long_path = xasprintf("%s/a.img", folder), *root = xstrdup(here("root"));
+	cr_assert(str_starts(long_path, root));
+	call_drop("disk.create", P("s:s, s:s}", "path", long_path + strlen(root), "size", "1M"));
+	cr_expect_eq(stat(long_path, &st), 0);
+	call_drop("disk.delete", P("s:s}", "path", long_path + strlen(root)));
+	cr_expect_neq(stat(long_path, &st), 0);
+	free(root);
+	free(long_path);
+	free(folder);
+}
+
+Test(host, room_is_taken_at_once)
+{
+	struct stat st;
+	create("web");
+	char *folder = folder_of("web"), *path = xasprintf("%s/full.img", folder);
+	call_drop("disk.create", P("s:s, s:s, s:b}", "path", path, "size", "200M", "preallocate", 1));
+	cr_assert_eq(stat(path, &st), 0);
+	cr_expect_geq((u64)st.st_blocks * 512, 200 * MIB);
+	/* What does not fit leaves nothing behind. */
+	struct statvfs fs;
+	cr_assert_eq(statvfs(folder, &fs), 0);
+	u64 too_much = (u64)fs.f_bavail * fs.f_frsize / MIB + 1024;
+	char *size = xasprintf("%lluM", (unsigned long long)too_much), *big = xasprintf("%s/big.img", folder);
+	if (too_much < 2048 * 1024 && too_much > 100 * 1024) {
+		/* Taking that much would take others' room meanwhile: only the warning. */
+		json_t *made = call("disk.create", P("s:s, s:s}", "path", big, "size", size));
+		cr_expect_eq(json_array_size(json_object_get(made, "warnings")), 1);
+		json_decref(made);
+	}
+	free(big);
+	free(size);
+	free(path);
+	free(folder);
+}
+
+static bool cancel_at_once(void *arg, u64 task, int percent, const char *what)
+{
+	(void)percent;
+	unsigned *told = arg;
+	++*told;
+	cr_expect(task == 0 || str_starts(what, "taking room for "), "%s", what);
+	return task == 0;
+}
+
+Test(host, taking_room_is_cancelled)
+{
+	create("web");
+	char *folder = folder_of("web"), *path = xasprintf("%s/full.img", folder);
+	unsigned told = 0;
+	struct stat st;
+	json_t *result = NULL;
+	int ret = vmk_call_long(client, "disk.create", P("s:s, s:s, s:b}", "path", path, "size", "4096M", "preallocate", 1),
+				cancel_at_once, &told, &result, NULL, &err);
+	/* It may have been done before: then it is there, whole; else nothing is. */
+	if (ret == 0)
+		cr_expect(stat(path, &st) == 0 && st.st_size == 4096ll << 20);
+	else
+		cr_expect(ret == -ECANCELED && stat(path, &st) != 0, "%d %s", ret, err.text);
+	if (ret == 0)
+		unlink(path);
+	cr_expect_gt(told, 0);
+	json_decref(result);
+	json_t *rows = call("disk.list", NULL);
+	cr_expect_eq(json_array_size(rows), 0);
+	json_decref(rows);
+	free(path);
+	free(folder);
+}
+
+Test(host, images_in_use)
+{
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "size", "2M"));
+	char *disk = machine_path("web", "web.img");
+	/* As a machine that is on holds it. */
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(disk, O_RDWR);
+	cr_assert_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	call_fails("disk.resize", P("s:s, s:s}", "path", disk, "size", "4M"), -EBUSY, "in use by a machine that is on");
+	json_t *row = image(disk);
+	cr_expect(json_is_true(json_object_get(row, "open")));
+	json_decref(row);
+	close(fd);
+	/* A suspended machine knows its disk's size. */
+	char *vmss = machine_path("web", "web.vmss");
+	cr_assert_eq(replace_file(vmss, "x", 1, 0600, &err), 0);
+	cr_assert(state_is("web", "suspended"));
+	call_fails("disk.resize", P("s:s, s:s}", "path", disk, "size", "4M"), -EBUSY, "suspended");
+	unlink(vmss);
+	cr_assert(state_is("web", "off"));
+	call_drop("disk.resize", P("s:s, s:s}", "path", disk, "size", "4M"));
+	/* Another's format is no array of sectors. */
+	fd = open(disk, O_RDWR);
+	cr_assert_eq(pwrite(fd, "QFI\xfb", 4, 0), 4);
+	close(fd);
+	call_fails("disk.resize", P("s:s, s:s}", "path", disk, "size", "8M"), -EINVAL, "format");
+	free(vmss);
+	free(disk);
+}
+
+Test(host, dry_runs_of_images)
+{
+	struct stat st;
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "size", "2M"));
+	char *folder = folder_of("web"), *path = xasprintf("%s/more.img", folder), *disk = xasprintf("%s/web.img", folder);
+	char *words = xasprintf("would make an empty disk image of a size like 512M or 4G (path %s, size 8M)", path);
+	would("disk.create", P("s:s, s:s}", "path", path, "size", "8M"), words);
+	cr_expect_neq(stat(path, &st), 0);
+	free(words);
+	would_fail("disk.create", P("s:s, s:s}", "path", disk, "size", "8M"), -EEXIST, "exists already");
+	words = xasprintf("would make a disk image larger (path %s, size 8M)", disk);
+	would("disk.resize", P("s:s, s:s}", "path", disk, "size", "8M"), words);
+	cr_assert_eq(stat(disk, &st), 0);
+	cr_expect_eq(st.st_size, 2 << 20);
+	free(words);
+	would_fail("disk.resize", P("s:s, s:s}", "path", disk, "size", "1M"), -EINVAL, "can only grow");
+	would_fail("disk.delete", P("s:s}", "path", disk), -EBUSY, "in use by web");
+	call_drop("vm.unregister", VM("web"));
+	words = xasprintf("would delete an image file that no registered machine uses (path %s)", disk);
+	would("disk.delete", P("s:s}", "path", disk), words);
+	cr_expect_eq(stat(disk, &st), 0);
+	free(words);
+	free(disk);
+	free(path);
+	free(folder);
+}
+
+/* A long list does not fit into one packet of a helper process. */
+Test(host, a_thousand_images)
+{
+	create("web");
+	char *folder = folder_of("web");
+	for (int k = 0; k < 1000; k++) {
+		char *path = xasprintf("%s/a-rather-long-name-of-an-image-number-%d.img", folder, k);
+		int fd = open(path, O_WRONLY | O_CREAT, 0600);
+		cr_assert_geq(fd, 0);
+		close(fd);
+		free(path);
+	}
+	json_t *rows = call("disk.list", P("s:s}", "volume", "local"));
+	cr_expect_eq(json_array_size(rows), 1000);
+	cr_expect(strstr(text_of(json_array_get(rows, 0), "name"), "number-0.img") != NULL);
+	json_decref(rows);
+	free(folder);
+}
+
+/* ---- rights to files; needs root ---- */
+
+static char *at_bob(const char *name)
+{
+	return root_path("vmfs/volumes/local/bob/%s", name);
+}
+
+static void bob_makes(void)
+{
+	char *own = at_bob("own.img");
+	CHECK(try("disk.create", P("s:s, s:s}", "path", own, "size", "2M")) == 0);
+	CHECK(try("vm.create", P("s:s}", "name", "bobs")) == 0);
+}
+
+static void bob_reaches_out(void)
+{
+	char *alices = root_path("vmfs/volumes/local/alice/alices/alices.img"), *new_one = root_path("vmfs/volumes/local/alice/new.img");
+	char *link = at_bob("to-etc/x.img"), *link_inside = at_bob("to-alice/alices.img"), *secret = at_bob("secret.img");
+	char *dots = at_bob("../../../../etc/vmk/x.img");
+	CHECK(try("disk.info", P("s:s}", "path", alices)) == -EACCES);
+	CHECK(try("disk.resize", P("s:s, s:s}", "path", alices, "size", "1G")) == -EACCES);
+	CHECK(try("disk.delete", P("s:s}", "path", alices)) == -EACCES);
+	CHECK(try("disk.create", P("s:s, s:s}", "path", new_one, "size", "2M")) == -EACCES);
+	/* No path that is not on a volume, by its words or by links and dots on the way. */
+	CHECK(try("disk.create", P("s:s, s:s}", "path", "/tmp/bobs-own.img", "size", "2M")) == -EPERM);
+	CHECK(strstr(err.text, "not on a volume"));
+	CHECK(try("disk.create", P("s:s, s:s}", "path", link, "size", "2M")) == -EPERM);
+	CHECK(strstr(err.text, "leads out of the volume"));
+	CHECK(try("disk.create", P("s:s, s:s}", "path", dots, "size", "2M")) == -EPERM);
+	CHECK(try("disk.info", P("s:s}", "path", link_inside)) == -EACCES);
+	/* A link is no image, wherever it leads. */
+	CHECK(try("disk.info", P("s:s}", "path", secret)) == -EINVAL);
+	CHECK(try("disk.resize", P("s:s, s:s}", "path", secret, "size", "1G")) == -EINVAL);
+	CHECK(try("disk.delete", P("s:s}", "path", secret)) == -EINVAL);
+	json_t *rows = NULL;
+	CHECK(vmk_call(client, "disk.list", NULL, &rows, NULL, &err) == 0);
+	CHECK(json_array_size(rows) == 1);
+	CHECK(strcmp(text_of(json_array_get(rows, 0), "name"), "own.img") == 0);
+	CHECK(strcmp(text_of(json_array_get(rows, 0), "machines"), "") == 0);
+}
+
+static void bob_deletes_own(void)
+{
+	char *own = at_bob("own.img");
+	CHECK(try("disk.delete", P("s:s}", "path", own)) == -EBUSY);
+	CHECK(strstr(err.text, "somebody else"));
+}
+
+static void bob_looks_at_rights(void)
+{
+	json_t *rows = NULL;
+	CHECK(try("user.rights", P("s:s}", "user", "alice")) == -EPERM);
+	CHECK(vmk_call(client, "user.rights", NULL, &rows, NULL, &err) == 0);
+	CHECK(json_array_size(rows) == 1);
+	CHECK(strcmp(text_of(json_array_get(rows, 0), "may"), "see, operate, change, delete") == 0);
+	CHECK(try("vm.rights", VM("alices")) == -ENOENT);
+	CHECK(try("vm.chmod", P("s:s, s:s}", "vm", "bobs", "mode", "777")) == 0);
+	CHECK(try("vm.chown", P("s:s, s:s}", "vm", "bobs", "user", "alice")) == -EPERM);
+}
+
+/* rwx for others is what REGISTER asks for, but the mode is the owner's to change. */
+static void alice_changes_bobs(void)
+{
+	CHECK(try("vm.chmod", P("s:s, s:s}", "vm", "bobs", "mode", "700")) == -EPERM);
+	CHECK(strstr(err.text, "only bob, whose machine it is"));
+}
+
+static void two_users(void)
+{
+	call_drop("user.add", P("s:s, s:s}", "name", "alice", "password", "a"));
+	call_drop("user.add", P("s:s, s:s}", "name", "bob", "password", "b"));
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "alices", "size", "2M", "owner", "alice"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "firsts", "owner", "bob"));
+	call_drop("vm.delete", VM("firsts"));
+}
+
+Test(host, nobody_reaches_beyond_his_rights)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	as_user(BOB, 0, bob_makes);
+	char *own = at_bob("own.img"), *to_etc = at_bob("to-etc"), *to_alice = at_bob("to-alice"), *secret = at_bob("secret.img");
+	char *alices = machine_path("alices", "alices.img");
+	cr_assert_eq(symlink(here("root/etc"), to_etc), 0);
+	cr_assert_eq(symlink("../alice/alices", to_alice), 0);
+	cr_assert_eq(symlink(own, secret), 0);
+	as_user(BOB, 0, bob_reaches_out);
+
+	/* One that a machine uses which he may not see stays, although it is his. */
+	call_drop("vm.set", P("s:s, s:s, s:s}", "vm", "alices", "key", "ide0:1.present", "value", "TRUE"));
+	call_drop("vm.set", P("s:s, s:s, s:s}", "vm", "alices", "key", "ide0:1.fileName", "value", own));
+	as_user(BOB, 0, bob_deletes_own);
+	as_user(BOB, 0, bob_looks_at_rights);
+	as_user(ALICE, 0, alice_changes_bobs);
+
+	/* What the administrator makes in a user's folder is the user's. */
+	struct stat st;
+	char *gift = at_bob("gift.img");
+	call_drop("disk.create", P("s:s, s:s}", "path", gift, "size", "2M"));
+	cr_assert_eq(stat(gift, &st), 0);
+	cr_expect_eq(st.st_uid, BOB);
+	/* He sees the machines of others, and theirs only their names. */
+	json_t *rows = call("user.rights", P("s:s}", "user", "alice"));
+	cr_expect_not_null(find(rows, "vm", "alices"));
+	cr_expect_str_eq(text_of(find(rows, "vm", "bobs"), "rights"), "rwx");
+	json_decref(rows);
+	call_fails("user.rights", P("s:s}", "user", "nobody-here"), -ENOENT, "nobody-here");
+	free(gift);
+	free(alices);
+	free(secret);
+	free(to_alice);
+	free(to_etc);
+	free(own);
+}
+
+Test(host, machines_are_given_away)
+{
+	struct stat st;
+	if (geteuid() != 0) {
+		create("web");
+		call_fails("vm.chown", P("s:s, s:s}", "vm", "web", "user", "root"), -EPERM, "all its machines are his");
+		return;
+	}
+	two_users();
+	char *vmx = machine_path("alices", "alices.vmx"), *disk = machine_path("alices", "alices.img"), *folder = folder_of("alices");
+	char *trap = xasprintf("%s/trap.img", folder), *other = xasprintf("%s/other.img", folder), *victim = xstrdup(here("victim"));
+	cr_assert_eq(replace_file(victim, "x", 1, 0600, &err), 0);
+	cr_assert_eq(symlink(victim, trap), 0);
+	cr_assert_eq(replace_file(other, "x", 1, 0600, &err), 0); /* root's */
+	set("alices", "ide1:0.fileName", "trap.img");
+	set("alices", "ide0:1.fileName", "other.img");
+	would("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "bob"), "would give a virtual machine that is off to another user (vm alices, user bob)");
+	would_fail("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "carol"), -ENOENT, "carol");
+	call_drop("vm.start", VM("alices"));
+	call_fails("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "bob"), -EBUSY, "powered on");
+	call_drop("vm.stop", VM("alices"));
+	cr_assert_eq(stat(vmx, &st), 0);
+	cr_expect_eq(st.st_uid, ALICE);
+
+	json_t *given = call("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "bob"));
+	cr_expect_eq(json_array_size(json_object_get(given, "warnings")), 2);
+	json_decref(given);
+	cr_assert_eq(stat(vmx, &st), 0);
+	cr_expect(st.st_uid == BOB && st.st_gid == BOB);
+	cr_assert_eq(stat(disk, &st), 0);
+	cr_expect_eq(st.st_uid, BOB);
+	cr_assert_eq(stat(folder, &st), 0);
+	cr_expect_eq(st.st_uid, BOB);
+	cr_assert_eq(stat(victim, &st), 0);
+	cr_expect_eq(st.st_uid, 0);
+	cr_assert_eq(lstat(trap, &st), 0);
+	cr_expect_eq(st.st_uid, 0); /* the link that root made above */
+	cr_assert_eq(stat(other, &st), 0);
+	cr_expect_eq(st.st_uid, 0);
+	json_t *owner = show("alices", "owner");
+	cr_expect_str_eq(json_string_value(owner), "bob");
+	json_decref(owner);
+	cr_expect(log_has("alices belongs to bob now"));
+	call_fails("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "carol"), -ENOENT, "carol");
+	free(victim);
+	free(other);
+	free(trap);
+	free(folder);
+	free(disk);
+	free(vmx);
+}
+
+Test(host, modes)
+{
+	struct stat st;
+	create("web");
+	char *vmx = machine_path("web", "web.vmx");
+	json_t *rows = call("vm.rights", VM("web"));
+	expect_columns("vm.rights", rows);
+	cr_assert_eq(json_array_size(rows), 3);
+	cr_expect_str_eq(text_of(json_array_get(rows, 0), "class"), "owner");
+	cr_expect_str_eq(text_of(json_array_get(rows, 1), "may"), "see, operate");
+	cr_expect_str_eq(text_of(json_array_get(rows, 2), "may"), "nothing");
+	json_decref(rows);
+	would("vm.chmod", P("s:s, s:s}", "vm", "web", "mode", "755"),
+	      "would say who may see (vm web, mode 755)");
+	call_drop("vm.chmod", P("s:s, s:s}", "vm", "web", "mode", "o+rx,g="));
+	cr_assert_eq(stat(vmx, &st), 0);
+	cr_expect_eq(st.st_mode & 07777, 0705);
+	call_fails("vm.chmod", P("s:s, s:s}", "vm", "web", "mode", "055"), -EINVAL, "take r from the owner");
+	call_fails("vm.chmod", P("s:s, s:s}", "vm", "web", "mode", "u+s"), -EINVAL, "three digits");
+	call_fails("vm.chmod", P("s:s, s:s}", "vm", "web", "mode", "4755"), -EINVAL, "three digits");
+	cr_expect(log_has("web: its mode is 705 now"));
+	rows = call("user.rights", NULL);
+	expect_columns("user.rights", rows);
+	json_decref(rows);
+	free(vmx);
+}
+
+Test(host_parts, modes_are_parsed)
+{
+	static const struct {
+		const char *text;
+		mode_t mode; /* 01000: refused */
+	} cases[] = {
+		{"750", 0750}, {"u=rwx,g=rx,o=r", 0754}, {"a=r", 0444}, {"g-w", 0740}, {"o+x", 0741}, {"+x", 0751}, {"go=", 0700},
+		{"", 01000}, {"rwx", 01000}, {"8", 01000}, {"1777", 01000}, {"u=rwz", 01000}, {"u=r,", 01000}, {",u=r", 01000},
+		{"u-r", 01000}, {"u=rwx;", 01000}, {"-1", 01000},
+	};
+	for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+		mode_t mode = 0;
+		int ret = owners_parse_mode(cases[k].text, 0740, &mode, &err);
+		cr_expect_eq(ret, cases[k].mode & 01000 ? -EINVAL : 0, "'%s': %d", cases[k].text, ret);
+		if (!ret)
+			cr_expect_eq(mode, cases[k].mode, "'%s': %03o", cases[k].text, (unsigned)mode);
+	}
+}
+
+Test(host_parts, volumes_are_found_in_paths)
+{
+	char volume[256];
+	const char *rest;
+	set_root("/x");
+	cr_expect(volumes_split("/x/vmfs/volumes/local/a/b.img", volume, &rest));
+	cr_expect_str_eq(volume, "local");
+	cr_expect_str_eq(rest, "a/b.img");
+	cr_expect(volumes_split("/vmfs/volumes/local", volume, &rest));
+	cr_expect_str_eq(rest, "");
+	cr_expect(!volumes_split("/x/vmfs/volumes", volume, &rest));
+	cr_expect(!volumes_split("/x/vmfs/volumes/../etc/passwd", volume, &rest));
+	cr_expect(!volumes_split("/x/vmfs/volumesx/local/a", volume, &rest));
+	cr_expect(!volumes_split("/etc/passwd", volume, &rest));
+	set_root("");
+	cr_expect(volumes_split("/vmfs/volumes/local/a", volume, &rest));
+}
+
+Test(host_parts, sizes)
+{
+	u64 bytes;
+	char text[32];
+	cr_expect(disk_size_parse("1", &bytes, &err) == 0 && bytes == MIB);
+	cr_expect(disk_size_parse("1440k", &bytes, &err) == 0 && bytes == 1440 * KIB);
+	cr_expect(disk_size_parse("4GB", &bytes, &err) == 0 && bytes == 4 * GIB);
+	cr_expect(disk_size_parse("2048G", &bytes, &err) == 0 && bytes == 2048 * GIB);
+	cr_expect(disk_size_parse("2049G", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("0", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("-4G", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("99999999999999999999G", &bytes, &err) == -EINVAL);
+	cr_expect(disk_size_parse("4X", &bytes, &err) == -EINVAL);
+	size_text(4 * GIB + GIB / 2, text, sizeof(text));
+	cr_expect_str_eq(text, "4.5 GB");
+	size_text(512 * KIB, text, sizeof(text));
+	cr_expect_str_eq(text, "512 KB");
+}
+
+/* ---- networks and hardware ---- */
+
+Test(host, networks_and_cards)
+{
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "net", "nat"));
+	set("web", "nat.forward", "tcp::8080-:80");
+	set("web", "ethernet1.present", "TRUE");
+	set("web", "ethernet1.connectionType", "custom");
+	set("web", "ethernet1.devName", "vmktest7");
+	set("web", "ethernet1.virtualDev", "virtio");
+	set("web", "ethernet1.startConnected", "FALSE");
+	create("alone");
+	json_t *rows = call("network.list", NULL), *nat = find(rows, "kind", "NAT");
+	expect_columns("network.list", rows);
+	cr_expect_str_eq(text_of(nat, "machines"), "web");
+	cr_expect_eq(number_of(nat, "count"), 1);
+	cr_expect_null(find(rows, "name", "lo"));
+	json_decref(rows);
+
+	rows = call("network.cards", NULL);
+	expect_columns("network.cards", rows);
+	cr_assert_eq(json_array_size(rows), 2);
+	json_t *first = json_array_get(rows, 0), *second = json_array_get(rows, 1);
+	cr_expect_str_eq(text_of(first, "forwards"), "tcp::8080-:80");
+	cr_expect_str_eq(text_of(first, "connection"), "nat");
+	cr_expect_str_eq(text_of(first, "model"), "e1000");
+	cr_expect_eq(strlen(text_of(first, "address")), 17);
+	cr_expect_str_eq(text_of(second, "connection"), "tap vmktest7");
+	cr_expect_str_eq(text_of(second, "model"), "virtio");
+	cr_expect(json_is_false(json_object_get(second, "connected")));
+	json_decref(rows);
+	rows = call("network.cards", VM("alone"));
+	cr_expect_eq(json_array_size(rows), 0);
+	json_decref(rows);
+	call_fails("network.cards", VM("nowhere"), -ENOENT, "nowhere");
+}
+
+Test(host, hardware)
+{
+	call_drop("vm.create", P("s:s, s:s, s:s, s:i}", "name", "web", "size", "2M", "cdrom", "/x/y.iso", "memory", 64));
+	set("web", "virtio0.present", "TRUE");
+	set("web", "virtio0.fileName", "second.img");
+	set("web", "virtio0.mode", "nonpersistent");
+	set("web", "floppy0.present", "TRUE");
+	set("web", "floppy0.startConnected", "FALSE");
+	json_t *rows = call("vm.hardware", VM("web"));
+	expect_columns("vm.hardware", rows);
+	cr_expect_str_eq(text_of(find(rows, "device", "memory"), "detail"), "64 MB");
+	cr_expect_str_eq(text_of(find(rows, "device", "ide0:0"), "detail"), "web.img");
+	cr_expect_str_eq(text_of(find(rows, "device", "ide1:0"), "kind"), "CD drive");
+	cr_expect(json_is_true(json_object_get(find(rows, "device", "ide1:0"), "connected")));
+	cr_expect(json_is_null(json_object_get(find(rows, "device", "ide0:0"), "connected")));
+	cr_expect_str_eq(text_of(find(rows, "device", "virtio0"), "detail"), "second.img, writes are dropped at power off");
+	cr_expect_str_eq(text_of(find(rows, "device", "floppy0"), "detail"), "no medium");
+	cr_expect(json_is_false(json_object_get(find(rows, "device", "floppy0"), "connected")));
+	cr_expect_null(find(rows, "device", "ethernet0"));
+	json_decref(rows);
+}
+
+/* ---- alerts ---- */
+
+static bool alerted(const char *words, const char *level, const char *vm)
+{
+	json_t *rows = call("host.alerts", NULL), *row;
+	bool found = false;
+	size_t k;
+	json_array_foreach(rows, k, row)
+		found |= strstr(text_of(row, "text"), words) && strcmp(text_of(row, "level"), level) == 0 &&
+			 (!vm || strcmp(text_of(row, "vm"), vm) == 0) && *text_of(row, "advice");
+	json_decref(rows);
+	return found;
+}
+
+Test(host, alerts)
+{
+	create("web");
+	create("hang");
+	char *vmx = machine_path("web", "web.vmx");
+	cr_expect(!alerted("web", "warning", NULL));
+	char *text = file_text(vmx), *bad = xasprintf("%smemsize = \"many\"\n", text);
+	cr_assert_eq(replace_file(vmx, bad, strlen(bad), 0750, &err), 0);
+	cr_expect(alerted("the configuration of web cannot be used", "warning", "web"));
+	cr_assert_eq(replace_file(vmx, text, strlen(text), 0750, &err), 0);
+	cr_expect(!alerted("the configuration of web", "warning", "web"));
+	/* This host has no vmk-authd beside it. */
+	cr_expect(alerted("vmk-authd", "error", NULL));
+
+	call_drop("vm.start", VM("hang"));
+	wait_state("hang", "stuck", 30);
+	cr_expect(alerted("hang is stuck", "error", "hang"));
+	json_t *shown = call("host.show", NULL);
+	cr_expect_not_null(find(json_object_get(shown, "alerts"), "vm", "hang"));
+	json_decref(shown);
+
+	cr_assert_eq(make_dirs(here("root/var/lib/vmk"), 0700, &err), 0);
+	static const char locks[] = "192.0.2.1 12 1700000000\n192.0.2.2 3 1700000000\n";
+	cr_assert_eq(replace_file(here("root/var/lib/vmk/console-locks"), locks, strlen(locks), 0600, &err), 0);
+	cr_expect(alerted("1 address is locked out", "warning", NULL));
+	free(bad);
+	free(text);
+	free(vmx);
+}
