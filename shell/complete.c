@@ -44,6 +44,8 @@ static void offer_key(struct seeker *s, const char *pattern)
 		bool typed = strlen(s->word) > k && isdigit((unsigned char)s->word[k]);
 		if (key[k] == '#')
 			key[k] = typed ? s->word[k] : '0';
+		else if (key[k] == '*')
+			key[k] = 0; /* what follows is the user's own */
 	}
 	/* Keys are found in any case, as they are read. */
 	if (!strncasecmp(key, s->word, strlen(s->word))) {

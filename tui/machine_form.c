@@ -141,7 +141,7 @@ static void group_fields(struct form *f, unsigned group, const struct devices *d
 	const struct config_key *keys = config_keys(&count);
 	form_add(f, FORM_HEADING, "", groups[group].heading, "");
 	for (size_t k = 0; k < count; k++)
-		if (!strchr(keys[k].pattern, '#') && group_of(keys[k].pattern) == group)
+		if (!strpbrk(keys[k].pattern, "#*") && group_of(keys[k].pattern) == group)
 			key_field(f, &keys[k], keys[k].pattern, set);
 	for (unsigned k = 0; k < d->n; k++)
 		if (device_in_group(d->names[k], group))

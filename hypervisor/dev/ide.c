@@ -219,12 +219,17 @@ void ide_medium(struct ide_drive *d, enum ide_medium what, u64 offset, u32 from,
 	dev_job_start(d->channel->ide->worker, &d->job);
 }
 
+static void settle_drive(struct ide_drive *d)
+{
+	while (d->busy)
+		dev_job_finish(d->channel->ide->worker, &d->job);
+}
+
 /* What is under way comes to its end: before the guest changes what it is about, and before the machine is reset or saved. */
 static void settle(struct ide_channel *c)
 {
 	for (unsigned i = 0; i < 2; i++)
-		while (c->drive[i].busy)
-			dev_job_finish(c->ide->worker, &c->drive[i].job);
+		settle_drive(&c->drive[i]);
 }
 
 static void dma_run(struct ide_drive *d)
@@ -583,7 +588,7 @@ static int ide_insert(struct device *d, const char *name, int fd, const char *fi
 	rc = disk_open(fd, file, DISK_READONLY, &disk, err);
 	if (rc)
 		return rc;
-	settle(drive->channel);
+	settle_drive(drive);
 	atapi_change_medium(drive, disk, file);
 	return 0;
 }
@@ -595,7 +600,7 @@ static int ide_eject(struct device *d, const char *name, bool force, struct erro
 
 	if (rc || !drive->disk)
 		return rc;
-	settle(drive->channel);
+	settle_drive(drive);
 	atapi_change_medium(drive, NULL, "");
 	return 0;
 }

@@ -37,11 +37,14 @@ const struct config_key *config_keys(size_t *count)
 	return keys;
 }
 
+/* What '*' at a pattern's end stands for */
+#define KEY_LETTERS "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-"
+
 static bool key_matches(const char *pattern, const char *key)
 {
 	for (; *pattern && *key; pattern++, key++) {
 		if (*pattern == '*')
-			return true;
+			return !key[strspn(key, KEY_LETTERS)];
 		if (*pattern == '#' ? !isdigit((unsigned char)*key)
 				    : tolower((unsigned char)*pattern) != tolower((unsigned char)*key))
 			return false;

@@ -32,16 +32,30 @@ static void get_text(struct state_reader *r, char text[TEXT_MAX + 1])
 
 /* ---- the configuration: what the guest sees of it must not have changed ---- */
 
+/* What is in a CD or floppy drive, and whether a cable is plugged in, may change at any time: the devices tell the guest. */
+static bool key_is_of_medium(const struct config *c, const char *key)
+{
+	const char *dot = strrchr(key, '.');
+	char type[64];
+
+	if (!dot || str_ieq(dot, ".startConnected"))
+		return dot != NULL;
+	if (!str_ieq(dot, ".fileName"))
+		return false;
+	snprintf(type, sizeof(type), "%.*s.deviceType", (int)(dot - key), key);
+	return !strncasecmp(key, "floppy", 6) || (config_key_find(type) && strcasestr(config_string(c, type), "cdrom"));
+}
+
 /* Keys of the world outside the guest. */
-static bool key_counts(const char *key)
+static bool key_counts(const struct config *c, const char *key)
 {
 	static const char *const outside[] = {"displayName", "annotation", "autostart", "uuid.location", "RemoteDisplay.", "sched.",
-					      "cpu.engine", "debug.console", "nat.forward", "bios.fileName", "vgabios.fileName"};
+					      "cpu.engine", "debug.console", "nat.forward", "bios.fileName", "vgabios.fileName", "guestinfo."};
 
 	for (size_t i = 0; i < ARRAY_SIZE(outside); i++)
 		if (!strncasecmp(key, outside[i], strlen(outside[i])))
 			return false;
-	return config_key_find(key) != NULL;
+	return config_key_find(key) && !key_is_of_medium(c, key);
 }
 
 struct keys {
@@ -53,15 +67,17 @@ struct keys {
 
 static void count_key(void *arg, const char *key, const char *value)
 {
+	struct keys *k = arg;
 	(void)value;
-	((struct keys *)arg)->count += key_counts(key);
+
+	k->count += key_counts(k->machine->config, key);
 }
 
 static void save_key(void *arg, const char *key, const char *value)
 {
 	struct keys *k = arg;
 
-	if (!key_counts(key) || k->count++ >= MAX_KEYS)
+	if (!key_counts(k->machine->config, key) || k->count++ >= MAX_KEYS)
 		return;
 	put_text(k->writer, key);
 	put_text(k->writer, value);
@@ -122,7 +138,7 @@ static bool same_value(const struct config *c, const char *key, const char *valu
 }
 
 struct missing {
-	const struct config *then;
+	const struct config *then, *now;
 	const char *key;
 };
 
@@ -131,7 +147,7 @@ static void find_new(void *arg, const char *key, const char *value)
 {
 	struct missing *x = arg;
 
-	if (!x->key && key_counts(key) && !same_value(x->then, key, value))
+	if (!x->key && key_counts(x->now, key) && !same_value(x->then, key, value))
 		x->key = key;
 }
 
@@ -144,14 +160,14 @@ static int load_keys(struct machine *m, struct state_reader *r, struct error *er
 	for (u32 n = get_u32_max(r, MAX_KEYS); n && !ret && !state_error(r); n--) {
 		get_text(r, key);
 		get_text(r, value);
-		if (state_error(r) || !key_counts(key))
+		if (state_error(r) || !key_counts(m->config, key))
 			continue;
 		if (!same_value(m->config, key, value))
 			ret = fail(err, -EINVAL, "%.60s was \"%.100s\" when the machine was suspended", key, value);
 		else if (config_set(then, key, value, NULL))
 			ret = fail(err, -EBADMSG, "the saved %.60s has an impossible value", key);
 	}
-	struct missing x = {.then = then};
+	struct missing x = {.then = then, .now = m->config};
 	if (!ret && !state_error(r))
 		config_each(m->config, find_new, &x);
 	if (x.key)

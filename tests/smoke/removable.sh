@@ -75,7 +75,7 @@ in_guest '! mount -t iso9660 -o ro /dev/sr0 /cd 2>&1'
 grep -Eqi 'no medium' <<<"$ANSWER" || die "an empty drive: $ANSWER"
 vmk vm get box ide1:0.startConnected | grep -q FALSE || die "the configuration does not say that the drive is empty"
 vmk vm connect box ide1:0 | grep -q SECOND.iso || die "vm connect without a file"
-in_guest 'dd if=/dev/sr0 bs=2048 skip=16 count=1 2>/dev/null | cut -c 41-46 | head -n 1'
+in_guest 'dd if=/dev/sr0 bs=1 skip=32808 count=6 2>/dev/null; echo'
 [ "$ANSWER" = SECOND ] || die "the first bytes are '$ANSWER'"
 
 say "a floppy"

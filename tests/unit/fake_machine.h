@@ -460,6 +460,13 @@ void dev_job_start(struct dev_worker *w, struct dev_job *job)
 		dev_job_finish(w, job);
 }
 
+/* Nobody can be asked: the guest is told. */
+bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, bool flush, int error)
+{
+	(void)w, (void)drive, (void)file, (void)flush, (void)error;
+	return false;
+}
+
 void dev_ram_discard(struct device *d, u64 gpa, u64 size)
 {
 	if (gpa <= FAKE_RAM && size <= FAKE_RAM - gpa)

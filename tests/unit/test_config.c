@@ -107,6 +107,15 @@ Test(config, changes_keep_the_rest)
 	config_free(c);
 }
 
+Test(config, keys_with_any_end)
+{
+	cr_expect_not_null(config_key_find("guestinfo.a.b-c_9"));
+	cr_expect_not_null(config_key_find("GuestInfo.A"));
+	cr_expect_null(config_key_find("guestinfo."));
+	cr_expect_null(config_key_find("guestinfo.*"));
+	cr_expect_null(config_key_find("guestinfo.a b"));
+}
+
 Test(config, every_default_is_allowed_by_its_own_row)
 {
 	size_t n;
@@ -117,6 +126,9 @@ Test(config, every_default_is_allowed_by_its_own_row)
 		for (char *c = key; *c; c++)
 			if (*c == '#')
 				*c = '0';
+			else if (*c == '*')
+				*c = 'x';
+		cr_assert_eq(config_key_find(key), &keys[k]);
 		snprintf(line, sizeof(line), "%s = \"%s\"", key, keys[k].fallback);
 		struct config *c = parse(line);
 		cr_assert(c);
