@@ -192,7 +192,13 @@ static int on_report(sd_event_source *s, int fd, uint32_t events, void *arg)
 		return 0;
 	}
 	json_t *packet = n > 0 && n_files ? file_packet(file) : n > 0 ? json_loadb(buf, (size_t)n, 0, NULL) : NULL;
+	json_t *percent = json_object_get(packet, "percent");
 	free(buf);
+	if (job->spec.progress && json_is_integer(percent)) {
+		job->spec.progress(job->spec.done_arg, (int)(MAX(json_integer_value(percent), 0) % 101));
+		json_decref(packet);
+		return 0;
+	}
 	int ret = 0;
 	if (packet)
 		ret = (int)json_integer_value(json_object_get(packet, "ret"));
@@ -268,7 +274,8 @@ void job_kill_all(void)
 	while (host.jobs) {
 		struct job *job = host.jobs;
 		host.jobs = job->next;
-		kill(job->pid, SIGKILL);
+		if (!job->spec.cleans_up)
+			kill(job->pid, SIGKILL);
 		sd_event_source_disable_unref(job->io);
 		sd_event_source_disable_unref(job->timer);
 		close(job->fd);

@@ -2,7 +2,8 @@
 /*
  * job.h - work in a child of the daemon: with another user's rights, or long.
  *
- * The child has the daemon's memory as it was (so `arg` needs no copying) and sends back one packet. It may also end in an
+ * The child has the daemon's memory as it was (so `arg` needs no copying) and sends back one packet, after any number of
+ * {"percent": n} if the job has `progress`. It may also end in an
  * exec: then the packet never comes and the job is done when the socket closes. A child that takes longer than its
  * time limit is killed. job functions must not touch the event loop.
  */
@@ -32,6 +33,8 @@ struct job_spec {
 	job_fn *run;
 	job_done *done;
 	void *arg, *done_arg;
+	void (*progress)(void *done_arg, int percent); /* optional; 0 to 100 */
+	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
 	bool keep_child; /* ends in exec: the process is the caller's, who reaps it */
 };
 /*

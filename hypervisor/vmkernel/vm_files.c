@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vm_files.c - see vm_files.h. Runs in a child, as the user whose files these are. */
+/* vm_files.c - see vm_files.h. Runs in a child, as the user whose files these are, but owner_folder(). */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -16,8 +16,7 @@
 #define MODE_FOLDER 0750
 #define MODE_DISK 0600
 
-/* Makes a file that does not exist yet. */
-static int make_file(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err)
+int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err)
 {
 	int fd = openat(folder, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, mode), ret = 0;
 	if (fd < 0)
@@ -53,11 +52,11 @@ int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 		ret = fail(err, -EEXIST, "%s exists already: register it instead", f->path);
 	bool disk_made = false;
 	if (!ret && f->disk) {
-		ret = make_file(fd, f->disk, NULL, f->disk_bytes, MODE_DISK, err);
+		ret = vm_files_make(fd, f->disk, NULL, f->disk_bytes, MODE_DISK, err);
 		disk_made = !ret;
 	}
 	if (!ret)
-		ret = make_file(fd, file, f->text, 0, MODE_VMX, err);
+		ret = vm_files_make(fd, file, f->text, 0, MODE_VMX, err);
 	if (ret && disk_made)
 		unlinkat(fd, f->disk, 0);
 	if (ret && made)
@@ -226,4 +225,19 @@ int vm_files_delete(void *arg, int report, json_t **result, struct error *err)
 	rmdir(folder); /* stays when there is something else in it */
 	*result = json_pack("{s:o}", "left", d.left);
 	return 0;
+}
+
+int owner_folder(const struct identity *who, const char *owner, struct error *err)
+{
+	char *local = root_path("vmfs/volumes/local"), *folder = xasprintf("%s/%s", local, owner);
+	int ret = make_dirs(local, 0755, err);
+	if (!ret && mkdir(folder, 0755) == 0) {
+		if (geteuid() == 0 && lchown(folder, who->uid, who->gid))
+			ret = fail(err, -errno, "cannot give %s to %s: %m", folder, owner);
+	} else if (!ret && errno != EEXIST) {
+		ret = fail(err, -errno, "cannot make the folder %s: %m", folder);
+	}
+	free(folder);
+	free(local);
+	return ret;
 }

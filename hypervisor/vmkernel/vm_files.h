@@ -18,6 +18,14 @@ struct vm_files {
 	const char *also_key, *also_value; /* at the same time; NULL: no second one */
 };
 
+/*
+ * In a child: makes a file that does not exist yet, with `text`, or `bytes` of nothing when that is NULL; on the disk when it
+ * returns 0, gone else.
+ */
+int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err);
+/* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. */
+int owner_folder(const struct identity *who, const char *owner, struct error *err);
+
 job_fn vm_files_create;
 /* {"path": without symbolic links, "name", "uid", "gid", "mode"} */
 job_fn vm_files_inspect;

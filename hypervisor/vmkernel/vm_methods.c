@@ -385,22 +385,6 @@ static int new_config(struct request *r, const char *path, const char *disk, cha
 	return ret;
 }
 
-/* <root>/vmfs/volumes/local/<owner>, made by the host and given to its owner. */
-static int owner_folder(const struct identity *who, const char *owner, struct error *err)
-{
-	char *local = root_path("vmfs/volumes/local"), *folder = xasprintf("%s/%s", local, owner);
-	int ret = make_dirs(local, 0755, err);
-	if (!ret && mkdir(folder, 0755) == 0) {
-		if (geteuid() == 0 && lchown(folder, who->uid, who->gid))
-			ret = fail(err, -errno, "cannot give %s to %s: %m", folder, owner);
-	} else if (!ret && errno != EEXIST) {
-		ret = fail(err, -errno, "cannot make the folder %s: %m", folder);
-	}
-	free(folder);
-	free(local);
-	return ret;
-}
-
 /* Who is to own the machine, and his name. */
 static int create_owner(struct request *r, struct identity *who, char owner[USER_NAME_SIZE], struct error *err)
 {

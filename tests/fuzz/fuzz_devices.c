@@ -1,4 +1,4 @@
-// uses: vmx dev cpu disk api lib -lsystemd
+// uses: vmx dev cpu disk api lib -lsystemd -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fuzz_devices.c - a whole machine without a CPU, given what a hostile guest says: ports, physical addresses (registers of the

@@ -369,6 +369,183 @@ Test(tasks, hostile_lines_during_a_task)
 	close(fd);
 }
 
+/* ---- clones ---- */
+
+static void put_file(const char *path, const char *text, u64 at)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+	cr_assert_eq(pwrite(fd, text, strlen(text), (off_t)at), (ssize_t)strlen(text));
+	close(fd);
+}
+
+static char *key_of(const char *name, const char *key)
+{
+	json_t *rows = call("vm.get", P("s:s, s:s}", "vm", name, "key", key));
+	char *value = xstrdup(field(rows, 0, "value"));
+	json_decref(rows);
+	return value;
+}
+
+static void key_is(const char *name, const char *key, const char *expected)
+{
+	char *value = key_of(name, key);
+	cr_expect_str_eq(value, expected, "%s %s", name, key);
+	free(value);
+}
+
+static void keys_differ(const char *key)
+{
+	char *one = key_of("web", key), *other = key_of("copy", key);
+	cr_expect_gt(strlen(one), 10, "%s", key);
+	cr_expect_gt(strlen(other), 10, "%s", key);
+	cr_expect_str_neq(one, other);
+	free(one);
+	free(other);
+}
+
+static char *beside(const char *file, const char *name)
+{
+	return xasprintf("%.*s/%s", (int)(strrchr(file, '/') - file), file, name);
+}
+
+Test(tasks, a_clone_is_a_machine_of_its_own)
+{
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "web", "size", "64M", "net", "nat"));
+	char *disk = machine_path("web", "web.img"), *data = beside(disk, "data.img"), *iso = beside(disk, "boot.iso");
+	char *shared = here("root/shared.iso");
+	put_file(disk, "the disk's beginning", 0);
+	put_file(disk, "the disk's middle", 40 << 20);
+	put_file(data, "data", 1 << 20);
+	put_file(iso, "iso", 0);
+	put_file(shared, "shared", 0);
+	set("web", "virtio0.present", "TRUE");
+	set("web", "virtio0.fileName", data);
+	set("web", "ide1:0.present", "TRUE");
+	set("web", "ide1:0.deviceType", "cdrom-image");
+	set("web", "ide1:0.fileName", "boot.iso");
+	set("web", "ide1:1.present", "TRUE");
+	set("web", "ide1:1.deviceType", "cdrom-image");
+	set("web", "ide1:1.fileName", "../../../../../shared.iso");
+	set("web", "serial1.present", "TRUE");
+	set("web", "serial1.fileType", "file");
+	set("web", "serial1.fileName", "web.serial");
+	set("web", "nat.forward", "tcp::9999-:80");
+	set("web", "autostart", "true");
+	set("web", "annotation", "the original");
+	json_t *result = call("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"));
+	cr_expect_eq(json_array_size(json_object_get(result, "warnings")), 1); /* nat.forward */
+	json_decref(result);
+	cr_expect(state_is("copy", "off"));
+	key_is("copy", "ide0:0.fileName", "copy.img");
+	key_is("copy", "virtio0.fileName", "data.img");
+	key_is("copy", "ide1:0.fileName", "boot.iso");
+	key_is("copy", "serial1.fileName", "copy.serial");
+	key_is("copy", "annotation", "the original");
+	key_is("copy", "autostart", "false");
+	key_is("copy", "nat.forward", "");
+	keys_differ("uuid.bios");
+	keys_differ("uuid.location");
+	keys_differ("ethernet0.generatedAddress");
+	char *other = key_of("copy", "ide1:1.fileName");
+	cr_expect_eq(*other, '/', "%s", other);
+	free(other);
+	/* Copies, not links; as sparse as the originals; the originals as they were. */
+	other = machine_path("copy", "copy.img");
+	struct stat st, was;
+	cr_assert_eq(stat(other, &st), 0);
+	cr_assert_eq(stat(disk, &was), 0);
+	cr_expect_eq(st.st_size, 64 << 20);
+	cr_expect_leq(st.st_blocks, was.st_blocks + 64);
+	cr_expect_neq(st.st_ino, was.st_ino);
+	char *command = xasprintf("cmp %s %s", disk, other);
+	cr_expect_eq(system(command), 0);
+	free(command);
+	free(other);
+	/* It runs, beside the original. */
+	call_drop("vm.start", VM("copy"));
+	call_drop("vm.start", VM("web"));
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "more"), -EBUSY, "is powered on");
+	call_drop("vm.stop", VM("web"));
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"), -EEXIST, "exists already");
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "../x"), -EINVAL, "not a valid machine name");
+	no_tasks();
+	free(disk);
+	free(data);
+	free(iso);
+}
+
+static bool nothing_there(const char *name)
+{
+	char *folder = xasprintf("%s", here("root/vmfs/volumes/local"));
+	char *command = xasprintf("test -z \"$(find %s -name '%s*')\"", folder, name);
+	bool nothing = system(command) == 0;
+	free(command);
+	free(folder);
+	return nothing;
+}
+
+Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)
+{
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "size", "512M"));
+	char *disk = machine_path("web", "web.img"), block[65536];
+	int fd = open(disk, O_WRONLY | O_CLOEXEC);
+	cr_assert_geq(fd, 0);
+	memset(block, 'x', sizeof(block));
+	for (off_t at = 0; at < 256 << 20; at += (off_t)sizeof(block))
+		cr_assert_eq(pwrite(fd, block, sizeof(block), at), (ssize_t)sizeof(block));
+	/* As a machine that runs: the image is locked. */
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	cr_assert_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"), -EBUSY, "in use by another machine");
+	cr_expect(nothing_there("copy"));
+	close(fd);
+	struct seen s;
+	int ret = 0;
+	/* On a loaded machine the copy may be there before its cancelling is. */
+	for (int k = 0; k < 10 && !ret; k++) {
+		s = (struct seen){.cancel_at = -1};
+		ret = vmk_call_long(client, "vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"), look, &s, NULL, NULL, &err);
+		if (!ret)
+			call_drop("vm.delete", VM("copy"));
+	}
+	cr_expect_eq(ret, -ECANCELED, "%d %s", ret, ret ? err.text : "");
+	cr_expect_str_eq(s.what, "cloning web to copy");
+	json_decref(s.list);
+	cr_expect(nothing_there("copy"));
+	cr_expect(state_is("web", "off"));
+	call_fails("vm.show", VM("copy"), -ENOENT, "no virtual machine named copy");
+	/* It is as it was, and a folder that is there already is somebody else's. */
+	char *folder = here("root/vmfs/volumes/local"), *command;
+	json_t *owner = show("web", "owner");
+	command = xasprintf("mkdir -p %s/%s/third && touch %s/%s/third/mine", folder, json_string_value(owner), folder,
+			    json_string_value(owner));
+	cr_assert_eq(system(command), 0);
+	free(command);
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "third"), -EEXIST, "cannot make the folder");
+	cr_expect(!nothing_there("mine"));
+	/* The daemon ends in the middle. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct vmk_client *c;
+		_exit(vmk_connect(&c, &err) || vmk_call(c, "vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"), NULL, NULL, &err) == 0);
+	}
+	for (int k = 0; k < 2000 && nothing_there("copy"); k++)
+		usleep(1000);
+	vmk_disconnect(client);
+	client = NULL;
+	daemon_end(SIGTERM);
+	int status;
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	for (int k = 0; status == 0 && k < 500 && !nothing_there("copy"); k++)
+		usleep(20000);
+	cr_expect(status != 0 || nothing_there("copy")); /* status: the copy was quicker than the daemon's end */
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	json_decref(owner);
+	free(disk);
+}
+
 /* ---- what worlds use ---- */
 
 Test(tasks, every_column_of_perf_is_there)

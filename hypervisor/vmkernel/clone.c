@@ -1,0 +1,150 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* clone.c - handler of vm.clone: a child copies (clone_files.c), this side tells how far it is, and registers what was made. */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "lib/sock.h"
+#include "lib/util.h"
+#include "pam/users.h"
+#include "vmkernel/clone.h"
+#include "vmkernel/methods.h"
+#include "vmkernel/task.h"
+#include "vmkernel/vm_files.h"
+
+#define CLONE_SECONDS (24 * 3600)
+#define FILES_SECONDS 60
+
+struct clone {
+	struct clone_files files;
+	char *path, *name;
+	struct vm *source;
+	struct request *r;
+	struct identity who;
+	int report; /* to the child */
+	struct vm_files left; /* what could not be registered */
+	struct error why;
+};
+
+static void clone_free(struct clone *c)
+{
+	free(c->path);
+	free(c->name);
+	free(c);
+}
+
+static int cancel_clone(void *arg, struct error *err)
+{
+	const struct clone *c = arg;
+	return sock_send(c->report, "cancel", 6, NULL, 0) < 0 ? fail(err, -EBUSY, "%s is copied already", c->name) : 0;
+}
+
+static void on_progress(void *arg, int percent)
+{
+	const struct clone *c = arg;
+	task_percent(c->r, percent);
+}
+
+static void on_unmade(void *arg, int ret, json_t *result, const struct error *err)
+{
+	struct clone *c = arg;
+	(void)result;
+	if (ret)
+		log_warning("%s is left behind: %s", c->path, err->text);
+	request_finish(c->r, c->why.code, NULL, &c->why);
+	clone_free(c);
+}
+
+/* Copied but not on the list: away with it. */
+static void unmake(struct clone *c)
+{
+	struct error err;
+	c->left.path = c->path;
+	struct job_spec spec = {
+		.who = c->who, .seconds = FILES_SECONDS, .run = vm_files_delete, .done = on_unmade, .arg = &c->left, .done_arg = c};
+	if (job_start(&spec, NULL, NULL, &err))
+		on_unmade(c, err.code, NULL, &err);
+}
+
+static void on_cloned(void *arg, int ret, json_t *files, const struct error *err)
+{
+	struct clone *c = arg;
+	struct vm *source = c->source, *vm;
+	source->busy = NULL;
+	if (ret) {
+		fail(&c->why, ret, "%s", err->text);
+		fail_prefix(&c->why, "%s is not cloned", source->name);
+		event_vm(LOG_LEVEL_WARNING, source, "%s", c->why.text);
+		request_finish(c->r, ret, NULL, &c->why);
+		clone_free(c);
+		return;
+	}
+	if (registry_find_name(c->name, NULL))
+		fail(&c->why, -EEXIST, "a virtual machine named %s exists already", c->name);
+	else if (registry_add(c->path, &vm, &c->why) == 0)
+		c->why.code = 0;
+	if (c->why.code) {
+		unmake(c);
+		return;
+	}
+	event_vm(LOG_LEVEL_INFO, source, "%s is cloned: %s", source->name, c->name);
+	c->r->vm = vm;
+	event_vm(LOG_LEVEL_INFO, vm, "%s is created, owned by %s: %s", vm->name, vm->owner, vm->path);
+	json_t *result = message_result("%s is created, a clone of %s: %s", vm->name, source->name, vm->path);
+	json_object_set_new(result, "name", json_string(vm->name));
+	json_object_set_new(result, "path", json_string(vm->path));
+	json_object_set_new(result, "owner", json_string(vm->owner));
+	if (json_array_size(json_object_get(files, "warnings")))
+		json_object_set(result, "warnings", json_object_get(files, "warnings"));
+	request_finish(c->r, 0, result, NULL);
+	clone_free(c);
+}
+
+static int can_clone(const struct request *r, struct error *err)
+{
+	struct vm *vm = r->vm;
+	const char *name = param_string(r, "name");
+	int ret = vm_permit(&r->caller, vm, ROLE_VIEW, err);
+	if (ret)
+		return ret;
+	if (!vm_name_valid(name))
+		return fail(err, -EINVAL, "%.100s is not a valid machine name", name);
+	if (registry_find_name(name, NULL))
+		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
+	if (vm->busy)
+		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
+	if (vm_running(vm))
+		return fail(err, -EBUSY, "%s is powered on: power it off first", vm->name);
+	if (vm->state == VM_SUSPENDED)
+		return fail(err, -EBUSY, "%s is suspended: its disks are in the middle of something; vm start, then power it off", vm->name);
+	return vm->config && !vm->problem[0] ? 0 : fail(err, -EINVAL, "%s", vm->problem);
+}
+
+int handle_vm_clone(struct request *r, json_t **result, struct error *err)
+{
+	char owner[USER_NAME_SIZE];
+	(void)result;
+	int ret = can_clone(r, err);
+	if (ret)
+		return ret;
+	struct clone *c = xcalloc(1, sizeof(*c));
+	c->r = r;
+	c->source = r->vm;
+	c->name = xstrdup(param_string(r, "name"));
+	users_name_of(r->caller.uid, owner);
+	c->path = root_path("vmfs/volumes/local/%s/%s/%s.vmx", owner, c->name, c->name);
+	c->files = (struct clone_files){.source = r->vm->path, .path = c->path, .name = c->name};
+	identity_of_caller(&r->caller, &c->who);
+	struct job_spec spec = {.who = c->who, .seconds = CLONE_SECONDS, .run = clone_files_run, .done = on_cloned, .arg = &c->files,
+				.done_arg = c, .progress = on_progress, .cleans_up = true};
+	ret = owner_folder(&c->who, owner, err);
+	if (!ret)
+		ret = job_start(&spec, NULL, &c->report, err);
+	if (ret) {
+		clone_free(c);
+		return ret;
+	}
+	r->vm->busy = "is being cloned";
+	task_begin(r, cancel_clone, NULL, c, "cloning %s to %s", r->vm->name, c->name);
+	return PENDING;
+}

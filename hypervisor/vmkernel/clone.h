@@ -1,0 +1,21 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* clone.h - a second machine like one that is off. */
+#ifndef VMK_VMKERNEL_CLONE_H
+#define VMK_VMKERNEL_CLONE_H
+
+#include "vmkernel/job.h"
+
+struct clone_files {
+	const char *source; /* its .vmx file, absolute */
+	const char *path;   /* that of the new machine, in a folder that does not exist yet */
+	const char *name;   /* of the new machine */
+};
+
+/*
+ * Copies the configuration and what belongs to the machine alone: its hard disks, and every other file in its own folder. With the
+ * caller's rights, both to read and to write. Reports {"percent": n}; a packet to it, or the daemon's end, cancels. After
+ * a failure nothing is left behind. Result {"warnings": array of sentences}.
+ */
+job_fn clone_files_run;
+
+#endif

@@ -1,0 +1,19 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* clone_copy.h - copying large sparse files, telling how far it is, stopping when told. In a child of the daemon. */
+#ifndef VMK_VMKERNEL_CLONE_COPY_H
+#define VMK_VMKERNEL_CLONE_COPY_H
+
+#include "lib/error.h"
+
+struct copying {
+	int report;	 /* to the daemon */
+	u64 total, done; /* bytes of data */
+	int told;	 /* percentage */
+};
+
+/* Bytes of data in a file, without its holes. */
+u64 copy_data_bytes(int fd);
+/* All of `from` into the empty file `to`, holes as holes; shares the blocks where the file system can. -ECANCELED, -errno. */
+int copy_sparse(struct copying *c, int from, int to, const char *name, struct error *err);
+
+#endif

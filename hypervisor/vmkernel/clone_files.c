@@ -1,0 +1,272 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* clone_files.c - see clone.h. Runs in a child, as the caller. */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/machine_files.h"
+#include "lib/util.h"
+#include "vmkernel/clone.h"
+#include "vmkernel/clone_copy.h"
+#include "vmkernel/uuid.h"
+#include "vmkernel/vm_files.h"
+
+#define FILES_MAX 64
+#define MODE_VMX 0750
+#define MODE_FOLDER 0750
+#define MODE_FILE 0600
+
+struct clone_file {
+	char key[64];
+	char *name; /* of the copy, in the new folder */
+	int from;   /* the original; -1: only the key changes */
+};
+
+struct cloning {
+	const struct clone_files *f;
+	struct config *config;	   /* the new machine's */
+	char *folder;		   /* the source's, as its configuration would write it */
+	int source_fd, new_fd;	   /* folders */
+	struct clone_file file[FILES_MAX];
+	unsigned n, made; /* of which the first `made` exist */
+	struct copying copying;
+	json_t *warnings;
+	int ret; /* of the walk through the keys */
+	struct error *err;
+};
+
+/* ---- which files, and what they are called ---- */
+
+/* "web" of "/x/web.vmx" */
+static char *stem(const char *path)
+{
+	const char *file = strrchr(path, '/') + 1, *end = strrchr(file, '.');
+	return xasprintf("%.*s", end ? (int)(end - file) : (int)strlen(file), file);
+}
+
+/* The file's name in the machine's own folder, or NULL when it is somewhere else. */
+static const char *own_name(const struct cloning *c, const char *value)
+{
+	size_t len = strlen(c->folder);
+	if (strncmp(value, c->folder, len) == 0 && value[len] == '/')
+		value += len + 1;
+	return strchr(value, '/') || strcmp(value, ".") == 0 || strcmp(value, "..") == 0 ? NULL : value;
+}
+
+static bool name_taken(const struct cloning *c, const char *name)
+{
+	for (unsigned k = 0; k < c->n; k++)
+		if (strcmp(c->file[k].name, name) == 0)
+			return true;
+	char *vmx = xasprintf("%s.vmx", c->f->name);
+	bool taken = strcmp(name, vmx) == 0;
+	free(vmx);
+	return taken;
+}
+
+/* "web.img" of machine web is "copy.img" of machine copy; other names stay, and a second one of a name gets a number. */
+static char *copy_name(const struct cloning *c, const char *value)
+{
+	const char *slash = strrchr(value, '/'), *file = slash ? slash + 1 : value;
+	char *old = stem(c->f->source), *wanted;
+	size_t len = strlen(old);
+	if (strncmp(file, old, len) == 0 && strchr(".-_", file[len]))
+		wanted = xasprintf("%s%s", c->f->name, file + len);
+	else
+		wanted = xstrdup(file);
+	free(old);
+	for (unsigned k = 2; name_taken(c, wanted); k++) {
+		free(wanted);
+		wanted = xasprintf("%u-%s", k, file);
+	}
+	return wanted;
+}
+
+static bool is_hard_disk(const struct config *config, const char *key)
+{
+	char type[80];
+	const char *dot = strrchr(key, '.');
+	if (strncasecmp(key, "virtio", 6) == 0)
+		return true;
+	if (strncasecmp(key, "ide", 3) != 0)
+		return false;
+	snprintf(type, sizeof(type), "%.*s.deviceType", (int)(dot - key), key);
+	return !strcasestr(config_string(config, type), "cdrom");
+}
+
+/* Opens an original. Nobody may be writing to a disk meanwhile: an image may be shared with other machines. */
+static int open_original(struct cloning *c, const char *key, const char *value, struct error *err)
+{
+	struct stat st;
+	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
+	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(c->source_fd, value, flags);
+	if (fd < 0 && *value == '/' && job_path(value) != value)
+		fd = openat(AT_FDCWD, job_path(value), flags);
+	if (fd < 0)
+		return fail(err, -errno, "%s: cannot open %s: %m", key, value);
+	int ret = 0;
+	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
+		ret = fail(err, -EINVAL, "%s: %s is not a regular file", key, value);
+	else if (fcntl(fd, F_OFD_SETLK, &lock) && (errno == EAGAIN || errno == EACCES))
+		ret = fail(err, -EBUSY, "%s: %s is in use by another machine", key, value);
+	if (ret)
+		close(fd);
+	return ret ? ret : fd;
+}
+
+static void add_file(struct cloning *c, const char *key, char *name, int from)
+{
+	struct clone_file *file = &c->file[c->n++];
+	str_copy(file->key, sizeof(file->key), key);
+	file->name = name;
+	file->from = from;
+}
+
+/* A file of the host that both machines use, by a name that is right from the new folder too. */
+static void refer(struct cloning *c, const char *key, const char *value)
+{
+	if (*value != '/')
+		add_file(c, key, xasprintf("%s/%s", c->folder, value), -1);
+}
+
+static void clone_key(void *arg, const char *key, const char *value)
+{
+	struct cloning *c = arg;
+	const struct config_key *k = config_key_find(key);
+	if (c->ret || !k || k->type != CONFIG_PATH || !*value)
+		return;
+	if (c->n == FILES_MAX) {
+		c->ret = fail(c->err, -E2BIG, "the machine has more than %d files", FILES_MAX);
+		return;
+	}
+	bool used = machine_file_in_use(c->config, key), disk = is_hard_disk(c->config, key);
+	struct machine_file how = machine_file_find(c->config, key);
+	if (how.flags & O_APPEND) { /* what a serial line says is not part of the machine */
+		add_file(c, key, copy_name(c, value), -1);
+		return;
+	}
+	if (!used || (!disk && !own_name(c, value))) {
+		refer(c, key, value);
+		return;
+	}
+	int fd = open_original(c, key, value, c->err);
+	if (fd == -ELOOP && !disk) /* a link to something that is not the machine's */
+		refer(c, key, value);
+	else if (fd == -ENOENT && (how.flags & O_CREAT || machine_file_may_miss(c->config, key)))
+		add_file(c, key, copy_name(c, value), -1);
+	else if (fd < 0)
+		c->ret = fd;
+	else
+		add_file(c, key, copy_name(c, value), fd);
+}
+
+/* ---- the new configuration ---- */
+
+static void drop_key(struct cloning *c, const char *key)
+{
+	if (config_get(c->config, key))
+		(void)config_set(c->config, key, NULL, NULL);
+}
+
+/* What two machines cannot share is left to the host. */
+static int own_config(struct cloning *c, struct error *err)
+{
+	int ret = config_set(c->config, "displayName", c->f->name, err);
+	for (unsigned k = 0; !ret && k < c->n; k++)
+		ret = config_set(c->config, c->file[k].key, c->file[k].name, err);
+	if (config_get(c->config, "nat.forward"))
+		json_array_append_new(c->warnings, json_string("nat.forward is left out: ports of the host lead to one machine only"));
+	drop_key(c, "nat.forward");
+	drop_key(c, "RemoteDisplay.vnc.port");
+	drop_key(c, "autostart");
+	return ret ? ret : uuid_settle(c->config, c->f->path, true, err);
+}
+
+static int read_source(struct cloning *c, struct error *err)
+{
+	char *text, *folder = vm_folder(job_path(c->f->source));
+	size_t len;
+	c->folder = vm_folder(c->f->source);
+	c->source_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	int ret = c->source_fd < 0 ? fail(err, -errno, "cannot open %s: %m", c->folder) : 0;
+	free(folder);
+	if (ret)
+		return ret;
+	int fd = openat(c->source_fd, strrchr(c->f->source, '/') + 1, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
+	if (fd < 0)
+		return fail(err, -errno, "cannot open %s: %m", c->f->source);
+	ret = read_fd(fd, c->f->source, CONFIG_MAX_BYTES, &text, &len, err);
+	close(fd);
+	if (ret)
+		return ret;
+	ret = config_parse(c->f->source, text, len, &c->config, err);
+	free(text);
+	if (!ret)
+		ret = config_check(c->config, NULL, NULL, err);
+	if (ret)
+		return ret;
+	c->err = err;
+	config_each(c->config, clone_key, c);
+	return c->ret;
+}
+
+/* ---- making it ---- */
+
+static int make_copy(struct cloning *c, struct clone_file *file, struct error *err)
+{
+	int to = openat(c->new_fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE_FILE);
+	if (to < 0)
+		return fail(err, -errno, "cannot make %s: %m", file->name);
+	int ret = copy_sparse(&c->copying, file->from, to, file->name, err);
+	if (close(to) && !ret)
+		ret = fail(err, -errno, "the copy of %s cannot be written: %m", file->name);
+	return ret;
+}
+
+static int make_all(struct cloning *c, struct error *err)
+{
+	int ret = own_config(c, err);
+	for (unsigned k = 0; k < c->n; k++)
+		c->copying.total += c->file[k].from >= 0 ? copy_data_bytes(c->file[k].from) : 0;
+	for (; !ret && c->made < c->n; c->made++)
+		if (c->file[c->made].from >= 0)
+			ret = make_copy(c, &c->file[c->made], err);
+	if (ret)
+		return ret;
+	size_t len;
+	char *text = config_text(c->config, &len);
+	return vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
+}
+
+/* The one that failed, too, may be there. */
+static void unmake(const struct cloning *c, const char *folder)
+{
+	for (unsigned k = 0; k < c->n && k <= c->made; k++)
+		if (c->file[k].from >= 0)
+			(void)unlinkat(c->new_fd, c->file[k].name, 0);
+	(void)unlinkat(c->new_fd, strrchr(c->f->path, '/') + 1, 0);
+	(void)rmdir(folder);
+}
+
+int clone_files_run(void *arg, int report, json_t **result, struct error *err)
+{
+	struct cloning c = {.f = arg, .new_fd = -1, .copying = {.report = report, .told = -1}, .warnings = json_array()};
+	int ret = read_source(&c, err);
+	if (ret)
+		return ret;
+	char *folder = vm_folder(job_path(c.f->path));
+	if (mkdir(folder, MODE_FOLDER))
+		return fail(err, -errno, "cannot make the folder %s: %m", folder);
+	c.new_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	ret = c.new_fd < 0 ? fail(err, -errno, "cannot open the folder %s: %m", folder) : make_all(&c, err);
+	if (!ret && fsync(c.new_fd))
+		ret = fail(err, -errno, "cannot write the folder %s: %m", folder);
+	if (ret)
+		unmake(&c, folder);
+	*result = json_pack("{s:o}", "warnings", c.warnings);
+	return ret;
+}
