@@ -74,6 +74,10 @@ mount -o remount,size=8m "$small" || die "remount"
 vmk vm answer web retry >/dev/null || die "vm answer"
 wait_screen web 30 'done, 0000 errors'
 [ "$(state_of web)" = on ] || die "web is $(state_of web)"
+wrote_all() { # 2 MiB, as perf disk tells
+	vmk --json perf disk | tr -d '\n' | grep -Eq '"name": *"web"[^}]*"write_total_mb": *2\.'
+}
+eventually 10 wrote_all || die "perf disk: $(vmk perf disk)"
 expect_failure 'does not wait' vmk vm answer web retry
 expect_failure 'does not wait' vmk vm question web
 vmk vm stop web hard || die "vm stop"

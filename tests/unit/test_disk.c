@@ -7,7 +7,9 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "disk/disk.h"
@@ -115,6 +117,31 @@ Test(disk, truncated_image)
 }
 
 /* The writes that fitted stay; the rest says -ENOSPC and the disk goes on working. */
+Test(disk, counts_what_guests_move)
+{
+	struct disk_traffic was, now;
+	struct disk *disk = NULL;
+	struct error err;
+	u8 buf[4 * SECTOR] = {0};
+	struct iovec iov[2] = {{buf, SECTOR}, {buf + SECTOR, SECTOR}};
+	int fd = memfd_create("disk", MFD_CLOEXEC);
+
+	cr_assert_eq(ftruncate(fd, 64 * SECTOR), 0);
+	cr_assert_eq(disk_open(fd, "counted", 0, &disk, &err), 0);
+	disk_traffic(&was);
+	cr_assert_eq(disk_write(disk, 0, buf, sizeof(buf)), 0);
+	cr_assert_eq(disk_read(disk, 0, buf, SECTOR), 0);
+	cr_assert_eq(disk_transfer(disk, 0, iov, 2, true), 0);
+	cr_assert_eq(disk_write(disk, 64 * SECTOR, buf, SECTOR), -EINVAL); /* nothing has moved */
+	disk_traffic(&now);
+	cr_expect_eq(now.reads - was.reads, 1);
+	cr_expect_eq(now.read_bytes - was.read_bytes, SECTOR);
+	cr_expect_eq(now.writes - was.writes, 2);
+	cr_expect_eq(now.write_bytes - was.write_bytes, 6 * SECTOR);
+	cr_expect_gt(now.ns, was.ns);
+	disk_close(disk);
+}
+
 Test(disk, full_host_disk)
 {
 	int keep;

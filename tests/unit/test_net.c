@@ -68,6 +68,11 @@ Test(port, what_does_not_fit_is_lost_and_counted)
 		cr_assert_lt(++n, 10000, "the queue has no end");
 	cr_expect_gt(n, 100);
 	cr_expect_eq(net_port_lost(p, NET_IN), 3);
+	struct net_traffic in = net_port_traffic(p, NET_IN), out = net_port_traffic(p, NET_OUT);
+	cr_expect_eq(in.frames, n);
+	cr_expect_eq(in.bytes, (u64)n * NET_FRAME_MAX);
+	cr_expect_eq(in.lost, 3);
+	cr_expect_eq(out.frames + out.bytes + out.lost, 0);
 	cr_expect_eq(net_port_get(p, NET_IN, frame, 20), 20);
 	cr_expect_eq(net_port_get(p, NET_IN, frame, sizeof(frame)), NET_FRAME_MAX, "a cut frame leaves its rest behind");
 	net_port_free(p);
