@@ -116,7 +116,6 @@ Test(disk, truncated_image)
 	disk_close(disk);
 }
 
-/* The writes that fitted stay; the rest says -ENOSPC and the disk goes on working. */
 Test(disk, counts_what_guests_move)
 {
 	struct disk_traffic was, now;
@@ -142,6 +141,7 @@ Test(disk, counts_what_guests_move)
 	disk_close(disk);
 }
 
+/* The writes that fitted stay; the rest says -ENOSPC and the disk goes on working. */
 Test(disk, full_host_disk)
 {
 	int keep;
