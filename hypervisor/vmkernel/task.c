@@ -26,18 +26,21 @@ struct task {
 
 static u64 last_id;
 static unsigned n_tasks;
+static u64 n_ended; /* requests, tasks or not */
 static sd_event_source *timer; /* runs while there are tasks */
 
 static int on_tell(sd_event_source *s, uint64_t usec, void *arg)
 {
 	(void)usec, (void)arg;
-	for (struct request *r = host.pending, *next; r; r = next) {
-		next = r->next;
-		if (!r->task)
-			continue;
-		if (r->task->look)
+	u64 ended = n_ended;
+	/* Looking, or a caller who has gone, may end requests: then the others' turn is the next. */
+	for (struct request *r = host.pending; r; r = r->next) {
+		if (r->task && r->task->look)
 			r->task->look(r->task->arg);
-		server_tell_progress(r);
+		if (ended == n_ended)
+			server_tell_progress(r);
+		if (ended != n_ended)
+			break;
 	}
 	sd_event_source_set_time_relative(s, TELL_USEC);
 	return sd_event_source_set_enabled(s, n_tasks ? SD_EVENT_ONESHOT : SD_EVENT_OFF);
@@ -75,6 +78,7 @@ void task_percent(struct request *r, int percent)
 
 void task_end(struct request *r)
 {
+	n_ended++;
 	if (!r->task)
 		return;
 	free(r->task);
