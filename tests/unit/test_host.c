@@ -881,6 +881,9 @@ Test(host, alerts)
 	call_drop("vm.start", VM("hang"));
 	wait_state("hang", "stuck", 30);
 	cr_expect(alerted("hang is stuck", "error", "hang"));
+	json_t *stuck = call("host.alerts", NULL);
+	cr_expect_str_eq(text_of(find(stuck, "vm", "hang"), "advice"), "wait, or end it: vm stop hang hard");
+	json_decref(stuck);
 	json_t *shown = call("host.show", NULL);
 	cr_expect_not_null(find(json_object_get(shown, "alerts"), "vm", "hang"));
 	json_decref(shown);
