@@ -1,4 +1,4 @@
-// uses: vmx dev cpu disk api lib -lsystemd
+// uses: vmx dev cpu disk api lib -lsystemd -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * fuzz_vmss.c - the file of a suspended machine, from somebody who can compute checksums. The input's first byte says what the rest is:

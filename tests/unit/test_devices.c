@@ -1,4 +1,4 @@
-// uses: vmx dev cpu disk api lib -lsystemd
+// uses: vmx dev cpu disk api lib -lsystemd -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_devices.c - what every device of devices.def must bear: reset, suspend and resume, and a hostile guest.

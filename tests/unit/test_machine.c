@@ -1,4 +1,4 @@
-// uses: vmx dev cpu disk api lib -lsystemd
+// uses: vmx dev cpu disk api lib -lsystemd -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_machine.c - the machine around its devices: bus, memory, interrupt lines, clock, serial lines, and the life of a

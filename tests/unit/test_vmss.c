@@ -1,4 +1,4 @@
-// uses: vmx dev cpu disk api lib -lsystemd
+// uses: vmx dev cpu disk api lib -lsystemd -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * test_vmss.c - machines in files: a whole machine with the bt engine and every device goes out and comes back the same; files
