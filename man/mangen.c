@@ -4,7 +4,7 @@
  *
  * A line .\" @commands@ is replaced by the shell's commands, @aliases@ by its short names, @verbs@ by vmk-cmd's, @keys@ by the keys of
  * .vmx files, @conf@ by what etc/vmkernel.conf says about its own; @view NAME@ by the heading of a view of vmkstatus, each of which must
- * have one.
+ * have one; @screenkeys@ by the keys of vmkstatus.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -273,6 +273,49 @@ static void views_check(void)
 			fatal("the manual does not tell of the view %s", views[k].name);
 }
 
+static const struct key_row {
+	const char *where, *keys, *what;
+} key_rows[] = {
+#define KEYS(where_, keys_, what_) {#where_, keys_, what_},
+#include "tui/keys.def"
+#undef KEYS
+};
+
+/* What the keys of a place are headed by: a view's title, or the place. */
+static const char *key_heading(const char *where)
+{
+	static const struct {
+		const char *where, *heading;
+	} others[] = {
+		{"machine", "Of the selected machine"}, {"attached", "While a machine's screen is shown"},
+		{"copying", "While text of it is marked"}, {"forms", "In forms"}, {"tables", "In tables"}, {"everywhere", "Everywhere"},
+	};
+	for (size_t k = 0; k < ARRAY_SIZE(others); k++)
+		if (!strcmp(others[k].where, where))
+			return others[k].heading;
+	for (size_t k = 0; k < ARRAY_SIZE(views); k++)
+		if (!strcmp(views[k].name, where))
+			return views[k].label;
+	fatal("keys.def tells of a place %s that is not there", where);
+}
+
+static void print_screen_keys(void)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(key_rows); k++) {
+		const struct key_row *row = &key_rows[k];
+		if (!k || strcmp(row->where, key_rows[k - 1].where)) {
+			fputs(".SS ", stdout);
+			print_text(key_heading(row->where));
+			putchar('\n');
+		}
+		puts(".TP");
+		print_bold(row->keys);
+		putchar('\n');
+		print_text(row->what);
+		putchar('\n');
+	}
+}
+
 /* ---- templates ---- */
 
 static void print_mark(char *mark)
@@ -280,7 +323,8 @@ static void print_mark(char *mark)
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} parts[] = {{"commands", print_commands}, {"aliases", print_aliases}, {"verbs", print_verbs}, {"keys", print_keys}, {"conf", print_conf}};
+	} parts[] = {{"commands", print_commands}, {"aliases", print_aliases}, {"verbs", print_verbs}, {"keys", print_keys}, {"conf", print_conf},
+		     {"screenkeys", print_screen_keys}};
 	mark[strcspn(mark, "@")] = 0;
 	if (str_starts(mark, "view ")) {
 		print_view(mark + 5);
