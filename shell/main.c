@@ -181,8 +181,11 @@ int main(int argc, char **argv)
 		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	if (!options_read(&sh, &o, argc, argv, &status))
 		return status;
-	if (o.complete)
-		return bashcomplete_shell(&sh, long_options, o.complete);
+	if (o.complete) {
+		status = bashcomplete_shell(&sh, long_options, o.complete);
+		shell_free(&sh);
+		return status;
+	}
 	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
 	sh.color = color_wanted(o.color);
 	bool commands = o.n_commands || optind < argc;

@@ -15,7 +15,7 @@
 
 struct host host; /* the parts of the daemon that are called here, rather than through its door, find it empty */
 
-TestSuite(host, .init = host_up, .fini = host_down, .timeout = 60);
+TestSuite(host, .init = host_up, .fini = host_down, .timeout = 120);
 
 static json_t *find(json_t *rows, const char *field, const char *value)
 {

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/util.h"
@@ -80,12 +81,12 @@ Test(tui_model, a_thousand_machines_are_no_matter)
 	json_t *told = json_array();
 	for (int k = 0; k < 1000; k++)
 		json_array_append_new(told, json_pack("{s:o, s:i}", "name", json_sprintf("vm%04d", k), "world", k));
-	u64 begun = now_monotonic();
+	clock_t begun = clock(); /* of this process: what others do meanwhile does not count */
 	for (int k = 0; k < 20; k++) {
 		model_take_machines(&m, told);
 		model_copy(&copy, &m);
 	}
-	u64 each = (now_monotonic() - begun) / 20;
+	u64 each = (u64)(clock() - begun) * NSEC_PER_SEC / CLOCKS_PER_SEC / 20;
 	json_decref(told);
 	cr_expect_eq(copy.n_machines, 1000);
 	cr_expect_lt(each, 200000000ull, "%lu ns", (unsigned long)each);

@@ -6,7 +6,7 @@
  */
 #include "fake_host.h"
 
-TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 60);
+TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 120);
 
 /* ---- tests ---- */
 
@@ -873,7 +873,7 @@ Test(vmkernel, a_root_in_a_closed_home)
 }
 
 /* The same daemon without any privilege. */
-Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 60)
+Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 120)
 {
 	if (geteuid() != 0)
 		cr_skip_test("every other test is unprivileged already");
@@ -903,7 +903,7 @@ static void alice_is_a_stranger(void)
 	CHECK(strstr(err.text, "cannot act as"));
 }
 
-Test(vmkernel_unprivileged, serves_its_own_user_and_refuses_others, .timeout = 60)
+Test(vmkernel_unprivileged, serves_its_own_user_and_refuses_others, .timeout = 120)
 {
 	if (geteuid() != 0)
 		cr_skip_test("needs root");

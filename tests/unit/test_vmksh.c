@@ -145,8 +145,8 @@ Test(vmksh, completion)
 	pty_wait(&p, "atapi-cdrom");
 	pty_type(&p, "\x03");
 	pty_wait(&p, "# ");
-	pty_type(&p, "host show; vm res\t");
-	pty_wait(&p, "vm reset ");
+	pty_type(&p, "host show; vm ge\t");
+	pty_wait(&p, "vm get ");
 	pty_type(&p, "\x03");
 	pty_wait(&p, "# ");
 	pty_type(&p, "vm register /etc/host\t\x03");
@@ -298,6 +298,7 @@ Test(vmksh, events_are_followed_across_a_restart)
 	cr_assert_eq(pty_end(&p), 0);
 	/* For a program: an object a line, as it comes. */
 	run_expect(0, "is created", "timeout 5 $BIN/vmksh --json log lines 1000 --follow | grep -m1 'second is created' | python3 -c 'import json, sys; print(json.loads(sys.stdin.readline())[\"text\"])'");
+	run_expect(0, "3\n", "timeout 5 $BIN/vmksh --csv events lines 2 --follow | head -3 | tr -d '\r' | awk -F, 'NR == 1 && !/^time,level,vm,user,text$/ { exit } { n++ } END { print n }'");
 	run_expect(2, "--follow is for", "$BIN/vmksh vm list --follow");
 }
 
