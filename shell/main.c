@@ -166,43 +166,48 @@ static const char *own_name(const char *argv0)
 	return *name == '-' ? name + 1 : name;
 }
 
+/* As the options say; returns the program's exit status. */
+static int commands_run(struct shell *sh, const struct options *o, int n, char *const words[])
+{
+	struct error err;
+	int status = SHELL_OK;
+	bool commands = o->n_commands || n;
+	sh->utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
+	sh->color = color_wanted(o->color);
+	sh->script_on_stdin = !commands && !o->file && !isatty(STDIN_FILENO);
+	/* Before any command: the password comes before whatever a command may ask for. */
+	if (sh->as_user && shell_connect(sh, &err))
+		return shell_error(sh, SHELL_FAILED, "%s", err.text);
+	for (unsigned k = 0; k < o->n_commands && shell_goes_on(sh, status); k++)
+		status = shell_run(sh, o->commands[k]);
+	if (n && shell_goes_on(sh, status))
+		status = words_run(sh, n, words);
+	if (o->file && shell_goes_on(sh, status))
+		status = file_run(sh, o->file);
+	if (!commands && !o->file)
+		status = sh->script_on_stdin ? script_run(sh, stdin) : interact(sh);
+	return sh->leave && status == SHELL_OK ? sh->exit_status : status;
+}
+
 int main(int argc, char **argv)
 {
 	/* As login(1) and sshd name a log-in shell; sshd's -c is known by the account. */
 	struct shell sh = {.restricted = (argc && argv[0][0] == '-') || loginshell_is_ours()};
 	struct options o = {.color = "auto"};
 	struct error err;
-	int status = SHELL_OK;
+	int status;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
 	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
 		return vmkcmd_main(argc, argv);
 	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))
-		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
-	if (!options_read(&sh, &o, argc, argv, &status))
-		return status;
-	if (o.complete) {
+		status = shell_error(&sh, SHELL_FAILED, "%s", err.text);
+	else if (!options_read(&sh, &o, argc, argv, &status))
+		;
+	else if (o.complete)
 		status = bashcomplete_shell(&sh, long_options, o.complete);
-		shell_free(&sh);
-		return status;
-	}
-	sh.utf8 = !strcmp(nl_langinfo(CODESET), "UTF-8");
-	sh.color = color_wanted(o.color);
-	bool commands = o.n_commands || optind < argc;
-	sh.script_on_stdin = !commands && !o.file && !isatty(STDIN_FILENO);
-	/* Before any command: the password comes before whatever a command may ask for. */
-	if (sh.as_user && shell_connect(&sh, &err))
-		return shell_error(&sh, SHELL_FAILED, "%s", err.text);
-	for (unsigned k = 0; k < o.n_commands && shell_goes_on(&sh, status); k++)
-		status = shell_run(&sh, o.commands[k]);
-	if (optind < argc && shell_goes_on(&sh, status))
-		status = words_run(&sh, argc - optind, argv + optind);
-	if (o.file && shell_goes_on(&sh, status))
-		status = file_run(&sh, o.file);
-	if (!commands && !o.file)
-		status = sh.script_on_stdin ? script_run(&sh, stdin) : interact(&sh);
-	if (sh.leave && status == SHELL_OK)
-		status = sh.exit_status;
+	else
+		status = commands_run(&sh, &o, argc - optind, argv + optind);
 	shell_free(&sh);
 	return status;
 }

@@ -136,6 +136,16 @@ static char *run_state(struct vmkcmd *c, const struct vmkcmd_verb *v, char *cons
 	return xstrdup("unknown");
 }
 
+static char *run_heartbeat(struct vmkcmd *c, const struct vmkcmd_verb *v, char *const words[], int n)
+{
+	(void)words, (void)n;
+	json_t *o = call(c, v->method, vm_params(c));
+	const json_t *silent = json_object_get(o, v->detail), *up = json_object_get(o, "uptime");
+	json_int_t heard = json_is_integer(silent) ? json_integer_value(up) - json_integer_value(silent) : 0;
+	json_decref(o);
+	return o ? xasprintf("%lld", (long long)MAX(heard, 0)) : NULL;
+}
+
 /* Of each row of a list the same field. */
 static char *run_rows(struct vmkcmd *c, const struct vmkcmd_verb *v, char *const words[], int n)
 {
@@ -618,21 +628,22 @@ int vmkcmd_main(int argc, char **argv)
 	int status = SHELL_USAGE;
 	if (!options_read(&c, argc, argv, &status))
 		return status;
-	if (c.complete)
-		return bashcomplete_vmkcmd(&c.sh, c.complete);
-	if (!c.list && !c.host_scope && optind == argc) {
+	bool machine = !c.list && !c.host_scope;
+	if (!c.complete && machine && optind == argc) {
 		fputs(usage, stderr);
 		return SHELL_USAGE;
 	}
-	if (!c.list && !c.host_scope)
+	if (!c.complete && machine)
 		c.vm = machine_named(argv[optind++]);
-	if (host_reach(&c))
-		status = c.list ? list_print(&c) : verb_run(&c, argc - optind, argv + optind);
-	else
+	if (c.complete)
+		status = bashcomplete_vmkcmd(&c.sh, c.complete);
+	else if (!host_reach(&c))
 		status = c.status;
+	else
+		status = c.list ? list_print(&c) : verb_run(&c, argc - optind, argv + optind);
 	if (status)
 		fprintf(stderr, "vmk-cmd: %s\n", c.err.text);
-	vmk_disconnect(c.sh.client);
+	shell_free(&c.sh);
 	free(c.password);
 	free(c.vm);
 	return status;

@@ -39,40 +39,50 @@ for name in vmksh.8 vmk-cmd.1 vmkstatus.8 vmkernel.8 vmx.5 vmkernel.conf.5 vmk-a
 done
 
 checked=0
+counted=0
+# Of each kind there is something: a table that is not found is no table without gaps.
+kind() { # WHAT
+	[ $checked -gt $counted ] || complain "no $1 were found to look for"
+	counted=$checked
+}
 while read -r command; do
 	has vmksh.8 "^ *$(quoted "$command")( |\$)" "the command $command"
 	checked=$((checked + 1))
 done < <("$B/bin/vmksh" --json help | sed -n 's/.*"command": "\([^"]*\)".*/\1/p')
+kind 'commands'
 while read -r alias; do
 	has vmksh.8 "^ *$(quoted "$alias")( |\$)" "the short name $alias"
 	checked=$((checked + 1))
 done < <(sed -n 's/^ALIAS("\([^"]*\)".*/\1/p' shell/aliases.def)
+kind 'short names'
 while read -r verb; do
 	has vmk-cmd.1 "^ *$verb( |\$)" "the verb $verb"
 	checked=$((checked + 1))
 done < <(sed -n 's/^VERB([A-Z]*, \([a-z]*\),.*/\1/p' shell/vmkcmd.def)
+kind 'verbs'
 while read -r key; do
 	has vmx.5 "^ *$(quoted "$key")( |\$)" "the key $key"
 	checked=$((checked + 1))
 done < <(sed -n 's/^KEY("\([^"]*\)".*/\1/p' hypervisor/lib/keys.def)
+kind 'keys of .vmx files'
 while read -r view; do
 	has vmkstatus.8 "--dump $view[,)]" "the view $view"
 	checked=$((checked + 1))
 done < <(sed -n 's/^VIEW(\([a-z]*\),.*/\1/p' tui/views.def)
+kind 'views'
 # The keys vmkernel.conf may hold.
 while read -r key; do
 	has vmkernel.conf.5 "^ *$(quoted "$key") = " "the key $key"
 	checked=$((checked + 1))
 done < <(sed -n 's/^CONF("\([^"]*\)".*/\1/p' hypervisor/vmkernel/conf.def)
+kind 'keys of vmkernel.conf'
 # Options as --help lists them.
 for program in vmksh.8 vmk-cmd.1 vmkstatus.8 vmkernel.8 vmk-authd.8; do
 	while read -r option; do
 		has $program "(^|[ ,])$option([ ,=.]|\$)" "the option $option"
 		checked=$((checked + 1))
 	done < <("$B/bin/${program%.*}" --help 2>&1 | grep -Eo '(^|[ ,[])--?[A-Za-z][a-z-]*' | tr -d ' ,[' | sort -u)
-done
-for minimum in 200; do
-	[ $checked -ge $minimum ] || complain "only $checked commands, keys and options were found to look for"
+	kind "options of $program"
 done
 echo "$checked commands, verbs, keys, views and options looked for"
 exit $bad

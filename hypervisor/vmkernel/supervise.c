@@ -573,9 +573,9 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 		return question_none(vm, err);
 	if (vm->question.id)
 		mode = "hard";
+	bool hard = strcmp(mode, "hard") == 0;
 	if (r && r->dry_run)
 		return 0;
-	bool hard = strcmp(mode, "hard") == 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
 	vm->stoppers = s;

@@ -64,7 +64,15 @@ says 'getstate() = on' web getstate
 says "getid() = $(world_of web)" web getid
 says "getpid() = $(pid_of web)" web getpid
 matches 'getuptime\(\) = [0-9]+' web getuptime
+matches 'getheartbeat\(\) = 0' web getheartbeat
+matches 'gettoolslastactive\(\) = -1' web gettoolslastactive
+says 'setguestinfo(colour dark blue) = 1' web setguestinfo colour 'dark blue'
+says 'getguestinfo(colour) = dark blue' web getguestinfo colour
+fails 1 'not set|no ' web getguestinfo taste
 matches 'listdevices\(\) = .*floppy0.*' web listdevices
+says 'disconnectdevice(floppy0) = 1' web disconnectdevice floppy0
+says 'connectdevice(floppy0) = 1' web connectdevice floppy0
+says "connectdevice(floppy0 $IMAGES/video.img) = 1" web connectdevice floppy0 "$IMAGES/video.img"
 says 'getconnectedusers() = ' web getconnectedusers
 fails 1 'asks nothing' web answer
 fails 1 'power button' web stop
