@@ -77,6 +77,8 @@ static void offer_key_values(struct seeker *s, const char *key)
 		offer_keymaps(s);
 	else if (k->type == CONFIG_PATH)
 		offer_files(s, true);
+	else if (strstr(k->pattern, ".devName") || strstr(k->pattern, ".networkName"))
+		offer_field(s, "network.list", NULL, "name");
 	else
 		offer(s, k->fallback);
 }

@@ -12,19 +12,19 @@
 #include "lib/util.h"
 #include "shell/complete.h"
 
-/* Arguments whose values a method lists: command ("" = every), argument, method, its field; by_vm: of that machine. */
+/* Arguments whose values a method lists: command, argument, method, its field; by_vm: of that machine. */
 static const struct live {
 	const char *words, *arg, *method, *field;
 	bool by_vm;
+	const char *only; /* a field that what is offered has; NULL: any */
 } live[] = {
-	{"console kick", "id", "console.list", "id", false},
-	{"console unlock", "address", "console.locks", "address", false},
-	{"task cancel", "id", "task.list", "id", false},
-	{"vm connect", "device", "vm.hardware", "device", true},
-	{"vm disconnect", "device", "vm.hardware", "device", true},
-	{"vm answer", "answer", "vm.question", "choices", true},
-	{"disk list", "volume", "storage.list", "name", false},
-	{"host keyboard", "map", "host.keyboards", "name", false},
+	{"console kick", "id", "console.list", "id", false, NULL},
+	{"console unlock", "address", "console.locks", "address", false, NULL},
+	{"task cancel", "id", "task.list", "id", false, "cancellable"},
+	{"vm connect", "device", "vm.hardware", "device", true, "connected"},
+	{"vm disconnect", "device", "vm.hardware", "device", true, "connected"},
+	{"vm answer", "answer", "vm.question", "choices", true, NULL},
+	{"disk list", "volume", "storage.list", "name", false, NULL},
 };
 
 static const char *text_of(json_t *value, char number[24])
@@ -35,8 +35,13 @@ static const char *text_of(json_t *value, char number[24])
 	return number;
 }
 
+static bool first_is_vm(const struct command *c)
+{
+	return c && str_starts(c->row->args, "vm:vm");
+}
+
 /* An object, a list of objects, or of names; a list in the field is looked through as well. */
-static void offer_from(struct seeker *s, json_t *value, const char *field, bool of_vm)
+static void offer_from(struct seeker *s, json_t *value, const char *field, const char *only)
 {
 	size_t k;
 	json_t *item;
@@ -44,15 +49,18 @@ static void offer_from(struct seeker *s, json_t *value, const char *field, bool 
 	const char *vm = json_string_value(json_object_get(value, "vm"));
 	if (json_is_array(value)) {
 		json_array_foreach(value, k, item)
-			offer_from(s, item, field, of_vm);
+			offer_from(s, item, field, only);
 		return;
 	}
 	/* Of viewers, those at the machine that was named. */
-	if (of_vm && vm && s->n && strcmp(vm, s->words[0]))
+	if (first_is_vm(s->command) && vm && s->n && strcmp(vm, s->words[0]))
+		return;
+	json_t *must = only ? json_object_get(value, only) : json_true();
+	if (!must || json_is_null(must) || (json_is_false(must) && !strcmp(only, "cancellable")))
 		return;
 	json_t *found = json_is_object(value) ? json_object_get(value, field) : value;
 	if (json_is_array(found)) {
-		offer_from(s, found, "name", false);
+		offer_from(s, found, "name", NULL);
 		return;
 	}
 	const char *text = text_of(found, number);
@@ -60,18 +68,18 @@ static void offer_from(struct seeker *s, json_t *value, const char *field, bool 
 		offer(s, text);
 }
 
-static bool first_is_vm(const struct command *c)
-{
-	return c && str_starts(c->row->args, "vm:vm");
-}
-
-void offer_field(struct seeker *s, const char *method, json_t *params, const char *field)
+static void offer_listed(struct seeker *s, const char *method, json_t *params, const char *field, const char *only)
 {
 	json_t *answer;
 	if (shell_call(s->sh, method, params, &answer, NULL, NULL))
 		return;
-	offer_from(s, answer, field, first_is_vm(s->command));
+	offer_from(s, answer, field, only);
 	json_decref(answer);
+}
+
+void offer_field(struct seeker *s, const char *method, json_t *params, const char *field)
+{
+	offer_listed(s, method, params, field, NULL);
 }
 
 static void offer_keymap(void *arg, const char *name)
@@ -113,13 +121,13 @@ bool offer_live(struct seeker *s, const struct api_arg *arg)
 			continue;
 		if (live[k].by_vm && !s->n)
 			return true;
-		offer_field(s, live[k].method, live[k].by_vm ? json_pack("{s:s}", "vm", s->words[0]) : NULL, live[k].field);
+		offer_listed(s, live[k].method, live[k].by_vm ? json_pack("{s:s}", "vm", s->words[0]) : NULL, live[k].field, live[k].only);
 		return true;
 	}
 	if (!strcmp(words, "console send"))
 		for (unsigned k = 0; viewer_key_name(k); k++)
 			offer(s, viewer_key_name(k));
-	else if (!strcmp(arg->name, "keymap"))
+	else if (!strcmp(arg->name, "keymap") || !strcmp(words, "host keyboard"))
 		offer_keymaps(s);
 	else if (!strcmp(arg->name, "timezone"))
 		offer_zones(s);

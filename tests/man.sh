@@ -70,11 +70,11 @@ while read -r view; do
 	checked=$((checked + 1))
 done < <(sed -n 's/^VIEW(\([a-z]*\),.*/\1/p' tui/views.def)
 kind 'views'
-# The keys vmkernel.conf may hold: those conf.c knows.
+# The keys vmkernel.conf may hold.
 while read -r key; do
 	has vmkernel.conf.5 "^ *$(quoted "$key") = " "the key $key"
 	checked=$((checked + 1))
-done < <(tr '\n' ' ' <hypervisor/vmkernel/conf.c | sed -n 's/.*known\[\] = {\([^}]*\)}.*/\1/p' | grep -o '"[^"]*"' | tr -d '"')
+done < <(sed -n 's/^CONF("\([^"]*\)".*/\1/p' hypervisor/vmkernel/conf.def)
 kind 'keys of vmkernel.conf'
 # Options as --help lists them.
 for program in vmksh.8 vmk-cmd.1 vmkstatus.8 vmkernel.8 vmk-authd.8; do

@@ -2,8 +2,9 @@
 # Images the smoke tests boot.
 smoke-tools: build/images/console.img
 # 1.44 MB floppies that boot tests/guest/floppy/NAME.S: echo and video modes, a screen that never stands still with counts of keys and
-# mouse packets (ticker), what the keyboard sends (scancodes), where the pointer goes (pointer), a disk that fills (writer).
-FLOPPIES := $(patsubst %,build/images/%.img,echo video ticker scancodes pointer writer)
+# mouse packets (ticker), what the keyboard sends (scancodes), where the pointer goes (pointer), a disk that fills (writer), a power
+# button that is heard (button).
+FLOPPIES := $(patsubst %,build/images/%.img,echo video ticker scancodes pointer writer button)
 smoke-tools: $(FLOPPIES)
 $(FLOPPIES): build/images/%.img: tests/guest/floppy/%.S
 	@mkdir -p $(@D)

@@ -256,6 +256,11 @@ static void draw_value(const struct form *f, struct canvas *c, unsigned index, u
 {
 	const struct form_field *field = &f->fields[index];
 	bool here = index == f->at;
+	if (here) {
+		/* Also where nothing is typed: readers for the blind follow the cursor. */
+		c->cursor_x = (int)x;
+		c->cursor_y = (int)y;
+	}
 	unsigned width = c->columns - x - 1;
 	u8 ink = here ? BLACK : field->why[0] ? BRIGHT_RED : form_field_changed(field) ? YELLOW : WHITE;
 	u8 paper = here ? field->why[0] ? RED : CYAN : BLACK;
@@ -285,6 +290,10 @@ static void draw_field(const struct form *f, struct canvas *c, unsigned index, u
 static void draw_button(const struct form *f, struct canvas *c, unsigned y)
 {
 	bool here = f->at == f->n_fields;
+	if (here) {
+		c->cursor_x = (int)f->label_width + 4;
+		c->cursor_y = (int)y;
+	}
 	canvas_printf(c, f->label_width + 2, y, c->columns - f->label_width - 3, here ? BLACK : WHITE, here ? CYAN : BLUE, "[ %s ]",
 		      f->accept_label);
 }

@@ -21,7 +21,7 @@
 static const struct {
 	const char *heading, *prefixes;
 } groups[] = {
-	{"Machine", "displayName guestOS annotation memsize numvcpus autostart bios.bootOrder sched. machine."},
+	{"Machine", "displayName guestOS annotation memsize numvcpus autostart autostop bios.bootOrder sched. machine."},
 	{"Disks and drives", "ide virtio#. floppy"},
 	{"Network", "ethernet nat."},
 	{"Console", "RemoteDisplay. console. svga."},

@@ -1,7 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* pages.c - see pages.h */
 #include <string.h>
-#include <strings.h>
 
 #include "lib/util.h"
 #include "tui/pages.h"
@@ -51,22 +50,6 @@ bool pages_key(struct pages *p, const struct viewer_press *press)
 		return false;
 	for (unsigned k = 0; k < p->n && k < ARRAY_SIZE(p->begins); k++) {
 		if (p->begins[k] && press->x >= p->begins[k] && press->x < p->begins[k] + strlen(p->names[k]) + 2) {
-			p->current = k;
-			return true;
-		}
-	}
-	return false;
-}
-
-bool page_go(unsigned view, const char *name)
-{
-	struct pages *const of[VIEW_COUNT] = {
-		[VIEW_details] = &view_details_pages, [VIEW_performance] = &view_performance_pages, [VIEW_storage] = &view_storage_pages,
-		[VIEW_network] = &view_network_pages, [VIEW_users] = &view_users_pages,
-	};
-	struct pages *p = view < VIEW_COUNT ? of[view] : NULL;
-	for (unsigned k = 0; p && k < p->n; k++) {
-		if (!strcasecmp(p->names[k], name)) {
 			p->current = k;
 			return true;
 		}

@@ -132,15 +132,15 @@ static void field_told(struct fields *f, const char *label, json_t *row, const c
 	field(f, label, WHITE, row_text(row, name, text, sizeof(text)));
 }
 
-/* In up to three rows. */
-static void field_long(struct fields *f, const char *label, json_t *row, const char *name)
+/* Of a path that is too long its end says most. */
+static void field_path(struct fields *f, const char *label, json_t *row, const char *name)
 {
 	char text[300];
-	row_text(row, name, text, sizeof(text));
-	if (f->y >= f->end || !*text || f->width <= LABEL_WIDTH)
-		return;
-	canvas_text(f->c, 1, f->y, LABEL_WIDTH, GREY, BLACK, label);
-	f->y += canvas_wrapped(f->c, 1 + LABEL_WIDTH, f->y, f->width - LABEL_WIDTH, MIN(f->end - f->y, 3u), WHITE, BLACK, text);
+	const char *rest = row_text(row, name, text, sizeof(text));
+	unsigned room = f->width > LABEL_WIDTH ? f->width - LABEL_WIDTH : 0;
+	while (text_columns(rest) > room && *rest)
+		rest += strcspn(rest + 1, "/") + 1;
+	field(f, label, WHITE, *rest ? rest : text);
 }
 
 static void draw_state(struct fields *f, const struct machine *vm, json_t *told)
@@ -192,8 +192,7 @@ static void draw_fields(struct fields *f, const struct machine *vm, json_t *told
 	snprintf(text, sizeof(text), "%u%s", vm->viewers, vm->viewers ? ": page Console" : "");
 	field(f, "Viewers", vm->viewers ? WHITE : GREY, text);
 	field_told(f, "Process", told, "pid");
-	field_long(f, "Last event", told, "event");
-	field_long(f, "File", told, "path");
+	field_path(f, "File", told, "path");
 }
 
 static void draw_history(struct fields *f, const struct machine *vm)
@@ -362,9 +361,9 @@ static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p
 	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
 	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
 		device_switch(ui, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
-	else if (page == CONFIG && (p->character == '\r' || letter == 'e') && row)
+	else if (page == CONFIG && p->character == '\r' && row)
 		config_change(ui, row);
-	else if (page == CONFIG && letter == 'n')
+	else if (page == CONFIG && letter == 'i')
 		config_change(ui, NULL);
 	else if (page == CONSOLE && letter == 'k' && row)
 		viewer_kick(ui, row);

@@ -13,6 +13,8 @@ static const char *const everywhere[] = {
 	"1 to 8, Tab\tthe other views; Esc leads to the machines",
 	"F1 h ?\tthis help; any key leads back",
 	"l\tlog in as a user of the host, or out again",
+	"L Ctrl-O\tlock the screen until a password is given",
+	"Ctrl-C\tcancel what is under way",
 	"Ctrl-L\tdraw the screen again",
 	"F10 q\tquit; the host and its machines go on",
 	NULL,
@@ -25,6 +27,8 @@ static const char *const tables[] = {
 	NULL,
 };
 static const char *const power[] = {
+	"F9 x\tall that can be done to it",
+	"n e\tcreate a machine; change the settings of this one",
 	"F2 s\tpower on",
 	"F3 p\tpower off: y asks the guest first, h pulls the plug",
 	"F4 r\tpress the reset button",
@@ -37,7 +41,7 @@ static const char *const machines_keys[] = {"F8 d\tthe details of the selected m
 static const char *const details_keys[] = {
 	"Left Right\tthe pages",
 	"c\tHardware, Net: connect or disconnect the device",
-	"e n\tConfig: change the value, or set a new key",
+	"Enter i\tConfig: change the value, or set another key",
 	"k\tConsole: send the viewer away",
 	"c w\tRights: change the mode, or the owner",
 	NULL,

@@ -10,6 +10,7 @@
 #include "tui/ui.h"
 
 #define MOST_SECONDS 60
+#define PAGES_COLUMNS 34 /* that the names of the pages take */
 
 struct pages view_performance_pages = {.names = panel_names, .n = PANEL_COUNT};
 static struct table tables[PANEL_COUNT];
@@ -49,7 +50,7 @@ static void draw_line(struct ui *ui, unsigned y, enum panel panel)
 	if (n)
 		snprintf(hidden_text, sizeof(hidden_text), ", %u field%s hidden", n, n == 1 ? "" : "s");
 	snprintf(text, sizeof(text), "every %u s, %s%s ", seconds, machines_only ? "machines only" : "all worlds", hidden_text);
-	canvas_right(c, c->columns / 2, y, c->columns - c->columns / 2 - 1, GREY, BLACK, text);
+	canvas_right(c, PAGES_COLUMNS, y, c->columns - PAGES_COLUMNS - 1, GREY, BLACK, text);
 }
 
 /* ---- the choice of fields ---- */

@@ -73,7 +73,10 @@ static void look_at_machines(struct alerts *a)
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (!(vm_rights(a->c, vm) & RIGHT_R))
 			continue;
-		if (vm->state == VM_STUCK)
+		if (vm->question.id)
+			alert(a, LOG_LEVEL_ERROR, vm, "vm question NAME shows what can be answered, vm answer answers", "%s waits for an answer: %s",
+			      vm->name, vm->question.text);
+		else if (vm->state == VM_STUCK)
 			alert(a, LOG_LEVEL_ERROR, vm, "wait, or end it: vm stop NAME hard", "%s is stuck: its process does not answer", vm->name);
 		if (vm_running(vm) && consoles_lacking(vm))
 			alert(a, LOG_LEVEL_WARNING, vm, "console.lastPort of vmkernel.conf gives more ports",

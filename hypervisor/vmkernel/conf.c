@@ -2,6 +2,7 @@
 /* conf.c - see conf.h */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -10,83 +11,127 @@
 #include "vmkernel/conf.h"
 #include "vmkernel/host.h"
 
-static int conf_port(const struct config *c, const char *key, unsigned *port, struct error *err)
+#define CONF(key_, type_, allowed_, fallback_, help_) \
+	{.key = key_, .type = CONF_##type_, .allowed = allowed_, .fallback = fallback_, .help = help_},
+const struct conf_key conf_keys[] = {
+#include "vmkernel/conf.def"
+};
+#undef CONF
+const unsigned conf_key_count = ARRAY_SIZE(conf_keys);
+
+static const struct conf_key *conf_find(const char *key)
 {
-	u64 value;
-	const char *text = config_get(c, key);
-	if (!text)
-		return 0;
-	if (!parse_u64(text, 1024, 65535, &value))
-		return fail(err, -EINVAL, "vmkernel.conf:%d: %s = \"%s\": must be a number from 1024 to 65535", config_line(c, key), key,
-			    text);
-	*port = (unsigned)value;
-	return 0;
+	for (unsigned k = 0; k < conf_key_count; k++)
+		if (str_ieq(conf_keys[k].key, key))
+			return &conf_keys[k];
+	return NULL;
 }
 
-/* A private host is one person's: loopback, unless it says otherwise. */
-static int conf_address(const struct config *c, struct error *err)
+static bool is_choice(const char *choices, const char *value)
+{
+	size_t len = strlen(value);
+	for (const char *p = choices; *p; p += strcspn(p, "|"), p += *p == '|')
+		if (strcspn(p, "|") == len && strncasecmp(p, value, len) == 0)
+			return true;
+	return false;
+}
+
+/* Whether the value is one; else `what` says what it must be. */
+static bool value_allowed(const struct conf_key *k, const char *value, char *what, size_t size)
 {
 	u8 bytes[16];
-	const char *text = c ? config_get(c, "console.address") : NULL;
-	str_copy(host.console_address, sizeof(host.console_address), text ? text : *get_root() ? "127.0.0.1" : "::");
-	if (text && inet_pton(AF_INET, text, bytes) != 1 && inet_pton(AF_INET6, text, bytes) != 1)
-		return fail(err, -EINVAL, "vmkernel.conf:%d: console.address = \"%s\": must be an IPv4 or IPv6 address, as 0.0.0.0 or ::1",
-			    config_line(c, "console.address"), text);
-	return 0;
+	bool flag;
+	u64 min = 0, max = 0, number;
+	switch (k->type) {
+	case CONF_ADDRESS:
+		str_copy(what, size, "an IPv4 or IPv6 address, as 0.0.0.0 or ::1");
+		return inet_pton(AF_INET, value, bytes) == 1 || inet_pton(AF_INET6, value, bytes) == 1;
+	case CONF_NUMBER:
+		min = strtoull(k->allowed, NULL, 10);
+		max = strtoull(strchr(k->allowed, '-') + 1, NULL, 10);
+		snprintf(what, size, "a number from %llu to %llu", (unsigned long long)min, (unsigned long long)max);
+		return parse_u64(value, min, max, &number);
+	case CONF_BOOL:
+		str_copy(what, size, "TRUE or FALSE");
+		return parse_bool(value, &flag);
+	case CONF_CHOICE:
+		snprintf(what, size, "one of %s", k->allowed);
+		return is_choice(k->allowed, value);
+	default:
+		return true;
+	}
 }
 
-static int conf_log_level(const struct config *c, struct error *err)
+struct checking {
+	const struct config *c;
+	struct error *err;
+	int ret;
+};
+
+static void check(void *arg, const char *key, const char *value)
+{
+	struct checking *c = arg;
+	const struct conf_key *k = conf_find(key);
+	char what[80];
+	if (!k)
+		log_warning("vmkernel.conf:%d: unknown key %s", config_line(c->c, key), key);
+	else if (!c->ret && !value_allowed(k, value, what, sizeof(what)))
+		c->ret = fail(c->err, -EINVAL, "vmkernel.conf:%d: %s = \"%s\": must be %s", config_line(c->c, key), key, value, what);
+}
+
+/* The file's value, or the default. `c` may be NULL: there is no file. */
+static const char *value_of(const struct config *c, const char *key)
+{
+	const char *text = c ? config_get(c, key) : NULL;
+	return text ? text : conf_find(key)->fallback;
+}
+
+static unsigned number_of(const struct config *c, const char *key)
+{
+	return (unsigned)strtoul(value_of(c, key), NULL, 0);
+}
+
+static void take_log_level(const struct config *c)
 {
 	static const char *const names[] = {"debug", "info", "warning", "error"};
-	const char *text = config_get(c, "log.level");
-	for (unsigned k = 0; text && k < ARRAY_SIZE(names); k++) {
-		if (str_ieq(text, names[k])) {
+	for (unsigned k = 0; k < ARRAY_SIZE(names); k++)
+		if (str_ieq(value_of(c, "log.level"), names[k]))
 			log_threshold((enum log_level)k);
-			return 0;
-		}
-	}
-	return text ? fail(err, -EINVAL, "vmkernel.conf:%d: log.level = \"%s\": must be debug, info, warning or error",
-			   config_line(c, "log.level"), text)
-		    : 0;
 }
 
-static void conf_known(void *arg, const char *key, const char *value)
+/* All values are allowed ones. */
+static void take(const struct config *c)
 {
-	static const char *const known[] = {"console.address", "console.firstPort", "console.lastPort", "log.level", "autostart"};
-	(void)value;
-	for (unsigned k = 0; k < ARRAY_SIZE(known); k++)
-		if (str_ieq(key, known[k]))
-			return;
-	log_warning("vmkernel.conf:%d: unknown key %s", config_line(arg, key), key);
+	const char *address = c ? config_get(c, "console.address") : NULL;
+	/* A private host is one person's: loopback, unless it says otherwise. */
+	str_copy(host.console_address, sizeof(host.console_address),
+		 !address && *get_root() ? "127.0.0.1" : value_of(c, "console.address"));
+	host.vnc_first = number_of(c, "console.firstPort");
+	host.vnc_last = number_of(c, "console.lastPort");
+	parse_bool(value_of(c, "autostart"), &host.autostart);
+	take_log_level(c);
+	free(host.shutdown_command);
+	free(host.reboot_command);
+	free(host.keyboard_command);
+	host.shutdown_command = xstrdup(value_of(c, "host.shutdownCommand"));
+	host.reboot_command = xstrdup(value_of(c, "host.rebootCommand"));
+	host.keyboard_command = xstrdup(value_of(c, "host.keyboardCommand"));
 }
 
 int conf_read(struct error *err)
 {
 	char *path = root_path("etc/vmk/vmkernel.conf");
 	struct config *c = NULL;
-	host.vnc_first = 5900;
-	host.vnc_last = 5999;
-	host.autostart = true;
 	int ret = access(path, F_OK) == 0 ? config_read(path, &c, err) : 0;
+	struct checking checking = {.c = c, .err = err, .ret = ret};
 	free(path);
+	if (c)
+		config_each(c, check, &checking);
+	ret = checking.ret;
 	if (!ret)
-		ret = conf_address(c, err);
-	if (ret || !c) {
-		config_free(c);
-		return ret;
-	}
-	config_each(c, conf_known, c);
-	const char *autostart = config_get(c, "autostart");
-	ret = conf_port(c, "console.firstPort", &host.vnc_first, err);
-	if (!ret)
-		ret = conf_port(c, "console.lastPort", &host.vnc_last, err);
+		take(c);
 	if (!ret && host.vnc_last < host.vnc_first)
 		ret = fail(err, -EINVAL, "vmkernel.conf: console.lastPort is below console.firstPort");
-	if (!ret)
-		ret = conf_log_level(c, err);
-	if (!ret && autostart && !parse_bool(autostart, &host.autostart))
-		ret = fail(err, -EINVAL, "vmkernel.conf:%d: autostart = \"%s\": must be TRUE or FALSE", config_line(c, "autostart"),
-			   autostart);
 	config_free(c);
 	return ret;
 }

@@ -46,22 +46,37 @@ struct collecting {
 	bool seen; /* by the caller */
 };
 
-static void collect(void *arg, const char *key, const char *value)
+static void collect_file(struct collecting *c, const char *file)
 {
-	struct collecting *c = arg;
-	const struct config_key *k = config_key_find(key);
-	bool medium = strncasecmp(key, "ide", 3) == 0 || strncasecmp(key, "virtio", 6) == 0 || strncasecmp(key, "floppy", 6) == 0;
-	if (!k || k->type != CONFIG_PATH || !medium || !machine_file_in_use(c->vm->config, key))
-		return;
 	if (c->count == c->room) {
 		c->room = c->room ? c->room * 2 : 64;
 		c->uses = xrealloc(c->uses, c->room * sizeof(*c->uses));
 	}
 	char *folder = vm_folder(c->vm->path);
-	c->uses[c->count++] = (struct disk_use){.path = *value == '/' ? xstrdup(value) : xasprintf("%s/%s", folder, value),
+	c->uses[c->count++] = (struct disk_use){.path = *file == '/' ? xstrdup(file) : xasprintf("%s/%s", folder, file),
 						.vm = c->seen ? c->vm->name : NULL,
+						.owner = c->vm->file.uid,
 						.suspended = c->vm->state == VM_SUSPENDED};
 	free(folder);
+}
+
+static void collect(void *arg, const char *key, const char *value)
+{
+	struct collecting *c = arg;
+	const struct config_key *k = config_key_find(key);
+	bool medium = strncasecmp(key, "ide", 3) == 0 || strncasecmp(key, "virtio", 6) == 0 || strncasecmp(key, "floppy", 6) == 0;
+	if (k && k->type == CONFIG_PATH && medium && machine_file_in_use(c->vm->config, key))
+		collect_file(c, value);
+}
+
+/* Media of a machine that is on may have been changed since. */
+static void collect_drives(struct collecting *c)
+{
+	const char *device, *file;
+	json_t *now;
+	json_object_foreach(c->vm->devices, device, now)
+		if ((file = json_string_value(json_object_get(now, "file"))) && *file)
+			collect_file(c, file);
 }
 
 struct disk_use *disk_uses(const struct caller *caller, size_t *count)
@@ -72,6 +87,7 @@ struct disk_use *disk_uses(const struct caller *caller, size_t *count)
 		c.vm = vm;
 		if (vm->config && !vm->problem[0])
 			config_each(vm->config, collect, &c);
+		collect_drives(&c);
 	}
 	*count = c.count;
 	return c.uses;
@@ -97,9 +113,14 @@ static void find_uses(struct disk_work *w)
 	}
 }
 
+/*
+ * Anybody may write anybody's path into his own configuration: it counts where the machine's owner could read the file (as far as
+ * that is seen without his other groups).
+ */
 static bool uses_file(const struct disk_use *u, const struct stat *st)
 {
-	return u->inode && u->inode == st->st_ino && u->device == st->st_dev;
+	bool may = u->owner == 0 || (u->owner == st->st_uid ? st->st_mode & 0400 : st->st_mode & 0044);
+	return may && u->inode && u->inode == st->st_ino && u->device == st->st_dev;
 }
 
 /* Names of the machines that use it, as far as the caller may know them; caller frees. *used: some machine does. */

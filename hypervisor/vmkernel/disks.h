@@ -12,10 +12,11 @@
 
 #include "vmkernel/job.h"
 
-/* A file that the configuration of a registered machine names as disk, CD or floppy. */
+/* A file that a registered machine names as disk, CD or floppy: in its configuration, or since it was put into a drive. */
 struct disk_use {
 	char *path; /* absolute */
 	const char *vm; /* its machine, NULL when the caller may not see it */
+	uid_t owner;	/* of the machine */
 	bool suspended;
 	/* found in the child; inode 0: it is not there, or cannot be seen */
 	dev_t device;

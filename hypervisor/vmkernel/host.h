@@ -124,6 +124,7 @@ struct host {
 	unsigned vnc_first, vnc_last; /* console ports */
 	char console_address[48];     /* where they listen */
 	bool autostart;
+	char *shutdown_command, *reboot_command, *keyboard_command; /* of vmkernel.conf, "" = none; conf.def */
 	char engine[16];
 	json_t *passed_over; /* array of sentences */
 	struct perf perf;
@@ -132,7 +133,7 @@ struct host {
 		const char *name; /* NULL: does not run */
 		struct perf perf;
 	} helper[HELPERS];
-	struct request *stopper; /* host.stop waiting for the machines */
+	struct request *stopper; /* host.stop, host.shutdown or host.reboot waiting for the machines */
 };
 extern struct host host;
 
@@ -194,6 +195,8 @@ char *vm_folder(const char *path); /* caller frees */
 /* supervise.c: a machine's process */
 int vm_start(struct vm *vm, struct request *r, struct error *err); /* PENDING or -errno, 0 for a dry run; r may be NULL */
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err);
+/* The same with another time limit than the mode's own, in seconds. */
+int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct request *r, struct error *err);
 void vm_kill(struct vm *vm);
 void supervise_adopt(void); /* machines that run already */
 void vm_poll(struct vm *vm); /* asks for its status */

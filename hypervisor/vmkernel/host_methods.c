@@ -11,6 +11,7 @@
 #include "vmkernel/consoles.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/network.h"
+#include "vmkernel/power.h"
 #include "vmkernel/settings.h"
 #include "vmkernel/text.h"
 
@@ -108,10 +109,7 @@ static int on_stop_check(sd_event_source *s, uint64_t usec, void *arg)
 		sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 		return 0;
 	}
-	/* Powered off on purpose: the next start of the host is a new one, with autostart. */
-	char *marker = root_path("run/vmk/booted");
-	unlink(marker);
-	free(marker);
+	power_forget_boot();
 	struct request *r = host.stopper;
 	host.stopper = NULL;
 	sd_event_source_unref(s);

@@ -12,5 +12,7 @@ enum autostop power_plan(const struct vm *vm);
 unsigned power_timeout(const struct vm *vm);
 /* The rows of host.plan. */
 json_t *power_plan_rows(const struct caller *c);
+/* The host is powered off on purpose: its next start is a new one, with autostart. */
+void power_forget_boot(void);
 
 #endif

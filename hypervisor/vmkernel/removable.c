@@ -432,8 +432,8 @@ static void on_guestinfo(void *arg, int ret, json_t *answer, int fd, const struc
 	if (!ret && value)
 		result = message_result("%s: guestinfo.%s is %s", r->vm->name, key, *value ? "set" : "removed");
 	else if (!ret)
-		result = json_pack("{s:s, s:O, s:O}", "key", key, "value", json_object_get(answer, "value"), "text",
-				   json_object_get(answer, "value"));
+		result = json_pack("{s:s, s:O, s:o}", "key", key, "value", json_object_get(answer, "value"), "text",
+				   json_sprintf("%s\n", json_string_value(json_object_get(answer, "value"))));
 	request_finish(r, ret, result, err);
 }
 

@@ -7,6 +7,8 @@
 #ifndef VMK_VMKERNEL_SETTINGS_H
 #define VMK_VMKERNEL_SETTINGS_H
 
+#include <time.h>
+
 #include "vmkernel/host.h"
 
 /* "2026-11-29 16:00:00 UTC" */
@@ -15,5 +17,14 @@ void settings_date(char *text, size_t size);
 void settings_timezone(char *text, size_t size);
 /* The physical console's key map, "de(nodeadkeys)"; "" = not told. */
 void settings_keyboard(char *text, size_t size);
+
+/* "2026-11-29 16:00", "2026-11-29 16:00:30", or a time of today, in the host's time zone. */
+int settings_parse_date(const char *text, time_t now, time_t *out, struct error *err);
+/* Whether there is such a time zone. */
+int settings_check_timezone(const char *zone, struct error *err);
+/* <etc>/localtime and <etc>/timezone. */
+int settings_write_timezone(const char *etc, const char *zone, struct error *err);
+/* Layout and variant in <etc>/default/keyboard; what else stands there stays. */
+int settings_write_keyboard(const char *etc, const char *map, struct error *err);
 
 #endif

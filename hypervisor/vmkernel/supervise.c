@@ -556,6 +556,11 @@ static int cancel_stop(void *arg, struct error *err)
 
 int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *err)
 {
+	return vm_stop_within(vm, mode, 0, r, err);
+}
+
+int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct request *r, struct error *err)
+{
 	bool soft = strcmp(mode, "soft") == 0;
 	if (vm->state == VM_SUSPENDED)
 		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
@@ -574,7 +579,7 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
 	vm->stoppers = s;
-	unsigned seconds = hard ? HARD_SECONDS : soft ? SOFT_SECONDS : TRYSOFT_SECONDS;
+	unsigned seconds = limit ? limit : hard ? HARD_SECONDS : soft ? SOFT_SECONDS : TRYSOFT_SECONDS;
 	BUG_ON(sd_event_add_time_relative(host.event, &s->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 0, on_stop_timeout, s) < 0);
 	json_t *command = json_pack("{s:s, s:s}", "cmd", "stop", "mode", mode);
 	if (!vm->control) {

@@ -360,6 +360,8 @@ bool question_ask(struct machine *m, const atomic_uint *wanted, const char *text
 void question_take_back(struct machine *m, const atomic_uint *wanted); /* any thread, the machine's lock held or not */
 bool question_get(struct machine *m, u64 *id, char text[QUESTION_TEXT]); /* any thread: whether one is open */
 void question_possible(struct machine *m, bool possible);
+/* Whoever asks tries again, or tells the guest. False: that question is not open any more. */
+bool question_settle(struct machine *m, u64 id, bool again);
 
 int page_create(struct machine *m, struct error *err); /* the shared screen */
 void page_destroy(struct machine *m);

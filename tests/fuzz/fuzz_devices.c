@@ -3,11 +3,12 @@
 /*
  * fuzz_devices.c - a whole machine without a CPU, given what a hostile guest says: ports, physical addresses (registers of the
  * APICs, of PCI functions, video memory, RAM), PCI configuration, APIC MSRs, calls of the machine, interrupt acknowledges, with
- * time and people's input in between. The input is a list of commands of eight bytes: a letter, a byte, 16 and 32 bits.
+ * time, people's input and other media in between. The input is a list of commands of eight bytes: a letter, a byte, 16 and 32 bits.
  */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <unistd.h>
 
 #include "lib/util.h"
@@ -119,6 +120,32 @@ static void people(struct machine *m, u8 what, u16 at, u32 value)
 		p->press(p->power_button);
 }
 
+/* A step of a program's message: what EBX, the upper halves of ECX and EDX say. */
+static void message(struct machine *m, u8 step, u16 channel, u32 value)
+{
+	u32 regs[CPU_BACKDOOR_REGS] = {CPU_BACKDOOR_MAGIC, value, (u32)step << 16 | 0x1e, (u32)channel << 16 | CPU_BACKDOOR_PORT, 0, 0};
+
+	m->people.call(m->people.backdoor, regs);
+}
+
+/* Somebody takes out a CD or floppy, or puts one of `kib` in. */
+static void medium(struct machine *m, u8 what, u16 kib)
+{
+	const char *drive = what & 1 ? "ide1:0" : "floppy0";
+	const struct drives *s = m->people.drives;
+	struct error err;
+
+	while (!s->ops->medium(s->device, drive))
+		s++;
+	if (what & 2) {
+		s->ops->eject(s->device, drive, what & 4, &err);
+		return;
+	}
+	int fd = memfd_create("medium", MFD_CLOEXEC);
+	BUG_ON(fd < 0 || ftruncate(fd, (off_t)(kib * KIB)));
+	s->ops->insert(s->device, drive, fd, what & 8 ? "one" : "other", what & 4, &err);
+}
+
 static void command(struct machine *m, const u8 *c)
 {
 	u8 size = (u8)(1u << (c[1] & 3)), port_size = MIN(size, 4);
@@ -153,6 +180,12 @@ static void command(struct machine *m, const u8 *c)
 		break;
 	case 'b':
 		m->people.call(m->people.backdoor, regs);
+		break;
+	case 's':
+		message(m, c[1], at, value);
+		break;
+	case 'v':
+		medium(m, c[1], at);
 		break;
 	case 't':
 		pass(m, value % NSEC_PER_SEC);

@@ -47,6 +47,10 @@ for word in $("$BIN/vmksh" --json help | sed -n 's/.*"command": "\([a-z]*\).*/\1
 done
 kill_host() {
 	vmk host stop >/dev/null
+	eventually 20 host_gone || die "the host does not stop"
+}
+host_gone() {
+	! kill -0 "$host_pid" 2>/dev/null
 }
 
 say "as it is typed"

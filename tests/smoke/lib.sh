@@ -126,7 +126,8 @@ wait_screen() {
 # type_line NAME TEXT: types it and Enter
 type_line() {
 	local text=${2//\\/\\\\}
-	vmk console type "$1" "\"${text//\"/\\\"}\"" >/dev/null || die "console type"
+	text=${text//\"/\\\"}
+	vmk console type "$1" "\"${text//\$/\\\$}\"" >/dev/null || die "console type"
 	vmk console send "$1" enter >/dev/null || die "console send"
 }
 

@@ -8,6 +8,7 @@
 #define VMK_TESTS_RFB_CLIENT_H
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -83,11 +84,19 @@ static inline void rfb_close(struct rfb *r)
 	*r = (struct rfb){.fd = -1};
 }
 
+/* Whether a call has only been interrupted: who was stopped for a moment goes on (a socket with a time limit is not restarted). */
+static inline bool rfb_interrupted(const struct rfb *r, ssize_t ret)
+{
+	return r->tls ? ret == GNUTLS_E_INTERRUPTED : ret < 0 && errno == EINTR;
+}
+
 static inline bool rfb_send(struct rfb *r, const void *bytes, size_t n)
 {
 	for (size_t done = 0; done < n;) {
 		ssize_t sent = r->tls ? gnutls_record_send(r->tls, (const u8 *)bytes + done, n - done)
 				      : send(r->fd, (const u8 *)bytes + done, n - done, MSG_NOSIGNAL);
+		if (rfb_interrupted(r, sent))
+			continue;
 		if (sent <= 0)
 			return false;
 		done += (size_t)sent;
@@ -99,6 +108,8 @@ static inline bool rfb_receive(struct rfb *r, void *bytes, size_t n)
 {
 	for (size_t done = 0; done < n;) {
 		ssize_t got = r->tls ? gnutls_record_recv(r->tls, (u8 *)bytes + done, n - done) : recv(r->fd, (u8 *)bytes + done, n - done, 0);
+		if (rfb_interrupted(r, got))
+			continue;
 		if (got <= 0)
 			return false;
 		done += (size_t)got;

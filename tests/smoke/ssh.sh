@@ -62,7 +62,7 @@ answers() {
 	(: >"/dev/tcp/127.0.0.1/$port") 2>/dev/null && kill -0 $sshd_pid
 }
 for _ in 1 2 3 4 5; do
-	port=$((20000 + RANDOM % 12000))
+	port=$(free_port)
 	start_sshd
 	eventually 2 answers && break
 	kill $sshd_pid 2>/dev/null
@@ -204,7 +204,7 @@ END
 in_terminal 60x8 "PAGER=$TOP/pager LESSOPEN='|$TOP/pager %s' ssh -o 'SendEnv PAGER LESSOPEN' ${ssh_options[*]} -p $port susie@127.0.0.1; echo it ended; sleep 1000"
 wait_terminal 20 '^vmk:susie>'
 terminal_keys 'help' Enter
-sleep 1
+wait_terminal 10 '^:|-- more|\(END\)|^lines '
 terminal_keys "!touch $proof" Enter
 terminal_keys q
 terminal_keys C-c

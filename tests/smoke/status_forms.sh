@@ -1,0 +1,134 @@
+#!/bin/bash
+# SPDX-License-Identifier: GPL-2.0-or-later
+# A machine's life by vmkstatus alone: made by form (in three sizes, resized in the middle of it), changed by form, started, cloned, deleted;
+# what a form refuses, and what it does when the host does.
+. "$(dirname "$0")/lib.sh"
+
+start_host
+value() { # VM KEY
+	vmk --json vm get "$1" "$2" | sed -n 's/.*"value": *"\(.*\)".*/\1/p'
+}
+machines() {
+	vmk --json vm list | sed -n 's/.*"name": *"\([^"]*\)".*/\1/p' | sort | tr '\n' ' '
+}
+there() {
+	[ "$(machines)" = "$1" ]
+}
+form_to() { # the cursor to the field with this label
+	local k
+	for k in $(seq 80); do
+		terminal_text | grep -q "^ $1" && [ "$(cursor_row)" = "$(terminal_text | grep -n "^ $1" | head -1 | cut -d: -f1)" ] && return
+		terminal_keys Down
+		sleep 0.05
+	done
+	terminal_text
+	die "the form has no field $1"
+}
+cursor_row() {
+	echo $(($(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}') + 1))
+}
+
+say "made at 80x25, resized in mid-form"
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
+wait_terminal 20 'No virtual machines'
+terminal_keys n
+wait_terminal 10 'New virtual machine'
+terminal_keys web
+wait_terminal 5 'Name +web'
+tmux -S "$TMUX_SOCKET" resize-window -x 40 -y 10
+wait_terminal 10 'Name +web'
+terminal_keys Down C-u 63
+wait_terminal 10 'must be a multiple of 4'
+terminal_keys F2
+wait_terminal 10 'Memory \(MB\): must be'
+there '' || die "made with 63 MB"
+tmux -S "$TMUX_SOCKET" resize-window -x 132 -y 50
+wait_terminal 10 'F2 Create'
+terminal_keys BSpace 4
+form_to 'Size of a new disk'
+terminal_keys 8M
+form_to 'CD image'
+terminal_keys /usr/lib/grub-rescue/grub-rescue-cdrom.iso
+form_to 'annotation'
+terminal_keys 'made by form'
+terminal_keys F2
+wait_terminal 20 'web is created'
+there 'web ' || die "the machines are '$(machines)'"
+[ "$(value web memsize)" = 64 ] || die "memsize is $(value web memsize)"
+[ "$(value web annotation)" = 'made by form' ] || die "annotation is $(value web annotation)"
+[ -n "$(value web ide0:0.fileName)" ] || die "there is no disk"
+
+say "the same name again: refused while it is typed"
+terminal_keys n
+wait_terminal 10 'New virtual machine'
+terminal_keys web
+wait_terminal 10 'web exists already'
+terminal_keys Escape
+wait_terminal 10 'forget what is filled in'
+terminal_keys y
+wait_terminal 10 'World +Name'
+
+say "what only the host can know leaves the form open"
+terminal_keys n
+wait_terminal 10 'New virtual machine'
+terminal_keys other
+form_to 'Configuration file'
+terminal_keys /proc/none/other.vmx
+terminal_keys F2
+wait_terminal 20 '/proc/none'
+wait_terminal 5 'New virtual machine'
+there 'web ' || die "the machines are '$(machines)'"
+terminal_keys Escape
+wait_terminal 10 'forget what is filled in'
+terminal_keys y
+wait_terminal 10 'World +Name'
+
+say "changed by form: only what was changed is set"
+wait_terminal 10 'web .*off'
+before=$(cat "$(find "$VMK_ROOT/vmfs" -name web.vmx)")
+terminal_keys e
+wait_terminal 10 'Settings of web'
+form_to memsize
+terminal_keys C-u 32
+form_to autostart
+terminal_keys p
+wait_terminal 5 '< poweron >'
+terminal_keys F2
+wait_terminal 20 'World +Name'
+[ "$(value web memsize)" = 32 ] || die "memsize is $(value web memsize)"
+[ "$(value web autostart)" = poweron ] || die "autostart is $(value web autostart)"
+[ "$(diff <(echo "$before") "$(find "$VMK_ROOT/vmfs" -name web.vmx)" | grep -c '^[<>]')" -le 3 ] || die "more than two lines are changed"
+
+say "the menu: clone, delete"
+terminal_keys x
+wait_terminal 10 'Clone'
+terminal_keys 3
+wait_terminal 10 'Name of the copy'
+terminal_keys C-u copy Enter
+eventually 20 there 'copy web ' || die "the machines are '$(machines)'"
+[ "$(value copy annotation)" = 'made by form' ] || die "the copy has not the settings"
+wait_terminal 10 'copy .*off'
+terminal_keys Home x
+wait_terminal 10 'Delete it with its files'
+terminal_keys 6
+wait_terminal 10 'copy: delete it'
+terminal_keys n
+sleep 0.2
+there 'copy web ' || die "deleted without a yes"
+terminal_keys x
+wait_terminal 10 'Delete it with its files'
+terminal_keys 6
+wait_terminal 10 'copy: delete it'
+terminal_keys y
+eventually 20 there 'web ' || die "the machines are '$(machines)'"
+terminal_keys q
+
+say "by ASCII alone, in the smallest terminal"
+in_terminal 40x10 "LC_ALL=C VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
+wait_terminal 20 'web'
+terminal_keys n
+wait_terminal 10 'Name'
+terminal_keys small F2
+eventually 20 there 'small web ' || { terminal_text; die "the machines are '$(machines)'"; }
+terminal_text | LC_ALL=C grep -q '[^ -~]' && die "other characters than ASCII under LC_ALL=C"
+exit 0

@@ -1,0 +1,322 @@
+// uses: api lib -ljansson -lutil
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* vmkstatus on a pseudo-terminal, before a fake door: forms, bars, questions, mouse, copying, what it writes, how it ends. */
+#include "fake_door.h"
+
+static struct pty p;
+static char params_heard[4096];
+static volatile bool asking, cancelled;
+
+TestSuite(status, .init = fake_door_open, .fini = root_remove, .timeout = 120);
+
+static void start(const char *one, const char *two)
+{
+	char *const argv[] = {(char *)"vmkstatus", (char *)one, (char *)two, NULL};
+	pty_start(&p, argv, 80, 24);
+}
+
+static void leave(void)
+{
+	pty_type(&p, "\x1b[21~"); /* F10 */
+	cr_assert_eq(pty_end(&p), 0);
+}
+
+/* Reads until nothing has come for `ms`. */
+static void quiet(int ms)
+{
+	for (;;) {
+		size_t before = p.len;
+		pty_read(&p, ms);
+		if (p.len == before)
+			return;
+	}
+}
+
+static json_t *listen_params(int client, json_t *request)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	(void)client;
+	if (!strcmp(method, "vm.create") || !strcmp(method, "vm.set") || !strcmp(method, "vm.answer")) {
+		char *text = json_dumps(json_object_get(request, "params"), JSON_COMPACT | JSON_SORT_KEYS);
+		heard(params_heard, "%s%s ", method, text);
+		free(text);
+	}
+	if (!strcmp(method, "vm.get"))
+		return json_pack("[{s:s,s:s},{s:s,s:s},{s:s,s:s},{s:s,s:s}]", "key", "displayName", "value", "demo", "key", "memsize", "value", "64",
+				 "key", "ide0:0.present", "value", "TRUE", "key", "ide0:0.fileName", "value", "demo.img");
+	return NULL;
+}
+
+Test(status, a_machine_is_made_by_form)
+{
+	door_extra = listen_params;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "n");
+	pty_wait(&p, "New virtual machine");
+	pty_type(&p, "we/");
+	pty_wait(&p, "a machine's name has at most");
+	pty_type(&p, "\x1bOQ");
+	quiet(200);
+	cr_assert(!strstr(calls_heard, "vm.create"), "a name that is none is not sent");
+	pty_type(&p, "\x7f" "b\t\x15");
+	pty_type(&p, "63");
+	pty_wait(&p, "must be a multiple of 4");
+	pty_type(&p, "\x7f" "4\t\t4T");
+	pty_wait(&p, "must be like 512M or 4G");
+	pty_type(&p, "\x7fG\x1bOQ");
+	heard_wait(params_heard, "vm.create{\"memory\":64,\"name\":\"web\",\"net\":\"none\",\"size\":\"4G\"}");
+	pty_wait(&p, "is created");
+	leave();
+}
+
+Test(status, a_machine_is_changed_by_form)
+{
+	door_extra = listen_params;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "e");
+	pty_wait(&p, "Settings of demo");
+	pty_wait(&p, "ide0:0.fileName");
+	/* guestOS, then memsize: only what has changed is set. */
+	pty_type(&p, "\t\x15" "linux\t\x15" "128\x1bOQ");
+	heard_wait(params_heard, "vm.set{\"key\":\"memsize\",\"value\":\"128\",\"vm\":\"demo\"}");
+	cr_assert(!strstr(params_heard, "displayName"));
+	pty_wait(&p, "World");
+	/* Leaving what was changed asks; what was not does not. */
+	pty_type(&p, "e");
+	pty_wait(&p, "Settings of demo");
+	pty_type(&p, "x\x1b");
+	pty_wait(&p, "forget what is filled in?");
+	pty_type(&p, "n");
+	pty_type(&p, "\x7f\x1b");
+	pty_wait(&p, "World");
+	leave();
+}
+
+/* Half done until it is cancelled. */
+static json_t *slow_suspend(int client, json_t *request)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	if (!strcmp(method, "task.cancel")) {
+		cr_assert_eq(json_integer_value(json_object_get(json_object_get(request, "params"), "id")), 7);
+		cancelled = true;
+	}
+	if (strcmp(method, "vm.suspend"))
+		return NULL;
+	cr_assert(json_is_true(json_object_get(request, "progress")));
+	char *line = xasprintf("{\"jsonrpc\":\"2.0\",\"method\":\"progress\",\"params\":{\"id\":%lld,\"task\":7,\"percent\":40,\"what\":\"writing\"}}\n",
+			       (long long)json_integer_value(json_object_get(request, "id")));
+	for (int k = 0; k < 2000 && !cancelled; k++) {
+		send(client, line, strlen(line), MSG_NOSIGNAL);
+		usleep(20000);
+		char more[4096];
+		ssize_t n = recv(client, more, sizeof(more) - 1, MSG_DONTWAIT);
+		if (n > 0) {
+			more[n] = 0;
+			cancelled |= strstr(more, "task.cancel") && strstr(more, "\"id\":7");
+		}
+	}
+	free(line);
+	return json_pack("{s:s}", "message", "demo goes on");
+}
+
+Test(status, a_bar_shows_how_far_it_is_and_ctrl_c_cancels)
+{
+	door_extra = slow_suspend;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "u");
+	pty_wait(&p, "Suspending demo...");
+	pty_wait(&p, "40%");
+	pty_wait(&p, "Ctrl-C: cancel");
+	/* The screen goes on meanwhile. */
+	pty_type(&p, "7");
+	pty_wait(&p, "following");
+	pty_type(&p, "\x03");
+	pty_wait(&p, "cancelling");
+	pty_wait(&p, "demo goes on");
+	cr_assert(cancelled);
+	leave();
+}
+
+static json_t *stuck_machine(int client, json_t *request)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	if (!strcmp(method, "vm.answer"))
+		asking = false;
+	if (strcmp(method, "vm.list"))
+		return listen_params(client, request);
+	json_t *question = asking ? json_pack("{s:i, s:s, s:[{s:s,s:s},{s:s,s:s}]}", "id", 5, "text", "The disk of the host is full.", "choices", "name",
+					      "retry", "label", "Try again", "name", "off", "label", "Power it off") : json_null();
+	return json_pack("[{s:s, s:s, s:i, s:o}]", "name", "demo", "state", asking ? "stuck" : "on", "world", 101, "question", question);
+}
+
+Test(status, a_question_pops_up_and_is_answered)
+{
+	door_extra = stuck_machine;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	asking = true;
+	pty_wait(&p, "demo asks");
+	pty_wait(&p, "The disk of the host is full.");
+	pty_wait(&p, "Power it off");
+	pty_type(&p, "2"); /* too early to be meant for it */
+	quiet(800);
+	cr_assert_eq(params_heard[0], 0);
+	pty_type(&p, "\x1b");
+	pty_wait(&p, "demo waits");
+	pty_type(&p, "x");
+	pty_wait(&p, "Answer its question");
+	pty_type(&p, "1");
+	pty_wait(&p, "The disk of the host is full.");
+	pty_type(&p, "1");
+	heard_wait(params_heard, "vm.answer{\"answer\":\"retry\",\"id\":5,\"vm\":\"demo\"}");
+	leave();
+}
+
+Test(status, a_mouse_selects_and_opens)
+{
+	start(NULL, NULL);
+	pty_wait(&p, "\033[?1006h");
+	pty_wait(&p, "demo");
+	quiet(100);
+	/* The tab of the log as SGR tells it, that of the machines as X10 does. */
+	pty_type(&p, "\033[<0;64;2M\033[<0;64;2m");
+	pty_wait(&p, "following");
+	pty_type(&p, "\033[M \x2f\x22");
+	pty_wait(&p, "World");
+	/* The wheel goes to the second row; a click on F1 in the key bar opens the help. */
+	pty_type(&p, "\033[<65;3;9M");
+	pty_type(&p, "p");
+	pty_wait(&p, "Power off m\xc3\xbcller?");
+	pty_type(&p, "n");
+	pty_type(&p, "\033[<0;2;24M");
+	pty_wait(&p, "help");
+	pty_type(&p, "\x1b");
+	quiet(300);
+	pty_type(&p, "q");
+	pty_wait(&p, "\033[?1000l");
+	cr_assert_eq(pty_end(&p), 0);
+}
+
+Test(status, the_mouse_is_left_to_the_terminal)
+{
+	start("--no-mouse", NULL);
+	pty_wait(&p, "demo");
+	quiet(200);
+	cr_assert(!strstr(p.out, "?1000h"));
+	leave();
+}
+
+Test(status, text_is_copied_and_typed)
+{
+	start("--attach", "demo");
+	pty_wait(&p, "F12 q detaches");
+	pty_type(&p, "\x1b[24~m");
+	pty_wait(&p, "Enter copy");
+	pty_type(&p, "\x1b[H \x1b[C\x1b[C\x1b[C\r"); /* Home, mark, three to the right */
+	pty_wait(&p, "\033]52;c;Z3J1Yg==\a"); /* "grub" */
+	pty_wait(&p, "4 characters are copied");
+	cr_assert_eq(keys_heard[0], 0, "nothing of that reaches the machine");
+	pty_type(&p, "\x1b[24~v");
+	heard_wait(keys_heard, "+22-22+13-13+16-16+30-30");
+	pty_type(&p, "\x1b[24~q");
+	pty_wait(&p, "fakehost");
+	leave();
+}
+
+Test(status, only_what_changed_is_written)
+{
+	start("--attach", "demo");
+	pty_wait(&p, "F12 q detaches");
+	quiet(300);
+	p.len = 0;
+	page_text(10, 10, "X", 7);
+	page->sequence += 2;
+	machine_say(machine_fd, SCREEN_CHANGED, "");
+	pty_wait(&p, "X");
+	quiet(300);
+	cr_assert_lt(p.len, 48, "%zu bytes after one cell", p.len);
+	/* And nothing, when nothing does. */
+	p.len = 0;
+	quiet(1500);
+	cr_assert_eq(p.len, 0, "%zu bytes for nothing: %s", p.len, p.out);
+	pty_type(&p, "\x1b[24~q");
+	pty_wait(&p, "fakehost");
+	quiet(300);
+	p.len = 0;
+	quiet(2500);
+	cr_assert_eq(p.len, 0, "%zu bytes for nothing: %s", p.len, p.out);
+	leave();
+}
+
+/* However it is used: when the terminal is gone the process is, soon. */
+static void gone_after(const char *keys)
+{
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, keys);
+	quiet(300);
+	close(p.fd);
+	int status;
+	u64 deadline = now_monotonic() + 20 * NSEC_PER_SEC;
+	while (waitpid(p.pid, &status, WNOHANG) == 0) {
+		cr_assert_lt(now_monotonic(), deadline, "it stays without a terminal after %s", keys);
+		usleep(10000);
+	}
+}
+
+Test(status, a_terminal_that_vanishes)
+{
+	gone_after("");
+	gone_after("\r");       /* attached */
+	gone_after("n");        /* a form */
+	gone_after("p");        /* a question */
+	gone_after("/de");      /* a filter */
+	gone_after("\r\x1b[24~m"); /* copying */
+}
+
+/* A reader that has stopped: it is not waited for. */
+Test(status, a_terminal_that_takes_nothing)
+{
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	for (int k = 0; k < 400; k++)
+		if (write(p.fd, "\x0c", 1) != 1)
+			break;
+	usleep(300000);
+	kill(p.pid, SIGTERM);
+	int status;
+	u64 deadline = now_monotonic() + 20 * NSEC_PER_SEC;
+	while (waitpid(p.pid, &status, WNOHANG) == 0) {
+		cr_assert_lt(now_monotonic(), deadline, "it waits for ever");
+		usleep(10000);
+	}
+	close(p.fd);
+}
+
+static volatile bool halve;
+
+/* Half an answer, and the connection is at its end. */
+static json_t *half_answer(int client, json_t *request)
+{
+	static const char half[] = "{\"jsonrpc\":\"2.0\",\"id\":";
+	if (!halve || strcmp(json_string_value(json_object_get(request, "method")), "vm.list"))
+		return NULL;
+	halve = false;
+	send(client, half, sizeof(half) - 1, MSG_NOSIGNAL);
+	shutdown(client, SHUT_RDWR);
+	return NULL;
+}
+
+Test(status, an_answer_cut_in_half)
+{
+	door_extra = half_answer;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	halve = true;
+	pty_wait(&p, "No connection to the host.");
+	pty_wait(&p, "The host is back.");
+	leave();
+}
