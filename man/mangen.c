@@ -3,8 +3,7 @@
  * mangen.c - manual pages from what is written by hand (NAME.SECTION.in) and the program's own tables: `vmk-mangen TEMPLATE`.
  *
  * A line .\" @commands@ is replaced by the shell's commands, @aliases@ by its short names, @verbs@ by vmk-cmd's, @keys@ by the keys of
- * .vmx files, @conf@ by what etc/vmkernel.conf says about its own; @view NAME@ by the heading of a view of vmkstatus, each of which must
- * have one.
+ * .vmx files, @conf@ by those of vmkernel.conf; @view NAME@ by the heading of a view of vmkstatus, each of which must have one.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -185,42 +184,29 @@ static void print_keys(void)
 		print_key(&keys[k]);
 }
 
-/* A block of the installed file: what its comments say, under the keys that follow them. */
-static void print_conf_block(char *about, const char *keys[], unsigned n)
-{
-	for (unsigned k = 0; k < n; k++) {
-		puts(k ? ".TQ" : ".TP");
-		print_bold(keys[k] + 1);
-		putchar('\n');
-	}
-	if (n)
-		print_sentence(about);
-	*about = 0;
-}
-
+/* The keys of vmkernel.conf, as config_keys() has those of .vmx files. */
 static void print_conf(void)
 {
-	char *text, *line;
-	const char *keys[32];
-	unsigned n = 0;
-	struct error err;
-	if (read_file("etc/vmkernel.conf", TEMPLATE_MAX, &text, NULL, &err))
-		fatal("%s", err.text);
-	char *about = xcalloc(1, strlen(text) + 1);
-	for (char *rest = text; (line = strsep(&rest, "\n"));) {
-		if (str_starts(line, "# ")) {
-			strcat(about, *about ? " " : "");
-			strcat(about, line + 2);
-		} else if (line[0] == '#' && strchr(line, '=') && n < ARRAY_SIZE(keys)) {
-			keys[n++] = line;
-		} else {
-			print_conf_block(about, keys, n);
-			n = 0;
+	static const struct {
+		const char *key, *type, *allowed, *fallback, *help;
+	} keys[] = {
+#define CONF(key_, type_, allowed_, fallback_, help_) {key_, #type_, allowed_, fallback_, help_},
+#include "vmkernel/conf.def"
+#undef CONF
+	};
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		puts(".TP");
+		print_bold(keys[k].key);
+		fputs(*keys[k].allowed ? " = " : !strcmp(keys[k].type, "BOOL") ? " = TRUE|FALSE" : "", stdout);
+		print_text(keys[k].allowed);
+		if (*keys[k].fallback) {
+			fputs(" (", stdout);
+			print_text(keys[k].fallback);
+			putchar(')');
 		}
+		putchar('\n');
+		print_sentence(keys[k].help);
 	}
-	print_conf_block(about, keys, n);
-	free(about);
-	free(text);
 }
 
 /* ---- views of vmkstatus ---- */
