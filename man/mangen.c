@@ -3,7 +3,8 @@
  * mangen.c - manual pages from what is written by hand (NAME.SECTION.in) and the program's own tables: `vmk-mangen TEMPLATE`.
  *
  * A line .\" @commands@ is replaced by the shell's commands, @aliases@ by its short names, @verbs@ by vmk-cmd's, @keys@ by the keys of
- * .vmx files, @conf@ by those of vmkernel.conf; @view NAME@ by the heading of a view of vmkstatus, each of which must have one.
+ * .vmx files, @conf@ by those of vmkernel.conf; @view NAME@ by the heading of a view of vmkstatus, each of which must have one,
+ * and @view-keys NAME@ by the keys help tells of it; @machine-keys@, @table-keys@ and @other-keys@ by those of several views.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -13,6 +14,7 @@
 #include "lib/util.h"
 #include "shell/shell.h"
 #include "shell/vmkcmd.h"
+#include "tui/ui.h"
 
 #define TEMPLATE_MAX (256 * 1024)
 #define MARK ".\\\" @"
@@ -26,7 +28,7 @@ static void print_text(const char *text)
 		if (*text == '\\')
 			fputs("\\e", stdout);
 		else if (*text == '-')
-			fputs("\\-", stdout);
+			fputs("-", stdout);
 		else if (*text == '~')
 			fputs("\\(ti", stdout);
 		else if (*text == '^')
@@ -146,7 +148,7 @@ static void print_verbs(void)
 	for (unsigned k = 0; k < vmkcmd_verb_count; k++) {
 		const struct vmkcmd_verb *v = &vmkcmd_verbs[k];
 		if (strcmp(scope, v->scope))
-			puts(!strcmp(v->scope, "HOST") ? ".SS Of the host, behind \\-s" : ".SS Of a machine");
+			puts(!strcmp(v->scope, "HOST") ? ".SS Of the host, behind -s" : ".SS Of a machine");
 		scope = v->scope;
 		puts(".TP");
 		print_bold(v->name);
@@ -215,17 +217,17 @@ static const struct view_row {
 	const char *name;
 	int digit, function_key, letter;
 	const char *label, *title;
-} views[] = {
+} view_rows[] = {
 #define VIEW(name_, digit_, function_key_, letter_, label_, title_) {#name_, digit_, function_key_, letter_, label_, title_},
 #include "tui/views.def"
 #undef VIEW
 };
-static bool view_seen[ARRAY_SIZE(views)];
+static bool view_seen[ARRAY_SIZE(view_rows)];
 
 static void print_view(const char *name)
 {
-	for (size_t k = 0; k < ARRAY_SIZE(views); k++) {
-		const struct view_row *v = &views[k];
+	for (size_t k = 0; k < ARRAY_SIZE(view_rows); k++) {
+		const struct view_row *v = &view_rows[k];
 		if (strcmp(v->name, name))
 			continue;
 		view_seen[k] = true;
@@ -241,7 +243,7 @@ static void print_view(const char *name)
 		if (v->letter)
 			printf("%s\\fB%c\\fR", comma, v->letter);
 		comma = v->letter ? ", " : comma;
-		printf("%s\\-\\-dump ", comma);
+		printf("%s--dump ", comma);
 		print_text(name);
 		puts(")");
 		return;
@@ -249,14 +251,58 @@ static void print_view(const char *name)
 	fatal("the manual tells of a view %s that is not there", name);
 }
 
+/* Of vmkstatus's own main file, for its dialogs: none is opened here. */
+void main_turn(struct ui *ui)
+{
+	(void)ui;
+	fatal("there is no screen here");
+}
+
+static void print_key_lines(const char *const *lines)
+{
+	puts(".RS");
+	for (; lines && *lines; lines++) {
+		char *keys = xasprintf("%.*s", (int)strcspn(*lines, "\t"), *lines);
+		puts(".TP");
+		print_bold(keys);
+		putchar('\n');
+		print_text(*lines + strcspn(*lines, "\t") + 1);
+		putchar('\n');
+		free(keys);
+	}
+	puts(".RE");
+}
+
+static void print_view_keys(const char *name)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(view_rows); k++)
+		if (!strcmp(view_rows[k].name, name))
+			print_key_lines(help_lines((int)k));
+}
+
+static void print_machine_keys(void)
+{
+	print_key_lines(help_lines(HELP_MACHINE));
+}
+
+static void print_table_keys(void)
+{
+	print_key_lines(help_lines(HELP_TABLES));
+}
+
+static void print_other_keys(void)
+{
+	print_key_lines(help_lines(HELP_EVERYWHERE));
+}
+
 static void views_check(void)
 {
 	bool told = false;
-	for (size_t k = 0; k < ARRAY_SIZE(views); k++)
+	for (size_t k = 0; k < ARRAY_SIZE(view_rows); k++)
 		told |= view_seen[k];
-	for (size_t k = 0; told && k < ARRAY_SIZE(views); k++)
+	for (size_t k = 0; told && k < ARRAY_SIZE(view_rows); k++)
 		if (!view_seen[k])
-			fatal("the manual does not tell of the view %s", views[k].name);
+			fatal("the manual does not tell of the view %s", view_rows[k].name);
 }
 
 /* ---- templates ---- */
@@ -266,10 +312,15 @@ static void print_mark(char *mark)
 	static const struct {
 		const char *name;
 		void (*print)(void);
-	} parts[] = {{"commands", print_commands}, {"aliases", print_aliases}, {"verbs", print_verbs}, {"keys", print_keys}, {"conf", print_conf}};
+	} parts[] = {{"commands", print_commands}, {"aliases", print_aliases}, {"verbs", print_verbs}, {"keys", print_keys}, {"conf", print_conf},
+		     {"machine-keys", print_machine_keys}, {"table-keys", print_table_keys}, {"other-keys", print_other_keys}};
 	mark[strcspn(mark, "@")] = 0;
 	if (str_starts(mark, "view ")) {
 		print_view(mark + 5);
+		return;
+	}
+	if (str_starts(mark, "view-keys ")) {
+		print_view_keys(mark + 10);
 		return;
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(parts); k++) {

@@ -88,6 +88,12 @@ static const char *const *const own[VIEW_COUNT] = {
 	[VIEW_host] = host_keys,
 };
 
+const char *const *help_lines(int view)
+{
+	static const char *const *const shared[] = {power, tables, everywhere};
+	return view >= 0 ? own[view] : shared[-1 - view];
+}
+
 static unsigned first; /* line, when they do not all fit */
 static unsigned all, room; /* as drawn last */
 
