@@ -4,10 +4,10 @@ MAN_TEMPLATES := $(wildcard shell/*.in tui/*.in hypervisor/lib/*.in hypervisor/v
 MAN_PLAIN := $(wildcard hypervisor/vmkernel/*.8 vnc/*.8 pam/*.8)
 MAN_PAGES := $(addprefix $(B)/man/,$(notdir $(MAN_TEMPLATES:.in=)) $(notdir $(MAN_PLAIN)))
 
-$(B)/tools/vmk-mangen: $(B)/obj/man/mangen.o $(foreach p,$(sort $(USES_vmksh) $(USES_vmkstatus)),$(call archive,$(p)))
+$(B)/tools/vmk-mangen: $(B)/obj/man/mangen.o $(foreach p,$(USES_vmksh),$(call archive,$(p)))
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
-	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(sort $(LIBS_vmksh) $(LIBS_vmkstatus))
+	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_vmksh)
 
 define MAN_RULES
 $(B)/man/$(notdir $(1:.in=)): $(1) $(if $(filter %.in,$(1)),$(B)/tools/vmk-mangen)

@@ -3,8 +3,8 @@
  * mangen.c - manual pages from what is written by hand (NAME.SECTION.in) and the program's own tables: `vmk-mangen TEMPLATE`.
  *
  * A line .\" @commands@ is replaced by the shell's commands, @aliases@ by its short names, @verbs@ by vmk-cmd's, @keys@ by the keys of
- * .vmx files, @conf@ by those of vmkernel.conf; @view NAME@ by the heading of a view of vmkstatus, each of which must have one,
- * and @view-keys NAME@ by the keys help tells of it; @machine-keys@, @table-keys@ and @other-keys@ by those of several views.
+ * .vmx files, @conf@ by those of vmkernel.conf; @view NAME@ by the heading of a view of vmkstatus, each of which must have one;
+ * @screenkeys@ by the keys of vmkstatus.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -14,7 +14,6 @@
 #include "lib/util.h"
 #include "shell/shell.h"
 #include "shell/vmkcmd.h"
-#include "tui/ui.h"
 
 #define TEMPLATE_MAX (256 * 1024)
 #define MARK ".\\\" @"
@@ -217,17 +216,17 @@ static const struct view_row {
 	const char *name;
 	int digit, function_key, letter;
 	const char *label, *title;
-} view_rows[] = {
+} views[] = {
 #define VIEW(name_, digit_, function_key_, letter_, label_, title_) {#name_, digit_, function_key_, letter_, label_, title_},
 #include "tui/views.def"
 #undef VIEW
 };
-static bool view_seen[ARRAY_SIZE(view_rows)];
+static bool view_seen[ARRAY_SIZE(views)];
 
 static void print_view(const char *name)
 {
-	for (size_t k = 0; k < ARRAY_SIZE(view_rows); k++) {
-		const struct view_row *v = &view_rows[k];
+	for (size_t k = 0; k < ARRAY_SIZE(views); k++) {
+		const struct view_row *v = &views[k];
 		if (strcmp(v->name, name))
 			continue;
 		view_seen[k] = true;
@@ -251,58 +250,56 @@ static void print_view(const char *name)
 	fatal("the manual tells of a view %s that is not there", name);
 }
 
-/* Of vmkstatus's own main file, for its dialogs: none is opened here. */
-void main_turn(struct ui *ui)
-{
-	(void)ui;
-	fatal("there is no screen here");
-}
-
-static void print_key_lines(const char *const *lines)
-{
-	puts(".RS");
-	for (; lines && *lines; lines++) {
-		char *keys = xasprintf("%.*s", (int)strcspn(*lines, "\t"), *lines);
-		puts(".TP");
-		print_bold(keys);
-		putchar('\n');
-		print_text(*lines + strcspn(*lines, "\t") + 1);
-		putchar('\n');
-		free(keys);
-	}
-	puts(".RE");
-}
-
-static void print_view_keys(const char *name)
-{
-	for (size_t k = 0; k < ARRAY_SIZE(view_rows); k++)
-		if (!strcmp(view_rows[k].name, name))
-			print_key_lines(help_lines((int)k));
-}
-
-static void print_machine_keys(void)
-{
-	print_key_lines(help_lines(HELP_MACHINE));
-}
-
-static void print_table_keys(void)
-{
-	print_key_lines(help_lines(HELP_TABLES));
-}
-
-static void print_other_keys(void)
-{
-	print_key_lines(help_lines(HELP_EVERYWHERE));
-}
-
 static void views_check(void)
 {
 	bool told = false;
-	for (size_t k = 0; k < ARRAY_SIZE(view_rows); k++)
+	for (size_t k = 0; k < ARRAY_SIZE(views); k++)
 		told |= view_seen[k];
-	for (size_t k = 0; told && k < ARRAY_SIZE(view_rows); k++)
+	for (size_t k = 0; told && k < ARRAY_SIZE(views); k++)
 		if (!view_seen[k])
-			fatal("the manual does not tell of the view %s", view_rows[k].name);
+			fatal("the manual does not tell of the view %s", views[k].name);
+}
+
+static const struct key_row {
+	const char *where, *keys, *what;
+} key_rows[] = {
+#define KEYS(where_, keys_, what_) {#where_, keys_, what_},
+#include "tui/keys.def"
+#undef KEYS
+};
+
+/* What the keys of a place are headed by: a view's title, or the place. */
+static const char *key_heading(const char *where)
+{
+	static const struct {
+		const char *where, *heading;
+	} others[] = {
+		{"machine", "Of the selected machine"}, {"attached", "While a machine's screen is shown"}, {"tables", "In tables"}, {"everywhere", "Everywhere"},
+	};
+	for (size_t k = 0; k < ARRAY_SIZE(others); k++)
+		if (!strcmp(others[k].where, where))
+			return others[k].heading;
+	for (size_t k = 0; k < ARRAY_SIZE(views); k++)
+		if (!strcmp(views[k].name, where))
+			return views[k].label;
+	fatal("keys.def tells of a place %s that is not there", where);
+}
+
+static void print_screen_keys(void)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(key_rows); k++) {
+		const struct key_row *row = &key_rows[k];
+		if (!k || strcmp(row->where, key_rows[k - 1].where)) {
+			fputs(".SS ", stdout);
+			print_text(key_heading(row->where));
+			putchar('\n');
+		}
+		puts(".TP");
+		print_bold(row->keys);
+		putchar('\n');
+		print_text(row->what);
+		putchar('\n');
+	}
 }
 
 /* ---- templates ---- */
@@ -313,14 +310,10 @@ static void print_mark(char *mark)
 		const char *name;
 		void (*print)(void);
 	} parts[] = {{"commands", print_commands}, {"aliases", print_aliases}, {"verbs", print_verbs}, {"keys", print_keys}, {"conf", print_conf},
-		     {"machine-keys", print_machine_keys}, {"table-keys", print_table_keys}, {"other-keys", print_other_keys}};
+		     {"screenkeys", print_screen_keys}};
 	mark[strcspn(mark, "@")] = 0;
 	if (str_starts(mark, "view ")) {
 		print_view(mark + 5);
-		return;
-	}
-	if (str_starts(mark, "view-keys ")) {
-		print_view_keys(mark + 10);
 		return;
 	}
 	for (size_t k = 0; k < ARRAY_SIZE(parts); k++) {

@@ -204,9 +204,6 @@ struct view {
 	const struct key_hint *hints; /* its own keys, for the key bar */
 };
 extern const struct view views[VIEW_COUNT];
-/* What help says, lines of "keys\tmeaning" up to NULL (NULL: none): of a view, or HELP_... Also for the manual. */
-enum { HELP_MACHINE = -1, HELP_TABLES = -2, HELP_EVERYWHERE = -3 };
-const char *const *help_lines(int view);
 #define VIEW(name, digit, fkey, letter, label, title)                            \
 	void view_##name(struct ui *ui);                                         \
 	bool view_##name##_key(struct ui *ui, const struct viewer_press *p);     \
