@@ -70,9 +70,21 @@ while read -r view; do
 	checked=$((checked + 1))
 done < <(sed -n 's/^VIEW(\([a-z]*\),.*/\1/p' tui/views.def)
 kind 'views'
+# Keys of vmkstatus: those its help tells, and among them what stands in the bar of a view.
+while read -r keys; do
+	has vmkstatus.8 "^ *$(quoted "$keys")( |\$)" "the keys $keys"
+	checked=$((checked + 1))
+done < <(sed -n 's/^KEYS([a-z]*, "\([^"]*\)".*/\1/p' tui/keys.def)
+while read -r key; do
+	sed -n 's/^KEYS([a-z]*, "\([^"]*\)".*/\1/p' tui/keys.def | tr ' ,' '\n\n' | grep -Fxq -- "$key" ||
+		complain "no help tells of the key $key in the bar of a view"
+	checked=$((checked + 1))
+done < <(grep -oh '{"[^"]*", "[^"]*", [0-9]}' tui/view_*.c tui/frame.c | cut -d'"' -f2 | sed 's,\(.\)/\(.\),\1\n\2,g' | sort -u)
+kind 'keys of vmkstatus'
 # The keys vmkernel.conf may hold.
 while read -r key; do
-	has vmkernel.conf.5 "^ *$(quoted "$key") = " "the key $key"
+	has vmkernel.conf.5 "^ *$(quoted "$key")( |\$)" "the key $key"
+	grep -q "^#\?$(quoted "$key") *= " etc/vmkernel.conf || complain "etc/vmkernel.conf does not name $key"
 	checked=$((checked + 1))
 done < <(sed -n 's/^CONF("\([^"]*\)".*/\1/p' hypervisor/vmkernel/conf.def)
 kind 'keys of vmkernel.conf'

@@ -8,129 +8,67 @@
 
 #define KEYS_WIDTH 16
 
-/* Lines are "keys\tmeaning". */
-static const char *const everywhere[] = {
-	"1 to 8, Tab\tthe other views; Esc leads to the machines",
-	"F1 h ?\tthis help; any key leads back",
-	"l\tlog in as a user of the host, or out again",
-	"L Ctrl-O\tlock the screen until a password is given",
-	"Ctrl-C\tcancel what is under way",
-	"Ctrl-L\tdraw the screen again",
-	"F10 q\tquit; the host and its machines go on",
-	NULL,
-};
-static const char *const tables[] = {
-	"arrows, PgUp...\tselect a row",
-	"F6 t > <\tsort by the next column, or the one before",
-	"T !\tthe other way round",
-	"/\tshow only rows that hold a text; Esc shows all",
-	NULL,
-};
-static const char *const power[] = {
-	"F9 x\tall that can be done to it",
-	"n e\tcreate a machine; change the settings of this one",
-	"F2 s\tpower on",
-	"F3 p\tpower off: y asks the guest first, h pulls the plug",
-	"F4 r\tpress the reset button",
-	"F7 u\tsuspend to a file; powering on resumes it",
-	"Enter a\tattach: see its screen and type at it",
-	"F12 q\tleads back from there, or Enter ~ . ; F12 shows more keys",
-	NULL,
-};
-static const char *const machines_keys[] = {"F8 d\tthe details of the selected machine", "F5 o\tthe whole log", NULL};
-static const char *const details_keys[] = {
-	"Left Right\tthe pages",
-	"c\tHardware, Net: connect or disconnect the device",
-	"Enter i\tConfig: change the value, or set another key",
-	"k\tConsole: send the viewer away",
-	"c w\tRights: change the mode, or the owner",
-	NULL,
-};
-static const char *const performance_keys[] = {
-	"c m d n\tCPU, memory, disk, network (or Left, Right)",
-	"V\tmachines only, or the host's own worlds, too",
-	"f\twhich fields are shown",
-	"s\tseconds from one sample to the next",
-	NULL,
-};
-static const char *const storage_keys[] = {
-	"Left Right\tvolumes, and the images on the selected one (Enter)",
-	"c\tmake an image",
-	"g x\tImages: grow the selected one, delete it",
-	NULL,
-};
-static const char *const network_keys[] = {"Left Right\tnetworks, and machines' cards", "c\tCards: pull the cable, or put it in", NULL};
-static const char *const users_keys[] = {
-	"Left Right\tusers, the rights of the selected one (Enter), addresses locked out",
-	"n w x\tadd a user, change a password, delete a user",
-	"u\tLocked out: let the address log in again",
-	NULL,
-};
-static const char *const log_keys[] = {
-	"arrows, PgUp...\tscroll; End follows what comes in (f, too)",
-	"/\tsearch, from the newest line back",
-	"n N\tthe next line that is older, or newer",
-	"e\teverything, warnings and errors, or errors",
-	"Left Right\tshift long lines",
-	NULL,
-};
-static const char *const host_keys[] = {
-	"t z\tset the clock, the time zone",
-	"k\tthe keyboard of the physical console",
-	"b x\tstart the computer again, shut it down: the list says what happens",
-	NULL,
-};
-static const char *const status_keys[] = {"Enter m\tthe machines", NULL};
-
-static const char *const *const own[VIEW_COUNT] = {
-	[VIEW_status] = status_keys,   [VIEW_machines] = machines_keys, [VIEW_details] = details_keys, [VIEW_performance] = performance_keys,
-	[VIEW_storage] = storage_keys, [VIEW_network] = network_keys,	[VIEW_users] = users_keys,     [VIEW_log] = log_keys,
-	[VIEW_host] = host_keys,
+static const struct help {
+	const char *where, *keys, *what;
+} helps[] = {
+#define KEYS(where_, keys_, what_) {#where_, keys_, what_},
+#include "tui/keys.def"
+#undef KEYS
 };
 
 static unsigned first; /* line, when they do not all fit */
 static unsigned all, room; /* as drawn last */
 
+/* The row of a line, where it is one of those shown; else 0. */
+static unsigned line_row(unsigned top)
+{
+	unsigned line = all++;
+	return line >= first && line - first < room ? top + line - first : 0;
+}
+
 /* Draws what of a section is between the first line shown and the end. */
-static void section(struct ui *ui, unsigned top, const char *title, const char *const *lines)
+static void section(struct ui *ui, unsigned top, const char *title, const char *where)
 {
 	struct canvas *c = &ui->canvas;
-	for (unsigned k = 0; lines && (k == 0 || lines[k - 1]); k++, all++) {
-		if (all < first || all - first >= room)
+	unsigned y = line_row(top);
+	if (y)
+		canvas_line(c, 0, y, c->columns, GREY, BLACK, title);
+	for (size_t k = 0; k < ARRAY_SIZE(helps); k++) {
+		const struct help *h = &helps[k];
+		/* A console is not left. */
+		if (strcmp(h->where, where) || (ui->console && str_starts(h->keys, "F10")))
 			continue;
-		unsigned y = top + all - first;
-		if (k == 0) {
-			canvas_line(c, 0, y, c->columns, GREY, BLACK, title);
+		y = line_row(top);
+		if (!y)
 			continue;
-		}
-		const char *tab = strchr(lines[k - 1], '\t');
-		int keys = (int)(tab - lines[k - 1]);
-		canvas_printf(c, 2, y, KEYS_WIDTH, YELLOW, BLACK, "%.*s", keys, lines[k - 1]);
-		canvas_text(c, 2 + KEYS_WIDTH, y, c->columns - KEYS_WIDTH - 3, WHITE, BLACK, tab + 1);
+		canvas_text(c, 2, y, KEYS_WIDTH, YELLOW, BLACK, h->keys);
+		canvas_text(c, 2 + KEYS_WIDTH, y, c->columns - KEYS_WIDTH - 3, WHITE, BLACK, h->what);
 	}
 }
 
 void view_help(struct ui *ui)
 {
-	static const char *console[ARRAY_SIZE(everywhere)];
-	char title[80];
+	char title[80], place[40];
 	unsigned y = frame_top(ui);
 	const struct view *of = &views[ui->helped];
 	room = ui->canvas.rows - FRAME_BOTTOM - y;
 	all = 0;
 	snprintf(title, sizeof(title), "Keys: %s", of->title);
-	section(ui, y, title, own[ui->helped]);
-	if (ui->helped == VIEW_machines || ui->helped == VIEW_details)
-		section(ui, y, "The machine", power);
-	/* A console is not left. */
-	memcpy(console, everywhere, sizeof(console));
-	if (ui->console)
-		console[ARRAY_SIZE(everywhere) - 2] = NULL;
-	section(ui, y, "Everywhere", console);
+	section(ui, y, title, of->name);
+	bool machine = ui->helped == VIEW_machines || ui->helped == VIEW_details;
+	if (machine)
+		section(ui, y, "The machine", "machine");
+	section(ui, y, "Everywhere", "everywhere");
 	if (ui->helped != VIEW_status && ui->helped != VIEW_log)
-		section(ui, y, "Tables", tables);
+		section(ui, y, "Tables", "tables");
+	if (machine) {
+		section(ui, y, "A machine's screen", "attached");
+		section(ui, y, "Marking its text", "copying");
+		section(ui, y, "Forms", "forms");
+	}
+	snprintf(place, sizeof(place), " %u to %u of %u, Down ", first + 1, MIN(first + room, all), all);
 	if (all > room && ui->canvas.columns >= 60)
-		canvas_printf(&ui->canvas, ui->canvas.columns - 26, y, 24, GREY, BLACK, " %u to %u of %u, Down ", first + 1, MIN(first + room, all), all);
+		canvas_right(&ui->canvas, ui->canvas.columns - 30, y, 28, GREY, BLACK, place);
 	frame_bottom(ui);
 }
 

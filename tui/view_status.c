@@ -11,6 +11,7 @@
 #define LABEL_WIDTH 13
 #define FACTS_MAX 10
 #define GRAPH_ROWS 4
+#define URLS_SHOWN 2
 #define LOW_ROWS 12 /* of the view: with fewer, what is looked for most comes first and graphs are left out */
 
 struct fact {
@@ -51,6 +52,20 @@ static void engine_text(const struct model *m, char *text, size_t size)
 	snprintf(text, size, "%s%s%s", engine, passed[0] ? "; passed over: " : "", passed);
 }
 
+/* The first of them: each machine has its own. */
+static void urls_text(json_t *host, char *text, size_t size)
+{
+	json_t *urls = row_array(host, "urls");
+	size_t n = json_array_size(urls), k = 0;
+	text[0] = 0;
+	for (; k < n && k < URLS_SHOWN; k++) {
+		const char *url = json_string_value(json_array_get(urls, k));
+		snprintf(text + strlen(text), size - strlen(text), "%s%s", k ? ", " : "", url ? url : "");
+	}
+	if (k < n)
+		snprintf(text + strlen(text), size - strlen(text), " and %zu more (Machines: Console)", n - k);
+}
+
 static unsigned machines_asking(const struct model *m)
 {
 	unsigned n = 0;
@@ -67,7 +82,8 @@ static unsigned facts_make(const struct model *m, struct fact facts[FACTS_MAX], 
 	snprintf(text, sizeof(text), "%s, vmk %s, up %s%s%s", m->host, m->version, m->uptime, date[0] ? ", " : "", date);
 	fact_add(facts, &n, "Host", text);
 	fact_add(facts, &n, "Addresses", row_text(m->host_told, "addresses", text, sizeof(text)));
-	fact_add(facts, &n, "Manage at", row_text(m->host_told, "urls", text, sizeof(text)));
+	urls_text(m->host_told, text, sizeof(text));
+	fact_add(facts, &n, "Manage at", text);
 	certificate_text(m->certificate, width, text, sizeof(text));
 	fact_add(facts, &n, "Certificate", text);
 	engine_text(m, text, sizeof(text));
@@ -219,7 +235,7 @@ void view_status(struct ui *ui)
 	frame_bottom(ui);
 }
 
-const struct key_hint view_status_hints[] = {{"1-8", "Views", 1}, {"m", "Machines", 2}, {NULL, NULL, 0}};
+const struct key_hint view_status_hints[] = {{"Tab", "Views", 1}, {"m", "Machines", 2}, {NULL, NULL, 0}};
 
 bool view_status_key(struct ui *ui, const struct viewer_press *p)
 {

@@ -206,7 +206,7 @@ Test(console, dumps)
 	run_expect(0, "Certificate  SHA-256 00:11:22:33:44", "$BIN/vmkstatus --dump status --width 120");
 	run_expect(0, "m?ller", "LC_ALL=C $BIN/vmkstatus --dump machines");
 	run_expect(0, "11-22 14:28:32  demo is powered on", "$BIN/vmkstatus --dump log");
-	run_expect(0, "F10 q", "$BIN/vmkstatus --dump help");
+	run_expect(0, "F10 q", "$BIN/vmkstatus --dump help --height 40");
 	run_expect(0, "127.0.0.1:5900, keys de", "$BIN/vmkstatus --dump details");
 	run_expect(0, "peter       192.0.2.9               11-22 14:30:00  looks", "$BIN/vmkstatus --dump details/console");
 	run_expect(0, "mary        this host               11-22 14:31:00  works  to be let in", "$BIN/vmkstatus --dump details/console");
