@@ -16,7 +16,11 @@ fi
 start_host
 small=$TOP/small
 mkdir "$small"
-mount -t tmpfs -o size=1m none "$small" || die "mount"
+mount -t tmpfs -o size=3m none "$small" || die "mount"
+fill() { # a third of it is left
+	head -c 2M /dev/zero >"$small/filler" || die "no room for the filler"
+}
+fill
 trap 'status=$?; umount -l "$small"; (exit $status); cleanup' EXIT
 
 # writer NAME SLOT: a machine that writes 2 MiB to a disk there
@@ -70,7 +74,7 @@ wait_state web stuck 10
 [ "$(asked web)" = "$number" ] || die "it was question $number, now $(asked web)"
 
 say "with room, the write goes on where it stood"
-mount -o remount,size=8m "$small" || die "remount"
+rm "$small/filler"
 vmk vm answer web retry >/dev/null || die "vm answer"
 wait_screen web 30 'done, 0000 errors'
 [ "$(state_of web)" = on ] || die "web is $(state_of web)"
@@ -88,7 +92,7 @@ for n in range(4096):
 
 say "fail: the guest is told, and asks for the next write"
 rm "$small/web.img"
-mount -o remount,size=1m "$small" || die "remount"
+fill
 writer virt virtio0
 vmk vm start virt || die "vm start"
 wait_state virt stuck 30
