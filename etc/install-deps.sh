@@ -47,11 +47,10 @@ $sudo apt-get update -qq
 policy=""
 if [ ! -e /usr/sbin/policy-rc.d ]; then
 	policy=/usr/sbin/policy-rc.d
+	trap '$sudo rm -f $policy' EXIT
+	trap 'exit 1' INT TERM
 	printf '#!/bin/sh\nexit 101\n' | $sudo tee $policy >/dev/null
 	$sudo chmod 755 $policy
 fi
-status=0
-$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null || status=$?
-[ -z "$policy" ] || $sudo rm -f $policy
+$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq --no-install-recommends $missing >/dev/null
 case $missing in *openssh-server*) $sudo systemctl disable ssh.service >/dev/null 2>&1 || true ;; esac
-exit $status

@@ -10,7 +10,7 @@ $(B)/tools/vmk-mangen: $(B)/obj/man/mangen.o $(foreach p,$(USES_vmksh),$(call ar
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_vmksh)
 
 define MAN_RULES
-$(B)/man/$(notdir $(1:.in=)): $(1) $(if $(filter %.in,$(1)),$(B)/tools/vmk-mangen etc/vmkernel.conf)
+$(B)/man/$(notdir $(1:.in=)): $(1) $(if $(filter %.in,$(1)),$(B)/tools/vmk-mangen)
 	@mkdir -p $$(@D)
 	@echo "  MAN  $$@"
 	$(Q)$(if $(filter %.in,$(1)),$(B)/tools/vmk-mangen $$< >$$@,cp $$< $$@)

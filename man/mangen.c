@@ -3,8 +3,8 @@
  * mangen.c - manual pages from what is written by hand (NAME.SECTION.in) and the program's own tables: `vmk-mangen TEMPLATE`.
  *
  * A line .\" @commands@ is replaced by the shell's commands, @aliases@ by its short names, @verbs@ by vmk-cmd's, @keys@ by the keys of
- * .vmx files, @conf@ by what etc/vmkernel.conf says about its own; @view NAME@ by the heading of a view of vmkstatus, each of which must
- * have one; @screenkeys@ by the keys of vmkstatus.
+ * .vmx files, @conf@ by those of vmkernel.conf; @view NAME@ by the heading of a view of vmkstatus, each of which must have one;
+ * @screenkeys@ by the keys of vmkstatus.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -27,7 +27,7 @@ static void print_text(const char *text)
 		if (*text == '\\')
 			fputs("\\e", stdout);
 		else if (*text == '-')
-			fputs("\\-", stdout);
+			fputs("-", stdout);
 		else if (*text == '~')
 			fputs("\\(ti", stdout);
 		else if (*text == '^')
@@ -147,7 +147,7 @@ static void print_verbs(void)
 	for (unsigned k = 0; k < vmkcmd_verb_count; k++) {
 		const struct vmkcmd_verb *v = &vmkcmd_verbs[k];
 		if (strcmp(scope, v->scope))
-			puts(!strcmp(v->scope, "HOST") ? ".SS Of the host, behind \\-s" : ".SS Of a machine");
+			puts(!strcmp(v->scope, "HOST") ? ".SS Of the host, behind -s" : ".SS Of a machine");
 		scope = v->scope;
 		puts(".TP");
 		print_bold(v->name);
@@ -185,42 +185,29 @@ static void print_keys(void)
 		print_key(&keys[k]);
 }
 
-/* A block of the installed file: what its comments say, under the keys that follow them. */
-static void print_conf_block(char *about, const char *keys[], unsigned n)
-{
-	for (unsigned k = 0; k < n; k++) {
-		puts(k ? ".TQ" : ".TP");
-		print_bold(keys[k] + 1);
-		putchar('\n');
-	}
-	if (n)
-		print_sentence(about);
-	*about = 0;
-}
-
+/* The keys of vmkernel.conf, as config_keys() has those of .vmx files. */
 static void print_conf(void)
 {
-	char *text, *line;
-	const char *keys[32];
-	unsigned n = 0;
-	struct error err;
-	if (read_file("etc/vmkernel.conf", TEMPLATE_MAX, &text, NULL, &err))
-		fatal("%s", err.text);
-	char *about = xcalloc(1, strlen(text) + 1);
-	for (char *rest = text; (line = strsep(&rest, "\n"));) {
-		if (str_starts(line, "# ")) {
-			strcat(about, *about ? " " : "");
-			strcat(about, line + 2);
-		} else if (line[0] == '#' && strchr(line, '=') && n < ARRAY_SIZE(keys)) {
-			keys[n++] = line;
-		} else {
-			print_conf_block(about, keys, n);
-			n = 0;
+	static const struct {
+		const char *key, *type, *allowed, *fallback, *help;
+	} keys[] = {
+#define CONF(key_, type_, allowed_, fallback_, help_) {key_, #type_, allowed_, fallback_, help_},
+#include "vmkernel/conf.def"
+#undef CONF
+	};
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		puts(".TP");
+		print_bold(keys[k].key);
+		fputs(*keys[k].allowed ? " = " : !strcmp(keys[k].type, "BOOL") ? " = TRUE|FALSE" : "", stdout);
+		print_text(keys[k].allowed);
+		if (*keys[k].fallback) {
+			fputs(" (", stdout);
+			print_text(keys[k].fallback);
+			putchar(')');
 		}
+		putchar('\n');
+		print_sentence(keys[k].help);
 	}
-	print_conf_block(about, keys, n);
-	free(about);
-	free(text);
 }
 
 /* ---- views of vmkstatus ---- */
@@ -255,7 +242,7 @@ static void print_view(const char *name)
 		if (v->letter)
 			printf("%s\\fB%c\\fR", comma, v->letter);
 		comma = v->letter ? ", " : comma;
-		printf("%s\\-\\-dump ", comma);
+		printf("%s--dump ", comma);
 		print_text(name);
 		puts(")");
 		return;

@@ -89,20 +89,34 @@ static void print_object(const struct header *h, json_t *object)
 	fputs("\r\n", stdout);
 }
 
-void output_csv(const struct api_method *row, json_t *value, bool header)
+/* Frees *h. */
+static void print_all(struct header *h, json_t *value, bool header)
 {
-	struct header h = header_of(row, value);
 	size_t k;
 	json_t *object;
-	for (unsigned c = 0; header && c < h.count; c++)
-		print_field(h.name[c], !c);
+	for (unsigned c = 0; header && c < h->count; c++)
+		print_field(h->name[c], !c);
 	if (header)
 		fputs("\r\n", stdout);
 	if (json_is_object(value))
-		print_object(&h, value);
+		print_object(h, value);
 	json_array_foreach(value, k, object)
-		print_object(&h, object);
-	for (unsigned c = 0; c < h.count; c++)
-		free(h.name[c]);
-	free(h.name);
+		print_object(h, object);
+	for (unsigned c = 0; c < h->count; c++)
+		free(h->name[c]);
+	free(h->name);
+}
+
+void output_csv(const struct api_method *row, json_t *value)
+{
+	struct header h = header_of(row, value);
+	print_all(&h, value, true);
+}
+
+void output_csv_rows(const struct api_method *row, json_t *list, bool header)
+{
+	json_t *none = json_array();
+	struct header h = header_of(row, none);
+	print_all(&h, list, header);
+	json_decref(none);
 }

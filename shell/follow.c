@@ -89,7 +89,7 @@ static void follower_print(struct follower *f, json_t *lines)
 	size_t k;
 	json_t *line;
 	if (f->sh->csv) {
-		output_csv(f->row, lines, !f->begun);
+		output_csv_rows(f->row, lines, !f->begun);
 	} else if (!f->sh->json) {
 		output_table(f->sh, f->row, lines, f->widths, !f->begun);
 	} else {

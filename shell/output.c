@@ -131,7 +131,7 @@ void output_json(json_t *value)
 void output_value(const struct shell *sh, const struct api_method *row, json_t *value)
 {
 	if (sh->csv)
-		output_csv(row, value, true);
+		output_csv(row, value);
 	else
 		output_json(value);
 }

@@ -139,7 +139,9 @@ void output_value(const struct shell *sh, const struct api_method *row, json_t *
 /* Columns of the terminal that `text` takes. */
 int output_width(const char *text);
 /* csv.c: RFC 4180 with a header line: the row's columns, then whatever else the answer tells. */
-void output_csv(const struct api_method *row, json_t *value, bool header);
+void output_csv(const struct api_method *row, json_t *value);
+/* Lines of a list that goes on: the row's columns alone, so that all of them have the same. */
+void output_csv_rows(const struct api_method *row, json_t *list, bool header);
 
 /* help.c: the commands that begin with words[], one alone with its arguments; returns how many there are. */
 unsigned output_help(const struct shell *sh, int n, char *const words[]);

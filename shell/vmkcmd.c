@@ -173,7 +173,9 @@ static char *run_users(struct vmkcmd *c, const struct vmkcmd_verb *v, char *cons
 	json_array_foreach(rows, k, row) {
 		const char *user = json_string_value(json_object_get(row, "user"));
 		const char *address = json_string_value(json_object_get(row, "address"));
-		if (!user || !json_equal(json_object_get(row, "vm"), json_object_get(machine, "name")))
+		/* Who waits to be let in is not connected. */
+		if (!user || json_is_true(json_object_get(row, "waits")) ||
+		    !json_equal(json_object_get(row, "vm"), json_object_get(machine, "name")))
 			continue;
 		char *who = address && *address ? xasprintf("%s@%s", user, address) : xstrdup(user);
 		list = joined(list, who);

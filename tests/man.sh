@@ -83,7 +83,8 @@ done < <(grep -oh '{"[^"]*", "[^"]*", [0-9]}' tui/view_*.c tui/frame.c | cut -d'
 kind 'keys of vmkstatus'
 # The keys vmkernel.conf may hold.
 while read -r key; do
-	has vmkernel.conf.5 "^ *$(quoted "$key") = " "the key $key"
+	has vmkernel.conf.5 "^ *$(quoted "$key")( |\$)" "the key $key"
+	grep -q "^#\?$(quoted "$key") *= " etc/vmkernel.conf || complain "etc/vmkernel.conf does not name $key"
 	checked=$((checked + 1))
 done < <(sed -n 's/^CONF("\([^"]*\)".*/\1/p' hypervisor/vmkernel/conf.def)
 kind 'keys of vmkernel.conf'

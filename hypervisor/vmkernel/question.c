@@ -229,11 +229,11 @@ int handle_vm_answer(struct request *r, json_t **result, struct error *err)
 	answers_text(&vm->question, answers, sizeof(answers));
 	if (!is_choice(&vm->question, word))
 		return fail(err, -EINVAL, "%s: the answer must be one of %s", vm->name, answers);
+	if (vm_running(vm) && !vm->control)
+		return fail(err, -EBUSY, "%s is stuck: its process does not answer", vm->name);
 	if (r->dry_run)
 		return 0;
 	if (vm_running(vm)) {
-		if (!vm->control)
-			return fail(err, -EBUSY, "%s is stuck: its process does not answer", vm->name);
 		json_t *command = json_pack("{s:s, s:I, s:s}", "cmd", "answer", "id", (json_int_t)vm->question.id, "answer", word);
 		int ret = control_send(vm->control, command, ANSWER_SECONDS, on_answered, r, err);
 		return ret ? ret : PENDING;

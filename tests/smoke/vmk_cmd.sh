@@ -74,6 +74,12 @@ says 'disconnectdevice(floppy0) = 1' web disconnectdevice floppy0
 says 'connectdevice(floppy0) = 1' web connectdevice floppy0
 says "connectdevice(floppy0 $IMAGES/video.img) = 1" web connectdevice floppy0 "$IMAGES/video.img"
 says 'getconnectedusers() = ' web getconnectedusers
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmksh vm console web"
+connected() {
+	[ "$(cmd web getconnectedusers)" = "getconnectedusers() = $(id -un)" ]
+}
+eventually 20 connected || die "who is at the console is not told: $(cmd web getconnectedusers)"
+tmux -S "$TMUX_SOCKET" kill-server
 fails 1 'asks nothing' web answer
 fails 1 'power button' web stop
 fails 1 'power button' web reset soft
