@@ -299,8 +299,10 @@ static bool accept_create(struct ui *ui, struct form *f, void *arg)
 		return false;
 	/* It is selected once it is on the list. */
 	str_copy(ui->machine, sizeof(ui->machine), name);
+	dialog_wait(ui, "Please wait", "The list of machines is read again...");
 	for (u64 end = now_monotonic() + 3 * NSEC_PER_SEC; !ui_selected(ui) && !ui->quit && now_monotonic() < end;)
 		main_turn(ui);
+	dialog_end(ui);
 	/* It is there: what could not be set is to be tried again by editing it, not by creating it twice. */
 	if (keys_set(ui, f, name))
 		ui_message(ui, false, "%.100s is created. s powers it on.", name);

@@ -8,7 +8,7 @@ start_host
 make_machine web memory 64 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso
 make_machine db memory 32
 
-for size in 80x25 132x43 80x24; do
+for size in 80x25 132x50 80x24; do
 	say "vmkstatus at $size"
 	in_terminal $size "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
 	wait_terminal 20 'World +Name +Owner +State'
@@ -17,6 +17,23 @@ for size in 80x25 132x43 80x24; do
 	wait_terminal 5 'F1.*Help'
 	tmux -S "$TMUX_SOCKET" kill-server
 done
+
+say "every view in three sizes, each drawn anew when the size changes in it"
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
+wait_terminal 20 'World +Name'
+tmux -S "$TMUX_SOCKET" send-keys 1
+for view in '1 Certificate' '2 World +Name' '3 World +Name' '4 Volume' '5 Network' '6 Name' '7 VMkernel' '8 [Dd]ate'; do
+	for size in 132x50 40x10 80x25; do
+		tmux -S "$TMUX_SOCKET" resize-window -x "${size%x*}" -y "${size#*x}"
+		terminal_keys "${view%% *}"
+		wait_terminal 10 'F1/h'
+		# The key bar is the last line of what there is, however small.
+		whole() { [ "$(terminal_text | wc -l)" = "${size#*x}" ] && terminal_text | tail -1 | grep -q 'F1/h'; }
+		eventually 10 whole || { terminal_text; die "view ${view%% *} at $size is not whole"; }
+	done
+	wait_terminal 10 "${view#* }"
+done
+terminal_keys q
 
 say "power on, attach, type, come back"
 in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
@@ -59,6 +76,18 @@ wait_terminal 20 "$away"
 start_host
 wait_no_terminal 20 "$away"
 wait_terminal 20 'web .*on '
+
+say "and in the middle of a form"
+terminal_keys n
+wait_terminal 10 'New virtual machine'
+terminal_keys meanwhile
+kill -KILL "$host_pid"
+start_host
+wait_terminal 5 'Name +meanwhile'
+terminal_keys F2
+wait_terminal 20 'meanwhile is created. s powers'
+vmk vm delete meanwhile >/dev/null || die "vm delete"
+wait_no_terminal 10 'meanwhile +root'
 
 say "power off asks first"
 terminal_keys End
