@@ -274,7 +274,8 @@ static const char *key_heading(const char *where)
 	static const struct {
 		const char *where, *heading;
 	} others[] = {
-		{"machine", "Of the selected machine"}, {"attached", "While a machine's screen is shown"}, {"tables", "In tables"}, {"everywhere", "Everywhere"},
+		{"machine", "Of the selected machine"}, {"attached", "While a machine's screen is shown"},
+		{"copying", "While text of it is marked"}, {"forms", "In forms"}, {"tables", "In tables"}, {"everywhere", "Everywhere"},
 	};
 	for (size_t k = 0; k < ARRAY_SIZE(others); k++)
 		if (!strcmp(others[k].where, where))

@@ -9,10 +9,13 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
-/* Whose password it takes: who is logged in, else who started the program. False: nobody's rights are there to be protected. */
+/*
+ * Whose password it takes: who is logged in, else who started the program. False: nobody's rights are there to be protected, or (a private host has
+ * users of its own) there is no password that would unlock it.
+ */
 static bool lock_owner(const struct ui *ui, char name[64])
 {
-	const struct passwd *me = ui->console ? NULL : getpwuid(getuid());
+	const struct passwd *me = ui->console || *get_root() ? NULL : getpwuid(getuid());
 	str_copy(name, 64, ui->user[0] ? ui->user : me ? me->pw_name : "");
 	return name[0] != 0;
 }
@@ -21,7 +24,7 @@ void act_lock(struct ui *ui)
 {
 	char name[64];
 	if (!lock_owner(ui, name)) {
-		ui_message(ui, false, "Nobody is logged in: there is nothing to lock.");
+		ui_message(ui, false, "Nobody is logged in whose password could unlock it: l logs in.");
 		return;
 	}
 	ui->locked = true;

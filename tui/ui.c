@@ -186,7 +186,9 @@ static void key_locked(struct ui *ui, const struct viewer_press *p)
 void ui_key(struct ui *ui, const struct viewer_press *p)
 {
 	session_extend(ui);
-	if (ui->dialog.kind)
+	if (ui->dialog.kind == DIALOG_WAIT && press_control(p, CONTROL_C))
+		act_cancel(ui);
+	else if (ui->dialog.kind)
 		dialog_key(ui, p);
 	else if (ui->locked)
 		key_locked(ui, p);

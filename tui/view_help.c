@@ -55,13 +55,17 @@ void view_help(struct ui *ui)
 	all = 0;
 	snprintf(title, sizeof(title), "Keys: %s", of->title);
 	section(ui, y, title, of->name);
-	if (ui->helped == VIEW_machines || ui->helped == VIEW_details) {
+	bool machine = ui->helped == VIEW_machines || ui->helped == VIEW_details;
+	if (machine)
 		section(ui, y, "The machine", "machine");
-		section(ui, y, "Its screen", "attached");
-	}
 	section(ui, y, "Everywhere", "everywhere");
 	if (ui->helped != VIEW_status && ui->helped != VIEW_log)
 		section(ui, y, "Tables", "tables");
+	if (machine) {
+		section(ui, y, "A machine's screen", "attached");
+		section(ui, y, "Marking its text", "copying");
+		section(ui, y, "Forms", "forms");
+	}
 	snprintf(place, sizeof(place), " %u to %u of %u, Down ", first + 1, MIN(first + room, all), all);
 	if (all > room && ui->canvas.columns >= 60)
 		canvas_right(&ui->canvas, ui->canvas.columns - 30, y, 28, GREY, BLACK, place);

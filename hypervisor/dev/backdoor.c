@@ -163,6 +163,16 @@ static void get_uuid(struct device *d, u32 regs[REGS])
 	memcpy(&regs[EAX], bytes, sizeof(bytes));
 }
 
+static void message(struct device *d, u32 regs[REGS])
+{
+	struct device *rpc = dev_find(d, "guest_rpc");
+
+	if (rpc)
+		guest_rpc_call(rpc, regs);
+	else
+		regs[EAX] = UNKNOWN;
+}
+
 static bool backdoor_call(struct device *d, u32 regs[REGS])
 {
 	struct backdoor *b = (struct backdoor *)d;
@@ -191,10 +201,7 @@ static bool backdoor_call(struct device *d, u32 regs[REGS])
 		get_time(d, regs, (regs[ECX] & 0xffff) == GETTIMEFULL);
 		break;
 	case MESSAGE:
-		if (dev_find(d, "guest_rpc"))
-			guest_rpc_call(dev_find(d, "guest_rpc"), regs);
-		else
-			regs[EAX] = UNKNOWN;
+		message(d, regs);
 		break;
 	case GETHZ:
 		regs[EAX] = (u32)hz;

@@ -24,20 +24,24 @@ struct alerts {
 	json_t *errors, *warnings;
 };
 
+/* NAME in the advice stands for the machine's. */
 static void alert(struct alerts *a, enum log_level level, const struct vm *vm, const char *advice, const char *fmt, ...)
 	PRINTF_LIKE(5, 6);
 
 static void alert(struct alerts *a, enum log_level level, const struct vm *vm, const char *advice, const char *fmt, ...)
 {
-	char text[600];
+	char text[600], what_to_do[300];
 	va_list args;
+	const char *gap = vm ? strstr(advice, "NAME") : NULL;
 	bool is_error = level == LOG_LEVEL_ERROR;
 	va_start(args, fmt);
 	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	if (gap)
+		snprintf(what_to_do, sizeof(what_to_do), "%.*s%s%s", (int)(gap - advice), advice, vm->name, gap + strlen("NAME"));
 	json_array_append_new(is_error ? a->errors : a->warnings,
 			      json_pack("{s:s, s:o, s:o, s:o}", "level", is_error ? "error" : "warning", "vm",
-					vm ? text_json(vm->name) : json_null(), "text", text_json(text), "advice", text_json(advice)));
+					vm ? text_json(vm->name) : json_null(), "text", text_json(text), "advice", text_json(gap ? what_to_do : advice)));
 }
 
 static void look_at_volume(struct alerts *a, const struct volume *v)
@@ -74,7 +78,7 @@ static void look_at_machines(struct alerts *a)
 		if (!(vm_rights(a->c, vm) & RIGHT_R))
 			continue;
 		if (vm->question.id)
-			alert(a, LOG_LEVEL_ERROR, vm, "vm question NAME shows what can be answered, vm answer answers", "%s waits for an answer: %s",
+			alert(a, LOG_LEVEL_ERROR, vm, "vm question NAME shows what can be answered, and vm answer answers", "%s waits for an answer: %s",
 			      vm->name, vm->question.text);
 		else if (vm->state == VM_STUCK)
 			alert(a, LOG_LEVEL_ERROR, vm, "wait, or end it: vm stop NAME hard", "%s is stuck: its process does not answer", vm->name);
@@ -83,8 +87,8 @@ static void look_at_machines(struct alerts *a)
 			      "%s has no console: its port is taken", vm->name);
 		if (vm->problem[0])
 			alert(a, LOG_LEVEL_WARNING, vm,
-			      vm->readable ? "mend the file (vm set, or an editor), or vm unregister NAME"
-					   : "put the file back, or vm unregister NAME",
+			      vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
+					   : "put the file back, or take the machine off the list: vm unregister NAME",
 			      "the configuration of %s cannot be used: %s", vm->name, vm->problem);
 	}
 }

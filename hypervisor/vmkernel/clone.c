@@ -125,7 +125,7 @@ int handle_vm_clone(struct request *r, json_t **result, struct error *err)
 	char owner[USER_NAME_SIZE];
 	(void)result;
 	int ret = can_clone(r, err);
-	if (ret)
+	if (ret || r->dry_run)
 		return ret;
 	struct clone *c = xcalloc(1, sizeof(*c));
 	c->r = r;

@@ -102,15 +102,19 @@ int question_none(const struct vm *vm, struct error *err)
 
 /* ---- moved or copied ---- */
 
-int question_of_place(struct vm *vm, struct error *err)
+int question_of_place(struct vm *vm, bool ask, struct error *err)
 {
+	static const char text[] = "its files are not where the machine was made: were they moved or copied?";
 	struct vm_question q = {.id = now_realtime() / 1000000}; /* never one that was used before */
 	if (!uuid_is_elsewhere(vm->config, vm->path)) {
-		question_drop(vm);
+		if (ask)
+			question_drop(vm);
 		return 0;
 	}
+	if (!ask)
+		return fail(err, -EBUSY, "%s would ask: %s", vm->name, text);
 	if (!vm->question.id) {
-		str_copy(q.text, sizeof(q.text), "its files are not where the machine was made: were they moved or copied?");
+		str_copy(q.text, sizeof(q.text), text);
 		add_choice(&q, "moved", "Moved: it is the same machine");
 		/* What is suspended has its UUID and addresses in memory. */
 		if (vm->state != VM_SUSPENDED)
@@ -225,9 +229,11 @@ int handle_vm_answer(struct request *r, json_t **result, struct error *err)
 	answers_text(&vm->question, answers, sizeof(answers));
 	if (!is_choice(&vm->question, word))
 		return fail(err, -EINVAL, "%s: the answer must be one of %s", vm->name, answers);
+	if (vm_running(vm) && !vm->control)
+		return fail(err, -EBUSY, "%s is stuck: its process does not answer", vm->name);
+	if (r->dry_run)
+		return 0;
 	if (vm_running(vm)) {
-		if (!vm->control)
-			return fail(err, -EBUSY, "%s is stuck: its process does not answer", vm->name);
 		json_t *command = json_pack("{s:s, s:I, s:s}", "cmd", "answer", "id", (json_int_t)vm->question.id, "answer", word);
 		int ret = control_send(vm->control, command, ANSWER_SECONDS, on_answered, r, err);
 		return ret ? ret : PENDING;

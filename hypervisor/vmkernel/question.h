@@ -18,7 +18,10 @@ void question_drop(struct vm *vm);
 json_t *question_describe(const struct vm *vm);
 /* 0, or -EBUSY with a sentence that tells what is asked and how to answer. */
 int question_none(const struct vm *vm, struct error *err);
-/* Before power on: 0, or -EBUSY when it has to be said first whether the machine was moved or copied. */
-int question_of_place(struct vm *vm, struct error *err);
+/*
+ * Before power on: 0, or -EBUSY when it has to be said first whether the machine was moved or copied; with `ask` that becomes its
+ * question.
+ */
+int question_of_place(struct vm *vm, bool ask, struct error *err);
 
 #endif

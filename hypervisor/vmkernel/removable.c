@@ -367,7 +367,8 @@ static int can_change(const struct vm *vm, struct error *err)
 	return 0;
 }
 
-static int change_start(struct change *c, struct error *err)
+/* All that can be known before something is opened or told. */
+static int change_check(struct change *c, struct error *err)
 {
 	struct vm *vm = c->r->vm;
 	struct error ignored;
@@ -377,8 +378,17 @@ static int change_start(struct change *c, struct error *err)
 		return ret;
 	ret = vm_permit(&c->r->caller, vm, ROLE_CONFIGURE, vm_running(vm) ? &ignored : err);
 	c->remember = !ret;
-	if (!vm_running(vm))
-		return ret ? ret : remember(c, err);
+	return vm_running(vm) ? 0 : ret;
+}
+
+static int change_start(struct change *c, struct error *err)
+{
+	int ret = change_check(c, err);
+
+	if (ret)
+		return ret;
+	if (!vm_running(c->r->vm))
+		return remember(c, err);
 	return c->file ? open_medium(c, err) : tell(c, err);
 }
 
@@ -390,8 +400,8 @@ static int change(struct request *r, bool connect, struct error *err)
 	*c = (struct change){.r = r, .connect = connect, .pair = {-1, -1}, .fd = -1};
 	c->force = json_is_true(json_object_get(r->rpc.params, "force"));
 	str_copy(c->device, sizeof(c->device), param_string(r, "device"));
-	int ret = change_start(c, &why);
-	if (!ret) {
+	int ret = r->dry_run ? change_check(c, &why) : change_start(c, &why);
+	if (!ret && !r->dry_run) {
 		r->vm->busy = "is having a device connected or disconnected";
 		return PENDING;
 	}

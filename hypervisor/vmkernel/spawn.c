@@ -256,15 +256,15 @@ int spawn_run(void *arg, int report, json_t **result, struct error *err)
 	execute(&l, log_fd, report);
 }
 
-/* The text behind the last " error: " of a log's end; NULL when there is none. */
+/* The text of the last line "TIME NAME error: text" of a log's end; NULL when there is none. What a guest says may look like one. */
 static char *last_error(char *text)
 {
-	char *found = NULL;
-	for (char *p = text; (p = strstr(p, " error: ")); p++)
-		found = p + strlen(" error: ");
-	if (!found)
-		return NULL;
-	found[strcspn(found, "\n")] = 0;
+	char *found = NULL, *line, *rest = text;
+	while ((line = strsep(&rest, "\n"))) {
+		char *name = strchr(line, ' '), *level = name ? strchr(name + 1, ' ') : NULL;
+		if (level && str_starts(level, " error: "))
+			found = level + strlen(" error: ");
+	}
 	return found;
 }
 

@@ -420,7 +420,8 @@ static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 	return 0;
 }
 
-static int vm_can_start(struct vm *vm, struct error *err)
+/* `asks`: what has to be said first becomes the machine's question. */
+static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 {
 	if (host.stopper)
 		return fail(err, -EBUSY, "%s cannot be powered on: the host is being stopped", vm->name);
@@ -434,7 +435,7 @@ static int vm_can_start(struct vm *vm, struct error *err)
 		return fail(err, -ENOENT, "%s cannot be powered on: vmk-vmx is not installed beside vmkernel", vm->name);
 	if (vm->problem[0])
 		return fail(err, -EINVAL, "%s cannot be powered on: %s", vm->name, vm->problem);
-	return question_of_place(vm, err);
+	return question_of_place(vm, asks, err);
 }
 
 /* How much of its file a process has read that answers nothing before it has read all. */
@@ -455,8 +456,9 @@ static void look_resume(void *arg)
 
 int vm_start(struct vm *vm, struct request *r, struct error *err)
 {
-	int ret = vm_can_start(vm, err);
-	if (ret || (r && r->dry_run))
+	bool dry_run = r && r->dry_run;
+	int ret = vm_can_start(vm, !dry_run, err);
+	if (ret || dry_run)
 		return ret;
 	unsigned world;
 	ret = world_take(&world, err);

@@ -147,6 +147,8 @@ int handle_task_cancel(struct request *r, json_t **result, struct error *err)
 		return fail(err, -EPERM, "only the administrator cancels the tasks of others");
 	if (!of->task->cancel)
 		return fail(err, -EOPNOTSUPP, "%s cannot be cancelled", of->task->what);
+	if (r->dry_run)
+		return 0;
 	str_copy(what, sizeof(what), of->task->what);
 	struct task kept = *of->task;
 	of->task->cancel = NULL;

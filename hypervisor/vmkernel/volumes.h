@@ -22,7 +22,7 @@ job_fn volumes_look;
 void volumes_keep(json_t *found);
 /* Once each sample: has them looked at now and then. */
 void volumes_poll(void);
-/* What was found last, NULL-terminated order of names; *silent: they have not answered when they were last looked at. */
+/* What was found last, in order of names, borrowed until the next look; *silent: they did not answer when they were last looked at. */
 const struct volume *volumes_last(unsigned *count, bool *silent);
 
 /* "<root>/vmfs/volumes"; caller frees. */

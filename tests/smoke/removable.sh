@@ -122,7 +122,7 @@ serial_open box
 in_guest '! mount -t iso9660 -o ro /dev/sr0 /cd 2>&1; rpctool info-get guestinfo.kept'
 grep -q '^here' <<<"$ANSWER" || die "after resuming: $ANSWER"
 grep -Eqi 'no medium' <<<"$ANSWER" || die "the CD is back: $ANSWER"
-carrier 0 || die "the cable is back in"
+eventually 10 carrier 0 || die "the cable is back in"
 
 say "a program that opens all it can"
 in_guest 'rpctool -hog; rpctool log what the guest thinks; echo $?'

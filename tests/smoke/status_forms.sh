@@ -14,15 +14,26 @@ machines() {
 there() {
 	[ "$(machines)" = "$1" ]
 }
-form_to() { # the cursor to the field with this label
-	local k
-	for k in $(seq 80); do
-		terminal_text | grep -q "^ $1" && [ "$(cursor_row)" = "$(terminal_text | grep -n "^ $1" | head -1 | cut -d: -f1)" ] && return
+form_to() { # the cursor to the field with this label; the next key when the last one was taken
+	local _ before
+	for _ in $(seq 80); do
+		form_at "$1" && return
+		before=$(form_looks)
 		terminal_keys Down
-		sleep 0.05
+		eventually 2 form_moved "$before"
 	done
 	terminal_text
 	die "the form has no field $1"
+}
+form_at() {
+	terminal_text | grep -q "^ $1" && [ "$(cursor_row)" = "$(terminal_text | grep -n "^ $1" | head -1 | cut -d: -f1)" ]
+}
+form_looks() {
+	cursor_row
+	terminal_text
+}
+form_moved() {
+	[ "$(form_looks)" != "$1" ]
 }
 cursor_row() {
 	echo $(($(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}') + 1))

@@ -45,20 +45,36 @@ static void say(int fd, const char *text, int passed)
 	(void)sock_send(fd, text, strlen(text), &passed, passed >= 0);
 }
 
+#define NO_WORD "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+/* What a machine called "asks" or "lies" has in its status. */
+static const char *stand_in_question(const char *name)
+{
+	if (strstr(name, "asks"))
+		return ",\"question\":{\"id\":7,\"text\":\"the disk\\u001b[31m is full\",\"choices\":[{\"name\":\"retry\",\"label\":\"Try "
+		       "again\"},{\"name\":\"fail\"}]}";
+	if (strstr(name, "lies"))
+		return ",\"question\":{\"id\":9007199254740993,\"text\":[1],\"choices\":[{},[],1,{\"name\":\"../x\"},{\"name\":\"" NO_WORD
+		       "\"},{\"name\":\"a\",\"label\":{}},{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"}]}";
+	return "";
+}
+
 /* One packet; false when the machine is to end. */
 static bool stand_in_answer(int client, const char *name, const char *packet, int *answered)
 {
-	char text[400];
+	char text[1000];
 	bool hang = strstr(name, "hang") && *answered;
-	static bool suspending;
+	static bool suspending, told;
 	++*answered;
 	if (strstr(name, "mute") || hang)
 		return true;
 	if (strstr(packet, "\"status\"")) {
 		snprintf(text, sizeof(text),
-			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s}",
-			 suspending ? ",\"suspending\":42" : "");
+			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s}",
+			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name));
 		say(client, text, -1);
+	} else if (strstr(packet, "\"answer\"")) {
+		told = true;
+		say(client, "{\"ok\":true}", -1);
 	} else if (strstr(packet, "\"suspend\"")) {
 		suspending = true; /* and never answers */
 	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {

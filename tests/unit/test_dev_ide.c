@@ -332,6 +332,64 @@ Test(ide, dma)
 	rig_free(&r);
 }
 
+static unsigned asked;
+
+/* There is room again before the third attempt. */
+static bool make_room(const char *drive, int error)
+{
+	struct rlimit more = {RLIM_INFINITY, RLIM_INFINITY};
+
+	cr_assert_str_eq(drive, "ide0:0");
+	cr_assert_eq(error, -ENOSPC);
+	if (++asked % 2 == 0)
+		setrlimit(RLIMIT_FSIZE, &more);
+	return true;
+}
+
+static void host_disk_full(void)
+{
+	struct rlimit limit = {100 * 512, RLIM_INFINITY};
+
+	setrlimit(RLIMIT_FSIZE, &limit);
+}
+
+/* People make room and have the write tried again: the guest never knows. */
+Test(ide, full_host_disk_that_is_emptied)
+{
+	struct rig r = rig_new("");
+
+	signal(SIGXFSZ, SIG_IGN);
+	fake_answer = make_room;
+	host_disk_full();
+	command(&r, 99, 3, 0x30); /* the first fits */
+	for (u32 i = 0; i < 3 * 128; i++) {
+		cr_assert_eq(fake_in(r.m, 0x3f6, 1) & 0x08, 0x08, "it takes word %u", i);
+		fake_out(r.m, 0x1f0, 4, 7000 + i);
+	}
+	cr_assert_eq(asked, 2);
+	cr_assert_eq(status(&r), 0x50);
+	command(&r, 99, 3, 0x20);
+	for (u32 sector = 0; sector < 3; sector++)
+		expect_words(&r, 0x1f0, 7000 + 128 * sector, 128, 4);
+
+	host_disk_full();
+	for (u32 i = 0; i < 256; i++) {
+		u32 word = 9000 + i;
+		memcpy(r.m->ram + 0x2000 + 4 * i, &word, 4);
+	}
+	fake_out(r.m, BM + 4, 4, PRD);
+	prd(&r, 0, 0x2000, 1024, true);
+	command(&r, 500, 2, 0xca);
+	fake_out(r.m, BM, 1, 1);
+	cr_assert_eq(asked, 4);
+	cr_assert_eq(status(&r), 0x50);
+	command(&r, 500, 2, 0x20);
+	expect_words(&r, 0x1f0, 9000, 128, 4);
+	expect_words(&r, 0x1f0, 9128, 128, 4);
+	cr_assert_str_eq(r.m->log, "");
+	rig_free(&r);
+}
+
 Test(ide, dma_descriptors_that_lie)
 {
 	struct rig r = rig_new("");

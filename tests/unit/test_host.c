@@ -156,9 +156,9 @@ Test(host, room_is_taken_at_once)
 	struct stat st;
 	create("web");
 	char *folder = folder_of("web"), *path = xasprintf("%s/full.img", folder);
-	call_drop("disk.create", P("s:s, s:s, s:b}", "path", path, "size", "200M", "preallocate", 1));
+	call_drop("disk.create", P("s:s, s:s, s:b}", "path", path, "size", "40M", "preallocate", 1));
 	cr_assert_eq(stat(path, &st), 0);
-	cr_expect_geq((u64)st.st_blocks * 512, 200 * MIB);
+	cr_expect_geq((u64)st.st_blocks * 512, 40 * MIB);
 	/* What does not fit leaves nothing behind. */
 	struct statvfs fs;
 	cr_assert_eq(statvfs(folder, &fs), 0);
@@ -192,11 +192,11 @@ Test(host, taking_room_is_cancelled)
 	unsigned told = 0;
 	struct stat st;
 	json_t *result = NULL;
-	int ret = vmk_call_long(client, "disk.create", P("s:s, s:s, s:b}", "path", path, "size", "4096M", "preallocate", 1),
+	int ret = vmk_call_long(client, "disk.create", P("s:s, s:s, s:b}", "path", path, "size", "1024M", "preallocate", 1),
 				cancel_at_once, &told, &result, NULL, &err);
 	/* It may have been done before: then it is there, whole; else nothing is. */
 	if (ret == 0)
-		cr_expect(stat(path, &st) == 0 && st.st_size == 4096ll << 20);
+		cr_expect(stat(path, &st) == 0 && st.st_size == 1024ll << 20);
 	else
 		cr_expect(ret == -ECANCELED && stat(path, &st) != 0, "%d %s", ret, err.text);
 	if (ret == 0)
@@ -878,9 +878,20 @@ Test(host, alerts)
 	/* This host has no vmk-authd beside it. */
 	cr_expect(alerted("vmk-authd", "error", NULL));
 
+	/* A file that says that it was made elsewhere: moved or copied? */
+	create("moved");
+	set("moved", "uuid.location", "56 4d 00 11 22 33 44 55-66 77 88 99 aa bb cc dd");
+	call_fails("vm.start", VM("moved"), -EBUSY, "");
+	cr_expect(alerted("moved waits for an answer: ", "error", "moved"));
+	planned("moved", "stays off");
+
 	call_drop("vm.start", VM("hang"));
 	wait_state("hang", "stuck", 30);
+	planned("hang", "does not answer and is ended");
 	cr_expect(alerted("hang is stuck", "error", "hang"));
+	json_t *stuck = call("host.alerts", NULL);
+	cr_expect_str_eq(text_of(find(stuck, "vm", "hang"), "advice"), "wait, or end it: vm stop hang hard");
+	json_decref(stuck);
 	json_t *shown = call("host.show", NULL);
 	cr_expect_not_null(find(json_object_get(shown, "alerts"), "vm", "hang"));
 	json_decref(shown);

@@ -405,6 +405,145 @@ Test(vcpu, the_first_request_decides_the_exit_status, .timeout = 60)
 	finish();
 }
 
+/* ---- questions ---- */
+
+struct asker {
+	pthread_t thread;
+	atomic_uint wanted;
+	atomic_int answer; /* -1: waits */
+	const char *text;
+};
+
+static void *ask(void *arg)
+{
+	struct asker *a = arg;
+
+	a->answer = question_ask(machine, &a->wanted, a->text);
+	return NULL;
+}
+
+static void ask_start(struct asker *a, const char *text)
+{
+	a->text = text;
+	a->wanted = 0;
+	a->answer = -1;
+	cr_assert_eq(pthread_create(&a->thread, NULL, ask, a), 0);
+}
+
+/* Waits until a question is open whose text is one of both. */
+static u64 asked(const char *text, const char *or_this)
+{
+	char found[QUESTION_TEXT];
+	u64 id = 0;
+
+	eventually(question_get(machine, &id, found) && (!strcmp(found, text) || !strcmp(found, or_this)));
+	return id;
+}
+
+static void answer_is(struct asker *a, int answer)
+{
+	pthread_join(a->thread, NULL);
+	cr_expect_eq(a->answer, answer);
+}
+
+Test(question, waits_for_an_answer, .timeout = 60)
+{
+	struct asker a, b;
+	char text[QUESTION_TEXT];
+	u64 id;
+
+	make_machine("memsize = \"4\"\n", NULL);
+	ask_start(&a, "nobody there");
+	answer_is(&a, 0);
+	question_possible(machine, true);
+	ask_start(&a, "first");
+	id = asked("first", "first");
+	cr_expect_not(question_settle(machine, id + 1, true));
+	cr_expect_eq(a.answer, -1);
+	cr_expect(question_settle(machine, id, true));
+	answer_is(&a, 1);
+	cr_expect_not(question_settle(machine, id, true), "it has been answered");
+	cr_expect_not(question_get(machine, &id, text));
+	/* One at a time, each with an answer of its own. */
+	ask_start(&a, "a");
+	ask_start(&b, "b");
+	id = asked("a", "b");
+	cr_expect(question_settle(machine, id, false));
+	u64 next = asked("a", "b");
+	cr_expect_neq(next, id);
+	cr_expect(question_settle(machine, next, true));
+	pthread_join(a.thread, NULL);
+	pthread_join(b.thread, NULL);
+	cr_expect_eq(a.answer + b.answer, 1);
+	finish();
+}
+
+Test(question, is_taken_back_from_whoever_is_waited_for, .timeout = 60)
+{
+	struct asker a, b;
+	char text[QUESTION_TEXT];
+	u64 id;
+
+	make_machine("memsize = \"4\"\n", NULL);
+	question_possible(machine, true);
+	ask_start(&a, "open");
+	asked("open", "open");
+	ask_start(&b, "behind it");
+	b.wanted = 1;
+	question_take_back(machine, &b.wanted);
+	answer_is(&b, 0);
+	cr_expect_eq(a.answer, -1, "that one is another's");
+	a.wanted = 1;
+	question_take_back(machine, &a.wanted);
+	answer_is(&a, 0);
+	cr_expect_not(question_get(machine, &id, text));
+	finish();
+}
+
+static struct dev_worker *worker;
+static atomic_int tried;
+
+static void work_on_a_full_disk(struct dev_job *job)
+{
+	(void)job;
+	while (dev_disk_retry(worker, "toy", "toy.img", false, -ENOSPC))
+		tried++;
+	cr_expect_not(dev_disk_retry(worker, "toy", "toy.img", true, -EIO), "a failed flush is final");
+	cr_expect_not(dev_disk_retry(worker, "toy", "toy.img", false, -EROFS));
+}
+
+static void work_is_done(struct dev_job *job)
+{
+	(void)job;
+	tried += 100;
+}
+
+/* A reset, with the machine's lock, waits for the thread that waits for people, who need the lock. */
+Test(question, a_reset_ends_it, .timeout = 60)
+{
+	struct dev_job job = {.work = work_on_a_full_disk, .done = work_is_done};
+	struct error err;
+	u64 id, again;
+
+	start();
+	question_possible(machine, true);
+	cr_assert_eq(dev_worker_new(machine->devices[0], &worker, &err), 0);
+	machine_lock(machine);
+	dev_job_start(worker, &job);
+	machine_unlock(machine);
+	id = asked("toy: toy.img cannot be written: the host's disk is full", "");
+	cr_expect(question_settle(machine, id, true));
+	for (again = id; again == id;)
+		again = asked("toy: toy.img cannot be written: the host's disk is full", "");
+	cr_expect_eq(tried, 1);
+	machine_lock(machine);
+	dev_job_finish(worker, &job);
+	cr_expect_eq(tried, 101);
+	dev_worker_free(worker);
+	machine_unlock(machine);
+	finish();
+}
+
 Test(vcpu, dirty_pages_are_handed_over_while_the_guest_runs, .timeout = 60)
 {
 	static u8 vram[MIB] __attribute__((aligned(4096)));

@@ -94,6 +94,18 @@ Test(status, a_machine_is_changed_by_form)
 	leave();
 }
 
+Test(status, nothing_is_locked_that_no_password_opens)
+{
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "\x0f");
+	pty_wait(&p, "Nobody is logged in");
+	pty_type(&p, "p");
+	pty_wait(&p, "Power off demo?");
+	pty_type(&p, "n");
+	leave();
+}
+
 /* Half done until it is cancelled. */
 static json_t *slow_suspend(int client, json_t *request)
 {

@@ -392,16 +392,6 @@ Test(tasks, hostile_lines_during_a_task)
 	close(fd);
 }
 
-/* ---- clones ---- */
-
-static void put_file(const char *path, const char *text, u64 at)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
-	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
-	cr_assert_eq(pwrite(fd, text, strlen(text), (off_t)at), (ssize_t)strlen(text));
-	close(fd);
-}
-
 static char *key_of(const char *name, const char *key)
 {
 	json_t *rows = call("vm.get", P("s:s, s:s}", "vm", name, "key", key));
@@ -417,6 +407,117 @@ static void key_is(const char *name, const char *key, const char *expected)
 	free(value);
 }
 
+/* ---- questions ---- */
+
+Test(tasks, a_question_is_answered)
+{
+	create("asks");
+	call_fails("vm.question", VM("asks"), -ENOENT, "does not wait");
+	call_fails("vm.answer", P("s:s, s:s}", "vm", "asks", "answer", "retry"), -ENOENT, "does not wait");
+	call_drop("vm.start", VM("asks"));
+	cr_expect(state_is("asks", "stuck"));
+	json_t *q = call("vm.question", VM("asks"));
+	cr_expect_eq(json_integer_value(json_object_get(q, "id")), 7);
+	cr_expect_str_eq(json_string_value(json_object_get(q, "text")), "the disk?[31m is full");
+	cr_expect_str_eq(json_string_value(json_object_get(q, "answers")), "retry, fail");
+	json_decref(q);
+	json_t *list = call("vm.list", NULL), *choices;
+	choices = json_object_get(json_object_get(json_array_get(list, 0), "question"), "choices");
+	cr_expect_str_eq(field(choices, 0, "name"), "retry");
+	cr_expect_str_eq(field(choices, 0, "label"), "Try again");
+	cr_expect_str_eq(field(choices, 1, "label"), "fail");
+	json_decref(list);
+	call_fails("vm.reset", VM("asks"), -EBUSY, "waits for an answer");
+	call_fails("vm.suspend", VM("asks"), -EBUSY, "waits for an answer");
+	call_fails("vm.stop", P("s:s, s:s}", "vm", "asks", "mode", "soft"), -EBUSY, "vm answer asks, one of retry, fail");
+	call_fails("vm.answer", P("s:s, s:s}", "vm", "asks", "answer", "off"), -EINVAL, "one of retry, fail");
+	call_fails("vm.answer", P("s:s, s:s, s:i}", "vm", "asks", "answer", "retry", "id", 8), -ESTALE, "something else");
+	/* It asks still when the daemon comes back. */
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	wait_state("asks", "stuck", 10);
+	for (int k = 0; k < 500 && vmk_call(client, "vm.question", VM("asks"), NULL, NULL, &err); k++)
+		usleep(20000);
+	call_drop("vm.answer", P("s:s, s:s, s:i}", "vm", "asks", "answer", "retry", "id", 7));
+	cr_expect(state_is("asks", "on"));
+	cr_expect(log_has("asks waits for an answer: the disk?[31m is full"));
+	cr_expect(log_has("asks is answered: retry"));
+	call_drop("vm.reset", VM("asks"));
+	call_drop("vm.stop", VM("asks"));
+}
+
+/* A machine's process is its owner's: what it asks is cut to what a question may be. */
+Test(tasks, a_question_that_makes_no_sense)
+{
+	create("lies");
+	call_drop("vm.start", VM("lies"));
+	json_t *q = call("vm.question", VM("lies"));
+	cr_expect_str_eq(json_string_value(json_object_get(q, "text")), "?");
+	cr_expect_str_eq(json_string_value(json_object_get(q, "answers")), "a, b, c, d");
+	json_decref(q);
+	call_drop("vm.stop", P("s:s, s:s}", "vm", "lies", "mode", "trysoft"));
+	cr_expect(state_is("lies", "off"));
+	call_fails("vm.question", VM("lies"), -ENOENT, "does not wait");
+}
+
+Test(tasks, moved_or_copied)
+{
+	create("web");
+	char *file = machine_path("web", "web.vmx"), *uuid = key_of("web", "uuid.bios"), *now;
+	char *elsewhere = here("root/elsewhere.vmx"), *command = xasprintf("cp -p %s %s", file, elsewhere);
+	cr_assert_eq(system(command), 0);
+	free(command);
+	call_drop("vm.unregister", VM("web"));
+	call_drop("vm.register", P("s:s}", "path", elsewhere));
+	vmk_set_dry_run(client, true);
+	call_fails("vm.start", VM("web"), -EBUSY, "moved or copied");
+	vmk_set_dry_run(client, false);
+	cr_expect(state_is("web", "off"));
+	call_fails("vm.start", VM("web"), -EBUSY, "moved or copied");
+	cr_expect(state_is("web", "stuck"));
+	vmk_set_dry_run(client, true);
+	call_fails("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "perhaps"), -EINVAL, "one of moved");
+	call_drop("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "moved"));
+	vmk_set_dry_run(client, false);
+	cr_expect(state_is("web", "stuck"));
+	call_fails("vm.start", VM("web"), -EBUSY, "one of moved, copied, cancel");
+	call_drop("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "cancel"));
+	cr_expect(state_is("web", "off"));
+	call_fails("vm.start", VM("web"), -EBUSY, "moved or copied");
+	json_t *started = call("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "moved"));
+	cr_expect_gt(json_integer_value(json_object_get(started, "world")), 0);
+	json_decref(started);
+	cr_expect(state_is("web", "on"));
+	key_is("web", "uuid.bios", uuid);
+	call_drop("vm.stop", VM("web"));
+	set("web", "uuid.location", "56 4d 00 00 00 00 00 00-00 00 00 00 00 00 00 00");
+	call_fails("vm.start", VM("web"), -EBUSY, "moved or copied");
+	call_drop("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "copied"));
+	cr_expect(state_is("web", "on"));
+	now = key_of("web", "uuid.bios");
+	cr_expect_str_neq(now, uuid);
+	call_drop("vm.stop", VM("web"));
+	/* Without a mark nobody asks. */
+	set("web", "uuid.location", "");
+	call_drop("vm.start", VM("web"));
+	call_drop("vm.stop", VM("web"));
+	free(now);
+	free(uuid);
+	free(file);
+}
+
+/* ---- clones ---- */
+
+static void put_file(const char *path, const char *text, u64 at)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	cr_assert_geq(fd, 0, "%s: %s", path, strerror(errno));
+	cr_assert_eq(pwrite(fd, text, strlen(text), (off_t)at), (ssize_t)strlen(text));
+	close(fd);
+}
+
 static void keys_differ(const char *key)
 {
 	char *one = key_of("web", key), *other = key_of("copy", key);
@@ -430,6 +531,16 @@ static void keys_differ(const char *key)
 static char *beside(const char *file, const char *name)
 {
 	return xasprintf("%.*s/%s", (int)(strrchr(file, '/') - file), file, name);
+}
+
+static bool nothing_there(const char *name)
+{
+	char *folder = xasprintf("%s", here("root/vmfs/volumes/local"));
+	char *command = xasprintf("test -z \"$(find %s -name '%s*')\"", folder, name);
+	bool nothing = system(command) == 0;
+	free(command);
+	free(folder);
+	return nothing;
 }
 
 Test(tasks, a_clone_is_a_machine_of_its_own)
@@ -456,6 +567,11 @@ Test(tasks, a_clone_is_a_machine_of_its_own)
 	set("web", "nat.forward", "tcp::9999-:80");
 	set("web", "autostart", "true");
 	set("web", "annotation", "the original");
+	vmk_set_dry_run(client, true);
+	call_drop("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"));
+	call_fails("vm.clone", P("s:s, s:s}", "vm", "web", "name", "web"), -EEXIST, "exists already");
+	vmk_set_dry_run(client, false);
+	cr_expect(nothing_there("copy"));
 	json_t *result = call("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"));
 	cr_expect_eq(json_array_size(json_object_get(result, "warnings")), 1); /* nat.forward */
 	json_decref(result);
@@ -496,16 +612,6 @@ Test(tasks, a_clone_is_a_machine_of_its_own)
 	free(disk);
 	free(data);
 	free(iso);
-}
-
-static bool nothing_there(const char *name)
-{
-	char *folder = xasprintf("%s", here("root/vmfs/volumes/local"));
-	char *command = xasprintf("test -z \"$(find %s -name '%s*')\"", folder, name);
-	bool nothing = system(command) == 0;
-	free(command);
-	free(folder);
-	return nothing;
 }
 
 Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)

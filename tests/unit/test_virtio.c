@@ -1,6 +1,9 @@
 // uses: dev disk lib
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_virtio.c - virtio functions as a driver uses them, modern and legacy, and as a hostile one does. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "disk/disk.h"
 #include "fake_machine.h"
 
@@ -382,6 +385,43 @@ static void good(struct rig *r)
 }
 
 /* What is under way when the guest resets the device is finished first. */
+static unsigned asked;
+
+static bool make_room(const char *drive, int error)
+{
+	struct rlimit more = {RLIM_INFINITY, RLIM_INFINITY};
+
+	cr_assert_str_eq(drive, "virtio0");
+	cr_assert_eq(error, -ENOSPC);
+	if (++asked == 2)
+		setrlimit(RLIMIT_FSIZE, &more);
+	return asked < 3;
+}
+
+/* A write of several pieces is tried again as a whole: what an attempt uses up is there for the next. */
+Test(virtio, full_host_disk_that_is_emptied)
+{
+	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);
+	struct rlimit limit = {10 * 512, RLIM_INFINITY};
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	fake_answer = make_room;
+	setup(&r, VERSION_1, 0);
+	for (u32 i = 0; i < 1024; i++)
+		fake_store(r.m, DATA + 4 * i, 4, 7000 + i);
+	cr_assert_eq(blk(&r, 1, 8, 4096), 0); /* its first sectors fit */
+	cr_assert_eq(asked, 2);
+	memset(r.m->ram + DATA, 0, 4096);
+	cr_assert_eq(blk(&r, 0, 8, 4096), 0);
+	for (u32 i = 0; i < 1024; i++)
+		cr_assert_eq(fake_load(r.m, DATA + 4 * i, 4), 7000 + i);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	cr_assert_eq(blk(&r, 1, 40, 512), 1, "the guest is told, as somebody wants it");
+	cr_assert_eq(asked, 3);
+	rig_free(&r);
+}
+
 Test(virtio, disk_is_reset_in_flight)
 {
 	struct rig r = rig_new(&dev_virtio_blk, SLOT_BLK);

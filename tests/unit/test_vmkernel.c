@@ -625,6 +625,12 @@ Test(vmkernel, dry_runs)
 	would_fail("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "memsize", "value", "65"), -EINVAL, "memsize");
 	would("vm.unregister", VM("web"), "would take a virtual machine off the list (vm web)");
 	would("vm.delete", VM("web"), "would delete a virtual machine and the files in its folder that belong to it (vm web)");
+	would("vm.clone", P("s:s, s:s}", "vm", "web", "name", "copy"),
+	      "would make a machine of your own that is like one you may see and that is off (vm web, name copy)");
+	would_fail("vm.clone", P("s:s, s:s}", "vm", "web", "name", "web"), -EEXIST, "web");
+	would_fail("vm.answer", P("s:s, s:s}", "vm", "web", "answer", "moved"), -ENOENT, "does not wait for an answer");
+	would_fail("vm.connect", P("s:s, s:s}", "vm", "web", "device", "ethernet0"), -ENODEV, "ethernet0");
+	would_fail("task.cancel", P("s:i}", "id", 1), -ENOENT, "no task");
 	would_fail("vm.stop", VM("web"), -EALREADY, "powered off already");
 	would_fail("vm.reset", VM("web"), -ENOTCONN, "powered off");
 	would_fail("vm.start", VM("nowhere"), -ENOENT, "no virtual machine named nowhere");
@@ -653,6 +659,10 @@ Test(vmkernel, dry_runs)
 	free(path);
 
 	call_drop("vm.start", VM("web"));
+	set("web", "ide1:0.present", "TRUE");
+	set("web", "ide1:0.deviceType", "cdrom-image");
+	would("vm.connect", P("s:s, s:s, s:s}", "vm", "web", "device", "ide1:0", "file", "/x.iso"),
+	      "would put a medium into a drive (vm web, device ide1:0, file /x.iso)");
 	would("vm.stop", P("s:s, s:s}", "vm", "web", "mode", "hard"), "would power off a virtual machine (vm web, mode hard)");
 	would("vm.reset", VM("web"), "would press the reset button of a virtual machine (vm web)");
 	would("vm.suspend", VM("web"), "would write a running virtual machine to a file and end it (vm web)");
