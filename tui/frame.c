@@ -182,13 +182,23 @@ static void draw_activity(struct ui *ui, unsigned y)
 		canvas_text(c, x, y, c->columns - x, GREY, BLACK, "Ctrl-C: cancel");
 }
 
-void frame_message(struct ui *ui, unsigned y)
+/* What is longer than a row is worth more than what stands above it. */
+static void draw_message(struct ui *ui, unsigned y)
 {
 	struct canvas *c = &ui->canvas;
+	u8 ink = ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN;
+	unsigned rows = canvas_wrapped(NULL, 0, 0, c->columns - 2, MIN(y, 3u), ink, BLACK, ui->message);
+	unsigned top = y + 1 - MAX(rows, 1u);
+	canvas_fill(c, 0, top, c->columns, rows, ink, BLACK);
+	canvas_wrapped(c, 1, top, c->columns - 2, rows, ink, BLACK, ui->message);
+}
+
+void frame_message(struct ui *ui, unsigned y)
+{
 	if (ui->activity.busy)
 		draw_activity(ui, y);
 	else if (ui->message[0])
-		canvas_text(c, 1, y, c->columns - 1, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, ui->message);
+		draw_message(ui, y);
 }
 
 void frame_bottom(struct ui *ui)

@@ -40,7 +40,7 @@ static void login_text(const struct ui *ui, char *text, size_t size)
 {
 	u64 now = now_monotonic();
 	if (!ui->user[0])
-		str_copy(text, size, ui->console ? "nobody is logged in: this screen may only look" : "you act as who started vmkstatus");
+		str_copy(text, size, ui->console ? "nobody: this screen may only look" : "you act as who started vmkstatus");
 	else if (ui->logout_at > now)
 		snprintf(text, size, "%s, logged out after %u s more without a key", ui->user, (unsigned)((ui->logout_at - now) / NSEC_PER_SEC));
 	else
@@ -59,7 +59,7 @@ void view_host(struct ui *ui)
 	y = fact(c, y, end, "Time zone", row_text(host, "timezone", zone, sizeof(zone)), "z");
 	y = fact(c, y, end, "Keyboard", row_text(host, "keyboard", text, sizeof(text)), "k");
 	login_text(ui, text, sizeof(text));
-	y = fact(c, y, end, "Log-in", text, "l");
+	y = fact(c, y, end, "Log-in", text, "l; L locks the screen");
 	row_text(host, "pid", text, sizeof(text));
 	snprintf(kernel, sizeof(kernel), "vmk %s, process %.20s, up %s", ui->model.version, text, ui->model.uptime);
 	if (c->rows >= 20)

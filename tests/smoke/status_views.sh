@@ -64,6 +64,13 @@ view help 'power on' 'Everywhere'
 expect_failure 'no view is named' "$BIN/vmkstatus" --dump nothing
 expect_failure 'has no page named' "$BIN/vmkstatus" --dump users/nothing
 
+say "who works at a console that asks is not asked for a thumbnail's sake"
+vmk vm set mail console.sharing ask >/dev/null || die "vm set"
+vmk vm start mail >/dev/null || die "vm start mail"
+view details/screen 'seen-small'
+"$BIN/vmkstatus" --dump details/screen --machine mail | grep -q 'no picture: console.sharing' || die "a picture of a screen that is not shared"
+vmk vm stop mail hard >/dev/null || die "vm stop mail"
+
 say "batch"
 "$BIN/vmkstatus" --batch --count 2 --delay 1 >"$VMK_ROOT/cpu.csv" || die "--batch"
 "$BIN/vmkstatus" --batch --panel all --count 1 >"$VMK_ROOT/all.csv" || die "--batch --panel all"
@@ -137,10 +144,10 @@ terminal_keys 7
 wait_terminal 10 'following'
 terminal_keys /
 wait_terminal 10 'Search the log'
-terminal_keys 'powered on' Enter
+terminal_keys 'web is powered on' Enter
 wait_terminal 10 '^>.*web is powered on'
 terminal_keys n
-wait_terminal 10 'No older line holds "powered on"'
+wait_terminal 10 'No older line holds "web is powered on"'
 terminal_keys e e
 wait_terminal 10 'Log: errors'
 terminal_keys h
