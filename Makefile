@@ -161,7 +161,7 @@ install: all man
 clean:
 	rm -rf build
 
-include $(wildcard tests/*.mk) man/man.mk
+include $(wildcard tests/*.mk) etc/man/man.mk
 -include $(shell find $(B)/obj -name '*.d' 2>/dev/null)
 .SECONDARY:
 .DELETE_ON_ERROR:

@@ -153,8 +153,11 @@ static void draw_state(struct fields *f, const struct machine *vm, json_t *told)
 	u8 ink = !strcmp(vm->state, "on") ? BRIGHT_GREEN : !strcmp(vm->state, "stuck") ? BRIGHT_RED : WHITE;
 	field(f, "State", ink, text);
 	json_t *question = json_object_get(vm->row, "question");
-	if (question)
-		field(f, "It asks", YELLOW, row_text(question, "text", more, sizeof(more)));
+	if (json_is_object(question) && f->y < f->end && f->width > LABEL_WIDTH) {
+		canvas_text(f->c, 1, f->y, LABEL_WIDTH, GREY, BLACK, "It asks");
+		f->y += canvas_wrapped(f->c, 1 + LABEL_WIDTH, f->y, f->width - LABEL_WIDTH, MIN(f->end - f->y, 4u), YELLOW, BLACK,
+				       row_text(question, "text", more, sizeof(more)));
+	}
 	field_told(f, "Progress", told, "progress");
 	field_told(f, "Guest", told, "guest");
 }

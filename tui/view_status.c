@@ -12,6 +12,7 @@
 #define FACTS_MAX 10
 #define GRAPH_ROWS 4
 #define URLS_SHOWN 2
+#define ALERT_ROWS 2u
 #define LOW_ROWS 12 /* of the view: with fewer, what is looked for most comes first and graphs are left out */
 
 struct fact {
@@ -156,36 +157,35 @@ static u8 alert_ink(json_t *alert)
 	return strcmp(row_text(alert, "level", level, sizeof(level)), "error") ? YELLOW : BRIGHT_RED;
 }
 
-/* Each with what to do about it; what does not fit is counted. */
-static unsigned alerts_draw(struct ui *ui, unsigned y, unsigned end)
+/* Each, and what to do about it when that is wanted; what does not fit is counted in the last row. */
+static unsigned alerts_draw(struct ui *ui, unsigned y, unsigned end, bool advice)
 {
 	struct canvas *c = &ui->canvas;
 	json_t *alerts = row_array(ui->model.host_told, "alerts");
 	unsigned n = rows_count(alerts), k = 0;
-	char text[400], vm[128];
-	if (y >= end)
-		return y;
-	if (!n) {
-		canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, "Nothing is wrong.");
-		return y + 1;
-	}
-	for (; k < n && y < end && !(k + 1 < n && y + 1 == end && k); k++) {
+	char text[400], vm[128], whole[540];
+	if (!n && y < end)
+		canvas_text(c, 1, y++, c->columns - 2, GREY, BLACK, "Nothing is wrong.");
+	for (; k < n && y + (k + 1 < n) < end; k++) {
 		json_t *alert = rows_at(alerts, k);
+		unsigned rows = end - y - (k + 1 < n);
 		row_text(alert, "vm", vm, sizeof(vm));
-		row_text(alert, "text", text, sizeof(text));
-		unsigned x = 1 + canvas_text(c, 1, y, 2, alert_ink(alert), BLACK, "! ");
-		canvas_printf(c, x, y++, c->columns - x - 1, alert_ink(alert), BLACK, "%s%s%s", vm, vm[0] ? ": " : "", text);
-		if (y < end && *row_text(alert, "advice", text, sizeof(text)))
-			canvas_text(c, 3, y++, c->columns - 4, GREY, BLACK, text);
+		snprintf(whole, sizeof(whole), "%s%s%s", vm, vm[0] ? ": " : "", row_text(alert, "text", text, sizeof(text)));
+		canvas_text(c, 1, y, 2, alert_ink(alert), BLACK, "!");
+		y += MAX(canvas_wrapped(c, 3, y, c->columns - 4, MIN(rows, ALERT_ROWS), alert_ink(alert), BLACK, whole), 1u);
+		rows = end - y - (k + 1 < n);
+		if (advice && rows)
+			y += canvas_wrapped(c, 3, y, c->columns - 4, MIN(rows, ALERT_ROWS), GREY, BLACK, row_text(alert, "advice", text, sizeof(text)));
 	}
 	if (k < n && y < end)
-		canvas_printf(c, 1, y++, c->columns - 2, YELLOW, BLACK, "... and %u more; vmk host show tells all", n - k);
+		canvas_printf(c, 1, y++, c->columns - 2, YELLOW, BLACK, "... and %u more: vmksh host show", n - k);
 	return y;
 }
 
+/* As many rows as they take at most. */
 static unsigned alerts_rows(const struct model *m)
 {
-	return MAX(rows_count(row_array(m->host_told, "alerts")) * 2, 1u);
+	return MAX(rows_count(row_array(m->host_told, "alerts")) * 3, 1u);
 }
 
 /* ---- both layouts ---- */
@@ -203,8 +203,9 @@ static void draw_high(struct ui *ui, unsigned y, unsigned end, const struct fact
 	y = gauges_draw(ui, y + blank, graph);
 	if (y + 2 > end)
 		return;
-	canvas_line(c, 0, y, c->columns, GREY, BLACK, "Alerts");
-	y = alerts_draw(ui, y + 1, MIN(end, y + 1 + MAX(alerts, (end - y) / 2)));
+	canvas_line(c, 0, y++, c->columns, GREY, BLACK, "Alerts");
+	/* The log is worth a few rows, but not those that alerts need. */
+	y = alerts_draw(ui, y, end, true);
 	if (y + 3 > end)
 		return;
 	canvas_line(c, 0, y, c->columns, GREY, BLACK, "Log");
@@ -216,7 +217,7 @@ static void draw_low(struct ui *ui, unsigned y, unsigned end, const struct fact 
 	unsigned alerts = rows_count(row_array(ui->model.host_told, "alerts"));
 	y = gauges_draw(ui, y, 0);
 	if (alerts)
-		y = alerts_draw(ui, y, MIN(end, y + 2));
+		y = alerts_draw(ui, y, MIN(end, y + 2), false);
 	facts_draw(&ui->canvas, y, end, 0, facts, n);
 }
 

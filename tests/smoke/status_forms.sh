@@ -132,6 +132,23 @@ terminal_keys 6
 wait_terminal 10 'copy: delete it'
 terminal_keys y
 eventually 20 there 'web ' || die "the machines are '$(machines)'"
+
+say "a machine that asks: its question pops up, the answer is passed on"
+folder=$(dirname "$(find "$VMK_ROOT/vmfs" -name web.vmx)")
+vmk vm start web >/dev/null && vmk vm stop web hard >/dev/null || die "vm start, vm stop"
+vmk vm unregister web >/dev/null && mv "$folder" "$folder.moved" && vmk vm register "$folder.moved/web.vmx" >/dev/null || die "moving it"
+wait_terminal 10 'web .*off'
+terminal_keys Home
+eventually 10 there 'web ' || die "the machines are '$(machines)'"
+sleep 1.5 # the next answers of the host tell of the new one
+terminal_keys F2
+wait_terminal 20 'web asks'
+wait_terminal 5 '1 Moved'
+sleep 1 # keys that were under way are not meant for it
+terminal_keys 1
+wait_state web on 20
+wait_no_terminal 10 'web asks'
+vmk vm stop web hard >/dev/null
 terminal_keys q
 
 say "by ASCII alone, in the smallest terminal"

@@ -8,6 +8,7 @@
 
 #include "lib/machine_words.h"
 #include "vmkernel/conf.h"
+#include "vmkernel/disks.h"
 #include "vmkernel/owners.h"
 #include "vmkernel/settings.h"
 #include "vmkernel/text.h"
@@ -523,6 +524,35 @@ Test(host_parts, volumes_are_found_in_paths)
 	cr_expect(!volumes_split("/etc/passwd", volume, &rest));
 	set_root("");
 	cr_expect(volumes_split("/vmfs/volumes/local/a", volume, &rest));
+}
+
+/* As in the child, whatever the caller said first. */
+Test(host_parts, a_cancelled_image_is_not_there)
+{
+	char folder[] = "/tmp/vmk-disks-XXXXXX";
+	struct disk_progress progress = {.percent = 0, .cancelled = true};
+	struct stat st;
+	json_t *result = NULL;
+	cr_assert(mkdtemp(folder));
+	set_root(folder);
+	char *volume = root_path("vmfs/volumes/local"), *path = xasprintf("%s/a.img", volume);
+	cr_assert_eq(make_dirs(volume, 0755, &err), 0);
+	cr_assert_eq(chdir(folder), 0);
+	struct disk_work w = {.path = path, .bytes = 3 * MIB, .preallocate = true, .progress = &progress};
+	cr_expect_eq(disks_create(&w, -1, &result, &err), -ECANCELED);
+	cr_expect_not_null(strstr(err.text, "it was cancelled"), "%s", err.text);
+	cr_expect_null(result);
+	cr_expect_neq(lstat(path, &st), 0);
+	progress.cancelled = false;
+	cr_expect_eq(disks_create(&w, -1, &result, &err), 0, "%s", err.text);
+	cr_expect_eq(progress.percent, 100);
+	cr_expect(lstat(path, &st) == 0 && st.st_size == 3 << 20 && st.st_blocks * 512 >= 3 << 20);
+	json_decref(result);
+	char *command = xasprintf("rm -rf %s", folder);
+	cr_expect_eq(system(command), 0);
+	free(command);
+	free(path);
+	free(volume);
 }
 
 Test(host_parts, sizes)

@@ -4,7 +4,7 @@ MAN_TEMPLATES := $(wildcard shell/*.in tui/*.in hypervisor/lib/*.in hypervisor/v
 MAN_PLAIN := $(wildcard hypervisor/vmkernel/*.8 vnc/*.8 pam/*.8)
 MAN_PAGES := $(addprefix $(B)/man/,$(notdir $(MAN_TEMPLATES:.in=)) $(notdir $(MAN_PLAIN)))
 
-$(B)/tools/vmk-mangen: $(B)/obj/man/mangen.o $(foreach p,$(USES_vmksh),$(call archive,$(p)))
+$(B)/tools/vmk-mangen: $(B)/obj/etc/man/mangen.o $(foreach p,$(USES_vmksh),$(call archive,$(p)))
 	@mkdir -p $(@D)
 	@echo "  LD   $@"
 	$(Q)$(CC) $(LDFLAGS) -o $@ $< -Wl,--start-group $(filter %.a,$^) -Wl,--end-group $(LIBS_vmksh)
