@@ -238,7 +238,11 @@ static void message_refused(struct ui *ui, const struct job *job)
 		[ROLE_ADMIN] = "the administrator",
 	};
 	const struct api_method *m = job->attach ? NULL : api_find(job->method);
-	if ((job->ret == -EACCES || job->ret == -EPERM) && m && m->role != ROLE_ANYONE)
+	bool refused = (job->ret == -EACCES || job->ret == -EPERM) && m && m->role != ROLE_ANYONE;
+	/* The host itself says which right, where it knows the machine. */
+	if (refused && strstr(job->err.text, "needs"))
+		ui_message(ui, true, "%s; l logs in as another", job->err.text);
+	else if (refused)
 		ui_message(ui, true, "%s. It takes %s; l logs in as another.", job->err.text, needs[m->role]);
 	else
 		ui_message(ui, true, "%s", job->err.text);
