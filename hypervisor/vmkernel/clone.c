@@ -133,7 +133,7 @@ int handle_vm_clone(struct request *r, json_t **result, struct error *err)
 	c->name = xstrdup(param_string(r, "name"));
 	users_name_of(r->caller.uid, owner);
 	c->path = root_path("vmfs/volumes/local/%s/%s/%s.vmx", owner, c->name, c->name);
-	c->files = (struct clone_files){.source = r->vm->path, .path = c->path, .name = c->name};
+	c->files = (struct clone_files){.source = r->vm->path, .path = c->path, .name = c->name, .owner = r->vm->file.uid};
 	identity_of_caller(&r->caller, &c->who);
 	struct job_spec spec = {.who = c->who, .seconds = CLONE_SECONDS, .run = clone_files_run, .done = on_cloned, .arg = &c->files,
 				.done_arg = c, .progress = on_progress, .cleans_up = true};

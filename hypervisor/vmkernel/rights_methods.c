@@ -209,6 +209,9 @@ static void on_owner_changed(void *arg, int ret, json_t *found, const struct err
 		json_array_foreach(kept, k, file)
 			json_array_append_new(warnings, json_sprintf("%s stays whose it was: the new owner may not reach it",
 								     json_string_value(file)));
+		json_array_foreach(json_object_get(found, "outside"), k, file)
+			json_array_append_new(warnings, json_sprintf("%s is outside the machine's folder: the new owner's rights to it count from now on",
+								     json_string_value(file)));
 		if (json_array_size(warnings))
 			json_object_set(result, "warnings", warnings);
 		json_decref(warnings);

@@ -462,6 +462,114 @@ Test(host, machines_are_given_away)
 	free(vmx);
 }
 
+/* ---- what a machine names, used with rights its owner does not have ---- */
+
+static const char everybodys[] = "/usr/share/seabios/vgabios-stdvga.bin";
+
+static void value_is(const char *name, const char *key, const char *value)
+{
+	json_t *got = call("vm.get", P("s:s, s:s}", "vm", name, "key", key)), *row = json_array_get(got, 0);
+	const char *is = json_string_value(json_object_get(row ? row : got, "value"));
+	cr_expect_str_eq(is ? is : "", value, "%s of %s is %s, not %s", key, name, is ? is : "?", value);
+	json_decref(got);
+}
+
+/* A file of some user's. */
+static void make_file(const char *path, uid_t uid, mode_t mode)
+{
+	cr_assert_eq(replace_file(path, "secret", 6, mode, &err), 0, "%s", err.text);
+	cr_assert_eq(chown(path, uid, uid), 0);
+	cr_assert_eq(chmod(path, mode), 0);
+}
+
+static void drive(const char *name, const char *device, const char *type, const char *file)
+{
+	char key[64];
+	snprintf(key, sizeof(key), "%s.present", device);
+	set(name, key, "TRUE");
+	snprintf(key, sizeof(key), "%s.deviceType", device);
+	if (type)
+		set(name, key, type);
+	snprintf(key, sizeof(key), "%s.fileName", device);
+	set(name, key, file);
+}
+
+Test(host, a_clone_lends_no_rights)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *folder = folder_of("alices"), *secret = xstrdup(here("root/secret.img")), *missing = xstrdup(here("root/missing.nvram"));
+	char *link = xasprintf("%s/link.iso", folder), *data = here("root/vmfs/volumes/local/alice/data.img");
+	char *roots = here("root/vmfs/volumes/local/alice/roots.img");
+	make_file(secret, 0, 0600);
+	make_file(data, ALICE, 0600);
+	make_file(roots, 0, 0644); /* everybody may read it, but this one's written */
+	cr_assert_eq(symlink(secret, link), 0);
+	drive("alices", "ide0:1", NULL, secret);
+	drive("alices", "ide1:0", "cdrom-image", everybodys);
+	drive("alices", "ide1:1", "cdrom-image", "link.iso");
+	drive("alices", "virtio0", NULL, data);
+	drive("alices", "virtio1", NULL, roots);
+	drive("alices", "floppy0", NULL, secret);
+	set("alices", "kernel.fileName", "../../../../../secret.img");
+	set("alices", "nvram", missing);
+	json_t *made = call("vm.clone", P("s:s, s:s}", "vm", "alices", "name", "copy")), *warnings = json_object_get(made, "warnings");
+	char *text = json_dumps(warnings, 0);
+	cr_expect_eq(json_array_size(warnings), 6, "%s", text);
+	cr_expect(strstr(text, "ide0:1.fileName is left out") && strstr(text, "nvram is left out"), "%s", text);
+	free(text);
+	json_decref(made);
+	value_is("copy", "ide0:0.fileName", "copy.img");
+	value_is("copy", "ide0:1.fileName", "");
+	value_is("copy", "ide0:1.present", "FALSE");
+	value_is("copy", "ide1:0.fileName", everybodys);
+	value_is("copy", "ide1:1.fileName", "");
+	value_is("copy", "ide1:1.startConnected", "FALSE");
+	value_is("copy", "virtio0.fileName", "data.img");
+	value_is("copy", "virtio1.present", "FALSE");
+	value_is("copy", "floppy0.fileName", "");
+	value_is("copy", "kernel.fileName", "");
+	value_is("copy", "nvram", "");
+	char *secrets = xasprintf("! grep -rl secret %s/../../root/copy | grep -v data.img", folder);
+	cr_expect_eq(system(secrets), 0);
+	free(secrets);
+	/* It runs, and does so as its new owner. */
+	call_drop("vm.start", VM("copy"));
+	call_drop("vm.stop", VM("copy"));
+	free(link);
+	free(missing);
+	free(secret);
+	free(folder);
+}
+
+Test(host, giving_away_lends_no_rights)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *secret = xstrdup(here("root/secret.img")), *data = here("root/vmfs/volumes/local/alice/data.img");
+	make_file(secret, 0, 0600);
+	make_file(data, ALICE, 0600);
+	drive("alices", "ide1:0", "cdrom-image", secret);
+	call_fails("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "root"), -EPERM, "neither its owner's own file");
+	json_t *owner = show("alices", "owner");
+	cr_expect_str_eq(json_string_value(owner), "alice");
+	json_decref(owner);
+	set("alices", "ide1:0.fileName", everybodys);
+	set("alices", "nvram", here("root/new.nvram"));
+	call_fails("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "root"), -EPERM, "nvram = ");
+	set("alices", "nvram", "alices.nvram");
+	drive("alices", "ide0:1", NULL, data);
+	json_t *given = call("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "bob"));
+	char *text = json_dumps(json_object_get(given, "warnings"), 0);
+	cr_expect_eq(json_array_size(json_object_get(given, "warnings")), 2, "%s", text);
+	cr_expect(strstr(text, "outside the machine's folder") && strstr(text, everybodys), "%s", text);
+	free(text);
+	json_decref(given);
+	free(secret);
+}
+
 Test(host, modes)
 {
 	struct stat st;
