@@ -307,17 +307,20 @@ static int make_copy(struct cloning *c, struct clone_file *file, struct error *e
 
 static int make_all(struct cloning *c, struct error *err)
 {
+	size_t len;
 	int ret = own_config(c, err);
+	char *text = config_text(c->config, &len);
+	/* First of all: by it, who kills this process in the middle of a copy finds what there is to be deleted (vm_files_delete). */
+	if (!ret)
+		ret = vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
 	for (unsigned k = 0; k < c->n; k++)
 		c->copying.total += c->file[k].from >= 0 ? copy_data_bytes(c->file[k].from) : 0;
+	if (!ret)
+		copy_tell(&c->copying);
 	for (; !ret && c->made < c->n; c->made++)
 		if (c->file[c->made].from >= 0)
 			ret = make_copy(c, &c->file[c->made], err);
-	if (ret)
-		return ret;
-	size_t len;
-	char *text = config_text(c->config, &len);
-	return vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
+	return ret;
 }
 
 /* The one that failed, too, may be there. */

@@ -28,7 +28,7 @@ struct job {
 	struct job_spec spec;
 	pid_t pid;
 	int fd;
-	sd_event_source *io, *timer;
+	sd_event_source *io, *timer, *idle;
 };
 
 void identity_of_user(uid_t uid, struct identity *out)
@@ -155,6 +155,7 @@ static void job_end(struct job *job, int ret, json_t *result, const struct error
 	host.n_jobs--;
 	sd_event_source_disable_unref(job->io);
 	sd_event_source_disable_unref(job->timer);
+	sd_event_source_disable_unref(job->idle);
 	close(job->fd);
 	if (!job->spec.keep_child)
 		job_reap(job->pid);
@@ -195,6 +196,8 @@ static int on_report(sd_event_source *s, int fd, uint32_t events, void *arg)
 	json_t *percent = json_object_get(packet, "percent");
 	free(buf);
 	if (job->spec.progress && json_is_integer(percent)) {
+		if (job->idle)
+			sd_event_source_set_time_relative(job->idle, job->spec.idle_seconds * 1000000ull);
 		job->spec.progress(job->spec.done_arg, (int)(MAX(json_integer_value(percent), 0) % 101));
 		json_decref(packet);
 		return 0;
@@ -218,10 +221,30 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
 	(void)s, (void)usec;
 	struct job *job = arg;
 	struct error err;
-	kill(job->pid, SIGKILL);
 	fail(&err, -ETIMEDOUT, "the files could not be reached within %u seconds", job->spec.seconds);
-	job_end(job, -ETIMEDOUT, NULL, &err);
+	job_cut(job->pid, &err);
 	return 0;
+}
+
+static int on_idle(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)s, (void)usec;
+	struct job *job = arg;
+	struct error err;
+	fail(&err, -ETIMEDOUT, "nothing has gone on for %u seconds", job->spec.idle_seconds);
+	job_cut(job->pid, &err);
+	return 0;
+}
+
+void job_cut(pid_t pid, const struct error *why)
+{
+	struct job *job = host.jobs;
+	while (job && job->pid != pid)
+		job = job->next;
+	if (!job)
+		return;
+	kill(pid, SIGKILL);
+	job_end(job, why->code, NULL, why);
 }
 
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err)
@@ -262,6 +285,9 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 	BUG_ON(sd_event_add_io(host.event, &job->io, job->fd, EPOLLIN, on_report, job) < 0);
 	BUG_ON(sd_event_add_time_relative(host.event, &job->timer, CLOCK_MONOTONIC, spec->seconds * 1000000ull, 0, on_timeout,
 					  job) < 0);
+	if (spec->idle_seconds)
+		BUG_ON(sd_event_add_time_relative(host.event, &job->idle, CLOCK_MONOTONIC, spec->idle_seconds * 1000000ull, 0, on_idle,
+						  job) < 0);
 	if (pid)
 		*pid = job->pid;
 	if (report)
@@ -278,6 +304,7 @@ void job_kill_all(void)
 			kill(job->pid, SIGKILL);
 		sd_event_source_disable_unref(job->io);
 		sd_event_source_disable_unref(job->timer);
+		sd_event_source_disable_unref(job->idle);
 		close(job->fd);
 		free(job);
 	}
