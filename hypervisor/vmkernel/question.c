@@ -62,6 +62,8 @@ void question_take(struct vm *vm, json_t *status)
 		return;
 	bool was = vm->question.id != 0;
 	vm->question = q;
+	if (!log_allow(&vm->question_limit, LOG_LEVEL_WARNING))
+		return;
 	if (q.id)
 		event_vm_itself(LOG_LEVEL_WARNING, vm, "%s waits for an answer: %s", vm->name, q.text);
 	else if (was)

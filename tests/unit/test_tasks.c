@@ -508,6 +508,29 @@ Test(tasks, moved_or_copied)
 	free(file);
 }
 
+/* A process that asks something new each time it is looked at, and wants to be looked at each time. */
+Test(tasks, one_that_nags_does_not_fill_the_log)
+{
+	unsigned lines = 0;
+	size_t k;
+	json_t *row;
+	create("nags");
+	create("quiet");
+	call_drop("vm.start", VM("nags"));
+	call_drop("vm.start", VM("quiet"));
+	for (u64 end = now_monotonic() + 3 * NSEC_PER_SEC; now_monotonic() < end;)
+		json_decref(call("vm.list", NULL));
+	json_t *events = call("event.list", P("s:i}", "lines", 1000));
+	json_array_foreach(events, k, row)
+		lines += strstr(json_string_value(json_object_get(row, "text")), "waits for an answer") != NULL;
+	json_decref(events);
+	cr_expect(lines >= 1 && lines <= 40, "%u lines", lines);
+	/* It may be answered all the same. */
+	cr_expect(state_is("nags", "stuck"));
+	call_drop("vm.stop", VM("nags"));
+	call_drop("vm.stop", VM("quiet"));
+}
+
 /* ---- clones ---- */
 
 static void put_file(const char *path, const char *text, u64 at)
