@@ -20,12 +20,14 @@
 
 #define MAX_JOBS 64
 #define MAX_JOBS_USER 16 /* of one user: files that never open are his own trouble */
+#define RESERVED_JOBS 8	 /* of MAX_JOBS, for the administrator and the host itself */
 #define PACKET_MAX 65536
 #define RESULT_MAX (8 * MIB) /* larger ones than a packet go through a file in memory */
 
 struct job {
 	struct job *next;
 	struct job_spec spec;
+	uid_t asker;
 	pid_t pid;
 	int fd;
 	sd_event_source *io, *timer, *idle;
@@ -247,6 +249,18 @@ void job_cut(pid_t pid, const struct error *why)
 	job_end(job, why->code, NULL, why);
 }
 
+/* One user's requests, and those of all users together, leave room for others'. */
+static int have_room(uid_t asker, struct error *err)
+{
+	bool user = asker != 0 && asker != geteuid();
+	unsigned own = 0;
+	for (const struct job *j = host.jobs; j; j = j->next)
+		own += j->asker == asker;
+	if (host.n_jobs >= MAX_JOBS - (user ? RESERVED_JOBS : 0) || (user && own >= MAX_JOBS_USER))
+		return fail(err, -EBUSY, "the host is doing too much at once: try again");
+	return 0;
+}
+
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err)
 {
 	int pair[2];
@@ -256,22 +270,23 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 		users_name_of(geteuid(), self);
 		return fail(err, -EPERM, "this host runs as %s and cannot act as %s", self, owner);
 	}
-	unsigned own = 0;
-	for (const struct job *j = host.jobs; j; j = j->next)
-		own += j->spec.who.uid == spec->who.uid;
-	if (host.n_jobs >= MAX_JOBS || (own >= MAX_JOBS_USER && spec->who.uid != geteuid()))
-		return fail(err, -EBUSY, "the host is doing too much at once: try again");
+	uid_t asker = spec->asker ? spec->asker->uid : spec->who.uid;
+	int ret = have_room(asker, err);
+	if (ret)
+		return ret;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return fail(err, -errno, "cannot start a helper process: %m");
 	struct job *job = xcalloc(1, sizeof(*job));
 	job->spec = *spec;
+	job->spec.asker = NULL;
+	job->asker = asker;
 	job->fd = pair[0];
 	job->pid = fork();
 	if (job->pid == 0) {
 		close(pair[0]);
 		child_main(job, pair[1]);
 	}
-	int ret = job->pid < 0 ? fail(err, -errno, "cannot start a helper process: %m") : 0;
+	ret = job->pid < 0 ? fail(err, -errno, "cannot start a helper process: %m") : 0;
 	close(pair[1]);
 	if (ret) {
 		close(pair[0]);

@@ -29,6 +29,7 @@ typedef void job_done(void *arg, int ret, json_t *result, const struct error *er
 
 struct job_spec {
 	struct identity who;
+	const struct caller *asker; /* whose request it is, who may have only so many at a time; NULL: who's. Looked at by job_start() only */
 	unsigned seconds; /* time limit */
 	job_fn *run;
 	job_done *done;

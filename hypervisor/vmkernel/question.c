@@ -166,7 +166,7 @@ static int settle(struct request *r, bool copied, struct error *err)
 	s->files.path = s->path = xstrdup(vm->path);
 	s->files.copied = copied;
 	struct job_spec spec = {
-		.seconds = FILES_SECONDS, .run = vm_files_settle, .done = on_settled, .arg = &s->files, .done_arg = s};
+		.seconds = FILES_SECONDS, .run = vm_files_settle, .done = on_settled, .arg = &s->files, .done_arg = s, .asker = &r->caller};
 	identity_of_user(vm->file.uid, &spec.who);
 	int ret = job_start(&spec, NULL, NULL, err);
 	if (!ret) {

@@ -570,6 +570,46 @@ Test(host, giving_away_lends_no_rights)
 	free(secret);
 }
 
+/* ---- many at once ---- */
+
+static void alice_asks_often(void)
+{
+	pid_t pids[48];
+	int status;
+	for (unsigned k = 0; k < ARRAY_SIZE(pids); k++) {
+		pids[k] = fork();
+		if (pids[k] == 0) {
+			vmk_disconnect(client);
+			bool fine = vmk_connect(&client, &err) == 0;
+			for (int n = 0; fine && n < 20; n++)
+				fine = try("storage.list", NULL) == 0;
+			_exit(fine ? 0 : 1);
+		}
+	}
+	for (unsigned k = 0; k < ARRAY_SIZE(pids); k++)
+		CHECK(waitpid(pids[k], &status, 0) == pids[k] && status == 0);
+}
+
+/* Those who look at the volumes at one time share one look; nobody else is kept from a helper process by them. */
+Test(host, many_look_at_the_volumes)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	pid_t pid = fork();
+	if (pid == 0) {
+		as_user(ALICE, 0, alice_asks_often);
+		_exit(0);
+	}
+	int status, ended = 0;
+	while (!ended) {
+		json_decref(call("user.rights", P("s:s}", "user", "alice")));
+		json_decref(call("storage.list", NULL));
+		ended = waitpid(pid, &status, WNOHANG);
+	}
+	cr_expect_eq(status, 0);
+}
+
 Test(host, modes)
 {
 	struct stat st;
