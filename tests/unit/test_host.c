@@ -570,6 +570,58 @@ Test(host, giving_away_lends_no_rights)
 	free(secret);
 }
 
+/* The administrator goes where a user's link on the volume leads as little as he would be led out of it. */
+Test(host, links_do_not_lead_the_administrator)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *link = xstrdup(here("root/vmfs/volumes/local/alice/mine")), *way = xasprintf("%s/made.img", link);
+	char *bobs = here("root/vmfs/volumes/local/bob"), *made = here("root/vmfs/volumes/local/bob/made.img");
+	cr_assert(access(bobs, F_OK) == 0);
+	cr_assert_eq(symlink("../bob", link), 0);
+	call_fails("disk.create", P("s:s, s:s}", "path", way, "size", "1M"), -ELOOP, "leads through a link");
+	cr_expect(access(made, F_OK) != 0);
+	call_drop("disk.create", P("s:s, s:s}", "path", made, "size", "1M"));
+	call_fails("disk.resize", P("s:s, s:s}", "path", way, "size", "2M"), -ELOOP, "leads through a link");
+	call_fails("disk.delete", P("s:s}", "path", way), -ELOOP, "leads through a link");
+	cr_expect(access(made, F_OK) == 0);
+	free(way);
+	free(link);
+}
+
+/* Names as long as they get, many of them. */
+Test(host, one_users_images_do_not_hide_those_of_others)
+{
+	char *local = here("root/vmfs/volumes/local"), *file;
+	char *crowd = xasprintf("%s/crowd", local), *last = xasprintf("%s/zz", local), name[240] = "", path[600];
+	unsigned shown = 0;
+	size_t k;
+	json_t *row;
+	cr_assert_eq(make_dirs(crowd, 0755, &err), 0);
+	cr_assert_eq(make_dirs(last, 0755, &err), 0);
+	memset(name, 1, sizeof(name) - 1); /* six bytes each in JSON */
+	for (unsigned n = 0; n < 6000; n++) {
+		snprintf(path, sizeof(path), "%s/%s%04u.img", crowd, name + 10, n);
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		cr_assert_geq(fd, 0);
+		close(fd);
+	}
+	file = xasprintf("%s/other.img", last);
+	cr_assert_eq(replace_file(file, "x", 1, 0644, &err), 0);
+	json_t *rows = call("disk.list", NULL);
+	cr_expect_not_null(find(rows, "path", file));
+	cr_expect_str_eq(text_of(find(rows, "path", crowd), "name"), "(not all are shown)");
+	cr_expect_null(find(rows, "path", last));
+	json_array_foreach(rows, k, row)
+		shown += str_starts(text_of(row, "path"), crowd);
+	cr_expect(shown > 100 && shown < 1000, "%u", shown);
+	json_decref(rows);
+	free(file);
+	free(last);
+	free(crowd);
+}
+
 /* ---- many at once ---- */
 
 static void alice_asks_often(void)
