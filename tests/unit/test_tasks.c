@@ -127,6 +127,31 @@ Test(tasks, events_are_waited_for)
 	waitpid(pid, NULL, 0);
 }
 
+/* Events of others, one by one, and at last one of the machine that is waited for. */
+Test(tasks, what_others_do_keeps_nobody_from_his_events)
+{
+	create("web");
+	create("other");
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct vmk_client *c;
+		int bad = vmk_connect(&c, &err);
+		nap(); /* until it is waited for */
+		for (int k = 0; !bad && k < 30; k++) {
+			char text[8];
+			snprintf(text, sizeof(text), "%d", k);
+			bad = vmk_call(c, "vm.set", P("s:s, s:s, s:s}", "vm", "other", "key", "annotation", "value", text), NULL, NULL, &err);
+		}
+		nap();
+		_exit(vmk_call(c, "vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "annotation", "value", "last"), NULL, NULL, &err) || bad);
+	}
+	json_t *rows = call("event.list", P("s:s, s:i}", "vm", "web", "wait", 60));
+	cr_assert_eq(json_array_size(rows), 1);
+	cr_expect_str_eq(field(rows, 0, "vm"), "web");
+	json_decref(rows);
+	ended_well(pid);
+}
+
 /* Who waits and leaves, again and again, holds nothing. */
 Test(tasks, waiters_who_leave_are_forgotten)
 {
