@@ -55,6 +55,13 @@ static const char *stand_in_question(const char *name)
 	if (strstr(name, "lies"))
 		return ",\"question\":{\"id\":9007199254740993,\"text\":[1],\"choices\":[{},[],1,{\"name\":\"../x\"},{\"name\":\"" NO_WORD
 		       "\"},{\"name\":\"a\",\"label\":{}},{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"}]}";
+	if (strstr(name, "boasts")) {
+		static bool more;
+		more = !more;
+		return more ? ",\"instructions\":0,\"traffic\":{\"read_bytes\":0,\"reads\":0}"
+			    : ",\"instructions\":9223372036854775807,\"traffic\":{\"read_bytes\":9223372036854775807,\"reads\":9223372036854775807,"
+			      "\"write_bytes\":-9223372036854775807,\"rx_bytes\":9223372036854775807,\"disk_ns\":-1}";
+	}
 	if (strstr(name, "nags")) { /* something new each time */
 		static char asked[200];
 		static unsigned id;

@@ -750,6 +750,30 @@ Test(tasks, every_column_of_perf_is_there)
 	json_decref(rows);
 }
 
+/* What a machine tells of itself may be any number; sanitizers see what becomes of it. */
+Test(tasks, perf_takes_any_number)
+{
+	static const char *const methods[] = {"perf.cpu", "perf.disk", "perf.network"};
+	double most = 0;
+	create("boasts");
+	call_drop("vm.start", VM("boasts"));
+	for (u64 end = now_monotonic() + 20 * NSEC_PER_SEC; most < 1e12 && now_monotonic() < end; usleep(100000)) {
+		for (unsigned k = 0; k < ARRAY_SIZE(methods); k++) {
+			json_t *rows = call(methods[k], NULL), *value;
+			const char *key;
+			json_object_foreach(json_array_get(rows, json_array_size(rows) - 1), key, value)
+				if (json_is_real(value)) {
+					double v = json_real_value(value);
+					cr_expect(v > -1e18 && v < 1e18, "%s %s: %f", methods[k], key, v);
+					most = MAX(most, v);
+				}
+			json_decref(rows);
+		}
+	}
+	cr_expect_geq(most, 1e12);
+	call_drop("vm.stop", VM("boasts"));
+}
+
 /* A caller's CPU time is the host's too, and shows within some samples. */
 Test(tasks, perf_measures_the_host)
 {
