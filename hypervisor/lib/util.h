@@ -24,6 +24,8 @@ bool str_ieq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 /* Copies with truncation, always terminated. */
 void str_copy(char *to, size_t size, const char *from);
+/* Makes it UTF-8 in place: a character cut at the end goes, other bytes that are none become '?'. */
+void utf8_clean(char *text);
 
 /* Writes or reads all of `len`, restarting on EINTR; read_full returns the count (short at end of file). */
 int write_full(int fd, const void *buf, size_t len);

@@ -33,6 +33,7 @@ static bool word_valid(const char *word)
 static void take_text(char *to, size_t size, const char *from)
 {
 	str_copy(to, size, from ? from : "?");
+	utf8_clean(to);
 	for (char *c = to; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
