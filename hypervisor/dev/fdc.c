@@ -8,6 +8,7 @@
  */
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "dev/dma.h"
 #include "dev/isa.h"
@@ -1062,15 +1063,26 @@ static int fdc_insert(struct device *dev, const char *name, int fd, const char *
 	const struct geometry *geometry;
 	struct disk *disk;
 
-	(void)force; /* nothing locks a floppy drive */
-	if (d->disk && !strcmp(d->medium, file)) /* the image is locked by ourselves */
-		medium_change((struct fdc *)dev, d, NULL, "");
-	int rc = image_open(fd, file, &disk, &geometry, err);
-	if (rc)
-		return rc;
-	if (!drive_takes(d->type, geometry->drive_type)) {
+	/* Nothing locks a floppy drive: force is for an image that cannot be written out any more. */
+	bool same = d->disk && !strcmp(d->medium, file); /* the image is locked by ourselves */
+	int rc = same && !force && !disk_readonly(d->disk) ? disk_flush(d->disk) : 0;
+
+	if (rc) {
+		close(fd);
+		return fail(err, rc, "%s cannot be written out: %s; force takes it out all the same", name, strerror(-rc));
+	}
+	if (same)
+		disk_unlock(d->disk);
+	rc = image_open(fd, file, &disk, &geometry, err);
+	if (!rc && !drive_takes(d->type, geometry->drive_type)) {
 		disk_close(disk);
-		return fail(err, -EINVAL, "%s is not a medium for the drive %s has been since power on", file, name);
+		rc = fail(err, -EINVAL, "%s is not a medium for the drive %s has been since power on", file, name);
+	}
+	if (rc) {
+		struct error taken;
+		if (same && disk_lock(d->disk, &taken)) /* another machine was quicker */
+			medium_change((struct fdc *)dev, d, NULL, "");
+		return rc;
 	}
 	medium_change((struct fdc *)dev, d, disk, file);
 	d->geometry = geometry;

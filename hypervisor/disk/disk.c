@@ -145,6 +145,18 @@ void disk_close(struct disk *disk)
 	free(disk);
 }
 
+void disk_unlock(struct disk *disk)
+{
+	struct flock l = {.l_type = F_UNLCK, .l_whence = SEEK_SET};
+
+	(void)fcntl(disk->fd, F_OFD_SETLK, &l);
+}
+
+int disk_lock(struct disk *disk, struct error *err)
+{
+	return lock_image(disk, !(disk->flags & (DISK_READONLY | DISK_DISCARD)), err);
+}
+
 u64 disk_bytes(const struct disk *disk)
 {
 	return disk->bytes;

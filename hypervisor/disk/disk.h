@@ -43,6 +43,9 @@ enum disk_flags {
 /* Takes over fd (closed on failure too). `name` is for messages. */
 int disk_open(int fd, const char *name, u32 flags, struct disk **out, struct error *err);
 void disk_close(struct disk *disk); /* flushes */
+/* Lets go of the image's lock, so that the same image may be opened once more before this one is closed; and takes it again. */
+void disk_unlock(struct disk *disk);
+int disk_lock(struct disk *disk, struct error *err);
 u64 disk_bytes(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
 const char *disk_name(const struct disk *disk); /* as given to disk_open() */

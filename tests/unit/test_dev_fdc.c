@@ -234,6 +234,16 @@ static int insert(const char *file)
 	return m->drive_ops->insert(m->drives, "floppy0", open(file, O_RDWR), file, false, &err);
 }
 
+static bool is_locked(const char *file)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int fd = open(file, O_RDWR);
+
+	cr_assert_eq(fcntl(fd, F_OFD_GETLK, &lock), 0);
+	close(fd);
+	return lock.l_type != F_UNLCK;
+}
+
 static int eject(void)
 {
 	struct error err = {0};
@@ -270,6 +280,15 @@ Test(fdc, another_floppy)
 	cr_assert_eq(insert(large), -EINVAL, "the drive is one for 1.44 MB");
 	cr_assert_str_eq(m->drive_ops->medium(m->drives, "floppy0"), other, "what was in stays in");
 	cr_assert_eq(insert(other), 0, "the same again");
+	struct error err = {0};
+	cr_assert_lt(m->drive_ops->insert(m->drives, "floppy0", -1, other, false, &err), 0);
+	cr_assert_eq(truncate(other, 3 * FLOPPY_BYTES), 0);
+	cr_assert_eq(insert(other), -EINVAL, "it has grown");
+	cr_assert_eq(truncate(other, FLOPPY_BYTES), 0);
+	cr_assert_str_eq(m->drive_ops->medium(m->drives, "floppy0"), other, "what was in stays in");
+	cr_assert(is_locked(other), "and its lock");
+	read_first_sector();
+	cr_assert_eq(memcmp(m->ram + 0x10000, "the other", 9), 0);
 	cr_assert_eq(insert(small), 0);
 	cr_assert_eq(eject(), 0);
 	read_first_sector();
