@@ -2,6 +2,7 @@
 /* command.c - see command.h */
 #include <errno.h>
 #include <fcntl.h>
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -15,6 +16,7 @@
 
 NORETURN static void execute(const char *command, int out)
 {
+	signal(SIGPIPE, SIG_DFL); /* which a helper process ignores: a pipeline in the command would not end */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);

@@ -108,6 +108,8 @@ NORETURN static void child_main(struct job *job, int report)
 	sigemptyset(&none);
 	sigprocmask(SIG_SETMASK, &none, NULL);
 	signal(SIGPIPE, SIG_IGN);
+	if (job->spec.group)
+		setpgid(0, 0);
 	log_tap(NULL, NULL); /* what is logged here does not reach the daemon's memory */
 	umask(022);
 
@@ -223,7 +225,10 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
 	(void)s, (void)usec;
 	struct job *job = arg;
 	struct error err;
-	fail(&err, -ETIMEDOUT, "the files could not be reached within %u seconds", job->spec.seconds);
+	if (job->spec.late)
+		fail(&err, -ETIMEDOUT, "%s", job->spec.late);
+	else
+		fail(&err, -ETIMEDOUT, "the files could not be reached within %u seconds", job->spec.seconds);
 	job_cut(job->pid, &err);
 	return 0;
 }
@@ -245,7 +250,7 @@ void job_cut(pid_t pid, const struct error *why)
 		job = job->next;
 	if (!job)
 		return;
-	kill(pid, SIGKILL);
+	kill(job->spec.group ? -pid : pid, SIGKILL);
 	job_end(job, why->code, NULL, why);
 }
 
@@ -293,6 +298,8 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 		free(job);
 		return ret;
 	}
+	if (job->spec.group)
+		(void)setpgid(job->pid, job->pid); /* whoever of both is first */
 	fcntl(job->fd, F_SETFL, O_NONBLOCK);
 	job->next = host.jobs;
 	host.jobs = job;

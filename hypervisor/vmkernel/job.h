@@ -36,6 +36,8 @@ struct job_spec {
 	void *arg, *done_arg;
 	void (*progress)(void *done_arg, int percent); /* optional; 0 to 100 */
 	unsigned idle_seconds; /* a child that tells no progress for so long is killed; 0 = no such limit */
+	bool group; /* with processes of its own, which end with it at its time limit */
+	const char *late; /* the sentence then; NULL: about files */
 	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
 	bool keep_child; /* ends in exec: the process is the caller's, who reaps it */
 };

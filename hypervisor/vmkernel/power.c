@@ -204,7 +204,8 @@ static void on_command_ended(void *arg, int ret, json_t *found, const struct err
 
 static void run_command(void)
 {
-	struct job_spec spec = {.seconds = COMMAND_SECONDS, .run = command_run, .done = on_command_ended, .arg = leave.command};
+	struct job_spec spec = {.seconds = COMMAND_SECONDS, .run = command_run, .done = on_command_ended, .arg = leave.command,
+				.group = true, .late = "the command has not ended in time, and was killed"};
 	struct error err;
 	leave.running = true;
 	identity_of_user(geteuid(), &spec.who);

@@ -95,6 +95,26 @@ int settings_parse_date(const char *text, time_t now, time_t *out, struct error 
 	return fail(err, -EINVAL, "date %.40s: must be like 2026-11-29 16:00:00, or a time of today like 16:00", text);
 }
 
+int settings_parse_date_in(const char *text, const char *zone, time_t now, time_t *out, struct error *err)
+{
+	if (zone) {
+		setenv("TZ", zone, 1);
+		tzset();
+	}
+	return settings_parse_date(text, now, out, err);
+}
+
+void settings_zone_changed(const char *zone)
+{
+	if (getenv("TZ"))
+		return; /* whoever started it has said in which zone it is to be */
+	/* The C library looks at the file again only when the name changes. */
+	setenv("TZ", zone, 1);
+	tzset();
+	unsetenv("TZ");
+	tzset();
+}
+
 int settings_check_timezone(const char *zone, struct error *err)
 {
 	char path[PATH_MAX], magic[4] = "";

@@ -20,6 +20,10 @@ void settings_keyboard(char *text, size_t size);
 
 /* "2026-11-29 16:00", "2026-11-29 16:00:30", or a time of today, in the host's time zone. */
 int settings_parse_date(const char *text, time_t now, time_t *out, struct error *err);
+/* The same in another zone, or in the host's (NULL). The process is in that zone afterwards: for a child. */
+int settings_parse_date_in(const char *text, const char *zone, time_t now, time_t *out, struct error *err);
+/* The host's zone is another one: this process is to notice. Its environment, which machines get, stays. */
+void settings_zone_changed(const char *zone);
 /* Whether there is such a time zone. */
 int settings_check_timezone(const char *zone, struct error *err);
 /* <etc>/localtime and <etc>/timezone. */

@@ -29,17 +29,17 @@ static int need_installed(const char *what, struct error *err)
 /* What is to be changed; runs in a child. NULL: stays. */
 struct setting {
 	struct request *r;
-	bool set_time;
-	time_t time;
-	const char *zone, *map; /* live in the request */
+	const char *date, *zone, *map; /* live in the request */
 };
 
 static int write_date(const struct setting *s, json_t *warnings, struct error *err)
 {
-	struct timespec now = {.tv_sec = s->time};
+	struct timespec now = {0};
 	struct error why;
-	int ret = s->zone ? settings_write_timezone(ETC, s->zone, err) : 0;
-	if (ret || !s->set_time)
+	int ret = s->date ? settings_parse_date_in(s->date, s->zone, time(NULL), &now.tv_sec, err) : 0;
+	if (!ret && s->zone)
+		ret = settings_write_timezone(ETC, s->zone, err);
+	if (ret || !s->date)
 		return ret;
 	if (clock_settime(CLOCK_REALTIME, &now))
 		return fail(err, -errno, "cannot set the clock: %m");
@@ -83,11 +83,8 @@ static void on_set(void *arg, int ret, json_t *done, const struct error *err)
 {
 	struct setting *s = arg;
 	json_t *result = NULL;
-	if (!ret && s->zone) {
-		/* The C library looks at the file again only when the name changes. */
-		setenv("TZ", s->zone, 1);
-		tzset();
-	}
+	if (!ret && s->zone)
+		settings_zone_changed(s->zone);
 	if (!ret) {
 		result = s->map ? keyboard_result() : date_result();
 		event_acting(s->r);
@@ -105,7 +102,8 @@ static int setting_start(const struct setting *what, struct error *err)
 {
 	struct setting *s = xcalloc(1, sizeof(*s));
 	*s = *what;
-	struct job_spec spec = {.seconds = SETTINGS_SECONDS, .run = setting_run, .done = on_set, .arg = s, .done_arg = s};
+	struct job_spec spec = {.seconds = SETTINGS_SECONDS, .run = setting_run, .done = on_set, .arg = s, .done_arg = s,
+				.group = true, .late = "it has not ended in time, and was killed"};
 	identity_of_user(geteuid(), &spec.who);
 	int ret = job_start(&spec, NULL, NULL, err);
 	if (!ret)
@@ -117,12 +115,13 @@ static int setting_start(const struct setting *what, struct error *err)
 int handle_host_date(struct request *r, json_t **result, struct error *err)
 {
 	const char *date = param_string(r, "set"), *zone = param_string(r, "timezone");
-	struct setting s = {.r = r, .set_time = date != NULL, .zone = zone};
+	struct setting s = {.r = r, .date = date, .zone = zone};
 	if (!date && !zone) {
 		*result = date_result();
 		return 0;
 	}
-	int ret = date ? settings_parse_date(date, time(NULL), &s.time, err) : 0;
+	time_t parsed;
+	int ret = date ? settings_parse_date(date, time(NULL), &parsed, err) : 0;
 	if (!ret && zone)
 		ret = settings_check_timezone(zone, err);
 	if (!ret)

@@ -10,6 +10,7 @@
 #include "vmkernel/conf.h"
 #include "vmkernel/disks.h"
 #include "vmkernel/owners.h"
+#include "vmkernel/command.h"
 #include "vmkernel/settings.h"
 #include "vmkernel/text.h"
 #include "vmkernel/volumes.h"
@@ -997,6 +998,31 @@ Test(host_parts, dates_are_parsed)
 		if (!ret)
 			cr_expect_eq(out, cases[k].out, "'%s': %lld", cases[k].text, (long long)out);
 	}
+}
+
+Test(host_parts, a_date_is_meant_in_the_zone_that_is_set_with_it)
+{
+	time_t out = 0;
+	setenv("TZ", "Europe/Berlin", 1);
+	tzset();
+	cr_assert_eq(settings_parse_date_in("2026-11-29 16:00", NULL, 1795968000, &out, &err), 0);
+	cr_expect_eq(out, 1795968000 - 3600);
+	cr_assert_eq(settings_parse_date_in("2026-11-29 16:00", "Asia/Tokyo", 1795968000, &out, &err), 0);
+	cr_expect_eq(out, 1795968000 - 9 * 3600);
+	settings_zone_changed("UTC");
+	cr_expect_str_eq(getenv("TZ"), "Asia/Tokyo");
+	unsetenv("TZ");
+	settings_zone_changed("UTC");
+	cr_expect_null(getenv("TZ"));
+}
+
+/* A helper process ignores SIGPIPE; what it runs for the administrator does not. */
+Test(host_parts, a_command_ends_when_nobody_reads)
+{
+	signal(SIGPIPE, SIG_IGN);
+	cr_expect_eq(command_run((void *)"true", -1, NULL, &err), 0);
+	cr_expect_neq(command_run((void *)"kill -PIPE $$; true", -1, NULL, &err), 0);
+	cr_expect(strstr(err.text, "signal 13"), "%s", err.text);
 }
 
 Test(host_parts, timezone_and_keyboard_are_written)
