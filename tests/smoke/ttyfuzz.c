@@ -20,6 +20,7 @@
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utmp.h>
 
 #include "lib/util.h"
 
@@ -49,17 +50,25 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Keys come when it has drawn something: until it has taken over the terminal some of them are signals. */
 static void start(char **argv)
 {
 	struct winsize size = {.ws_col = 80, .ws_row = 25};
-	pid = forkpty(&tty, NULL, NULL, &size);
+	int front;
+	if (openpty(&tty, &front, NULL, NULL, &size) < 0 || tcgetattr(front, &before) < 0)
+		die("there is no terminal for it");
+	pid = fork();
 	if (pid == 0) {
+		close(tty);
+		login_tty(front);
 		setenv("TERM", "xterm-256color", 1);
 		execv(argv[0], argv);
 		_exit(127);
 	}
-	if (pid < 0 || tcgetattr(tty, &before) < 0)
-		die("cannot start it");
+	close(front);
+	struct pollfd p = {.fd = tty, .events = POLLIN};
+	if (pid < 0 || poll(&p, 1, SILENT_NSEC / 1000000) != 1)
+		die("it does not start");
 	fcntl(tty, F_SETFL, O_NONBLOCK);
 	starts++;
 }
