@@ -90,7 +90,7 @@ static bool is_text(const char *text, struct error *err)
 	struct words w;
 	const char *p = text;
 	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
+		if (str_control(c, NULL))
 			return !fail(err, -EINVAL, "an alias holds no control characters");
 	if (words_next(&p, NULL, &w, err) < 0)
 		return false;

@@ -24,9 +24,8 @@ int shell_error(const struct shell *sh, int status, const char *fmt, ...)
 		text = NULL;
 	va_end(args);
 	/* It may quote what somebody typed or a file said: nothing in it moves the cursor. */
-	for (char *c = text; c && *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	if (text)
+		str_tame(text, false);
 	if (sh->line)
 		fprintf(stderr, "line %u: ", sh->line);
 	else if (!sh->interactive)

@@ -54,19 +54,23 @@ static struct header header_of(const struct api_method *row, json_t *value)
 static void print_field(const char *text, bool first)
 {
 	/* A file gets what the host said; a terminal does not get its control characters. */
-	bool terminal = isatty(STDOUT_FILENO), quoted = strpbrk(text, ",\"\r\n") != NULL;
+	char *copy = isatty(STDOUT_FILENO) ? xstrdup(text) : NULL;
+	bool quoted = strpbrk(text, ",\"\r\n") != NULL;
+	if (copy)
+		str_tame(copy, true);
+	text = copy ? copy : text;
 	if (!first)
 		putchar(',');
 	if (quoted)
 		putchar('"');
 	for (; *text; text++) {
-		bool control = ((unsigned char)*text < ' ' && *text != '\n') || *text == 0x7f;
 		if (*text == '"')
 			putchar('"');
-		putchar(terminal && control ? '?' : *text);
+		putchar(*text);
 	}
 	if (quoted)
 		putchar('"');
+	free(copy);
 }
 
 static void print_value(json_t *value, bool first)

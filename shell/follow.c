@@ -94,8 +94,7 @@ static void follower_print(struct follower *f, json_t *lines)
 		output_table(f->sh, f->row, lines, f->widths, !f->begun);
 	} else {
 		json_array_foreach(lines, k, line) {
-			json_dumpf(line, stdout, JSON_COMPACT); /* one a line, for who reads along */
-			putchar('\n');
+			output_json_line(line); /* one a line, for who reads along */
 		}
 	}
 	fflush(stdout);

@@ -96,6 +96,36 @@ void str_copy(char *to, size_t size, const char *from)
 	to[len] = 0;
 }
 
+size_t str_control(const char *text, u32 *code)
+{
+	const unsigned char *b = (const unsigned char *)text;
+	size_t len = 0;
+	u32 c = b[0];
+	if (c && (c < ' ' || c == 0x7f)) {
+		len = 1;
+	} else if (c == 0xc2 && b[1] >= 0x80 && b[1] <= 0x9f) {
+		c = b[1];
+		len = 2;
+	} else if (c == 0xe2 && (b[1] == 0x80 || b[1] == 0x81) && (b[2] & 0xc0) == 0x80) {
+		c = 0x2000 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+		len = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? 3 : 0;
+	}
+	if (code && len)
+		*code = c;
+	return len;
+}
+
+void str_tame(char *text, bool lines)
+{
+	char *to = text;
+	while (*text) {
+		size_t len = lines && *text == '\n' ? 0 : str_control(text, NULL);
+		*to++ = len ? '?' : *text;
+		text += len ? len : 1;
+	}
+	*to = 0;
+}
+
 int write_full(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;

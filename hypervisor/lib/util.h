@@ -24,6 +24,13 @@ bool str_ieq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 /* Copies with truncation, always terminated. */
 void str_copy(char *to, size_t size, const char *from);
+/*
+ * How many bytes of the UTF-8 `text` are one character that acts on a terminal instead of showing: a control character (C0, DEL,
+ * C1) or one that turns the direction of writing; 0: it begins with none. *code, unless NULL, is that character.
+ */
+size_t str_control(const char *text, u32 *code);
+/* Each of those becomes one '?', in place, except line ends when `lines`. */
+void str_tame(char *text, bool lines);
 
 /* Writes or reads all of `len`, restarting on EINTR; read_full returns the count (short at end of file). */
 int write_full(int fd, const void *buf, size_t len);

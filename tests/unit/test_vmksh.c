@@ -220,6 +220,26 @@ Test(vmksh, json_of_every_listing_is_json)
 	}
 }
 
+/* What a program on a terminal says, until it ends. */
+static const char *said_on_terminal(const char *command)
+{
+	char *const shell[] = {(char *)"vmksh", (char *)"-c", (char *)command, NULL};
+	pty_start(&p, shell, 100, 30);
+	cr_assert_eq(pty_end(&p), 0, "%s: %s", command, p.out);
+	return p.out;
+}
+
+Test(vmksh, nothing_acts_on_the_terminal)
+{
+	run_expect(0, "", "$BIN/vmksh -c \"vm create web memory 4\" -c \"vm set web annotation '<\xc2\x9b" "2J\xe2\x80\xae\xc3\xbc>'\"");
+	cr_assert(strstr(said_on_terminal("vm get web annotation"), "<?2J?\xc3\xbc>"), "%s", p.out);
+	cr_assert(strstr(said_on_terminal("vm get web annotation --csv"), "<?2J?\xc3\xbc>"), "%s", p.out);
+	cr_assert(strstr(said_on_terminal("vm get web annotation --json"), "<\\u009b2J\\u202e\xc3\xbc>"), "%s", p.out);
+	run_expect(0, "<\xc2\x9b" "2J\xe2\x80\xae\xc3\xbc>", "$BIN/vmksh vm get web annotation --json");
+	run_expect(1, "named <?2J>", "$BIN/vmksh vm show '<\xc2\x9b" "2J>'");
+	run_expect(1, "control character", "$BIN/vmksh vm create 'a\xe2\x80\xae" "b' memory 4");
+}
+
 Test(vmksh, csv)
 {
 	run_expect(0, "", "$BIN/vmksh -c \"vm create 'a, b' memory 4; vm set 'a, b' annotation 'say \\\"hi\\\"'\"");
