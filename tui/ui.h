@@ -113,6 +113,7 @@ static inline bool press_is(const struct viewer_press *p, u8 code)
 /* ui.c */
 void ui_draw(struct ui *ui);
 void ui_key(struct ui *ui, const struct viewer_press *p);
+/* An argument may be ui->message itself. */
 void ui_message(struct ui *ui, bool bad, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The machine named ui->machine, NULL when there is none. Valid until the next main_turn(). */
 const struct machine *ui_selected(struct ui *ui);
