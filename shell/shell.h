@@ -9,6 +9,7 @@
 #define VMK_SHELL_SHELL_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "api/api.h"
 #include "api/client.h"
@@ -137,6 +138,8 @@ void output_json(json_t *value);
 void output_json_line(json_t *value);
 /* As --json or --csv of the command says. */
 void output_value(const struct shell *sh, const struct api_method *row, json_t *value);
+/* `text` as it is, or on a terminal without what would act on it (str_tame()). */
+void output_text(FILE *to, const char *text, bool lines);
 /* Columns of the terminal that `text` takes. */
 int output_width(const char *text);
 /* csv.c: RFC 4180 with a header line: the row's columns, then whatever else the answer tells. */
