@@ -64,6 +64,8 @@ struct words;
 int shell_run_words(struct shell *sh, struct words *w);
 /* Whether a line or script goes on behind a command that ended so. */
 bool shell_goes_on(const struct shell *sh, int status);
+/* What a script ends with whose last command ended so: interrupted, it has not done all it was to do, and that is said. */
+int shell_ends(const struct shell *sh, int status);
 void shell_free(struct shell *sh);
 /* Prints "line 3: sentence" (or as fits where the command came from) on stderr and returns `status`. */
 int shell_error(const struct shell *sh, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
