@@ -326,6 +326,11 @@ bool shell_goes_on(const struct shell *sh, int status)
 	return !sh->leave && !interrupted() && (status == SHELL_OK || sh->keep_going);
 }
 
+int shell_ends(const struct shell *sh, int status)
+{
+	return status == SHELL_OK && interrupted() && !sh->interactive ? shell_error(sh, SHELL_FAILED, "interrupted") : status;
+}
+
 int shell_run(struct shell *sh, const char *line)
 {
 	struct words_scope scope = variables_scope(sh);

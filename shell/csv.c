@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/util.h"
 #include "shell/shell.h"
@@ -54,23 +53,21 @@ static struct header header_of(const struct api_method *row, json_t *value)
 static void print_field(const char *text, bool first)
 {
 	/* A file gets what the host said; a terminal does not get its control characters. */
-	char *copy = isatty(STDOUT_FILENO) ? xstrdup(text) : NULL;
 	bool quoted = strpbrk(text, ",\"\r\n") != NULL;
-	if (copy)
-		str_tame(copy, true);
-	text = copy ? copy : text;
+	char *field = xcalloc(strlen(text) * 2 + 1, 1), *next = field;
 	if (!first)
 		putchar(',');
 	if (quoted)
 		putchar('"');
 	for (; *text; text++) {
 		if (*text == '"')
-			putchar('"');
-		putchar(*text);
+			*next++ = '"';
+		*next++ = *text;
 	}
+	output_text(stdout, field, true);
 	if (quoted)
 		putchar('"');
-	free(copy);
+	free(field);
 }
 
 static void print_value(json_t *value, bool first)

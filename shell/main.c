@@ -44,6 +44,7 @@ static int script_run(struct shell *sh, FILE *f)
 			status = shell_run(sh, line);
 	}
 	free(line);
+	status = shell_ends(sh, status);
 	sh->line = 0;
 	return status;
 }
@@ -186,6 +187,7 @@ static int commands_run(struct shell *sh, const struct options *o, int n, char *
 		status = file_run(sh, o->file);
 	if (!commands && !o->file)
 		status = sh->script_on_stdin ? script_run(sh, stdin) : interact(sh);
+	status = shell_ends(sh, status);
 	return sh->leave && status == SHELL_OK ? sh->exit_status : status;
 }
 

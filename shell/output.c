@@ -20,6 +20,20 @@ int output_width(const char *text)
 	return width < 0 ? (int)strlen(text) : width;
 }
 
+void output_text(FILE *to, const char *text, bool lines)
+{
+	/* A capture has no descriptor: what it holds is shown by stdout's terminal. */
+	int fd = fileno(to);
+	if (!isatty(fd < 0 ? STDOUT_FILENO : fd)) {
+		fputs(text, to);
+		return;
+	}
+	char *tame = xstrdup(text);
+	str_tame(tame, lines);
+	fputs(tame, to);
+	free(tame);
+}
+
 /* A value as people read it; control characters do not reach the terminal. Caller frees. */
 static char *value_text(json_t *value, bool one_line)
 {

@@ -9,6 +9,7 @@
 #define VMK_SHELL_SHELL_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "api/api.h"
 #include "api/client.h"
@@ -63,6 +64,8 @@ struct words;
 int shell_run_words(struct shell *sh, struct words *w);
 /* Whether a line or script goes on behind a command that ended so. */
 bool shell_goes_on(const struct shell *sh, int status);
+/* What a script ends with whose last command ended so: interrupted, it has not done all it was to do, and that is said. */
+int shell_ends(const struct shell *sh, int status);
 void shell_free(struct shell *sh);
 /* Prints "line 3: sentence" (or as fits where the command came from) on stderr and returns `status`. */
 int shell_error(const struct shell *sh, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -137,6 +140,8 @@ void output_json(json_t *value);
 void output_json_line(json_t *value);
 /* As --json or --csv of the command says. */
 void output_value(const struct shell *sh, const struct api_method *row, json_t *value);
+/* `text` as it is, or on a terminal without what would act on it (str_tame()). */
+void output_text(FILE *to, const char *text, bool lines);
 /* Columns of the terminal that `text` takes. */
 int output_width(const char *text);
 /* csv.c: RFC 4180 with a header line: the row's columns, then whatever else the answer tells. */
