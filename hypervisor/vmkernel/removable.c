@@ -208,7 +208,9 @@ static int tell(struct change *c, struct error *err)
 
 static int open_as(const struct change *c, const char *path, bool again, struct error *err)
 {
-	int flags = (c->how.flags & O_ACCMODE) | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
+	/* The owner opens it for no more than whoever named it could: he must not lend the right to write to what is his. */
+	int mode = (again ? fcntl(c->fd, F_GETFL) : c->how.flags) & O_ACCMODE;
+	int flags = mode | O_CLOEXEC | O_NONBLOCK | O_NOCTTY;
 
 	/* As in spawn.c: what is written to must be the file itself. The second time it is, by its descriptor. */
 	if ((flags & O_ACCMODE) != O_RDONLY && !again)

@@ -45,6 +45,7 @@ as susie vm create web memory 32 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.is
 vmk vm get web ide1:0.fileName | grep -q grub || die "the CD drive is not ide1:0"
 vmx=$(vmk --json vm show web | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')
 chmod 705 "$vmx"
+as susie "vm set web floppy0.present TRUE; vm set web floppy0.startConnected FALSE" >/dev/null || die "vm set of a floppy"
 expect_failure 'configure|may not' as bob vm connect web ide1:0 "$TOP/everybodys.iso"
 as susie vm start web >/dev/null || die "vm start"
 
@@ -58,6 +59,22 @@ expect_failure 'Permission denied' vmk vm connect web ide1:0 "$TOP/roots.iso" fo
 expect_failure 'not a regular file' as bob vm connect web ide1:0 "$TOP/pipe.iso" force true
 expect_failure 'No such file' as bob vm connect web ide1:0 "$TOP/none.iso" force true
 in_drive "$TOP/everybodys.iso"
+
+say "nor does its guest write where he who names the file may only read"
+image theirs "$(uid_of susie)" 644
+image hers "$(uid_of susie)" 600
+truncate -s 1440K "$TOP/theirs.iso" "$TOP/hers.iso"
+mode_of_open() { # FILE: access mode of whoever has it open, 0 = reading, 2 = both
+	local fd
+	for fd in $(find /proc/[0-9]*/fd -lname "$1" 2>/dev/null); do
+		sed -n 's/^flags:.*\(.\)$/\1/p' "${fd/\/fd\//\/fdinfo\/}"
+	done
+}
+as bob vm connect web floppy0 "$TOP/theirs.iso" >/dev/null || die "vm connect of a floppy by bob"
+eventually 10 [ "$(mode_of_open "$TOP/theirs.iso")" = 0 ] || die "bob's floppy is open with mode $(mode_of_open "$TOP/theirs.iso")"
+as susie vm connect web floppy0 "$TOP/hers.iso" >/dev/null || die "vm connect of a floppy by susie"
+[ "$(mode_of_open "$TOP/hers.iso")" = 2 ] || die "susie cannot write to her own floppy"
+as susie vm disconnect web floppy0 >/dev/null || die "vm disconnect of a floppy"
 chmod 704 "$vmx"
 expect_failure 'operate|may not' as bob vm disconnect web ide1:0
 expect_failure 'operate|may not' as bob vm guestinfo web key hello
