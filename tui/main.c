@@ -51,6 +51,15 @@ static void on_signal(int number)
 	alarm(LEAVE_SECONDS);
 }
 
+/* The time to leave is over: the terminal is put right if it still takes that, for which the next alarm is the end. */
+static void on_alarm(int number)
+{
+	(void)number;
+	alarm(LEAVE_SECONDS);
+	term_end();
+	_exit(1);
+}
+
 static void on_crash(int number)
 {
 	/* Not a function for signal handlers, but the terminal is lost without it. */
@@ -63,11 +72,13 @@ static void signals_set(void)
 {
 	static const int leave[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT}, crash[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 	struct sigaction action = {.sa_handler = on_signal}, crashed = {.sa_handler = on_crash};
+	struct sigaction late = {.sa_handler = on_alarm, .sa_flags = SA_RESETHAND | SA_NODEFER};
 	for (size_t k = 0; k < ARRAY_SIZE(leave); k++)
 		sigaction(leave[k], &action, NULL);
 	for (size_t k = 0; k < ARRAY_SIZE(crash); k++)
 		sigaction(crash[k], &crashed, NULL);
 	sigaction(SIGWINCH, &action, NULL);
+	sigaction(SIGALRM, &late, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN);
 }
