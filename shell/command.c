@@ -317,7 +317,7 @@ int shell_run_words(struct shell *sh, struct words *w)
 	int status = flags_check(sh, &c);
 	if (status == SHELL_OK)
 		status = c.run ? c.run(sh, w->n - used, w->word + used) : row_run(sh, c.row, w->n - used, w->word + used);
-	fflush(stdout);
+	stdout_flush();
 	return status;
 }
 

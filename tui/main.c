@@ -376,7 +376,7 @@ int main(int argc, char **argv)
 	setlocale(LC_ALL, "");
 	int status = options_read(&o, argc, argv);
 	if (status >= 0)
-		return status;
+		return stdout_end(status);
 	if (o.tty && !o.dump)
 		tty_take(o.tty);
 	ui.ascii = o.ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -384,10 +384,10 @@ int main(int argc, char **argv)
 	if (o.machine)
 		str_copy(ui.machine, sizeof(ui.machine), o.machine);
 	if (o.batch)
-		return batch_run(&o.lines);
+		return stdout_end(batch_run(&o.lines));
 	ui.logout_seconds = o.logout_seconds;
 	if (o.dump)
-		return dump(&ui, &o);
+		return stdout_end(dump(&ui, &o));
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		fatal("needs a terminal; --dump prints a view as text");
 	if (session_start(o.console, &err))

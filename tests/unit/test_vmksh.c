@@ -240,6 +240,23 @@ Test(vmksh, nothing_acts_on_the_terminal)
 	run_expect(1, "control character", "$BIN/vmksh vm create 'a\xe2\x80\xae" "b' memory 4");
 }
 
+Test(vmksh, what_cannot_be_written_is_told)
+{
+	static const char *const programs[] = {"vmksh -c 'vm list'", "vmksh --json vm list", "vmksh help", "vmk-cmd -l", "vmk-cmd -h",
+					       "vmkstatus --dump status", "vmkstatus --batch --count 1", "vmkstatus --help"};
+	run_expect(0, "", "$BIN/vmksh vm create web memory 4");
+	for (size_t k = 0; k < ARRAY_SIZE(programs); k++) {
+		char *command = xasprintf("$BIN/%s >/dev/full", programs[k]), *out;
+		run_expect(1, strstr(programs[k], "help") ? "could not be written" : "could not be written: No space left on device", command);
+		free(command);
+		cr_assert_eq(run(&out, "$BIN/%s", programs[k]), 0, "%s: %s", programs[k], out);
+		free(out);
+	}
+	/* A reader who left had enough, also where nothing ends us for it. */
+	run_expect(0, "0\n", "{ python3 -c 'import signal, subprocess, sys; signal.signal(signal.SIGPIPE, signal.SIG_IGN); "
+		   "sys.exit(subprocess.call(sys.argv[1:], restore_signals=False))' $BIN/vmkstatus --batch --delay 1; echo $? >&2; } | head -1 >/dev/null");
+}
+
 Test(vmksh, csv)
 {
 	run_expect(0, "", "$BIN/vmksh -c \"vm create 'a, b' memory 4; vm set 'a, b' annotation 'say \\\"hi\\\"'\"");
