@@ -87,6 +87,7 @@ bool command_has_secret(struct shell *sh, const char *line)
 	bool secret = false;
 	int used;
 	while (!secret && words_next(&line, NULL, &w, NULL) > 0) {
+		command_flags_drop(&w);
 		if (w.n)
 			alias_expand(sh, NULL, &w, 0, NULL);
 		secret = command_find(w.n, w.word, &c, &used) && strstr(c.row->args, ":secret");
@@ -270,18 +271,26 @@ static bool flag_take(struct shell *sh, const char *word)
 	return true;
 }
 
-/* All of them; but in front only, where what follows is another command's text. */
+/* All of them up to --; but in front only, where what follows is another command's text. */
 static void flags_take(struct shell *sh, struct words *w)
 {
+	bool ended = false;
 	sh->json = sh->json_always;
 	sh->csv = sh->csv_always;
 	sh->dry_run = sh->follow = false;
-	for (int k = 0; k < w->n && strcmp(w->word[0], "alias");) {
-		if (flag_take(sh, w->word[k]))
+	for (int k = 0; k < w->n && !ended && strcmp(w->word[0], "alias");) {
+		ended = !w->literal[k] && !strcmp(w->word[k], "--");
+		if (ended || (!w->literal[k] && flag_take(sh, w->word[k])))
 			words_remove(w, k);
 		else
 			k++;
 	}
+}
+
+void command_flags_drop(struct words *w)
+{
+	struct shell nobody = {0};
+	flags_take(&nobody, w);
 }
 
 bool command_changes(const struct command *c)
@@ -305,7 +314,7 @@ int shell_run_words(struct shell *sh, struct words *w)
 	struct command c;
 	struct error err;
 	int used, first = 0;
-	while (first < w->n && str_starts(w->word[first], "--"))
+	while (first < w->n && !w->literal[first] && str_starts(w->word[first], "--"))
 		first++;
 	if (first < w->n && alias_expand(sh, &scope, w, first, &err))
 		return shell_error(sh, SHELL_USAGE, "%s", err.text);

@@ -102,10 +102,8 @@ static bool scp_words_known(const struct words *w)
 /* Adds `-d FOLDER` for sftp-server, which takes the last it is given. */
 static void add_folder(struct words *w, const char *folder)
 {
-	w->word = xrealloc(w->word, (size_t)(w->n + 3) * sizeof(char *));
-	w->word[w->n++] = xstrdup("-d");
-	w->word[w->n++] = xstrdup(folder);
-	w->word[w->n] = NULL;
+	words_insert(w, w->n, xstrdup("-d"));
+	words_insert(w, w->n, xstrdup(folder));
 }
 
 static int become(struct shell *sh, const char *program, struct words *w, bool sftp, struct error *err)

@@ -72,6 +72,20 @@ Test(vmksh, quoting)
 	run_expect(2, "quote \" is not closed", "$BIN/vmksh -c 'vm show \"a'");
 }
 
+Test(vmksh, quoted_words_are_no_flags)
+{
+	run_expect(0, "--json\n", "$BIN/vmksh -c 'vm create web memory 4; vm set web annotation \"--json\"; vm get web annotation'");
+	run_expect(0, "--dry-run\n", "$BIN/vmksh -c 'set text=--dry-run; vm set web annotation $text; vm get web annotation'");
+	run_expect(0, "--csv\n", "$BIN/vmksh -c 'vm set web annotation \\--csv; vm get web annotation'");
+	run_expect(0, "--follow\n", "$BIN/vmksh -c 'vm set web annotation -- --follow; vm get web annotation'");
+	run_expect(0, "--json\n", "$BIN/vmksh vm set web annotation -- --json; $BIN/vmksh vm get web annotation");
+	run_expect(0, "value --json)", "$BIN/vmksh vm set web annotation --dry-run -- --json");
+	run_expect(0, "\"value\": \"--json\"", "$BIN/vmksh vm get web annotation --json");
+	run_expect(0, "\"value\": \"--json\"", "$BIN/vmksh -c 'alias j=\"vm get --json web\"; j annotation'");
+	run_expect(0, "a -- --json\n", "$BIN/vmksh -c 'echo a \"--\" \"--json\"'");
+	run_expect(0, "\"value\": \"--json\"", "$BIN/vmksh -c 'watch -c 1 -n 0.1 vm get web annotation --json'");
+}
+
 Test(vmksh, scripts)
 {
 	run_expect(0, "one is created", "printf '# make one\\n\\nvm create one memory 4 # small\\nvm list; whoami\\n' | $BIN/vmksh");
