@@ -201,7 +201,53 @@ Test(vmksh, keys_and_history)
 	cr_assert_eq(read_file(history, 1 << 20, &text, &len, NULL), 0);
 	cr_assert_str_eq(text, "whoami\nbogus\n");
 	free(text);
+	/* A connection that breaks takes nothing with it, and what an editor left open to others is closed. */
+	cr_assert_eq(chmod(history, 0644), 0);
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "echo kept\n");
+	pty_wait(&p, "\rkept");
+	pty_wait(&p, "# ");
+	cr_assert_eq(kill(p.pid, SIGHUP), 0);
+	cr_assert_eq(pty_end(&p), 128 + SIGHUP);
+	cr_assert_eq(read_file(history, 1 << 20, &text, &len, NULL), 0);
+	cr_assert_str_eq(text, "whoami\nbogus\necho kept\n");
+	cr_assert_eq(stat(history, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600);
+	free(text);
 	free(history);
+}
+
+/* sudo with another's HOME: his lines are not offered, and root leaves none there. */
+Test(vmksh, the_history_of_somebody_else)
+{
+	struct stat st;
+	char *home = root_path("home"), *history = root_path("home/.vmksh_history"), *text;
+	size_t len;
+	if (geteuid() != 0)
+		return;
+	cr_assert_eq(mkdir(home, 0755), 0);
+	setenv("HOME", home, 1);
+	for (int theirs = 0; theirs < 2; theirs++) {
+		if (theirs)
+			cr_assert_eq(replace_file(history, "echo theirs\n", 12, 0644, NULL), 0);
+		cr_assert_eq(chown(theirs ? history : home, 4321, 4321), 0);
+		cr_assert_eq(chown(home, theirs ? 0 : 4321, 0), 0);
+		pty_start(&p, vmksh, 100, 30);
+		pty_wait(&p, "# ");
+		pty_type(&p, "\x1b[Aecho mine\n");
+		pty_wait(&p, "\rmine");
+		pty_wait(&p, "# ");
+		pty_type(&p, "\x04");
+		cr_assert_eq(pty_end(&p), 0);
+		cr_assert_eq(stat(history, &st), theirs ? 0 : -1);
+	}
+	cr_assert_eq(read_file(history, 1 << 20, &text, &len, NULL), 0);
+	cr_assert_str_eq(text, "echo theirs\n");
+	cr_assert_eq(st.st_uid, 4321);
+	free(text);
+	free(history);
+	free(home);
 }
 
 Test(vmksh, a_restarted_host_is_found_again)
