@@ -104,6 +104,10 @@ Test(vmksh, log_in)
 	run_expect(1, "wrong user name or password", "echo wrong | $BIN/vmksh -u susie -c whoami");
 	if (geteuid() == 0)
 		run_expect(0, "User:          susie", "echo secret | $BIN/vmksh -u susie -c whoami");
+	run_expect(0, "would add a user", "$BIN/vmksh -c 'user add --dry-run paul' </dev/null");
+	run_expect(1, "there is a user named susie", "$BIN/vmksh -c 'user add --dry-run susie' </dev/null");
+	run_expect(0, "would change a password", "$BIN/vmksh -c 'user passwd susie --dry-run' </dev/null");
+	run_expect(1, "no user", "$BIN/vmksh -c 'user passwd paul --dry-run' </dev/null");
 	/* On a terminal: asked twice, and nothing shows. */
 	char *const add[] = {(char *)"vmksh", (char *)"-c", (char *)"user add joe", NULL};
 	pty_start(&p, add, 80, 24);
