@@ -200,6 +200,7 @@ int main(int argc, char **argv)
 	int status;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
+	vmk_wipe_freed_json();
 	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
 		return stdout_end(vmkcmd_main(argc, argv));
 	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))

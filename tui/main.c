@@ -374,6 +374,7 @@ int main(int argc, char **argv)
 	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET, .lines.delay = 2};
 	struct error err;
 	setlocale(LC_ALL, "");
+	vmk_wipe_freed_json();
 	int status = options_read(&o, argc, argv);
 	if (status >= 0)
 		return stdout_end(status);

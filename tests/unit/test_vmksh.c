@@ -3,6 +3,7 @@
 /* vmksh as people and scripts use it, on a private host with a real vmkernel. */
 #include "pty.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "api/client.h"
@@ -124,6 +125,52 @@ Test(vmksh, log_in)
 	pty_type(&p, "first\n");
 	cr_assert_eq(pty_end(&p), 0);
 	cr_assert(!strstr(p.out, "first"), "%s", p.out);
+}
+
+/* How often `secret` stands in the heap or on the stack of a process. */
+static unsigned times_in_memory(pid_t pid, const char *secret)
+{
+	char path[64], line[512];
+	unsigned times = 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *maps = fopen(path, "re");
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	int mem = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert(maps && mem >= 0);
+	while (fgets(line, sizeof(line), maps)) {
+		unsigned long from, to;
+		if (sscanf(line, "%lx-%lx rw", &from, &to) != 2 || !(strstr(line, "[heap]") || strstr(line, "[stack]")))
+			continue;
+		char *bytes = xcalloc(to - from, 1);
+		ssize_t n = pread(mem, bytes, to - from, (off_t)from);
+		cr_assert_gt(n, 0);
+		for (char *at = bytes; (at = memmem(at, (size_t)(bytes + n - at), secret, strlen(secret))); at++)
+			times++;
+		free(bytes);
+	}
+	fclose(maps);
+	close(mem);
+	return times;
+}
+
+Test(vmksh, a_password_does_not_stay_in_memory)
+{
+	pty_start(&p, vmksh, 80, 24);
+	pty_wait(&p, "# ");
+	pty_type(&p, "set seen=Vermilion-27182\n");
+	pty_wait(&p, "# ");
+	pty_type(&p, "user add joe\n");
+	for (int k = 0; k < 2; k++) {
+		pty_wait(&p, k ? "The same again: " : "Password: ");
+		pty_type(&p, "Turquoise-31415\n");
+	}
+	pty_wait(&p, "# ");
+	cr_assert_gt(times_in_memory(p.pid, "Vermilion-27182"), 0, "what is kept is not found");
+	cr_assert_eq(times_in_memory(p.pid, "Turquoise-31415"), 0);
+	/* Without its beginning, where free() keeps its lists. */
+	cr_assert_eq(times_in_memory(p.pid, "ise-31415"), 0);
+	pty_type(&p, "\x04");
+	cr_assert_eq(pty_end(&p), 0);
 }
 
 Test(vmksh, a_password_prompt_gives_the_echo_back)
