@@ -222,8 +222,10 @@ int alias_expand(struct shell *sh, const struct words_scope *scope, struct words
 		if (ret)
 			break;
 		words_remove(w, at);
-		for (int k = 0; k < own.n; k++)
+		for (int k = 0; k < own.n; k++) {
 			words_insert(w, at + k, xstrdup(own.word[k]));
+			w->literal[at + k] = own.literal[k];
+		}
 		words_free(&own);
 	}
 	free(typed);

@@ -194,8 +194,10 @@ static int watch_read(struct shell *sh, int n, char *const words[], struct watch
 static struct words words_copy(const struct watch *w)
 {
 	struct words copy = {0};
-	for (int k = 0; k < w->n; k++)
+	for (int k = 0; k < w->n; k++) {
 		words_insert(&copy, k, xstrdup(w->words[k]));
+		copy.literal[k] = true; /* what was a flag is taken */
+	}
 	return copy;
 }
 

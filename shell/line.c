@@ -2,6 +2,7 @@
 /* line.c - see shell.h: the interactive shell, readline's side of it */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -125,34 +126,60 @@ static char *history_path(const struct shell *sh)
 	return sh->as_user ? xasprintf("%s/.vmksh_history-%s", home, sh->user) : xasprintf("%s/.vmksh_history", home);
 }
 
-static void history_load(const char *path)
+/*
+ * Whether the file (or the place where it will be) is the caller's own: an administrator whose HOME is still another user's, by
+ * sudo or su, neither reads lines of that one's nor leaves him some.
+ */
+static bool history_is_ours(const char *path)
 {
-	using_history();
-	stifle_history(HISTORY_MAX);
-	if (path)
-		read_history(path);
+	struct stat file, folder;
+	char *copy = xstrdup(path);
+	bool ours = stat(dirname(copy), &folder) == 0 && (folder.st_uid == geteuid() || folder.st_uid == 0);
+	free(copy);
+	if (lstat(path, &file))
+		return ours && errno == ENOENT;
+	return ours && S_ISREG(file.st_mode) && file.st_uid == geteuid();
 }
 
 /* Only its owner reads it, also when an earlier version or an editor left it open. */
-static void history_save(const char *path)
+static void history_shorten(const char *path)
 {
 	if (!path)
 		return;
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return;
-	fchmod(fd, 0600);
-	close(fd);
-	write_history(path);
 	history_truncate_file(path, HISTORY_MAX);
 	chmod(path, 0600);
 }
 
-static void history_note(struct shell *sh, const char *line)
+static void history_load(const char *path)
+{
+	using_history();
+	stifle_history(HISTORY_MAX);
+	if (!path || access(path, F_OK))
+		return;
+	history_shorten(path);
+	read_history(path);
+}
+
+/* At once: a terminal that vanishes ends us, and other shells of the user's keep theirs. */
+static void history_append(const char *path, const char *line)
+{
+	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (fd < 0)
+		return;
+	fchmod(fd, 0600);
+	char *whole = xasprintf("%s\n", line);
+	write_full(fd, whole, strlen(whole));
+	free(whole);
+	close(fd);
+}
+
+static void history_note(struct shell *sh, const char *path, const char *line)
 {
 	HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
-	if (*line && (!last || strcmp(last->line, line)) && !command_has_secret(sh, line))
-		add_history(line);
+	if (!*line || (last && !strcmp(last->line, line)) || command_has_secret(sh, line))
+		return;
+	add_history(line);
+	history_append(path, line);
 }
 
 static char *prompt_text(const struct shell *sh)
@@ -182,6 +209,10 @@ int shell_interact(struct shell *sh)
 	interrupts_catch();
 	readline_prepare();
 	char *path = history_path(sh);
+	if (path && !history_is_ours(path)) {
+		free(path);
+		path = NULL;
+	}
 	history_load(path);
 	while (!sh->leave) {
 		char *prompt = prompt_text(sh);
@@ -192,13 +223,13 @@ int shell_interact(struct shell *sh)
 			puts("exit");
 			sh->leave = true;
 		} else if (!interrupted()) {
-			history_note(sh, line);
+			history_note(sh, path, line);
 			int status = shell_run(sh, line);
 			sh->exit_status = sh->leave ? sh->exit_status : status;
 		}
 		free(line);
 	}
-	history_save(path);
+	history_shorten(path);
 	free(path);
 	complete_free(&candidates);
 	return sh->exit_status;

@@ -19,6 +19,7 @@ enum { SHELL_OK, SHELL_FAILED, SHELL_USAGE };
 
 struct variables;
 struct aliases;
+struct words;
 
 struct shell {
 	struct vmk_client *client; /* NULL: not connected yet */
@@ -55,12 +56,13 @@ char *command_usage(const struct command *c); /* caller frees */
 /* The command whose words begin words[]; *used = how many of them it took. false when there is none. */
 bool command_find(int n, char *const words[], struct command *out, int *used);
 bool command_has_secret(struct shell *sh, const char *line);
+/* Takes --json and the like away, which may stand anywhere; what is quoted or behind -- is none. */
+void command_flags_drop(struct words *w);
 /* Whether it changes something, of the host or of a file. */
 bool command_changes(const struct command *c);
 /* Runs all commands of a line; SHELL_ status of the last, or of the first that failed. */
 int shell_run(struct shell *sh, const char *line);
 /* Runs one command; its words may change. */
-struct words;
 int shell_run_words(struct shell *sh, struct words *w);
 /* Whether a line or script goes on behind a command that ended so. */
 bool shell_goes_on(const struct shell *sh, int status);
@@ -92,7 +94,8 @@ json_t *shell_params(struct shell *sh, const struct api_method *row, int n, char
  * and never part words; # begins a comment; ; ends a command.
  */
 struct words {
-	char **word; /* NULL-terminated once there is one */
+	char **word;   /* NULL-terminated once there is one */
+	bool *literal; /* of each: something of it was quoted, or came from a variable; it is no flag */
 	int n;
 };
 struct words_scope {
@@ -105,7 +108,7 @@ struct words_scope {
  * $name stays as it is typed.
  */
 int words_next(const char **line, const struct words_scope *scope, struct words *w, struct error *err);
-void words_insert(struct words *w, int at, char *word); /* takes word */
+void words_insert(struct words *w, int at, char *word); /* takes word, as one that is not literal */
 void words_remove(struct words *w, int at);
 void words_free(struct words *w);
 /* `text` so that words_next() gives it back as one word; caller frees. */

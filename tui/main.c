@@ -398,9 +398,10 @@ int main(int argc, char **argv)
 	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET, .detach_seconds = UNSET, .lines.delay = 2};
 	struct error err;
 	setlocale(LC_ALL, "");
+	vmk_wipe_freed_json();
 	int status = options_read(&o, argc, argv);
 	if (status >= 0)
-		return status;
+		return stdout_end(status);
 	if (o.tty && !o.dump)
 		tty_take(o.tty);
 	ui.ascii = o.ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -408,11 +409,11 @@ int main(int argc, char **argv)
 	if (o.machine)
 		str_copy(ui.machine, sizeof(ui.machine), o.machine);
 	if (o.batch)
-		return batch_run(&o.lines);
+		return stdout_end(batch_run(&o.lines));
 	ui.logout_seconds = o.logout_seconds;
 	ui.detach_seconds = o.detach_seconds;
 	if (o.dump)
-		return dump(&ui, &o);
+		return stdout_end(dump(&ui, &o));
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		fatal("needs a terminal; --dump prints a view as text");
 	if (session_start(o.console, &err))

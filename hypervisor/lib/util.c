@@ -126,6 +126,26 @@ void str_tame(char *text, bool lines)
 	*to = 0;
 }
 
+/* The first error: later ones may be of a stream that has nothing left to write. */
+static int stdout_errno;
+
+bool stdout_flush(void)
+{
+	if (!fflush(stdout))
+		return true;
+	if (!stdout_errno)
+		stdout_errno = errno;
+	return false;
+}
+
+int stdout_end(int status)
+{
+	if ((stdout_flush() && !ferror(stdout)) || stdout_errno == EPIPE)
+		return status;
+	fprintf(stderr, "%s: the output could not be written: %s\n", program_invocation_short_name, stdout_errno ? strerror(stdout_errno) : "it is not complete");
+	return status ? status : 1;
+}
+
 int write_full(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;

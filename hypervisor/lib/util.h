@@ -35,6 +35,13 @@ void str_tame(char *text, bool lines);
 /* Writes or reads all of `len`, restarting on EINTR; read_full returns the count (short at end of file). */
 int write_full(int fd, const void *buf, size_t len);
 ssize_t read_full(int fd, void *buf, size_t len);
+/* Flushes stdout, whose writer is one thread; false when it could not, and why is kept for the end. */
+bool stdout_flush(void);
+/*
+ * For the end of a program: what stdout still holds is written. When something of it could not be, that is said on stderr and the
+ * status is 1 instead of 0; a reader who left had enough. Else `status`.
+ */
+int stdout_end(int status);
 /* Whole file into memory, NUL-terminated, refused above `max` bytes. Caller frees *out. */
 int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err);
 int read_fd(int fd, const char *name, size_t max, char **out, size_t *len, struct error *err);
