@@ -24,14 +24,29 @@
 static struct shell *the_shell;
 static struct completion candidates;
 
-/* Ctrl-C drops the line: readline is told of an Enter (one that ends a search as well), and what it returns is thrown away. */
+/* The terminal, opened anew so that reading it does not wait; -1: it may not be, as after su. */
+static int keys_fd = -1;
+
+/*
+ * Ctrl-C drops the line: readline is told of an Enter (one that ends a search as well), and what it returns is thrown away. The
+ * terminal throws away what was typed before it (termios(3), NOFLSH), maybe after poll() has told of it: read() must not wait then.
+ */
 static int key_read(FILE *stream)
 {
 	struct pollfd p = {.fd = fileno(stream), .events = POLLIN};
-	while (interrupt_wait(p.fd, -1) && poll(&p, 1, 0) <= 0)
-		rl_check_signals(); /* a new window size */
+	unsigned char key;
+	ssize_t n = -1;
+	for (errno = EAGAIN; n < 0 && !interrupted() && (errno == EAGAIN || errno == EINTR);) {
+		while (interrupt_wait(p.fd, -1) && poll(&p, 1, 0) <= 0)
+			rl_check_signals(); /* a new window size */
+		if (interrupted())
+			break;
+		if (keys_fd < 0)
+			return rl_getc(stream);
+		n = read(keys_fd, &key, 1);
+	}
 	if (!interrupted())
-		return rl_getc(stream);
+		return n == 1 ? key : EOF;
 	write_full(STDOUT_FILENO, "^C", 2);
 	return '\r';
 }
@@ -208,6 +223,7 @@ int shell_interact(struct shell *sh)
 	the_shell = sh;
 	interrupts_catch();
 	readline_prepare();
+	keys_fd = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	char *path = history_path(sh);
 	if (path && !history_is_ours(path)) {
 		free(path);

@@ -146,6 +146,34 @@ int stdout_end(int status)
 	return status ? status : 1;
 }
 
+/* Bytes of the character at p, 0: not one; *cut: the text ends in the middle of it. */
+static unsigned utf8_length(const unsigned char *p, bool *cut)
+{
+	static const u32 least[] = {0, 0, 0x80, 0x800, 0x10000};
+	unsigned n = *p < 0x80 ? 1 : *p >= 0xf0 && *p < 0xf8 ? 4 : *p >= 0xe0 && *p < 0xf0 ? 3 : *p >= 0xc0 && *p < 0xe0 ? 2 : 0;
+	u32 code = n > 1 ? *p & (0x7fu >> n) : *p;
+	*cut = false;
+	for (unsigned k = 1; k < n; k++) {
+		*cut = !p[k];
+		if ((p[k] & 0xc0) != 0x80)
+			return 0;
+		code = code << 6 | (p[k] & 0x3f);
+	}
+	return n && code >= least[n] && code <= 0x10ffff && (code & ~0x7ffu) != 0xd800 ? n : 0;
+}
+
+void utf8_clean(char *text)
+{
+	bool cut;
+	for (unsigned n; *text; text += n) {
+		n = utf8_length((const unsigned char *)text, &cut);
+		if (n)
+			continue;
+		*text = cut ? 0 : '?';
+		n = !cut;
+	}
+}
+
 int write_full(int fd, const void *buf, size_t len)
 {
 	const char *p = buf;

@@ -31,6 +31,8 @@ void str_copy(char *to, size_t size, const char *from);
 size_t str_control(const char *text, u32 *code);
 /* Each of those becomes one '?', in place, except line ends when `lines`. */
 void str_tame(char *text, bool lines);
+/* Makes it UTF-8 in place: a character cut at the end goes, other bytes that are none become '?'. */
+void utf8_clean(char *text);
 
 /* Writes or reads all of `len`, restarting on EINTR; read_full returns the count (short at end of file). */
 int write_full(int fd, const void *buf, size_t len);

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* clone.c - handler of vm.clone: a child copies (clone_files.c), this side tells how far it is, and registers what was made. */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -13,6 +14,8 @@
 #include "vmkernel/vm_files.h"
 
 #define CLONE_SECONDS (24 * 3600)
+#define IDLE_SECONDS 600
+#define CANCEL_SECONDS 5 /* for the child to end by itself */
 #define FILES_SECONDS 60
 
 struct clone {
@@ -21,8 +24,12 @@ struct clone {
 	struct vm *source;
 	struct request *r;
 	struct identity who;
-	int report; /* to the child */
-	struct vm_files left; /* what could not be registered */
+	char busy[160];		/* the source is */
+	pid_t pid;		/* of the child */
+	int report;		/* to it; -1: it has ended */
+	bool made;		/* it has made the folder, and the .vmx file there */
+	sd_event_source *timer; /* since it was told to end */
+	struct vm_files left;	/* what could not be registered, or whose making was cut short */
 	struct error why;
 };
 
@@ -33,15 +40,33 @@ static void clone_free(struct clone *c)
 	free(c);
 }
 
+/* Its child runs as the caller, who may have stopped it: it would be heard of no more. */
+static int on_deaf(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)s, (void)usec;
+	const struct clone *c = arg;
+	struct error err;
+	fail(&err, -ECANCELED, "cancelled");
+	job_cut(c->pid, &err);
+	return 0;
+}
+
 static int cancel_clone(void *arg, struct error *err)
 {
-	const struct clone *c = arg;
-	return sock_send(c->report, "cancel", 6, NULL, 0) < 0 ? fail(err, -EBUSY, "%s is copied already", c->name) : 0;
+	struct clone *c = arg;
+	if (c->report < 0)
+		return fail(err, -EBUSY, "%s is copied already", c->name);
+	int ret = sd_event_add_time_relative(host.event, &c->timer, CLOCK_MONOTONIC, CANCEL_SECONDS * 1000000ull, 0, on_deaf, c);
+	if (ret < 0)
+		return fail(err, ret, "cannot wait for the end of the copy: %s", strerror(-ret));
+	(void)sock_send(c->report, "cancel", 6, NULL, 0);
+	return 0;
 }
 
 static void on_progress(void *arg, int percent)
 {
-	const struct clone *c = arg;
+	struct clone *c = arg;
+	c->made = true;
 	task_percent(c->r, percent);
 }
 
@@ -55,7 +80,7 @@ static void on_unmade(void *arg, int ret, json_t *result, const struct error *er
 	clone_free(c);
 }
 
-/* Copied but not on the list: away with it. */
+/* Copied but not on the list, or half copied: away with it. */
 static void unmake(struct clone *c)
 {
 	struct error err;
@@ -70,11 +95,17 @@ static void on_cloned(void *arg, int ret, json_t *files, const struct error *err
 {
 	struct clone *c = arg;
 	struct vm *source = c->source, *vm;
+	c->report = -1;
+	c->timer = sd_event_source_disable_unref(c->timer);
 	source->busy = NULL;
 	if (ret) {
 		fail(&c->why, ret, "%s", err->text);
 		fail_prefix(&c->why, "%s is not cloned", source->name);
 		event_vm(LOG_LEVEL_WARNING, source, "%s", c->why.text);
+		if (c->made) { /* what it has not deleted by itself, if it was killed */
+			unmake(c);
+			return;
+		}
 		request_finish(c->r, ret, NULL, &c->why);
 		clone_free(c);
 		return;
@@ -120,6 +151,17 @@ static int can_clone(const struct request *r, struct error *err)
 	return vm->config && !vm->problem[0] ? 0 : fail(err, -EINVAL, "%s", vm->problem);
 }
 
+/* Who may only see a machine keeps it from starting: whoever wants to start it hears how that ends. */
+static void set_busy(struct clone *c, const char *user)
+{
+	u64 id = 0;
+	int percent;
+	const char *what;
+	(void)task_tell(c->r, &id, &percent, &what);
+	snprintf(c->busy, sizeof(c->busy), "is being cloned by %s: task cancel %llu ends that", user, (unsigned long long)id);
+	c->source->busy = c->busy;
+}
+
 int handle_vm_clone(struct request *r, json_t **result, struct error *err)
 {
 	char owner[USER_NAME_SIZE];
@@ -133,18 +175,20 @@ int handle_vm_clone(struct request *r, json_t **result, struct error *err)
 	c->name = xstrdup(param_string(r, "name"));
 	users_name_of(r->caller.uid, owner);
 	c->path = root_path("vmfs/volumes/local/%s/%s/%s.vmx", owner, c->name, c->name);
-	c->files = (struct clone_files){.source = r->vm->path, .path = c->path, .name = c->name};
+	c->files = (struct clone_files){.source = r->vm->path, .path = c->path, .name = c->name, .owner = r->vm->file.uid};
 	identity_of_caller(&r->caller, &c->who);
 	struct job_spec spec = {.who = c->who, .seconds = CLONE_SECONDS, .run = clone_files_run, .done = on_cloned, .arg = &c->files,
-				.done_arg = c, .progress = on_progress, .cleans_up = true};
+				.done_arg = c, .progress = on_progress, .idle_seconds = IDLE_SECONDS,
+				.cleans_up = true};
 	ret = owner_folder(&c->who, owner, err);
 	if (!ret)
-		ret = job_start(&spec, NULL, &c->report, err);
+		ret = job_start(&spec, &c->pid, &c->report, err);
 	if (ret) {
 		clone_free(c);
 		return ret;
 	}
-	r->vm->busy = "is being cloned";
 	task_begin(r, cancel_clone, NULL, c, "cloning %s to %s", r->vm->name, c->name);
+	task_for_operators(r);
+	set_busy(c, owner);
 	return PENDING;
 }

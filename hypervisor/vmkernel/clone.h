@@ -9,11 +9,13 @@ struct clone_files {
 	const char *source; /* its .vmx file, absolute */
 	const char *path;   /* that of the new machine, in a folder that does not exist yet */
 	const char *name;   /* of the new machine */
+	uid_t owner;	    /* of the source */
 };
 
 /*
  * Copies the configuration and what belongs to the machine alone: its hard disks, and every other file in its own folder. With the
- * caller's rights, both to read and to write. Reports {"percent": n}; a packet to it, or the daemon's end, cancels. After
+ * caller's rights, both to read and to write. What somebody else's configuration names is left out, with a warning, unless it is that
+ * one's own (then it is copied) or everybody may read it and nobody writes to it (then it is referred to). Reports {"percent": n}; a packet to it, or the daemon's end, cancels. After
  * a failure nothing is left behind. Result {"warnings": array of sentences}.
  */
 job_fn clone_files_run;

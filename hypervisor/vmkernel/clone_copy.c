@@ -15,6 +15,7 @@
 #include "vmkernel/clone_copy.h"
 
 #define CHUNK (1 * MIB) /* between two looks at the daemon */
+#define TELL_AGAIN_NS (10 * NSEC_PER_SEC) /* the same percentage, when it stays for long: something goes on */
 
 /* The next stretch of data at or behind `at`; false at the end of the file. A file system that knows no holes is all data. */
 static bool next_data(int fd, off_t size, off_t at, off_t *from, off_t *to)
@@ -50,13 +51,14 @@ u64 copy_data_bytes(int fd)
 	return sum;
 }
 
-static void tell(struct copying *c)
+void copy_tell(struct copying *c)
 {
 	char text[40];
 	int percent = c->total ? (int)(MIN(c->done, c->total) * 99 / c->total) : 99; /* the rest is making it last */
-	if (percent == c->told)
+	if (percent == c->told && now_monotonic() - c->told_ns < TELL_AGAIN_NS)
 		return;
 	c->told = percent;
+	c->told_ns = now_monotonic();
 	snprintf(text, sizeof(text), "{\"percent\":%d}", percent);
 	(void)sock_send(c->report, text, strlen(text), NULL, 0);
 }
@@ -103,7 +105,7 @@ static int copy_stretch(struct copying *c, int from, int to, off_t at, off_t end
 			return fail(err, -EIO, "%s became shorter while it was copied", name);
 		at += n;
 		c->done += (u64)n;
-		tell(c);
+		copy_tell(c);
 	}
 	return 0;
 }
@@ -116,7 +118,7 @@ int copy_sparse(struct copying *c, int from, int to, const char *name, struct er
 		return ret;
 	if (ioctl(to, FICLONE, from) == 0) {
 		c->done += copy_data_bytes(from);
-		tell(c);
+		copy_tell(c);
 	} else {
 		if (ftruncate(to, size))
 			return fail(err, -errno, "%s cannot be copied: %m", name);

@@ -8,11 +8,14 @@
 struct copying {
 	int report;	 /* to the daemon */
 	u64 total, done; /* bytes of data */
-	int told;	 /* percentage */
+	int told;	 /* percentage, at told_ns */
+	u64 told_ns;
 };
 
 /* Bytes of data in a file, without its holes. */
 u64 copy_data_bytes(int fd);
+/* Tells the daemon how far it is, if it does not know. */
+void copy_tell(struct copying *c);
 /* All of `from` into the empty file `to`, holes as holes; shares the blocks where the file system can. -ECANCELED, -errno. */
 int copy_sparse(struct copying *c, int from, int to, const char *name, struct error *err);
 

@@ -11,6 +11,7 @@
 #include "lib/util.h"
 #include "vmkernel/clone.h"
 #include "vmkernel/clone_copy.h"
+#include "vmkernel/foreign.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
 
@@ -21,7 +22,7 @@
 
 struct clone_file {
 	char key[64];
-	char *name; /* of the copy, in the new folder */
+	char *name; /* of the copy, in the new folder; NULL: the new machine has it not */
 	int from;   /* the original; -1: only the key changes */
 };
 
@@ -30,6 +31,7 @@ struct cloning {
 	struct config *config;	   /* the new machine's */
 	char *folder;		   /* the source's, as its configuration would write it */
 	int source_fd, new_fd;	   /* folders */
+	bool foreign;		   /* somebody else has written what the configuration says */
 	struct clone_file file[FILES_MAX];
 	unsigned n, made; /* of which the first `made` exist */
 	struct copying copying;
@@ -59,7 +61,7 @@ static const char *own_name(const struct cloning *c, const char *value)
 static bool name_taken(const struct cloning *c, const char *name)
 {
 	for (unsigned k = 0; k < c->n; k++)
-		if (strcmp(c->file[k].name, name) == 0)
+		if (c->file[k].name && strcmp(c->file[k].name, name) == 0)
 			return true;
 	char *vmx = xasprintf("%s.vmx", c->f->name);
 	bool taken = strcmp(name, vmx) == 0;
@@ -97,17 +99,11 @@ static bool is_hard_disk(const struct config *config, const char *key)
 	return !strcasestr(config_string(config, type), "cdrom");
 }
 
-/* Opens an original. Nobody may be writing to a disk meanwhile: an image may be shared with other machines. */
-static int open_original(struct cloning *c, const char *key, const char *value, struct error *err)
+/* Nobody may be writing to a disk meanwhile: an image may be shared with other machines. Takes over fd. */
+static int check_original(int fd, const char *key, const char *value, struct error *err)
 {
 	struct stat st;
 	struct flock lock = {.l_type = F_RDLCK, .l_whence = SEEK_SET};
-	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
-	int fd = openat(c->source_fd, value, flags);
-	if (fd < 0 && *value == '/' && job_path(value) != value)
-		fd = openat(AT_FDCWD, job_path(value), flags);
-	if (fd < 0)
-		return fail(err, -errno, "%s: cannot open %s: %m", key, value);
 	int ret = 0;
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode))
 		ret = fail(err, -EINVAL, "%s: %s is not a regular file", key, value);
@@ -116,6 +112,17 @@ static int open_original(struct cloning *c, const char *key, const char *value, 
 	if (ret)
 		close(fd);
 	return ret ? ret : fd;
+}
+
+static int open_original(struct cloning *c, const char *key, const char *value, struct error *err)
+{
+	int flags = O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+	int fd = openat(c->source_fd, value, flags);
+	if (fd < 0 && *value == '/' && job_path(value) != value)
+		fd = openat(AT_FDCWD, job_path(value), flags);
+	if (fd < 0)
+		return fail(err, -errno, "%s: cannot open %s: %m", key, value);
+	return check_original(fd, key, value, err);
 }
 
 static void add_file(struct cloning *c, const char *key, char *name, int from)
@@ -130,7 +137,58 @@ static void add_file(struct cloning *c, const char *key, char *name, int from)
 static void refer(struct cloning *c, const char *key, const char *value)
 {
 	if (*value != '/')
-		add_file(c, key, xasprintf("%s/%s", c->folder, value), -1);
+		add_file(c, key, foreign_path(c->folder, value), -1);
+}
+
+/* ---- the same of somebody else's machine (foreign.h) ---- */
+
+static void leave_out(struct cloning *c, const char *key, const char *value)
+{
+	json_t *text = json_sprintf("%s is left out: %s is neither the machine's own file nor one that everybody may read", key, value);
+	json_array_append_new(c->warnings, text ? text : json_sprintf("%s is left out", key));
+	add_file(c, key, NULL, -1);
+}
+
+/* With the caller's own right to read it. Takes over f->fd. */
+static int reopen(struct foreign_file *f, const char *key, const char *value, struct error *err)
+{
+	char link[40];
+	snprintf(link, sizeof(link), "/proc/self/fd/%d", f->fd);
+	int fd = open(link, O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC), ret = fd < 0 ? -errno : 0;
+	close(f->fd);
+	return ret ? fail(err, ret, "%s: cannot open %s: %s", key, value, strerror(-ret)) : check_original(fd, key, value, err);
+}
+
+/* Copied is what is the owner's and in a place of machines, referred to what everybody may read; nothing else stays. */
+static void clone_foreign_key(struct cloning *c, const char *key, const char *value)
+{
+	struct machine_file how = machine_file_find(c->config, key);
+	struct foreign_file f;
+	bool read_only = (how.flags & O_ACCMODE) == O_RDONLY, disk = is_hard_disk(c->config, key);
+	if (!machine_file_in_use(c->config, key)) {
+		leave_out(c, key, value);
+		return;
+	}
+	int ret = foreign_open(c->source_fd, c->folder, value, c->f->owner, &f);
+	if (ret == -ENOENT && foreign_in_folder(c->folder, value) && (how.flags & O_CREAT || machine_file_may_miss(c->config, key))) {
+		add_file(c, key, copy_name(c, value), -1);
+		return;
+	}
+	bool own = !ret && f.place != FOREIGN_ELSEWHERE && (f.st.st_uid == c->f->owner || (read_only && f.everybodys));
+	if (!ret && read_only && f.everybodys && !disk && f.place != FOREIGN_FOLDER) {
+		add_file(c, key, foreign_path(c->folder, value), -1);
+	} else if (own) {
+		int fd = reopen(&f, key, value, c->err);
+		if (fd >= 0)
+			add_file(c, key, copy_name(c, value), fd);
+		else
+			c->ret = fd;
+		return;
+	} else {
+		leave_out(c, key, value);
+	}
+	if (!ret)
+		close(f.fd);
 }
 
 static void clone_key(void *arg, const char *key, const char *value)
@@ -143,12 +201,16 @@ static void clone_key(void *arg, const char *key, const char *value)
 		c->ret = fail(c->err, -E2BIG, "the machine has more than %d files", FILES_MAX);
 		return;
 	}
-	bool used = machine_file_in_use(c->config, key), disk = is_hard_disk(c->config, key);
 	struct machine_file how = machine_file_find(c->config, key);
 	if (how.flags & O_APPEND) { /* what a serial line says is not part of the machine */
 		add_file(c, key, copy_name(c, value), -1);
 		return;
 	}
+	if (c->foreign) {
+		clone_foreign_key(c, key, value);
+		return;
+	}
+	bool used = machine_file_in_use(c->config, key), disk = is_hard_disk(c->config, key);
 	if (!used || (!disk && !own_name(c, value))) {
 		refer(c, key, value);
 		return;
@@ -172,12 +234,22 @@ static void drop_key(struct cloning *c, const char *key)
 		(void)config_set(c->config, key, NULL, NULL);
 }
 
+/* A device without its file: an empty drive, or none at all where there is a disk no more. */
+static int without_file(struct cloning *c, const char *key, struct error *err)
+{
+	char other[80];
+	const char *dot = strrchr(key, '.'), *what = is_hard_disk(c->config, key) ? "present" : "startConnected";
+	drop_key(c, key);
+	snprintf(other, sizeof(other), "%.*s.%s", dot ? (int)(dot - key) : 0, key, what);
+	return config_key_find(other) ? config_set(c->config, other, "FALSE", err) : 0;
+}
+
 /* What two machines cannot share is left to the host. */
 static int own_config(struct cloning *c, struct error *err)
 {
 	int ret = config_set(c->config, "displayName", c->f->name, err);
 	for (unsigned k = 0; !ret && k < c->n; k++)
-		ret = config_set(c->config, c->file[k].key, c->file[k].name, err);
+		ret = c->file[k].name ? config_set(c->config, c->file[k].key, c->file[k].name, err) : without_file(c, c->file[k].key, err);
 	if (config_get(c->config, "nat.forward"))
 		json_array_append_new(c->warnings, json_string("nat.forward is left out: ports of the host lead to one machine only"));
 	drop_key(c, "nat.forward");
@@ -199,6 +271,12 @@ static int read_source(struct cloning *c, struct error *err)
 	int fd = openat(c->source_fd, strrchr(c->f->source, '/') + 1, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
 	if (fd < 0)
 		return fail(err, -errno, "cannot open %s: %m", c->f->source);
+	struct stat st;
+	if (fstat(fd, &st) || st.st_uid != c->f->owner) {
+		close(fd);
+		return fail(err, -ESTALE, "%s has just become another file: try again", c->f->source);
+	}
+	c->foreign = st.st_uid != geteuid() && st.st_uid != 0; /* root has all rights anyway */
 	ret = read_fd(fd, c->f->source, CONFIG_MAX_BYTES, &text, &len, err);
 	close(fd);
 	if (ret)
@@ -229,17 +307,20 @@ static int make_copy(struct cloning *c, struct clone_file *file, struct error *e
 
 static int make_all(struct cloning *c, struct error *err)
 {
+	size_t len;
 	int ret = own_config(c, err);
+	char *text = config_text(c->config, &len);
+	/* First of all: by it, who kills this process in the middle of a copy finds what there is to be deleted (vm_files_delete). */
+	if (!ret)
+		ret = vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
 	for (unsigned k = 0; k < c->n; k++)
 		c->copying.total += c->file[k].from >= 0 ? copy_data_bytes(c->file[k].from) : 0;
+	if (!ret)
+		copy_tell(&c->copying);
 	for (; !ret && c->made < c->n; c->made++)
 		if (c->file[c->made].from >= 0)
 			ret = make_copy(c, &c->file[c->made], err);
-	if (ret)
-		return ret;
-	size_t len;
-	char *text = config_text(c->config, &len);
-	return vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
+	return ret;
 }
 
 /* The one that failed, too, may be there. */

@@ -21,7 +21,9 @@
 #include "vmkernel/volumes.h"
 
 #define MAX_DEPTH 8	   /* of folders on a volume */
-#define MAX_IMAGES 10000   /* in one list */
+#define LIST_BYTES (6 * MIB)	     /* of one list: less than what a helper process may tell */
+#define FOLDER_BYTES (512 * KIB)     /* of it, about what is in one owner's folder */
+#define FOLDER_ENTRIES 100000	     /* looked at there */
 #define STEP (64 * MIB)	   /* of room taken at a time */
 #define ZEROS (1 * MIB)	   /* written at a time where room cannot be taken otherwise */
 #define PROBE_BYTES 4096
@@ -186,26 +188,82 @@ static int by_name(const FTSENT **a, const FTSENT **b)
 	return strcmp((*a)->fts_name, (*b)->fts_name);
 }
 
-static void list_volume(const struct disk_work *w, const char *name, json_t *rows)
+/* One list: nobody's folder may take the room of the others', by many files or by long names. */
+struct listing {
+	const struct disk_work *w;
+	const char *volume;
+	json_t *rows;
+	size_t bytes;
+	/* of the folder that is being walked through, directly on the volume: an owner's */
+	char folder[256];
+	size_t folder_bytes;
+	unsigned entries;
+	bool cut; /* not all of it is listed */
+};
+
+static void add_row(struct listing *l, json_t *row)
 {
-	char *folder = volumes_folder(), *top = xasprintf("%s/%s", folder, name);
+	json_object_set_new(row, "volume", json_string(l->volume));
+	l->folder_bytes += json_dumpb(row, NULL, 0, JSON_COMPACT) + 1;
+	json_array_append_new(l->rows, row);
+}
+
+/* The row that says so, in the place of those that are missing. */
+static void end_folder(struct listing *l, const char *top)
+{
+	struct stat st = {0};
+	char *path = xasprintf("%s/%s", top, l->folder);
+	(void)!stat(job_path(path), &st);
+	st.st_size = st.st_blocks = 0;
+	json_t *row = l->cut ? image_row(l->w, "(not all are shown)", path, &st) : NULL;
+	if (row)
+		add_row(l, row);
+	l->bytes += l->folder_bytes;
+	l->folder_bytes = l->entries = l->cut = 0;
+	free(path);
+}
+
+static void list_entry(struct listing *l, const FTSENT *e, const char *top, const char *below)
+{
+	if (e->fts_info != FTS_F || !(is_image_name(e->fts_name) || used_by_any(l->w, e->fts_statp)))
+		return;
+	char *path = xasprintf("%s%s", top, below);
+	json_t *row = image_row(l->w, e->fts_name, path, e->fts_statp);
+	free(path);
+	if (!row)
+		return;
+	size_t size = json_dumpb(row, NULL, 0, JSON_COMPACT);
+	if (l->folder_bytes + size > FOLDER_BYTES || l->bytes + l->folder_bytes + size > LIST_BYTES) {
+		l->cut = true;
+		json_decref(row);
+		return;
+	}
+	add_row(l, row);
+}
+
+static void list_volume(struct listing *l)
+{
+	char *folder = volumes_folder(), *top = xasprintf("%s/%s", folder, l->volume);
 	size_t prefix = strlen(job_path(top));
 	char *paths[] = {(char *)job_path(top), NULL};
 	FTS *walk = fts_open(paths, FTS_PHYSICAL | FTS_COMFOLLOW | FTS_NOCHDIR | FTS_XDEV, by_name);
 	FTSENT *e;
-	while (walk && json_array_size(rows) < MAX_IMAGES && (e = fts_read(walk))) {
-		if (e->fts_info == FTS_D && e->fts_level >= MAX_DEPTH)
+	while (walk && (e = fts_read(walk))) {
+		if (e->fts_level == 1 && e->fts_info == FTS_D) {
+			end_folder(l, top);
+			str_copy(l->folder, sizeof(l->folder), e->fts_name);
+		}
+		l->cut |= ++l->entries > FOLDER_ENTRIES;
+		if (e->fts_info == FTS_D && (e->fts_level >= MAX_DEPTH || (l->cut && e->fts_level > 0)))
 			fts_set(walk, e, FTS_SKIP);
-		if (e->fts_info != FTS_F || !(is_image_name(e->fts_name) || used_by_any(w, e->fts_statp)))
-			continue;
-		char *path = xasprintf("%s%s", top, e->fts_path + prefix);
-		json_t *row = image_row(w, e->fts_name, path, e->fts_statp);
-		free(path);
-		if (!row)
-			continue;
-		json_object_set_new(row, "volume", json_string(name));
-		json_array_append_new(rows, row);
+		if (!l->cut)
+			list_entry(l, e, top, e->fts_path + prefix);
+		if (e->fts_level == 1 && e->fts_info == FTS_DP) {
+			end_folder(l, top);
+			l->folder[0] = 0;
+		}
 	}
+	end_folder(l, top);
 	if (walk)
 		fts_close(walk);
 	free(top);
@@ -222,13 +280,15 @@ int disks_list(void *arg, int report, json_t **result, struct error *err)
 	if (ret)
 		return ret;
 	find_uses(w);
-	*result = json_array();
+	struct listing l = {.w = w, .rows = *result = json_array()};
 	json_array_foreach(volumes, k, volume) {
 		const char *name = json_string_value(json_object_get(volume, "name"));
 		if (!*name || (w->volume && strcmp(name, w->volume) != 0))
 			continue;
 		found = true;
-		list_volume(w, name, *result);
+		l.volume = name;
+		l.folder[0] = 0;
+		list_volume(&l);
 	}
 	json_decref(volumes);
 	return found || !w->volume ? 0 : fail(err, -ENOENT, "no volume named %.100s: storage list shows them", w->volume);
@@ -246,6 +306,9 @@ struct place {
 static int open_beneath(int folder, const char *path, u64 flags)
 {
 	struct open_how how = {.flags = flags | O_CLOEXEC, .resolve = RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS};
+	/* Links of users' on the volume lead the administrator, who may go anywhere, nowhere. */
+	if (geteuid() == 0)
+		how.resolve |= RESOLVE_NO_SYMLINKS;
 	return (int)syscall(SYS_openat2, folder, *path ? path : ".", &how, sizeof(how));
 }
 
@@ -263,6 +326,8 @@ static int open_on_volume(const char *volume, const char *rest, struct place *p,
 		ret = fail(err, -errno, "no volume named %s: storage list shows them", volume);
 	else if (p->folder < 0 && errno == EXDEV)
 		ret = fail(err, -EPERM, "%s leads out of the volume %s", p->path, volume);
+	else if (p->folder < 0 && errno == ELOOP)
+		ret = fail(err, -ELOOP, "%s leads through a link: name the folder itself", p->path);
 	else if (p->folder < 0)
 		ret = fail(err, -errno, "cannot open the folder of %s: %m", p->path);
 	if (fd >= 0)

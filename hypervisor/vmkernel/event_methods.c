@@ -56,13 +56,16 @@ static void on_gone(struct request *r)
 
 static void on_news(void)
 {
+	u64 newest = events_newest();
 	for (struct waiter *w = waiters, *next; w; w = next) {
 		next = w->next;
 		json_t *rows = events_list(&w->r->caller, w->vm_path, w->lines, w->since);
-		if (json_array_size(rows))
+		if (json_array_size(rows)) {
 			request_finish(waiter_end(w), 0, rows, NULL);
-		else
-			json_decref(rows);
+			continue;
+		}
+		json_decref(rows);
+		w->since = MAX(w->since, newest); /* there was nothing for him: it is not looked at again */
 	}
 }
 

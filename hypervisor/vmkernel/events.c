@@ -54,6 +54,7 @@ static void event_tap(void *arg, enum log_level level, const char *line)
 	e->vm_name = subject_vm ? xstrdup(subject_vm->name) : NULL;
 	str_copy(e->user, sizeof(e->user), subject_user);
 	e->text = xstrdup(text ? text + 2 : line);
+	utf8_clean(e->text);
 	if (blank)
 		snprintf(e->time, sizeof(e->time), "%.*s", (int)(blank - line), line);
 	if (news_source)

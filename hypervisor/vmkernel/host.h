@@ -105,6 +105,12 @@ struct vm {
 	u64 resident_kb;
 	struct perf perf;
 	struct vm_question question;
+	/* Its process is as trusted as its owner: it may not fill the log, nor take the daemon's time. */
+	struct log_limit told_limit, question_limit;
+	struct {
+		u64 second; /* in which `count` events had its status asked for */
+		unsigned count;
+	} eager;
 };
 
 #define HELPERS 2 /* the daemon and vmk-authd: worlds from WORLD_VMKERNEL on */

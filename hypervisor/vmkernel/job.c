@@ -20,15 +20,17 @@
 
 #define MAX_JOBS 64
 #define MAX_JOBS_USER 16 /* of one user: files that never open are his own trouble */
+#define RESERVED_JOBS 8	 /* of MAX_JOBS, for the administrator and the host itself */
 #define PACKET_MAX 65536
 #define RESULT_MAX (8 * MIB) /* larger ones than a packet go through a file in memory */
 
 struct job {
 	struct job *next;
 	struct job_spec spec;
+	uid_t asker;
 	pid_t pid;
 	int fd;
-	sd_event_source *io, *timer;
+	sd_event_source *io, *timer, *idle;
 };
 
 void identity_of_user(uid_t uid, struct identity *out)
@@ -155,6 +157,7 @@ static void job_end(struct job *job, int ret, json_t *result, const struct error
 	host.n_jobs--;
 	sd_event_source_disable_unref(job->io);
 	sd_event_source_disable_unref(job->timer);
+	sd_event_source_disable_unref(job->idle);
 	close(job->fd);
 	if (!job->spec.keep_child)
 		job_reap(job->pid);
@@ -195,6 +198,8 @@ static int on_report(sd_event_source *s, int fd, uint32_t events, void *arg)
 	json_t *percent = json_object_get(packet, "percent");
 	free(buf);
 	if (job->spec.progress && json_is_integer(percent)) {
+		if (job->idle)
+			sd_event_source_set_time_relative(job->idle, job->spec.idle_seconds * 1000000ull);
 		job->spec.progress(job->spec.done_arg, (int)(MAX(json_integer_value(percent), 0) % 101));
 		json_decref(packet);
 		return 0;
@@ -218,9 +223,41 @@ static int on_timeout(sd_event_source *s, uint64_t usec, void *arg)
 	(void)s, (void)usec;
 	struct job *job = arg;
 	struct error err;
-	kill(job->pid, SIGKILL);
 	fail(&err, -ETIMEDOUT, "the files could not be reached within %u seconds", job->spec.seconds);
-	job_end(job, -ETIMEDOUT, NULL, &err);
+	job_cut(job->pid, &err);
+	return 0;
+}
+
+static int on_idle(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)s, (void)usec;
+	struct job *job = arg;
+	struct error err;
+	fail(&err, -ETIMEDOUT, "nothing has gone on for %u seconds", job->spec.idle_seconds);
+	job_cut(job->pid, &err);
+	return 0;
+}
+
+void job_cut(pid_t pid, const struct error *why)
+{
+	struct job *job = host.jobs;
+	while (job && job->pid != pid)
+		job = job->next;
+	if (!job)
+		return;
+	kill(pid, SIGKILL);
+	job_end(job, why->code, NULL, why);
+}
+
+/* One user's requests, and those of all users together, leave room for others'. */
+static int have_room(uid_t asker, struct error *err)
+{
+	bool user = asker != 0 && asker != geteuid();
+	unsigned own = 0;
+	for (const struct job *j = host.jobs; j; j = j->next)
+		own += j->asker == asker;
+	if (host.n_jobs >= MAX_JOBS - (user ? RESERVED_JOBS : 0) || (user && own >= MAX_JOBS_USER))
+		return fail(err, -EBUSY, "the host is doing too much at once: try again");
 	return 0;
 }
 
@@ -233,22 +270,23 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 		users_name_of(geteuid(), self);
 		return fail(err, -EPERM, "this host runs as %s and cannot act as %s", self, owner);
 	}
-	unsigned own = 0;
-	for (const struct job *j = host.jobs; j; j = j->next)
-		own += j->spec.who.uid == spec->who.uid;
-	if (host.n_jobs >= MAX_JOBS || (own >= MAX_JOBS_USER && spec->who.uid != geteuid()))
-		return fail(err, -EBUSY, "the host is doing too much at once: try again");
+	uid_t asker = spec->asker ? spec->asker->uid : spec->who.uid;
+	int ret = have_room(asker, err);
+	if (ret)
+		return ret;
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, pair))
 		return fail(err, -errno, "cannot start a helper process: %m");
 	struct job *job = xcalloc(1, sizeof(*job));
 	job->spec = *spec;
+	job->spec.asker = NULL;
+	job->asker = asker;
 	job->fd = pair[0];
 	job->pid = fork();
 	if (job->pid == 0) {
 		close(pair[0]);
 		child_main(job, pair[1]);
 	}
-	int ret = job->pid < 0 ? fail(err, -errno, "cannot start a helper process: %m") : 0;
+	ret = job->pid < 0 ? fail(err, -errno, "cannot start a helper process: %m") : 0;
 	close(pair[1]);
 	if (ret) {
 		close(pair[0]);
@@ -262,6 +300,9 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 	BUG_ON(sd_event_add_io(host.event, &job->io, job->fd, EPOLLIN, on_report, job) < 0);
 	BUG_ON(sd_event_add_time_relative(host.event, &job->timer, CLOCK_MONOTONIC, spec->seconds * 1000000ull, 0, on_timeout,
 					  job) < 0);
+	if (spec->idle_seconds)
+		BUG_ON(sd_event_add_time_relative(host.event, &job->idle, CLOCK_MONOTONIC, spec->idle_seconds * 1000000ull, 0, on_idle,
+						  job) < 0);
 	if (pid)
 		*pid = job->pid;
 	if (report)
@@ -278,6 +319,7 @@ void job_kill_all(void)
 			kill(job->pid, SIGKILL);
 		sd_event_source_disable_unref(job->io);
 		sd_event_source_disable_unref(job->timer);
+		sd_event_source_disable_unref(job->idle);
 		close(job->fd);
 		free(job);
 	}

@@ -29,11 +29,13 @@ typedef void job_done(void *arg, int ret, json_t *result, const struct error *er
 
 struct job_spec {
 	struct identity who;
+	const struct caller *asker; /* whose request it is, who may have only so many at a time; NULL: who's. Looked at by job_start() only */
 	unsigned seconds; /* time limit */
 	job_fn *run;
 	job_done *done;
 	void *arg, *done_arg;
 	void (*progress)(void *done_arg, int percent); /* optional; 0 to 100 */
+	unsigned idle_seconds; /* a child that tells no progress for so long is killed; 0 = no such limit */
 	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
 	bool keep_child; /* ends in exec: the process is the caller's, who reaps it */
 };
@@ -42,6 +44,8 @@ struct job_spec {
  * not be started returns -errno and calls nothing.
  */
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err);
+/* Kills a job's child, stopped or not: done() is called now with what `why` says. Nothing happens when it has ended. */
+void job_cut(pid_t pid, const struct error *why);
 /* Reaps a child that has nothing more to say, without waiting for it. */
 void job_reap(pid_t pid);
 void job_kill_all(void); /* at the daemon's end; done() is not called */

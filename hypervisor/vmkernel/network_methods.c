@@ -112,33 +112,67 @@ static void interface_master(const char *name, char *master, size_t size)
 	str_copy(master, size, slash ? slash + 1 : link);
 }
 
-/* Whether this card of a machine is on that interface: its own tap device, or one on that bridge. */
-static bool on_interface(const struct vm *vm, unsigned nic, const char *interface)
+/* Where a card of a machine is that the caller may see: looked up once for a whole list. */
+struct card_place {
+	const struct vm *vm;
+	bool nat;
+	char tap[IF_NAMESIZE], master[IF_NAMESIZE]; /* "" = none */
+};
+
+struct places {
+	struct card_place *list;
+	size_t count, room;
+};
+
+static void add_place(struct places *p, const struct vm *vm, unsigned nic)
 {
-	char master[IF_NAMESIZE];
 	const char *tap = card_string(vm, nic, "devName");
-	if (leads_to_nat(vm, nic) || !*tap)
-		return false;
-	if (strcmp(tap, interface) == 0)
-		return true;
-	interface_master(tap, master, sizeof(master));
-	return strcmp(master, interface) == 0;
+	struct card_place place = {.vm = vm, .nat = leads_to_nat(vm, nic)};
+	if (!place.nat && strlen(tap) < sizeof(place.tap) && !strchr(tap, '/')) {
+		str_copy(place.tap, sizeof(place.tap), tap);
+		if (*tap)
+			interface_master(tap, place.master, sizeof(place.master));
+	}
+	if (p->count == p->room) {
+		p->room = p->room ? p->room * 2 : 64;
+		p->list = xrealloc(p->list, p->room * sizeof(*p->list));
+	}
+	p->list[p->count++] = place;
 }
 
-/* "web, mail and 3 more" of the machines the caller may see that have a card there (NULL: at the NAT); their number too. */
-static void set_machines(json_t *row, const struct caller *c, const char *interface)
+static void find_places(struct places *p, const struct caller *c)
+{
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		if (!(vm_rights(c, vm) & RIGHT_R) || !usable(vm))
+			continue;
+		for (unsigned nic = 0; nic < NET_NICS; nic++)
+			if (net_present(vm->config, nic))
+				add_place(p, vm, nic);
+	}
+}
+
+/* Its own tap device, or one on that bridge. NULL: the NAT. */
+static bool on_interface(const struct card_place *at, const char *interface)
+{
+	if (!interface || at->nat)
+		return !interface && at->nat;
+	return strcmp(at->tap, interface) == 0 || strcmp(at->master, interface) == 0;
+}
+
+/* "web, mail and 3 more" of the machines that have a card there (NULL: at the NAT); their number too. */
+static void set_machines(json_t *row, const struct places *p, const char *interface)
 {
 	char text[NAMES_MAX * (VM_NAME_MAX + 2) + 32] = "";
 	size_t len = 0;
 	unsigned n = 0;
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		bool there = false;
-		for (unsigned nic = 0; usable(vm) && nic < NET_NICS && !there; nic++)
-			there = net_present(vm->config, nic) &&
-				(interface ? on_interface(vm, nic, interface) : leads_to_nat(vm, nic));
-		if (!there || !(vm_rights(c, vm) & RIGHT_R) || n++ >= NAMES_MAX)
+	const struct vm *before = NULL;
+	for (size_t k = 0; k < p->count; k++) {
+		const struct vm *vm = p->list[k].vm;
+		if (vm == before || !on_interface(&p->list[k], interface))
 			continue;
-		len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "", vm->name);
+		before = vm;
+		if (n++ < NAMES_MAX)
+			len += (size_t)snprintf(text + len, sizeof(text) - len, "%s%s", len ? ", " : "", vm->name);
 	}
 	if (n > NAMES_MAX)
 		snprintf(text + len, sizeof(text) - len, " and %u more", n - NAMES_MAX);
@@ -146,7 +180,7 @@ static void set_machines(json_t *row, const struct caller *c, const char *interf
 	json_object_set_new(row, "count", json_integer(n));
 }
 
-static json_t *interface_row(const struct caller *c, const char *name)
+static json_t *interface_row(const struct places *p, const char *name)
 {
 	char state[32], mac[32], speed[32], mtu[32], master[IF_NAMESIZE];
 	u64 number;
@@ -161,7 +195,7 @@ static json_t *interface_row(const struct caller *c, const char *name)
 				"mtu", parse_u64(mtu, 1, UINT32_MAX, &number) ? json_integer((json_int_t)number) : json_null(), "bridge",
 				*master ? json_string(master) : json_null());
 	if (row)
-		set_machines(row, c, name);
+		set_machines(row, p, name);
 	return row;
 }
 
@@ -173,13 +207,15 @@ static int by_name(const void *a, const void *b)
 int handle_network_list(struct request *r, json_t **result, struct error *err)
 {
 	struct if_nameindex *list = if_nameindex();
+	struct places places = {0};
 	size_t n = 0;
 	if (!list)
 		return fail(err, -errno, "cannot list the host's network interfaces: %m");
 	*result = json_array();
 	json_t *nat = json_pack("{s:s, s:s, s:s, s:s, s:n, s:n, s:n, s:n}", "name", "nat", "kind", "NAT", "state", "ready", "address",
 				NAT_NETWORK, "mac", "speed_mbps", "mtu", "bridge");
-	set_machines(nat, &r->caller, NULL);
+	find_places(&places, &r->caller);
+	set_machines(nat, &places, NULL);
 	json_array_append_new(*result, nat);
 	while (list[n].if_index)
 		n++;
@@ -187,11 +223,12 @@ int handle_network_list(struct request *r, json_t **result, struct error *err)
 	for (size_t k = 0; k < n; k++) {
 		if (strcmp(list[k].if_name, "lo") == 0)
 			continue;
-		json_t *row = interface_row(&r->caller, list[k].if_name);
+		json_t *row = interface_row(&places, list[k].if_name);
 		if (row)
 			json_array_append_new(*result, row);
 	}
 	if_freenameindex(list);
+	free(places.list);
 	return 0;
 }
 

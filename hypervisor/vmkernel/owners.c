@@ -14,8 +14,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/machine_files.h"
 #include "lib/util.h"
 #include "pam/users.h"
+#include "vmkernel/foreign.h"
 #include "vmkernel/owners.h"
 #include "vmkernel/volumes.h"
 
@@ -148,7 +150,37 @@ static void give_or_tell(struct giving *g, const char *name)
 struct named {
 	struct giving *g;
 	const char *folder; /* as the configuration would write it */
+	const struct config *config;
+	json_t *outside; /* "KEY = PATH" of what is not in it */
+	int ret;
+	struct error *err;
 };
+
+/*
+ * The new owner lends his rights to what the old one has written into the configuration: no file may be there that the old owner
+ * could not use himself.
+ */
+static void look_at_named(void *arg, const char *key, const char *value)
+{
+	struct named *n = arg;
+	struct foreign_file f;
+	const struct config_key *k = config_key_find(key);
+	if (n->ret || !k || k->type != CONFIG_PATH || !*value)
+		return;
+	struct machine_file how = machine_file_find(n->config, key);
+	bool outside = !foreign_in_folder(n->folder, value), read_only = (how.flags & O_ACCMODE) == O_RDONLY;
+	int ret = foreign_open(n->g->folder, n->folder, value, n->g->from, &f);
+	bool theirs = !ret && (f.st.st_uid == n->g->from || (read_only && f.everybodys));
+	if (!ret)
+		close(f.fd);
+	bool missing = ret == -ENOENT && !(outside && how.flags & O_CREAT);
+	if (!theirs && !missing && n->g->from != 0 && machine_file_in_use(n->config, key))
+		n->ret = fail(n->err, -EPERM, "%s = %s is neither its owner's own file nor one that everybody may read: take it out first (vm set)",
+			      key, value);
+	json_t *text = outside ? json_sprintf("%s = %s", key, value) : NULL;
+	if (text)
+		json_array_append_new(n->outside, text);
+}
 
 /* Files that the configuration names, if they are in the machine's own folder. */
 static void give_named(void *arg, const char *key, const char *value)
@@ -208,12 +240,16 @@ int owners_chown(void *arg, int report, json_t **result, struct error *err)
 	if (fd < 0)
 		return fd;
 	close(fd);
+	char *folder = vm_folder(vm->path);
+	struct named named = {.g = &g, .folder = folder, .config = vm->config, .outside = json_array(), .err = err};
+	if (vm->config)
+		config_each(vm->config, look_at_named, &named);
+	if (named.ret)
+		return named.ret;
 	ret = give(&g, strrchr(vm->path, '/') + 1);
 	if (ret)
 		return fail(err, ret, "cannot give %s to %s: %s", vm->path, w->user,
 			    ret == -EPERM ? "it has several names" : strerror(-ret));
-	char *folder = vm_folder(vm->path);
-	struct named named = {.g = &g, .folder = folder};
 	if (vm->config)
 		config_each(vm->config, give_named, &named);
 	give_or_tell(&g, "vmx.log");
@@ -222,6 +258,6 @@ int owners_chown(void *arg, int report, json_t **result, struct error *err)
 		json_array_append_new(g.kept, json_string("its folder"));
 	free(folder);
 	close(g.folder);
-	*result = json_pack("{s:o}", "kept", g.kept);
+	*result = json_pack("{s:o, s:o}", "kept", g.kept, "outside", named.outside);
 	return 0;
 }

@@ -7,9 +7,11 @@
 #include "pam/users.h"
 #include "vmkernel/methods.h"
 
-/* Percent, or anything else that is shown with one digit behind the point. */
+/* Percent, or anything else that is shown with one digit behind the point. What machines tell of themselves may be any number. */
 static json_t *rounded(double value)
 {
+	const double most = 1e17;
+	value = value > most ? most : value > -most ? value : 0;
 	return json_real((double)(s64)(value * 10 + 0.5) / 10);
 }
 

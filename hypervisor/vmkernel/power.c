@@ -140,7 +140,7 @@ static void look_at_suspend(struct leaving *l, struct vm *vm)
 	if (vm->suspend == SUSPEND_NOT) {
 		event_vm(LOG_LEVEL_WARNING, vm, "%s could not be suspended: its guest is asked to shut down", vm->name);
 		ask_guest(l, vm);
-	} else if (vm->suspended_percent != l->percent) {
+	} else if (vm->suspended_percent > l->percent) {
 		l->percent = vm->suspended_percent;
 		l->deadline_ns = now_monotonic() + power_timeout(vm) * NSEC_PER_SEC;
 	}

@@ -33,6 +33,7 @@ static bool word_valid(const char *word)
 static void take_text(char *to, size_t size, const char *from)
 {
 	str_copy(to, size, from ? from : "?");
+	utf8_clean(to);
 	for (char *c = to; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 127)
 			*c = '?';
@@ -62,6 +63,8 @@ void question_take(struct vm *vm, json_t *status)
 		return;
 	bool was = vm->question.id != 0;
 	vm->question = q;
+	if (!log_allow(&vm->question_limit, LOG_LEVEL_WARNING))
+		return;
 	if (q.id)
 		event_vm_itself(LOG_LEVEL_WARNING, vm, "%s waits for an answer: %s", vm->name, q.text);
 	else if (was)
@@ -164,7 +167,7 @@ static int settle(struct request *r, bool copied, struct error *err)
 	s->files.path = s->path = xstrdup(vm->path);
 	s->files.copied = copied;
 	struct job_spec spec = {
-		.seconds = FILES_SECONDS, .run = vm_files_settle, .done = on_settled, .arg = &s->files, .done_arg = s};
+		.seconds = FILES_SECONDS, .run = vm_files_settle, .done = on_settled, .arg = &s->files, .done_arg = s, .asker = &r->caller};
 	identity_of_user(vm->file.uid, &spec.who);
 	int ret = job_start(&spec, NULL, NULL, err);
 	if (!ret) {

@@ -9,6 +9,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <libgen.h>
+#include <search.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -171,12 +172,19 @@ struct vm *registry_find_name(const char *name, const struct vm *but)
 	return NULL;
 }
 
+/* host.vms once more, by path: each event is looked up so for each who waits for events. */
+static void *by_path;
+
+static int compare_paths(const void *a, const void *b)
+{
+	return strcmp(((const struct vm *)a)->path, ((const struct vm *)b)->path);
+}
+
 static struct vm *registry_find_path(const char *path)
 {
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		if (strcmp(vm->path, path) == 0)
-			return vm;
-	return NULL;
+	const struct vm key = {.path = (char *)path};
+	struct vm **found = tfind(&key, &by_path, compare_paths);
+	return found ? *found : NULL;
 }
 
 struct vm *registry_find(const char *name_or_path)
@@ -200,6 +208,7 @@ struct vm *registry_adopt(const char *path)
 	while (*p)
 		p = &(*p)->next;
 	*p = vm;
+	BUG_ON(!tsearch(vm, &by_path, compare_paths));
 	vm_refresh(vm);
 	return vm;
 }
@@ -302,6 +311,7 @@ int registry_remove(struct vm *vm, struct error *err)
 	int ret = list_change(vm->path, NULL, err);
 	if (ret)
 		return ret;
+	tdelete(vm, &by_path, compare_paths);
 	for (struct vm **p = &host.vms; *p; p = &(*p)->next) {
 		if (*p == vm) {
 			*p = vm->next;

@@ -162,7 +162,8 @@ static void on_remembered(void *arg, int ret, json_t *file, const struct error *
 static int remember(struct change *c, struct error *err)
 {
 	struct vm *vm = c->r->vm;
-	struct job_spec spec = {.seconds = FILES_SECONDS, .run = vm_files_set, .done = on_remembered, .arg = &c->files, .done_arg = c};
+	struct job_spec spec = {.seconds = FILES_SECONDS, .run = vm_files_set, .done = on_remembered, .arg = &c->files, .done_arg = c,
+				.asker = &c->r->caller};
 
 	c->files = (struct vm_files){.path = vm->path, .key = c->key, .value = c->connect ? "TRUE" : "FALSE"};
 	if (c->named) {
@@ -250,7 +251,8 @@ static void on_opened(void *arg, int ret, json_t *result, const struct error *er
 
 static int open_with(struct change *c, const struct identity *who, struct error *err)
 {
-	struct job_spec spec = {.who = *who, .seconds = FILES_SECONDS, .run = open_run, .done = on_opened, .arg = c, .done_arg = c};
+	struct job_spec spec = {.who = *who, .seconds = FILES_SECONDS, .run = open_run, .done = on_opened, .arg = c, .done_arg = c,
+				.asker = &c->r->caller};
 
 	return job_start(&spec, NULL, NULL, err);
 }

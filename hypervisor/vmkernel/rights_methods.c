@@ -135,7 +135,7 @@ int handle_user_rights(struct request *r, json_t **result, struct error *err)
 	const char *user = param_string(r, "user");
 	char self[USER_NAME_SIZE];
 	struct job_spec spec = {
-		.seconds = LOOKUP_SECONDS, .run = lookup_run, .done = on_looked_up, .arg = (void *)user, .done_arg = r};
+		.seconds = LOOKUP_SECONDS, .run = lookup_run, .done = on_looked_up, .arg = (void *)user, .done_arg = r, .asker = &r->caller};
 	users_name_of(r->caller.uid, self);
 	if (!user || strcmp(user, self) == 0) {
 		*result = rights_of_caller(r, &r->caller);
@@ -171,7 +171,8 @@ int handle_vm_chmod(struct request *r, json_t **result, struct error *err)
 {
 	struct vm *vm = r->vm;
 	struct owners_work w = {.vm = vm};
-	struct job_spec spec = {.seconds = CHANGE_SECONDS, .run = owners_chmod, .done = on_mode_changed, .arg = &w, .done_arg = r};
+	struct job_spec spec = {.seconds = CHANGE_SECONDS, .run = owners_chmod, .done = on_mode_changed, .arg = &w, .done_arg = r,
+				.asker = &r->caller};
 	(void)result;
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
@@ -208,6 +209,9 @@ static void on_owner_changed(void *arg, int ret, json_t *found, const struct err
 		warnings = json_array();
 		json_array_foreach(kept, k, file)
 			json_array_append_new(warnings, json_sprintf("%s stays whose it was: the new owner may not reach it",
+								     json_string_value(file)));
+		json_array_foreach(json_object_get(found, "outside"), k, file)
+			json_array_append_new(warnings, json_sprintf("%s is outside the machine's folder: the new owner's rights to it count from now on",
 								     json_string_value(file)));
 		if (json_array_size(warnings))
 			json_object_set(result, "warnings", warnings);

@@ -48,16 +48,16 @@ static json_t *volume_row(const struct caller *c, const struct volume *v)
 	return row;
 }
 
-static void on_storage(void *arg, int ret, json_t *found, const struct error *err)
+/* Those who asked while the volumes are being looked at: all get what is found then. */
+static struct looker {
+	struct looker *next;
+	struct request *r;
+} *lookers;
+
+static void tell_storage(struct request *r)
 {
-	struct request *r = arg;
 	unsigned count;
 	bool silent;
-	if (ret) {
-		request_finish(r, ret, NULL, err);
-		return;
-	}
-	volumes_keep(found);
 	json_t *rows = json_array();
 	const struct volume *v = volumes_last(&count, &silent);
 	for (unsigned k = 0; k < count; k++)
@@ -66,13 +66,35 @@ static void on_storage(void *arg, int ret, json_t *found, const struct error *er
 	request_finish(r, 0, rows, NULL);
 }
 
+static void on_storage(void *arg, int ret, json_t *found, const struct error *err)
+{
+	(void)arg;
+	struct looker *l = lookers, *next;
+	lookers = NULL;
+	if (!ret)
+		volumes_keep(found);
+	for (; l; l = next) {
+		next = l->next;
+		if (ret)
+			request_finish(l->r, ret, NULL, err);
+		else
+			tell_storage(l->r);
+		free(l);
+	}
+}
+
 int handle_storage_list(struct request *r, json_t **result, struct error *err)
 {
-	struct job_spec spec = {.seconds = LOOK_SECONDS, .run = volumes_look, .done = on_storage, .done_arg = r};
+	struct job_spec spec = {.seconds = LOOK_SECONDS, .run = volumes_look, .done = on_storage};
 	(void)result;
-	identity_of_user(geteuid(), &spec.who);
-	int ret = job_start(&spec, NULL, NULL, err);
-	return ret ? ret : PENDING;
+	identity_of_user(geteuid(), &spec.who); /* whose it is: that of all who ask */
+	int ret = lookers ? 0 : job_start(&spec, NULL, NULL, err);
+	if (ret)
+		return ret;
+	struct looker *l = xcalloc(1, sizeof(*l));
+	*l = (struct looker){.next = lookers, .r = r};
+	lookers = l;
+	return PENDING;
 }
 
 /* ---- disk.* ---- */

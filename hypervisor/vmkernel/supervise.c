@@ -29,6 +29,7 @@
 
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
+#define EAGER_POLLS 4	  /* a second */
 #define HARD_SECONDS 8	  /* then SIGKILL */
 #define TRYSOFT_SECONDS 45
 #define SOFT_SECONDS 60
@@ -245,16 +246,25 @@ static void exit_source_last(struct vm *vm)
 
 /* ---- status ---- */
 
+/* Its status is asked for some times a second because it says so; else when its turn comes. */
+static void poll_eagerly(struct vm *vm)
+{
+	u64 second = now_monotonic() / NSEC_PER_SEC;
+	if (vm->eager.second != second)
+		vm->eager.count = 0;
+	vm->eager.second = second;
+	if (vm->eager.count++ < EAGER_POLLS)
+		vm_poll(vm);
+}
+
 static void on_control_event(void *arg, const char *event, const char *text)
 {
 	struct vm *vm = arg;
-	/* Its process is as trusted as its owner: it may not fill the log. */
-	static struct log_limit limit;
 	if (strcmp(event, "poweroff") == 0)
 		vm->poweroff_told = true;
 	else if (strcmp(event, "question") == 0 || strcmp(event, "answered") == 0)
-		vm_poll(vm); /* the status says what it is */
-	else if (!log_allow(&limit, LOG_LEVEL_WARNING))
+		poll_eagerly(vm); /* the status says what it is */
+	else if (!log_allow(&vm->told_limit, LOG_LEVEL_WARNING))
 		return;
 	else if (strcmp(event, "reset") == 0)
 		event_vm(LOG_LEVEL_INFO, vm, "%s: %.200s", vm->name, *text ? text : "reset");

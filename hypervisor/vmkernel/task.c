@@ -22,6 +22,7 @@ struct task {
 	task_cancel *cancel; /* NULL: cannot be cancelled, or is being */
 	task_look *look;
 	void *arg;
+	bool for_operators;
 };
 
 static u64 last_id;
@@ -70,6 +71,12 @@ void task_begin(struct request *r, task_cancel *cancel, task_look *look, void *a
 	timer_start();
 }
 
+void task_for_operators(struct request *r)
+{
+	if (r && r->task)
+		r->task->for_operators = true;
+}
+
 void task_percent(struct request *r, int percent)
 {
 	if (r && r->task)
@@ -105,7 +112,9 @@ static bool may_see(const struct caller *c, const struct request *r)
 
 static bool may_cancel(const struct caller *c, const struct request *r)
 {
-	return !c->restricted && (caller_is_admin(c) || c->uid == r->caller.uid);
+	const unsigned operate = RIGHT_R | RIGHT_X;
+	bool operates = r->task->for_operators && r->vm && (vm_rights(c, r->vm) & operate) == operate;
+	return !c->restricted && (caller_is_admin(c) || c->uid == r->caller.uid || operates);
 }
 
 static json_t *task_row(const struct caller *c, const struct request *r)
@@ -148,7 +157,7 @@ int handle_task_cancel(struct request *r, json_t **result, struct error *err)
 	if (!of || !may_see(&r->caller, of))
 		return fail(err, -ENOENT, "there is no task %lld: task list shows those there are", (long long)id);
 	if (!may_cancel(&r->caller, of))
-		return fail(err, -EPERM, "only the administrator cancels the tasks of others");
+		return fail(err, -EPERM, "%s is the task of somebody else: he or the administrator may cancel it", of->task->what);
 	if (!of->task->cancel)
 		return fail(err, -EOPNOTSUPP, "%s cannot be cancelled", of->task->what);
 	if (r->dry_run)

@@ -22,6 +22,8 @@ typedef void task_look(void *arg);
 
 /* `cancel` NULL: cannot be cancelled. `look` may be NULL. The sentence says what is being done: "suspending web". */
 void task_begin(struct request *r, task_cancel *cancel, task_look *look, void *arg, const char *fmt, ...) PRINTF_LIKE(5, 6);
+/* Not only its caller and the administrator: whoever may operate its machine may cancel it too, which it keeps from starting. */
+void task_for_operators(struct request *r);
 /* 0 to 100, negative: not known. */
 void task_percent(struct request *r, int percent);
 /* server.c, when a request ends. */

@@ -71,7 +71,7 @@ static void on_changed(void *arg, int ret, json_t *user, const struct error *err
 static int change_start(struct request *r, const char *name, int (*run)(const struct change *, json_t **, struct error *),
 			const char *done, struct error *err)
 {
-	struct job_spec spec = {.seconds = USERS_SECONDS, .run = change_run, .done = on_changed};
+	struct job_spec spec = {.seconds = USERS_SECONDS, .run = change_run, .done = on_changed, .asker = &r->caller};
 	if (!users_name_valid(name))
 		return fail(err, -EINVAL,
 			    "a user's name is lower-case letters, digits, - and _, begins with a letter and has at most %d "

@@ -310,7 +310,7 @@ static void work_free(struct work *w)
 static int work_start(struct work *w, const struct identity *who, job_fn *run, job_done *done, struct error *err)
 {
 	struct job_spec spec = {
-		.who = *who, .seconds = FILES_SECONDS, .run = run, .done = done, .arg = &w->files, .done_arg = w};
+		.who = *who, .seconds = FILES_SECONDS, .run = run, .done = done, .arg = &w->files, .done_arg = w, .asker = &w->r->caller};
 	int ret = job_start(&spec, NULL, NULL, err);
 	if (!ret)
 		return PENDING;

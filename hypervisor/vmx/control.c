@@ -454,7 +454,11 @@ static int on_control_listener(sd_event_source *source, int fd, uint32_t events,
 
 void control_event(struct vmx *x, const char *event, const char *text)
 {
-	json_t *packet = json_pack("{s:s, s:s}", "event", event, "text", text);
+	char *clean = xstrdup(text);
+
+	utf8_clean(clean);
+	json_t *packet = json_pack("{s:s, s:s}", "event", event, "text", clean);
+	free(clean);
 
 	for (unsigned i = 0; packet && i < CONTROLLERS_MAX; i++)
 		if (x->controllers[i])

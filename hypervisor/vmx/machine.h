@@ -168,7 +168,7 @@ struct question {
 	bool open;
 	u64 id; /* of the last one */
 	const atomic_uint *asker; /* whose it is: its `wanted` */
-	bool again;		  /* the answer */
+	bool *again;		  /* where it wants the answer: the next question may be answered before it wakes up */
 	char text[QUESTION_TEXT];
 };
 

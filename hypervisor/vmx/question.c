@@ -42,7 +42,7 @@ static void settle(struct machine *m, bool again)
 	struct question *q = &m->question;
 
 	q->open = false;
-	q->again = again;
+	*q->again = again;
 	BUG_ON(pthread_cond_broadcast(&q->changed));
 	machine_wake(m);
 }
@@ -61,11 +61,12 @@ bool question_ask(struct machine *m, const atomic_uint *wanted, const char *text
 		u64 id = ++q->id;
 		q->open = true;
 		q->asker = wanted;
+		q->again = &again;
 		str_copy(q->text, sizeof(q->text), text);
+		utf8_clean(q->text); /* a path is in it, perhaps cut, or of another coding */
 		machine_wake(m);
 		while (q->open && q->id == id)
 			pthread_cond_wait(&q->changed, &q->lock);
-		again = q->again;
 	}
 	drop_lock(q);
 	return again;

@@ -51,6 +51,38 @@ expect_failure 'operate|right|permi|may' as bob vm start web
 expect_failure 'right|permi|may|rwx' as bob vm unregister web
 as susie vm delete web || die "vm delete"
 
+say "who only sees a machine does not keep its owner from it"
+as susie vm create big memory 32 size 512M >/dev/null || die "vm create"
+vmx=$(vmk --json vm show big | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')
+dd if=/dev/zero of="${vmx%/*}/big.img" bs=1M count=400 conv=notrunc status=none || die "dd"
+chmod 644 "${vmx%/*}/big.img"
+chmod 704 "$vmx"
+chmod 755 "${vmx%/*}"
+clone_stopped() { # NAME: a clone by bob, in the middle of which he stops its process; false when that was too late
+	as bob vm clone big "$1" </dev/null >"$TOP/clone.log" 2>&1 &
+	caller=$!
+	while kill -0 $caller 2>/dev/null; do
+		child=$(pgrep -P "$host_pid" -x vmkernel -u "$(stat -c %u "$VMK_ROOT/vmfs/volumes/local/bob" 2>/dev/null || echo 10001)" | head -n 1)
+		[ -n "$child" ] && kill -STOP "$child" 2>/dev/null && break
+	done
+	vmk task list | grep -q "cloning big to $1" && return
+	[ -n "$child" ] && kill -CONT "$child" 2>/dev/null
+	wait "$caller" || die "vm clone: $(cat "$TOP/clone.log")"
+	return 1
+}
+for attempt in $(seq 10); do
+	clone_stopped "late$attempt" && break
+done
+task=$(as susie task list | sed -n 's/^ *\([0-9]*\) .*cloning big.*/\1/p')
+[ -n "$task" ] || die "susie does not see bob's task: $(as susie task list)"
+expect_failure "cloned by bob: task cancel $task ends that" as susie vm start big
+as susie task cancel "$task" >/dev/null || die "susie may not end what keeps her machine from starting"
+wait "$caller" && die "it was cloned: $(cat "$TOP/clone.log")"
+[ -z "$(find "$VMK_ROOT/vmfs" -name "late$attempt*")" ] || die "left behind: $(find "$VMK_ROOT/vmfs" -name "late$attempt*")"
+as susie vm start big >/dev/null || die "vm start"
+as susie vm stop big hard >/dev/null || die "vm stop"
+as susie vm delete big >/dev/null || die "vm delete"
+
 say "a file only root may read"
 echo secret >"$VMK_ROOT/secret.img"
 chmod 600 "$VMK_ROOT/secret.img"

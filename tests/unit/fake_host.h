@@ -55,6 +55,19 @@ static const char *stand_in_question(const char *name)
 	if (strstr(name, "lies"))
 		return ",\"question\":{\"id\":9007199254740993,\"text\":[1],\"choices\":[{},[],1,{\"name\":\"../x\"},{\"name\":\"" NO_WORD
 		       "\"},{\"name\":\"a\",\"label\":{}},{\"name\":\"b\"},{\"name\":\"c\"},{\"name\":\"d\"},{\"name\":\"e\"}]}";
+	if (strstr(name, "boasts")) {
+		static bool more;
+		more = !more;
+		return more ? ",\"instructions\":0,\"traffic\":{\"read_bytes\":0,\"reads\":0}"
+			    : ",\"instructions\":9223372036854775807,\"traffic\":{\"read_bytes\":9223372036854775807,\"reads\":9223372036854775807,"
+			      "\"write_bytes\":-9223372036854775807,\"rx_bytes\":9223372036854775807,\"disk_ns\":-1}";
+	}
+	if (strstr(name, "nags")) { /* something new each time */
+		static char asked[200];
+		static unsigned id;
+		snprintf(asked, sizeof(asked), ",\"question\":{\"id\":%u,\"text\":\"well?\",\"choices\":[{\"name\":\"a\"}]}", ++id);
+		return asked;
+	}
 	return "";
 }
 
@@ -72,6 +85,8 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s}",
 			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name));
 		say(client, text, -1);
+		if (strstr(name, "nags"))
+			say(client, "{\"event\":\"question\",\"text\":\"\"}", -1);
 	} else if (strstr(packet, "\"answer\"")) {
 		told = true;
 		say(client, "{\"ok\":true}", -1);

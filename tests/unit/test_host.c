@@ -462,6 +462,206 @@ Test(host, machines_are_given_away)
 	free(vmx);
 }
 
+/* ---- what a machine names, used with rights its owner does not have ---- */
+
+static const char everybodys[] = "/usr/share/seabios/vgabios-stdvga.bin";
+
+static void value_is(const char *name, const char *key, const char *value)
+{
+	json_t *got = call("vm.get", P("s:s, s:s}", "vm", name, "key", key)), *row = json_array_get(got, 0);
+	const char *is = json_string_value(json_object_get(row ? row : got, "value"));
+	cr_expect_str_eq(is ? is : "", value, "%s of %s is %s, not %s", key, name, is ? is : "?", value);
+	json_decref(got);
+}
+
+/* A file of some user's. */
+static void make_file(const char *path, uid_t uid, mode_t mode)
+{
+	cr_assert_eq(replace_file(path, "secret", 6, mode, &err), 0, "%s", err.text);
+	cr_assert_eq(chown(path, uid, uid), 0);
+	cr_assert_eq(chmod(path, mode), 0);
+}
+
+static void drive(const char *name, const char *device, const char *type, const char *file)
+{
+	char key[64];
+	snprintf(key, sizeof(key), "%s.present", device);
+	set(name, key, "TRUE");
+	snprintf(key, sizeof(key), "%s.deviceType", device);
+	if (type)
+		set(name, key, type);
+	snprintf(key, sizeof(key), "%s.fileName", device);
+	set(name, key, file);
+}
+
+Test(host, a_clone_lends_no_rights)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *folder = folder_of("alices"), *secret = xstrdup(here("root/secret.img")), *missing = xstrdup(here("root/missing.nvram"));
+	char *link = xasprintf("%s/link.iso", folder), *data = here("root/vmfs/volumes/local/alice/data.img");
+	char *roots = here("root/vmfs/volumes/local/alice/roots.img");
+	make_file(secret, 0, 0600);
+	make_file(data, ALICE, 0600);
+	make_file(roots, 0, 0644); /* everybody may read it, but this one's written */
+	cr_assert_eq(symlink(secret, link), 0);
+	drive("alices", "ide0:1", NULL, secret);
+	drive("alices", "ide1:0", "cdrom-image", everybodys);
+	drive("alices", "ide1:1", "cdrom-image", "link.iso");
+	drive("alices", "virtio0", NULL, data);
+	drive("alices", "virtio1", NULL, roots);
+	drive("alices", "floppy0", NULL, secret);
+	set("alices", "kernel.fileName", "../../../../../secret.img");
+	set("alices", "nvram", missing);
+	json_t *made = call("vm.clone", P("s:s, s:s}", "vm", "alices", "name", "copy")), *warnings = json_object_get(made, "warnings");
+	char *text = json_dumps(warnings, 0);
+	cr_expect_eq(json_array_size(warnings), 6, "%s", text);
+	cr_expect(strstr(text, "ide0:1.fileName is left out") && strstr(text, "nvram is left out"), "%s", text);
+	free(text);
+	json_decref(made);
+	value_is("copy", "ide0:0.fileName", "copy.img");
+	value_is("copy", "ide0:1.fileName", "");
+	value_is("copy", "ide0:1.present", "FALSE");
+	value_is("copy", "ide1:0.fileName", everybodys);
+	value_is("copy", "ide1:1.fileName", "");
+	value_is("copy", "ide1:1.startConnected", "FALSE");
+	value_is("copy", "virtio0.fileName", "data.img");
+	value_is("copy", "virtio1.present", "FALSE");
+	value_is("copy", "floppy0.fileName", "");
+	value_is("copy", "kernel.fileName", "");
+	value_is("copy", "nvram", "");
+	char *secrets = xasprintf("! grep -rl secret %s/../../root/copy | grep -v data.img", folder);
+	cr_expect_eq(system(secrets), 0);
+	free(secrets);
+	/* It runs, and does so as its new owner. */
+	call_drop("vm.start", VM("copy"));
+	call_drop("vm.stop", VM("copy"));
+	free(link);
+	free(missing);
+	free(secret);
+	free(folder);
+}
+
+Test(host, giving_away_lends_no_rights)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *secret = xstrdup(here("root/secret.img")), *data = here("root/vmfs/volumes/local/alice/data.img");
+	make_file(secret, 0, 0600);
+	make_file(data, ALICE, 0600);
+	drive("alices", "ide1:0", "cdrom-image", secret);
+	call_fails("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "root"), -EPERM, "neither its owner's own file");
+	json_t *owner = show("alices", "owner");
+	cr_expect_str_eq(json_string_value(owner), "alice");
+	json_decref(owner);
+	set("alices", "ide1:0.fileName", everybodys);
+	set("alices", "nvram", here("root/new.nvram"));
+	call_fails("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "root"), -EPERM, "nvram = ");
+	set("alices", "nvram", "alices.nvram");
+	drive("alices", "ide0:1", NULL, data);
+	json_t *given = call("vm.chown", P("s:s, s:s}", "vm", "alices", "user", "bob"));
+	char *text = json_dumps(json_object_get(given, "warnings"), 0);
+	cr_expect_eq(json_array_size(json_object_get(given, "warnings")), 2, "%s", text);
+	cr_expect(strstr(text, "outside the machine's folder") && strstr(text, everybodys), "%s", text);
+	free(text);
+	json_decref(given);
+	free(secret);
+}
+
+/* The administrator goes where a user's link on the volume leads as little as he would be led out of it. */
+Test(host, links_do_not_lead_the_administrator)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *link = xstrdup(here("root/vmfs/volumes/local/alice/mine")), *way = xasprintf("%s/made.img", link);
+	char *bobs = here("root/vmfs/volumes/local/bob"), *made = here("root/vmfs/volumes/local/bob/made.img");
+	cr_assert(access(bobs, F_OK) == 0);
+	cr_assert_eq(symlink("../bob", link), 0);
+	call_fails("disk.create", P("s:s, s:s}", "path", way, "size", "1M"), -ELOOP, "leads through a link");
+	cr_expect(access(made, F_OK) != 0);
+	call_drop("disk.create", P("s:s, s:s}", "path", made, "size", "1M"));
+	call_fails("disk.resize", P("s:s, s:s}", "path", way, "size", "2M"), -ELOOP, "leads through a link");
+	call_fails("disk.delete", P("s:s}", "path", way), -ELOOP, "leads through a link");
+	cr_expect(access(made, F_OK) == 0);
+	free(way);
+	free(link);
+}
+
+/* Names as long as they get, many of them. */
+Test(host, one_users_images_do_not_hide_those_of_others)
+{
+	char *local = here("root/vmfs/volumes/local"), *file;
+	char *crowd = xasprintf("%s/crowd", local), *last = xasprintf("%s/zz", local), name[240] = "", path[600];
+	unsigned shown = 0;
+	size_t k;
+	json_t *row;
+	cr_assert_eq(make_dirs(crowd, 0755, &err), 0);
+	cr_assert_eq(make_dirs(last, 0755, &err), 0);
+	memset(name, 1, sizeof(name) - 1); /* six bytes each in JSON */
+	for (unsigned n = 0; n < 6000; n++) {
+		snprintf(path, sizeof(path), "%s/%s%04u.img", crowd, name + 10, n);
+		int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0644);
+		cr_assert_geq(fd, 0);
+		close(fd);
+	}
+	file = xasprintf("%s/other.img", last);
+	cr_assert_eq(replace_file(file, "x", 1, 0644, &err), 0);
+	json_t *rows = call("disk.list", NULL);
+	cr_expect_not_null(find(rows, "path", file));
+	cr_expect_str_eq(text_of(find(rows, "path", crowd), "name"), "(not all are shown)");
+	cr_expect_null(find(rows, "path", last));
+	json_array_foreach(rows, k, row)
+		shown += str_starts(text_of(row, "path"), crowd);
+	cr_expect(shown > 100 && shown < 1000, "%u", shown);
+	json_decref(rows);
+	free(file);
+	free(last);
+	free(crowd);
+}
+
+/* ---- many at once ---- */
+
+static void alice_asks_often(void)
+{
+	pid_t pids[48];
+	int status;
+	for (unsigned k = 0; k < ARRAY_SIZE(pids); k++) {
+		pids[k] = fork();
+		if (pids[k] == 0) {
+			vmk_disconnect(client);
+			bool fine = vmk_connect(&client, &err) == 0;
+			for (int n = 0; fine && n < 20; n++)
+				fine = try("storage.list", NULL) == 0;
+			_exit(fine ? 0 : 1);
+		}
+	}
+	for (unsigned k = 0; k < ARRAY_SIZE(pids); k++)
+		CHECK(waitpid(pids[k], &status, 0) == pids[k] && status == 0);
+}
+
+/* Those who look at the volumes at one time share one look; nobody else is kept from a helper process by them. */
+Test(host, many_look_at_the_volumes)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	pid_t pid = fork();
+	if (pid == 0) {
+		as_user(ALICE, 0, alice_asks_often);
+		_exit(0);
+	}
+	int status, ended = 0;
+	while (!ended) {
+		json_decref(call("user.rights", P("s:s}", "user", "alice")));
+		json_decref(call("storage.list", NULL));
+		ended = waitpid(pid, &status, WNOHANG);
+	}
+	cr_expect_eq(status, 0);
+}
+
 Test(host, modes)
 {
 	struct stat st;

@@ -27,6 +27,26 @@ static char *temporary_folder(void)
 	return path;
 }
 
+Test(lib, text_becomes_utf8)
+{
+	static const char *const cases[][2] = {
+		{"plain", "plain"},
+		{"gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80", "gr\xc3\xbc\xc3\x9f" "e \xe2\x82\xac \xf0\x9f\x98\x80"},
+		{"cut \xc3", "cut "},
+		{"cut \xf0\x9f\x98", "cut "},
+		{"gr\xfc\xdf" "e", "gr??e"},
+		{"\xc0\x80\xed\xa0\x80\xf4\x90\x80\x80", "?????????"},
+		{"a\xe2\x82z", "a??z"},
+		{"\x80", "?"},
+	};
+	for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
+		char text[40];
+		str_copy(text, sizeof(text), cases[k][0]);
+		utf8_clean(text);
+		cr_expect_str_eq(text, cases[k][1], "%u", k);
+	}
+}
+
 Test(error, sentence_may_quote_itself)
 {
 	struct error err;

@@ -127,6 +127,31 @@ Test(tasks, events_are_waited_for)
 	waitpid(pid, NULL, 0);
 }
 
+/* Events of others, one by one, and at last one of the machine that is waited for. */
+Test(tasks, what_others_do_keeps_nobody_from_his_events)
+{
+	create("web");
+	create("other");
+	pid_t pid = fork();
+	if (pid == 0) {
+		struct vmk_client *c;
+		int bad = vmk_connect(&c, &err);
+		nap(); /* until it is waited for */
+		for (int k = 0; !bad && k < 30; k++) {
+			char text[8];
+			snprintf(text, sizeof(text), "%d", k);
+			bad = vmk_call(c, "vm.set", P("s:s, s:s, s:s}", "vm", "other", "key", "annotation", "value", text), NULL, NULL, &err);
+		}
+		nap();
+		_exit(vmk_call(c, "vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "annotation", "value", "last"), NULL, NULL, &err) || bad);
+	}
+	json_t *rows = call("event.list", P("s:s, s:i}", "vm", "web", "wait", 60));
+	cr_assert_eq(json_array_size(rows), 1);
+	cr_expect_str_eq(field(rows, 0, "vm"), "web");
+	json_decref(rows);
+	ended_well(pid);
+}
+
 /* Who waits and leaves, again and again, holds nothing. */
 Test(tasks, waiters_who_leave_are_forgotten)
 {
@@ -508,6 +533,29 @@ Test(tasks, moved_or_copied)
 	free(file);
 }
 
+/* A process that asks something new each time it is looked at, and wants to be looked at each time. */
+Test(tasks, one_that_nags_does_not_fill_the_log)
+{
+	unsigned lines = 0;
+	size_t k;
+	json_t *row;
+	create("nags");
+	create("quiet");
+	call_drop("vm.start", VM("nags"));
+	call_drop("vm.start", VM("quiet"));
+	for (u64 end = now_monotonic() + 3 * NSEC_PER_SEC; now_monotonic() < end;)
+		json_decref(call("vm.list", NULL));
+	json_t *events = call("event.list", P("s:i}", "lines", 1000));
+	json_array_foreach(events, k, row)
+		lines += strstr(json_string_value(json_object_get(row, "text")), "waits for an answer") != NULL;
+	json_decref(events);
+	cr_expect(lines >= 1 && lines <= 40, "%u lines", lines);
+	/* It may be answered all the same. */
+	cr_expect(state_is("nags", "stuck"));
+	call_drop("vm.stop", VM("nags"));
+	call_drop("vm.stop", VM("quiet"));
+}
+
 /* ---- clones ---- */
 
 static void put_file(const char *path, const char *text, u64 at)
@@ -700,6 +748,30 @@ Test(tasks, every_column_of_perf_is_there)
 	json_t *rows = call("perf.memory", NULL), *row = json_array_get(rows, json_array_size(rows) - 1);
 	cr_expect_eq(json_integer_value(json_object_get(row, "configured_mb")), 32);
 	json_decref(rows);
+}
+
+/* What a machine tells of itself may be any number; sanitizers see what becomes of it. */
+Test(tasks, perf_takes_any_number)
+{
+	static const char *const methods[] = {"perf.cpu", "perf.disk", "perf.network"};
+	double most = 0;
+	create("boasts");
+	call_drop("vm.start", VM("boasts"));
+	for (u64 end = now_monotonic() + 20 * NSEC_PER_SEC; most < 1e12 && now_monotonic() < end; usleep(100000)) {
+		for (unsigned k = 0; k < ARRAY_SIZE(methods); k++) {
+			json_t *rows = call(methods[k], NULL), *value;
+			const char *key;
+			json_object_foreach(json_array_get(rows, json_array_size(rows) - 1), key, value)
+				if (json_is_real(value)) {
+					double v = json_real_value(value);
+					cr_expect(v > -1e18 && v < 1e18, "%s %s: %f", methods[k], key, v);
+					most = MAX(most, v);
+				}
+			json_decref(rows);
+		}
+	}
+	cr_expect_geq(most, 1e12);
+	call_drop("vm.stop", VM("boasts"));
 }
 
 /* A caller's CPU time is the host's too, and shows within some samples. */
