@@ -90,7 +90,7 @@ static bool is_text(const char *text, struct error *err)
 	struct words w;
 	const char *p = text;
 	for (const char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
+		if (str_control(c, NULL))
 			return !fail(err, -EINVAL, "an alias holds no control characters");
 	if (words_next(&p, NULL, &w, err) < 0)
 		return false;
@@ -222,8 +222,10 @@ int alias_expand(struct shell *sh, const struct words_scope *scope, struct words
 		if (ret)
 			break;
 		words_remove(w, at);
-		for (int k = 0; k < own.n; k++)
+		for (int k = 0; k < own.n; k++) {
 			words_insert(w, at + k, xstrdup(own.word[k]));
+			w->literal[at + k] = own.literal[k];
+		}
 		words_free(&own);
 	}
 	free(typed);

@@ -24,9 +24,8 @@ int shell_error(const struct shell *sh, int status, const char *fmt, ...)
 		text = NULL;
 	va_end(args);
 	/* It may quote what somebody typed or a file said: nothing in it moves the cursor. */
-	for (char *c = text; c && *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	if (text)
+		str_tame(text, false);
 	if (sh->line)
 		fprintf(stderr, "line %u: ", sh->line);
 	else if (!sh->interactive)
@@ -88,6 +87,7 @@ bool command_has_secret(struct shell *sh, const char *line)
 	bool secret = false;
 	int used;
 	while (!secret && words_next(&line, NULL, &w, NULL) > 0) {
+		command_flags_drop(&w);
 		if (w.n)
 			alias_expand(sh, NULL, &w, 0, NULL);
 		secret = command_find(w.n, w.word, &c, &used) && strstr(c.row->args, ":secret");
@@ -187,11 +187,19 @@ json_t *shell_params(struct shell *sh, const struct api_method *row, int n, char
 	return params;
 }
 
+/* A dry run checks everything but the secret: nobody has to type one for it. */
+static int ask_nothing(void *arg, const char *prompt, char *buf, size_t size)
+{
+	(void)arg, (void)prompt, (void)size;
+	buf[0] = 0;
+	return 0;
+}
+
 static int row_run(struct shell *sh, const struct api_method *row, int n, char *const words[])
 {
 	struct error err;
 	json_t *params, *result;
-	int ret = api_parse_words(row, n, words, shell_ask_secret, sh, &params, &err);
+	int ret = api_parse_words(row, n, words, sh->dry_run ? ask_nothing : shell_ask_secret, sh, &params, &err);
 	if (ret)
 		return shell_error(sh, ret == -EINVAL ? SHELL_USAGE : SHELL_FAILED, "%s", err.text);
 	if (sh->follow)
@@ -271,18 +279,26 @@ static bool flag_take(struct shell *sh, const char *word)
 	return true;
 }
 
-/* All of them; but in front only, where what follows is another command's text. */
+/* All of them up to --; but in front only, where what follows is another command's text. */
 static void flags_take(struct shell *sh, struct words *w)
 {
+	bool ended = false;
 	sh->json = sh->json_always;
 	sh->csv = sh->csv_always;
 	sh->dry_run = sh->follow = false;
-	for (int k = 0; k < w->n && strcmp(w->word[0], "alias");) {
-		if (flag_take(sh, w->word[k]))
+	for (int k = 0; k < w->n && !ended && strcmp(w->word[0], "alias");) {
+		ended = !w->literal[k] && !strcmp(w->word[k], "--");
+		if (ended || (!w->literal[k] && flag_take(sh, w->word[k])))
 			words_remove(w, k);
 		else
 			k++;
 	}
+}
+
+void command_flags_drop(struct words *w)
+{
+	struct shell nobody = {0};
+	flags_take(&nobody, w);
 }
 
 bool command_changes(const struct command *c)
@@ -306,7 +322,7 @@ int shell_run_words(struct shell *sh, struct words *w)
 	struct command c;
 	struct error err;
 	int used, first = 0;
-	while (first < w->n && str_starts(w->word[first], "--"))
+	while (first < w->n && !w->literal[first] && str_starts(w->word[first], "--"))
 		first++;
 	if (first < w->n && alias_expand(sh, &scope, w, first, &err))
 		return shell_error(sh, SHELL_USAGE, "%s", err.text);
@@ -318,13 +334,18 @@ int shell_run_words(struct shell *sh, struct words *w)
 	int status = flags_check(sh, &c);
 	if (status == SHELL_OK)
 		status = c.run ? c.run(sh, w->n - used, w->word + used) : row_run(sh, c.row, w->n - used, w->word + used);
-	fflush(stdout);
+	stdout_flush();
 	return status;
 }
 
 bool shell_goes_on(const struct shell *sh, int status)
 {
 	return !sh->leave && !interrupted() && (status == SHELL_OK || sh->keep_going);
+}
+
+int shell_ends(const struct shell *sh, int status)
+{
+	return status == SHELL_OK && interrupted() && !sh->interactive ? shell_error(sh, SHELL_FAILED, "interrupted") : status;
 }
 
 int shell_run(struct shell *sh, const char *line)

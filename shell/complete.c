@@ -307,11 +307,6 @@ static struct words last_command(struct shell *sh, const char *line)
 	return w;
 }
 
-static bool is_flag(const char *word)
-{
-	return !strcmp(word, "--json") || !strcmp(word, "--csv") || !strcmp(word, "--dry-run") || !strcmp(word, "--follow");
-}
-
 void complete(struct shell *sh, const char *line, const char *word, struct completion *out)
 {
 	struct seeker s = {.sh = sh, .word = word, .out = out};
@@ -323,12 +318,7 @@ void complete(struct shell *sh, const char *line, const char *word, struct compl
 	}
 	struct words_scope scope = variables_scope(sh);
 	struct words w = last_command(sh, line);
-	for (int k = 0; k < w.n;) {
-		if (is_flag(w.word[k]))
-			words_remove(&w, k);
-		else
-			k++;
-	}
+	command_flags_drop(&w);
 	if (w.n)
 		alias_expand(sh, &scope, &w, 0, NULL);
 	offer_words(&s, w.n, w.word);

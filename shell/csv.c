@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "lib/util.h"
 #include "shell/shell.h"
@@ -54,19 +53,21 @@ static struct header header_of(const struct api_method *row, json_t *value)
 static void print_field(const char *text, bool first)
 {
 	/* A file gets what the host said; a terminal does not get its control characters. */
-	bool terminal = isatty(STDOUT_FILENO), quoted = strpbrk(text, ",\"\r\n") != NULL;
+	bool quoted = strpbrk(text, ",\"\r\n") != NULL;
+	char *field = xcalloc(strlen(text) * 2 + 1, 1), *next = field;
 	if (!first)
 		putchar(',');
 	if (quoted)
 		putchar('"');
 	for (; *text; text++) {
-		bool control = ((unsigned char)*text < ' ' && *text != '\n') || *text == 0x7f;
 		if (*text == '"')
-			putchar('"');
-		putchar(terminal && control ? '?' : *text);
+			*next++ = '"';
+		*next++ = *text;
 	}
+	output_text(stdout, field, true);
 	if (quoted)
 		putchar('"');
+	free(field);
 }
 
 static void print_value(json_t *value, bool first)

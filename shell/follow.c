@@ -94,8 +94,7 @@ static void follower_print(struct follower *f, json_t *lines)
 		output_table(f->sh, f->row, lines, f->widths, !f->begun);
 	} else {
 		json_array_foreach(lines, k, line) {
-			json_dumpf(line, stdout, JSON_COMPACT); /* one a line, for who reads along */
-			putchar('\n');
+			output_json_line(line); /* one a line, for who reads along */
 		}
 	}
 	fflush(stdout);
@@ -195,8 +194,10 @@ static int watch_read(struct shell *sh, int n, char *const words[], struct watch
 static struct words words_copy(const struct watch *w)
 {
 	struct words copy = {0};
-	for (int k = 0; k < w->n; k++)
+	for (int k = 0; k < w->n; k++) {
 		words_insert(&copy, k, xstrdup(w->words[k]));
+		copy.literal[k] = true; /* what was a flag is taken */
+	}
 	return copy;
 }
 

@@ -2,6 +2,7 @@
 /* line.c - see shell.h: the interactive shell, readline's side of it */
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <poll.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -23,14 +24,29 @@
 static struct shell *the_shell;
 static struct completion candidates;
 
-/* Ctrl-C drops the line: readline is told of an Enter (one that ends a search as well), and what it returns is thrown away. */
+/* The terminal, opened anew so that reading it does not wait; -1: it may not be, as after su. */
+static int keys_fd = -1;
+
+/*
+ * Ctrl-C drops the line: readline is told of an Enter (one that ends a search as well), and what it returns is thrown away. The
+ * terminal throws away what was typed before it (termios(3), NOFLSH), maybe after poll() has told of it: read() must not wait then.
+ */
 static int key_read(FILE *stream)
 {
 	struct pollfd p = {.fd = fileno(stream), .events = POLLIN};
-	while (interrupt_wait(p.fd, -1) && poll(&p, 1, 0) <= 0)
-		rl_check_signals(); /* a new window size */
+	unsigned char key;
+	ssize_t n = -1;
+	for (errno = EAGAIN; n < 0 && !interrupted() && (errno == EAGAIN || errno == EINTR);) {
+		while (interrupt_wait(p.fd, -1) && poll(&p, 1, 0) <= 0)
+			rl_check_signals(); /* a new window size */
+		if (interrupted())
+			break;
+		if (keys_fd < 0)
+			return rl_getc(stream);
+		n = read(keys_fd, &key, 1);
+	}
 	if (!interrupted())
-		return rl_getc(stream);
+		return n == 1 ? key : EOF;
 	write_full(STDOUT_FILENO, "^C", 2);
 	return '\r';
 }
@@ -125,34 +141,60 @@ static char *history_path(const struct shell *sh)
 	return sh->as_user ? xasprintf("%s/.vmksh_history-%s", home, sh->user) : xasprintf("%s/.vmksh_history", home);
 }
 
-static void history_load(const char *path)
+/*
+ * Whether the file (or the place where it will be) is the caller's own: an administrator whose HOME is still another user's, by
+ * sudo or su, neither reads lines of that one's nor leaves him some.
+ */
+static bool history_is_ours(const char *path)
 {
-	using_history();
-	stifle_history(HISTORY_MAX);
-	if (path)
-		read_history(path);
+	struct stat file, folder;
+	char *copy = xstrdup(path);
+	bool ours = stat(dirname(copy), &folder) == 0 && (folder.st_uid == geteuid() || folder.st_uid == 0);
+	free(copy);
+	if (lstat(path, &file))
+		return ours && errno == ENOENT;
+	return ours && S_ISREG(file.st_mode) && file.st_uid == geteuid();
 }
 
 /* Only its owner reads it, also when an earlier version or an editor left it open. */
-static void history_save(const char *path)
+static void history_shorten(const char *path)
 {
 	if (!path)
 		return;
-	int fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-	if (fd < 0)
-		return;
-	fchmod(fd, 0600);
-	close(fd);
-	write_history(path);
 	history_truncate_file(path, HISTORY_MAX);
 	chmod(path, 0600);
 }
 
-static void history_note(struct shell *sh, const char *line)
+static void history_load(const char *path)
+{
+	using_history();
+	stifle_history(HISTORY_MAX);
+	if (!path || access(path, F_OK))
+		return;
+	history_shorten(path);
+	read_history(path);
+}
+
+/* At once: a terminal that vanishes ends us, and other shells of the user's keep theirs. */
+static void history_append(const char *path, const char *line)
+{
+	int fd = path ? open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600) : -1;
+	if (fd < 0)
+		return;
+	fchmod(fd, 0600);
+	char *whole = xasprintf("%s\n", line);
+	write_full(fd, whole, strlen(whole));
+	free(whole);
+	close(fd);
+}
+
+static void history_note(struct shell *sh, const char *path, const char *line)
 {
 	HIST_ENTRY *last = history_length ? history_get(history_base + history_length - 1) : NULL;
-	if (*line && (!last || strcmp(last->line, line)) && !command_has_secret(sh, line))
-		add_history(line);
+	if (!*line || (last && !strcmp(last->line, line)) || command_has_secret(sh, line))
+		return;
+	add_history(line);
+	history_append(path, line);
 }
 
 static char *prompt_text(const struct shell *sh)
@@ -181,7 +223,12 @@ int shell_interact(struct shell *sh)
 	the_shell = sh;
 	interrupts_catch();
 	readline_prepare();
+	keys_fd = open("/proc/self/fd/0", O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC);
 	char *path = history_path(sh);
+	if (path && !history_is_ours(path)) {
+		free(path);
+		path = NULL;
+	}
 	history_load(path);
 	while (!sh->leave) {
 		char *prompt = prompt_text(sh);
@@ -192,13 +239,13 @@ int shell_interact(struct shell *sh)
 			puts("exit");
 			sh->leave = true;
 		} else if (!interrupted()) {
-			history_note(sh, line);
+			history_note(sh, path, line);
 			int status = shell_run(sh, line);
 			sh->exit_status = sh->leave ? sh->exit_status : status;
 		}
 		free(line);
 	}
-	history_save(path);
+	history_shorten(path);
 	free(path);
 	complete_free(&candidates);
 	return sh->exit_status;

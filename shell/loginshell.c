@@ -40,8 +40,30 @@ static const char *first_executable(const char *const paths[], size_t n)
 
 /* ---- what may be reached ---- */
 
-/* The user's folder on the host's own volume, and where his machines are otherwise. */
-static void allow_own_folders(struct shell *sh, struct fence *f, const char *own)
+/*
+ * The real name of `folder` when it is below a volume (which itself may be a link), else NULL; caller frees. A machine may be
+ * anywhere, such as beside its owner's keys, or seem to be on a volume by a link of his: that must not open the place.
+ */
+static char *folder_on_volume(const char *folder, const char *volumes)
+{
+	size_t len = strlen(volumes);
+	if (strncmp(folder, volumes, len) || folder[len] != '/' || folder[len + 1] == '.')
+		return NULL;
+	char *volume = xasprintf("%.*s", (int)(len + 1 + strcspn(folder + len + 1, "/")), folder);
+	char *base = realpath(volume, NULL), *real = realpath(folder, NULL);
+	size_t base_len = base ? strlen(base) : 0;
+	/* The volume itself is everybody's. */
+	if (real && (!base_len || strncmp(real, base, base_len) || real[base_len] != '/')) {
+		free(real);
+		real = NULL;
+	}
+	free(base);
+	free(volume);
+	return real;
+}
+
+/* The user's folder on the host's own volume, and where his machines are on others. */
+static void allow_own_folders(struct shell *sh, struct fence *f, const char *own, const char *volumes)
 {
 	size_t k;
 	json_t *row, *rows = NULL;
@@ -55,7 +77,9 @@ static void allow_own_folders(struct shell *sh, struct fence *f, const char *own
 		if (!owner || !path || strcmp(owner, sh->user))
 			continue;
 		char *copy = xstrdup(path);
-		fence_allow(f, dirname(copy), FENCE_ALL);
+		char *folder = folder_on_volume(dirname(copy), volumes);
+		fence_allow(f, folder, FENCE_ALL);
+		free(folder);
 		free(copy);
 	}
 	json_decref(rows);
@@ -76,7 +100,7 @@ static int fence_around(struct shell *sh, const char *program, const char *own, 
 	/* The program's interpreter, whose name the libc of the architecture knows. */
 	fence_allow(f, fence_interpreter(), FENCE_READ | FENCE_EXECUTE);
 	fence_allow(f, volumes, FENCE_READ);
-	allow_own_folders(sh, f, own);
+	allow_own_folders(sh, f, own, volumes);
 	return fence_close(f, err);
 }
 
@@ -92,9 +116,11 @@ static bool scp_words_known(const struct words *w)
 		for (size_t i = 0; i < ARRAY_SIZE(flags) && !paths; i++)
 			flag |= !strcmp(w->word[k], flags[i]);
 		far += flag && (!strcmp(w->word[k], "-t") || !strcmp(w->word[k], "-f"));
-		paths += !flag && strcmp(w->word[k], "--");
-		if (!flag && w->word[k][0] == '-' && strcmp(w->word[k], "--") && !paths)
+		bool end = !paths && !strcmp(w->word[k], "--");
+		/* In front of the path only known flags; an unknown one is no path either. */
+		if (!flag && !end && !paths && w->word[k][0] == '-')
 			return false;
+		paths += !flag && !end;
 	}
 	return far == 1 && paths == 1 && w->word[w->n - 1][0] != '-';
 }
@@ -102,10 +128,8 @@ static bool scp_words_known(const struct words *w)
 /* Adds `-d FOLDER` for sftp-server, which takes the last it is given. */
 static void add_folder(struct words *w, const char *folder)
 {
-	w->word = xrealloc(w->word, (size_t)(w->n + 3) * sizeof(char *));
-	w->word[w->n++] = xstrdup("-d");
-	w->word[w->n++] = xstrdup(folder);
-	w->word[w->n] = NULL;
+	words_insert(w, w->n, xstrdup("-d"));
+	words_insert(w, w->n, xstrdup(folder));
 }
 
 static int become(struct shell *sh, const char *program, struct words *w, bool sftp, struct error *err)

@@ -44,6 +44,7 @@ static int script_run(struct shell *sh, FILE *f)
 			status = shell_run(sh, line);
 	}
 	free(line);
+	status = shell_ends(sh, status);
 	sh->line = 0;
 	return status;
 }
@@ -186,6 +187,7 @@ static int commands_run(struct shell *sh, const struct options *o, int n, char *
 		status = file_run(sh, o->file);
 	if (!commands && !o->file)
 		status = sh->script_on_stdin ? script_run(sh, stdin) : interact(sh);
+	status = shell_ends(sh, status);
 	return sh->leave && status == SHELL_OK ? sh->exit_status : status;
 }
 
@@ -198,8 +200,9 @@ int main(int argc, char **argv)
 	int status;
 	setlocale(LC_ALL, "");
 	signal(SIGPIPE, SIG_DFL);
+	vmk_wipe_freed_json();
 	if (!strcmp(own_name(argv[0]), "vmk-cmd"))
-		return vmkcmd_main(argc, argv);
+		return stdout_end(vmkcmd_main(argc, argv));
 	if (argc == 3 && !strcmp(argv[1], "-c") && loginshell_transfer(&sh, argv[2], &err))
 		status = shell_error(&sh, SHELL_FAILED, "%s", err.text);
 	else if (!options_read(&sh, &o, argc, argv, &status))
@@ -209,5 +212,5 @@ int main(int argc, char **argv)
 	else
 		status = commands_run(&sh, &o, argc - optind, argv + optind);
 	shell_free(&sh);
-	return status;
+	return stdout_end(status);
 }

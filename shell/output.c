@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 #include <wchar.h>
 
 #include "lib/util.h"
@@ -17,6 +18,20 @@ int output_width(const char *text)
 	size_t n = mbstowcs(wide, text, ARRAY_SIZE(wide) - 1);
 	int width = n == (size_t)-1 ? -1 : wcswidth(wide, n);
 	return width < 0 ? (int)strlen(text) : width;
+}
+
+void output_text(FILE *to, const char *text, bool lines)
+{
+	/* A capture has no descriptor: what it holds is shown by stdout's terminal. */
+	int fd = fileno(to);
+	if (!isatty(fd < 0 ? STDOUT_FILENO : fd)) {
+		fputs(text, to);
+		return;
+	}
+	char *tame = xstrdup(text);
+	str_tame(tame, lines);
+	fputs(tame, to);
+	free(tame);
 }
 
 /* A value as people read it; control characters do not reach the terminal. Caller frees. */
@@ -35,9 +50,8 @@ static char *value_text(json_t *value, bool one_line)
 		text = xasprintf("%.1f", json_real_value(value));
 	else
 		text = json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
-	for (char *c = text; text && *c; c++)
-		if (((unsigned char)*c < ' ' && (one_line || *c != '\n')) || *c == 0x7f)
-			*c = '?';
+	if (text)
+		str_tame(text, !one_line);
 	return text ? text : xstrdup("");
 }
 
@@ -122,10 +136,32 @@ void output_table(const struct shell *sh, const struct api_method *row, json_t *
 	free(texts);
 }
 
+/* A file gets what the host said; on a terminal what would act on it is escaped, which is the same JSON. */
+static void json_print(json_t *value, size_t flags)
+{
+	char *text = json_dumps(value, flags);
+	bool terminal = isatty(STDOUT_FILENO);
+	u32 code;
+	for (const char *c = text; c && *c;) {
+		size_t len = terminal && *c != '\n' ? str_control(c, &code) : 0;
+		if (len)
+			printf("\\u%04x", code);
+		else
+			putchar(*c);
+		c += len ? len : 1;
+	}
+	putchar('\n');
+	free(text);
+}
+
+void output_json_line(json_t *value)
+{
+	json_print(value, JSON_COMPACT);
+}
+
 void output_json(json_t *value)
 {
-	json_dumpf(value, stdout, JSON_INDENT(2) | JSON_ENCODE_ANY);
-	putchar('\n');
+	json_print(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
 }
 
 void output_value(const struct shell *sh, const struct api_method *row, json_t *value)

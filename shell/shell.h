@@ -9,6 +9,7 @@
 #define VMK_SHELL_SHELL_H
 
 #include <jansson.h>
+#include <stdio.h>
 
 #include "api/api.h"
 #include "api/client.h"
@@ -18,6 +19,7 @@ enum { SHELL_OK, SHELL_FAILED, SHELL_USAGE };
 
 struct variables;
 struct aliases;
+struct words;
 
 struct shell {
 	struct vmk_client *client; /* NULL: not connected yet */
@@ -54,15 +56,18 @@ char *command_usage(const struct command *c); /* caller frees */
 /* The command whose words begin words[]; *used = how many of them it took. false when there is none. */
 bool command_find(int n, char *const words[], struct command *out, int *used);
 bool command_has_secret(struct shell *sh, const char *line);
+/* Takes --json and the like away, which may stand anywhere; what is quoted or behind -- is none. */
+void command_flags_drop(struct words *w);
 /* Whether it changes something, of the host or of a file. */
 bool command_changes(const struct command *c);
 /* Runs all commands of a line; SHELL_ status of the last, or of the first that failed. */
 int shell_run(struct shell *sh, const char *line);
 /* Runs one command; its words may change. */
-struct words;
 int shell_run_words(struct shell *sh, struct words *w);
 /* Whether a line or script goes on behind a command that ended so. */
 bool shell_goes_on(const struct shell *sh, int status);
+/* What a script ends with whose last command ended so: interrupted, it has not done all it was to do, and that is said. */
+int shell_ends(const struct shell *sh, int status);
 void shell_free(struct shell *sh);
 /* Prints "line 3: sentence" (or as fits where the command came from) on stderr and returns `status`. */
 int shell_error(const struct shell *sh, int status, const char *fmt, ...) PRINTF_LIKE(3, 4);
@@ -89,7 +94,8 @@ json_t *shell_params(struct shell *sh, const struct api_method *row, int n, char
  * and never part words; # begins a comment; ; ends a command.
  */
 struct words {
-	char **word; /* NULL-terminated once there is one */
+	char **word;   /* NULL-terminated once there is one */
+	bool *literal; /* of each: something of it was quoted, or came from a variable; it is no flag */
 	int n;
 };
 struct words_scope {
@@ -102,7 +108,7 @@ struct words_scope {
  * $name stays as it is typed.
  */
 int words_next(const char **line, const struct words_scope *scope, struct words *w, struct error *err);
-void words_insert(struct words *w, int at, char *word); /* takes word */
+void words_insert(struct words *w, int at, char *word); /* takes word, as one that is not literal */
 void words_remove(struct words *w, int at);
 void words_free(struct words *w);
 /* `text` so that words_next() gives it back as one word; caller frees. */
@@ -134,8 +140,11 @@ void output_result(const struct shell *sh, const struct api_method *row, json_t 
 /* Rows in columns at least as wide as widths[], which grow; header: its line too. */
 void output_table(const struct shell *sh, const struct api_method *row, json_t *result, int widths[API_MAX_COLUMNS], bool header);
 void output_json(json_t *value);
+void output_json_line(json_t *value);
 /* As --json or --csv of the command says. */
 void output_value(const struct shell *sh, const struct api_method *row, json_t *value);
+/* `text` as it is, or on a terminal without what would act on it (str_tame()). */
+void output_text(FILE *to, const char *text, bool lines);
 /* Columns of the terminal that `text` takes. */
 int output_width(const char *text);
 /* csv.c: RFC 4180 with a header line: the row's columns, then whatever else the answer tells. */

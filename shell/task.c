@@ -49,9 +49,7 @@ static void bar_draw(struct bar *b, int percent, const char *what)
 static char *sentence(const char *what)
 {
 	char *text = xstrdup(what);
-	for (char *c = text; *c; c++)
-		if ((unsigned char)*c < ' ' || *c == 0x7f)
-			*c = '?';
+	str_tame(text, false);
 	return text;
 }
 

@@ -408,10 +408,16 @@ static void question_print(const json_t *question)
 {
 	size_t k;
 	json_t *choice;
-	printf("Virtual machine message %lld:\n%s\n", (long long)json_integer_value(json_object_get(question, "id")),
-	       json_string_value(json_object_get(question, "text")));
-	json_array_foreach(json_object_get(question, "choices"), k, choice)
-		printf(" %zu) %s\n", k, json_string_value(json_object_get(choice, "label")));
+	const char *text = json_string_value(json_object_get(question, "text"));
+	printf("Virtual machine message %lld:\n", (long long)json_integer_value(json_object_get(question, "id")));
+	output_text(stdout, text ? text : "", true);
+	putchar('\n');
+	json_array_foreach(json_object_get(question, "choices"), k, choice) {
+		const char *label = json_string_value(json_object_get(choice, "label"));
+		printf(" %zu) ", k);
+		output_text(stdout, label ? label : "", false);
+		putchar('\n');
+	}
 }
 
 /* The name of the choice that is meant by a number or a name; NULL when none is. */
@@ -484,8 +490,11 @@ static int list_print(struct vmkcmd *c)
 {
 	size_t k;
 	json_t *row, *rows = call(c, "vm.list", NULL);
-	json_array_foreach(rows, k, row)
-		printf("%s\n", json_string_value(json_object_get(row, "path")));
+	json_array_foreach(rows, k, row) {
+		const char *path = json_string_value(json_object_get(row, "path"));
+		output_text(stdout, path ? path : "", false);
+		putchar('\n');
+	}
 	json_decref(rows);
 	return rows ? SHELL_OK : c->status;
 }
@@ -500,14 +509,16 @@ static const struct vmkcmd_verb *verb_find(bool host_scope, const char *name)
 
 static void result_print(const struct vmkcmd *c, const struct vmkcmd_verb *v, char *const words[], int n, const char *text)
 {
-	if (c->quiet) {
-		puts(text);
-		return;
+	if (!c->quiet)
+		printf("%s(", v->name);
+	for (int k = 0; !c->quiet && k < n; k++) {
+		fputs(k ? " " : "", stdout);
+		output_text(stdout, words[k], false);
 	}
-	printf("%s(", v->name);
-	for (int k = 0; k < n; k++)
-		printf("%s%s", k ? " " : "", words[k]);
-	printf(") = %s\n", text);
+	if (!c->quiet)
+		fputs(") = ", stdout);
+	output_text(stdout, text, true);
+	putchar('\n');
 }
 
 static int verb_run(struct vmkcmd *c, int n, char *const words[])
@@ -624,6 +635,14 @@ static bool options_read(struct vmkcmd *c, int argc, char **argv, int *status)
 	return true;
 }
 
+static void failure_print(const struct vmkcmd *c)
+{
+	fflush(stdout);
+	fputs("vmk-cmd: ", stderr);
+	output_text(stderr, c->err.text, true);
+	fputc('\n', stderr);
+}
+
 int vmkcmd_main(int argc, char **argv)
 {
 	struct vmkcmd c = {0};
@@ -644,7 +663,7 @@ int vmkcmd_main(int argc, char **argv)
 	else
 		status = c.list ? list_print(&c) : verb_run(&c, argc - optind, argv + optind);
 	if (status)
-		fprintf(stderr, "vmk-cmd: %s\n", c.err.text);
+		failure_print(&c);
 	shell_free(&c.sh);
 	free(c.password);
 	free(c.vm);

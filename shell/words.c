@@ -66,14 +66,15 @@ static int variable_take(const char **s, const struct words_scope *scope, struct
 	return ret;
 }
 
-/* One word from *p on, which is not blank; NULL when it is not one. */
-static char *word_take(const char **p, const struct words_scope *scope, struct error *err)
+/* One word from *p on, which is not blank; NULL when it is not one. *literal: see struct words. */
+static char *word_take(const char **p, const struct words_scope *scope, bool *literal, struct error *err)
 {
 	const char *s = *p, *home = getenv("HOME");
 	struct text word = {0};
 	char quote = 0;
 	int ret = 0;
 	text_add(&word, "", 0);
+	*literal = false;
 	if (s[0] == '~' && home && (s[1] == '/' || is_blank(s[1]) || is_end(s[1]))) {
 		text_add(&word, home, strlen(home));
 		s++;
@@ -83,11 +84,14 @@ static char *word_take(const char **p, const struct words_scope *scope, struct e
 			quote = 0;
 		} else if (!quote && (*s == '\'' || *s == '"')) {
 			quote = *s;
+			*literal = true;
 		} else if (*s == '\\' && s[1] && quote != '\'' && (!quote || strchr("\"\\$", s[1]))) {
 			text_add(&word, ++s, 1);
+			*literal = true;
 		} else if (*s == '$' && quote != '\'' && scope && (ret = variable_take(&s, scope, &word, err))) {
 			if (ret < 0)
 				break;
+			*literal = true;
 		} else {
 			text_add(&word, s, 1);
 		}
@@ -114,12 +118,14 @@ int words_next(const char **line, const struct words_scope *scope, struct words 
 			p += strcspn(p, "\n");
 		if (is_end(*p))
 			break;
-		char *word = word_take(&p, scope, err);
+		bool literal;
+		char *word = word_take(&p, scope, &literal, err);
 		if (!word) {
 			words_free(w);
 			return -EINVAL;
 		}
 		words_insert(w, w->n, word);
+		w->literal[w->n - 1] = literal;
 	}
 	*line = *p ? p + 1 : p;
 	return 1;
@@ -128,8 +134,11 @@ int words_next(const char **line, const struct words_scope *scope, struct words 
 void words_insert(struct words *w, int at, char *word)
 {
 	w->word = xrealloc(w->word, (size_t)(w->n + 2) * sizeof(char *));
+	w->literal = xrealloc(w->literal, (size_t)(w->n + 1) * sizeof(bool));
 	memmove(w->word + at + 1, w->word + at, (size_t)(w->n - at) * sizeof(char *));
+	memmove(w->literal + at + 1, w->literal + at, (size_t)(w->n - at) * sizeof(bool));
 	w->word[at] = word;
+	w->literal[at] = false;
 	w->word[++w->n] = NULL;
 }
 
@@ -138,6 +147,7 @@ void words_remove(struct words *w, int at)
 	free(w->word[at]);
 	w->n--;
 	memmove(w->word + at, w->word + at + 1, (size_t)(w->n - at) * sizeof(char *));
+	memmove(w->literal + at, w->literal + at + 1, (size_t)(w->n - at) * sizeof(bool));
 	w->word[w->n] = NULL;
 }
 
@@ -146,6 +156,7 @@ void words_free(struct words *w)
 	for (int k = 0; k < w->n; k++)
 		free(w->word[k]);
 	free(w->word);
+	free(w->literal);
 	*w = (struct words){0};
 }
 

@@ -22,7 +22,7 @@ done
 
 # page NAME: as it is read, without line breaks inside paragraphs
 page() {
-	mandoc -T ascii -O width=990 "$B/man/$1" | col -bx
+	mandoc -T ascii -O width=990 "$B/man/$1" | sed "s,.\x08,,g"
 }
 # has PAGE PATTERN WHAT
 has() {

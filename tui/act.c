@@ -28,7 +28,9 @@ static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t si
 
 void session_extend(struct ui *ui)
 {
-	ui->logout_at = ui->logout_seconds && ui->user[0] ? now_monotonic() + ui->logout_seconds * NSEC_PER_SEC : 0;
+	u64 now = now_monotonic();
+	ui->logout_at = ui->logout_seconds && ui->user[0] ? now + ui->logout_seconds * NSEC_PER_SEC : 0;
+	ui->detach_at = ui->detach_seconds ? now + ui->detach_seconds * NSEC_PER_SEC : 0;
 }
 
 /* Whom the host takes the connection for. */
@@ -58,19 +60,38 @@ void act_login(struct ui *ui)
 		return;
 	}
 	act_logout(ui, "");
-	ui->door = fd;
+	act_login_take(ui, fd);
+	ui_message(ui, false, "Logged in as %s.", ui->user);
+}
+
+void act_login_take(struct ui *ui, int door)
+{
+	ui->door = door;
 	user_find(ui);
 	session_extend(ui);
-	ui_message(ui, false, "Logged in as %s.", ui->user);
+}
+
+/* What was begun with a log-in ends with it. */
+static void begun_give_up(struct ui *ui)
+{
+	if (ui->dialog.kind && ui->dialog.kind != DIALOG_WAIT)
+		ui->dialog.answer = 0x1b;
+	if (ui->form)
+		ui->form->done = true;
 }
 
 void act_logout(struct ui *ui, const char *why)
 {
-	if (ui->door >= 0)
+	bool was_in = ui->door >= 0;
+	if (was_in)
 		close(ui->door);
 	ui->door = -1;
 	ui->user[0] = 0;
 	ui->logout_at = 0;
+	if (was_in) {
+		begun_give_up(ui);
+		lock_logged_out(ui);
+	}
 	if (*why)
 		ui_message(ui, false, "%s", why);
 }
@@ -183,7 +204,17 @@ static bool action_confirmed(struct ui *ui, enum action what, const char *name, 
 	return what != ACTION_RESET || ui_ask(ui, "Reset", text, "yn") == 'y';
 }
 
-void act_on_selected(struct ui *ui, enum action what)
+bool act_is_there(struct ui *ui, const char *vm)
+{
+	bool there = model_machine(&ui->model, vm);
+	if (!there && ui->model.connected)
+		ui_message(ui, true, "%.100s is not on this host any more.", vm);
+	else if (!there)
+		ui_message(ui, true, "There is no connection to the host.");
+	return there;
+}
+
+void act_on(struct ui *ui, const char *vm, enum action what)
 {
 	static const struct {
 		const char *method, *verb;
@@ -193,14 +224,9 @@ void act_on_selected(struct ui *ui, enum action what)
 		[ACTION_RESET] = {"vm.reset", "resetting"},
 		[ACTION_SUSPEND] = {"vm.suspend", "suspending"},
 	};
-	const struct machine *vm = ui_selected(ui);
 	const char *mode = NULL;
 	char name[128], text[200];
-	if (!vm) {
-		ui_message(ui, true, "No machine is selected. n makes one.");
-		return;
-	}
-	str_copy(name, sizeof(name), vm->name); /* the model moves on while a question is open */
+	str_copy(name, sizeof(name), vm); /* the model moves on while a question is open */
 	if (what == ACTION_ATTACH) {
 		act_attach(ui, name);
 		return;
@@ -212,6 +238,15 @@ void act_on_selected(struct ui *ui, enum action what)
 		json_object_set_new(params, "mode", json_string(mode));
 	snprintf(text, sizeof(text), "%s %.100s", actions[what].verb, name);
 	act_call(ui, actions[what].method, params, text);
+}
+
+void act_on_selected(struct ui *ui, enum action what)
+{
+	const struct machine *vm = ui_selected(ui);
+	if (vm)
+		act_on(ui, vm->name, what);
+	else
+		ui_message(ui, true, "No machine is selected. n makes one.");
 }
 
 void act_edit(struct ui *ui)

@@ -8,8 +8,8 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
-#define MENU "q back  n/p next/previous machine  c Ctrl-Alt-Del  m copy  v paste  Up/Down pan  r redraw  F12 ~ send it"
-#define MENU_SHORT "q back n p other m copy v paste c C-A-D"
+#define MENU "q back  n/p next/previous machine  c Ctrl-Alt-Del  m copy  v paste  l lock  Up/Down pan  r redraw  F12 ~ send it"
+#define MENU_SHORT "q back n p m copy v paste l lock c CAD"
 #define WAY_BACK "F12 q detaches   F12 n next machine   F12 menu"
 #define PASTE_MAX (64 * 1024)
 
@@ -26,6 +26,7 @@ void attached_begin(struct ui *ui, const struct job *job)
 	a->screen = xcalloc(1, sizeof(*a->screen));
 	str_copy(a->name, sizeof(a->name), job->machine);
 	str_copy(ui->machine, sizeof(ui->machine), job->machine);
+	session_extend(ui);
 	ui->message[0] = 0;
 	if (!viewer_waits(a->viewer))
 		act_inside(ui);
@@ -148,13 +149,15 @@ static bool menu_key(struct ui *ui, const struct viewer_press *p)
 	u32 c = p->character;
 	c = c >= 'A' && c <= 'Z' ? c | 0x20 : c;
 	bool asked = viewer_question(a->viewer) != NULL;
-	if ((c != 'n' || asked) && c != 'p' && c != 'm' && c != '[' && c != 'v' && c != ']')
+	if ((c != 'n' || asked) && (!c || !strchr("pm[v]l", (int)MIN(c, 0x7fu))))
 		return false;
 	a->escape.menu = false;
 	if (c == 'n' || c == 'p')
 		switch_machine(ui, c == 'n');
 	else if (c == 'v' || c == ']')
 		paste_begin(ui);
+	else if (c == 'l')
+		act_lock(ui);
 	else
 		copy_begin(ui);
 	return true;

@@ -144,7 +144,7 @@ static bool sample_print(const struct batch_options *o, json_t *worlds)
 		puts(line);
 		free(line);
 	}
-	return fflush(stdout) == 0;
+	return stdout_flush();
 }
 
 static int options_check(const struct batch_options *o)

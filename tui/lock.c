@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* lock.c - see ui.h: the screen is locked: nothing is shown and no key does anything until the password of who is logged in */
+/* lock.c - see ui.h: the screen is locked: nothing is shown and no key does anything until the password of who locked it */
 #include <errno.h>
 #include <pwd.h>
 #include <stdio.h>
@@ -13,17 +13,17 @@
  * Whose password it takes: who is logged in, else who started the program. False: nobody's rights are there to be protected, or (a private host has
  * users of its own) there is no password that would unlock it.
  */
-static bool lock_owner(const struct ui *ui, char name[64])
+static bool lock_owner(struct ui *ui)
 {
 	const struct passwd *me = ui->console || *get_root() ? NULL : getpwuid(getuid());
-	str_copy(name, 64, ui->user[0] ? ui->user : me ? me->pw_name : "");
-	return name[0] != 0;
+	str_copy(ui->locked_by, sizeof(ui->locked_by), ui->user[0] ? ui->user : me ? me->pw_name : "");
+	ui->locked_login = ui->user[0];
+	return ui->locked_by[0];
 }
 
 void act_lock(struct ui *ui)
 {
-	char name[64];
-	if (!lock_owner(ui, name)) {
+	if (!lock_owner(ui)) {
 		ui_message(ui, false, "Nobody is logged in whose password could unlock it: l logs in.");
 		return;
 	}
@@ -32,14 +32,12 @@ void act_lock(struct ui *ui)
 	term_redraw();
 }
 
-void lock_end(struct ui *ui)
+void lock_logged_out(struct ui *ui)
 {
-	ui->locked = false;
 	/* What was begun with the rights that are gone ends, too. */
-	if (ui->attached.viewer)
+	if (ui->locked && ui->attached.viewer)
 		act_detach(ui, "");
-	if (ui->form)
-		ui->form->done = true;
+	ui->locked = ui->locked && !ui->console;
 }
 
 static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t size)
@@ -59,18 +57,18 @@ static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t si
 void act_unlock(struct ui *ui)
 {
 	struct error err;
-	char name[64];
 	int fd;
-	if (!lock_owner(ui, name))
-		return;
-	int ret = session_login(name, ask, ui, &fd, &err);
+	int ret = session_login(ui->locked_by, ask, ui, &fd, &err);
 	dialog_end(ui);
 	if (ret) {
 		ui_message(ui, ret != -ECANCELED, "%s", err.text);
 		return;
 	}
-	/* The proof is all that is wanted; the rights are those there were. */
-	close(fd);
+	/* The rights are those there were when it was locked. */
+	if (ui->locked_login && ui->door < 0)
+		act_login_take(ui, fd);
+	else
+		close(fd);
 	ui->locked = false;
 	ui->message[0] = 0;
 	session_extend(ui);
@@ -79,12 +77,10 @@ void act_unlock(struct ui *ui)
 void lock_draw(struct ui *ui)
 {
 	struct canvas *c = &ui->canvas;
-	char name[64] = "";
 	unsigned y = c->rows / 2;
-	lock_owner(ui, name);
 	canvas_fill(c, 0, 0, c->columns, 1, WHITE, BLUE);
 	canvas_printf(c, 1, 0, c->columns - 2, WHITE, BLUE, "vmk  %s", ui->model.host);
-	canvas_printf(c, 2, y - 1, c->columns - 4, WHITE, BLACK, "Locked by %s.", name);
+	canvas_printf(c, 2, y - 1, c->columns - 4, WHITE, BLACK, "Locked by %s.", ui->locked_by);
 	canvas_text(c, 2, y, c->columns - 4, GREY, BLACK, "Enter: the password that unlocks it. The machines go on.");
 	if (ui->message[0])
 		canvas_text(c, 1, c->rows - 1, c->columns - 2, ui->message_bad ? BRIGHT_RED : BRIGHT_GREEN, BLACK, ui->message);

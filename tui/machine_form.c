@@ -377,7 +377,7 @@ void machine_edit(struct ui *ui, const char *name)
 	for (unsigned k = 0; k < ARRAY_SIZE(groups); k++)
 		group_fields(&f, k, &d, set);
 	json_decref(set);
-	const struct machine *m = ui_selected(ui);
+	const struct machine *m = model_machine(&ui->model, vm);
 	if (m && m->world >= 0)
 		snprintf(f.note, sizeof(f.note), "%s is running: most changes count from its next power on.", vm);
 	form_run(ui, &f);

@@ -27,6 +27,8 @@ static const char usage[] =
 	"                    help, attach) as text and leave; VIEW/PAGE one of its pages\n"
 	"  --width W --height H   its size (80 x 25)\n"
 	"  --log-out SECONDS a log-in ends after so long without a key; 0: never (60 with --console, else 0)\n"
+	"  --detach SECONDS  a machine's screen is left, and the log-in ends, after so long without a key; 0: never (900 with\n"
+	"                    --console, else 0)\n"
 	"  --no-mouse        leave the mouse to the terminal\n"
 	"  --ascii           nothing but ASCII\n"
 	"  --batch           print what worlds use as lines: --panel cpu|memory|disk|network|all,\n"
@@ -51,6 +53,15 @@ static void on_signal(int number)
 	alarm(LEAVE_SECONDS);
 }
 
+/* The time to leave is over: the terminal is put right if it still takes that, for which the next alarm is the end. */
+static void on_alarm(int number)
+{
+	(void)number;
+	alarm(LEAVE_SECONDS);
+	term_end();
+	_exit(1);
+}
+
 static void on_crash(int number)
 {
 	/* Not a function for signal handlers, but the terminal is lost without it. */
@@ -63,11 +74,13 @@ static void signals_set(void)
 {
 	static const int leave[] = {SIGTERM, SIGHUP, SIGINT, SIGQUIT}, crash[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
 	struct sigaction action = {.sa_handler = on_signal}, crashed = {.sa_handler = on_crash};
+	struct sigaction late = {.sa_handler = on_alarm, .sa_flags = SA_RESETHAND | SA_NODEFER};
 	for (size_t k = 0; k < ARRAY_SIZE(leave); k++)
 		sigaction(leave[k], &action, NULL);
 	for (size_t k = 0; k < ARRAY_SIZE(crash); k++)
 		sigaction(crash[k], &crashed, NULL);
 	sigaction(SIGWINCH, &action, NULL);
+	sigaction(SIGALRM, &late, NULL);
 	signal(SIGPIPE, SIG_IGN);
 	signal(SIGTSTP, SIG_IGN);
 }
@@ -146,11 +159,18 @@ static void wait_and_read(struct ui *ui)
 	}
 }
 
-static void logout_idle(struct ui *ui)
+/* A session on a console does not outlive its use. Looking at a machine is use, but not for ever. */
+static void idle_end(struct ui *ui)
 {
-	if (ui->locked)
-		lock_end(ui);
-	act_logout(ui, "Logged out: no key was pressed for a while.");
+	bool looking = ui->attached.viewer && !ui->locked;
+	u64 at = looking ? ui->detach_at : ui->logout_at;
+	if (!at || ui->activity.busy || now_monotonic() < at)
+		return;
+	if (looking)
+		act_detach(ui, "no key was pressed for a while");
+	/* A log-in that is to last for ever was told so. */
+	if (!looking || ui->logout_seconds)
+		act_logout(ui, ui->user[0] ? "Logged out: no key was pressed for a while." : "");
 }
 
 void main_turn(struct ui *ui)
@@ -158,9 +178,7 @@ void main_turn(struct ui *ui)
 	if (ended)
 		ui->quit = true;
 	worker_wish(&ui->wish);
-	/* A session on a console does not outlive its use; looking at a machine is use. */
-	if (ui->logout_at && (!ui->attached.viewer || ui->locked) && !ui->activity.busy && now_monotonic() > ui->logout_at)
-		logout_idle(ui);
+	idle_end(ui);
 	if (ui->n_keys && now_monotonic() >= ui->key_at) {
 		struct viewer_press *slot = &ui->keys[ui->first_key], p = *slot;
 		/* It may be a letter of a password. */
@@ -184,7 +202,7 @@ void main_turn(struct ui *ui)
 struct options {
 	const char *attach, *dump, *tty, *machine;
 	u64 width, height;
-	u64 logout_seconds;
+	u64 logout_seconds, detach_seconds;
 	bool console, ascii, no_mouse, batch;
 	struct batch_options lines; /* of --batch */
 };
@@ -289,6 +307,7 @@ static const struct option long_options[] = {
 	{"width", required_argument, NULL, 'w'},
 	{"height", required_argument, NULL, 'H'},
 	{"log-out", required_argument, NULL, 'l'},
+	{"detach", required_argument, NULL, 'D'},
 	{"no-mouse", no_argument, NULL, 'm'},
 	{"ascii", no_argument, NULL, 'A'},
 	{"root", required_argument, NULL, 'r'},
@@ -339,6 +358,9 @@ static int options_read(struct options *o, int argc, char **argv)
 		case 'l':
 			good &= parse_u64(optarg, 0, 7 * 24 * 3600, &o->logout_seconds);
 			break;
+		case 'D':
+			good &= parse_u64(optarg, 0, 7 * 24 * 3600, &o->detach_seconds);
+			break;
 		case 'm':
 			o->no_mouse = true;
 			break;
@@ -360,6 +382,8 @@ static int options_read(struct options *o, int argc, char **argv)
 	}
 	if (o->logout_seconds == UNSET)
 		o->logout_seconds = o->console ? 60 : 0;
+	if (o->detach_seconds == UNSET)
+		o->detach_seconds = o->console ? 15 * 60 : 0;
 	if (o->console && optind < argc)
 		o->tty = argv[optind++];
 	if (good && optind == argc)
@@ -371,12 +395,13 @@ static int options_read(struct options *o, int argc, char **argv)
 int main(int argc, char **argv)
 {
 	static struct ui ui = {.door = -1, .view = VIEW_HOME, .helped = VIEW_HOME};
-	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET, .lines.delay = 2};
+	struct options o = {.width = 80, .height = 25, .logout_seconds = UNSET, .detach_seconds = UNSET, .lines.delay = 2};
 	struct error err;
 	setlocale(LC_ALL, "");
+	vmk_wipe_freed_json();
 	int status = options_read(&o, argc, argv);
 	if (status >= 0)
-		return status;
+		return stdout_end(status);
 	if (o.tty && !o.dump)
 		tty_take(o.tty);
 	ui.ascii = o.ascii || strcmp(nl_langinfo(CODESET), "UTF-8");
@@ -384,10 +409,11 @@ int main(int argc, char **argv)
 	if (o.machine)
 		str_copy(ui.machine, sizeof(ui.machine), o.machine);
 	if (o.batch)
-		return batch_run(&o.lines);
+		return stdout_end(batch_run(&o.lines));
 	ui.logout_seconds = o.logout_seconds;
+	ui.detach_seconds = o.detach_seconds;
 	if (o.dump)
-		return dump(&ui, &o);
+		return stdout_end(dump(&ui, &o));
 	if (!isatty(STDIN_FILENO) || !isatty(STDOUT_FILENO))
 		fatal("needs a terminal; --dump prints a view as text");
 	if (session_start(o.console, &err))

@@ -9,26 +9,22 @@
 
 static void do_start(struct ui *ui, const char *vm)
 {
-	(void)vm;
-	act_on_selected(ui, ACTION_START);
+	act_on(ui, vm, ACTION_START);
 }
 
 static void do_stop(struct ui *ui, const char *vm)
 {
-	(void)vm;
-	act_on_selected(ui, ACTION_STOP);
+	act_on(ui, vm, ACTION_STOP);
 }
 
 static void do_reset(struct ui *ui, const char *vm)
 {
-	(void)vm;
-	act_on_selected(ui, ACTION_RESET);
+	act_on(ui, vm, ACTION_RESET);
 }
 
 static void do_suspend(struct ui *ui, const char *vm)
 {
-	(void)vm;
-	act_on_selected(ui, ACTION_SUSPEND);
+	act_on(ui, vm, ACTION_SUSPEND);
 }
 
 /* A method that takes nothing but the machine, after a yes where `question` asks for one. */
@@ -192,6 +188,7 @@ void act_menu(struct ui *ui)
 		}
 	snprintf(title, sizeof(title), "%.100s", vm ? name : "Machines");
 	int chosen = ui_choose(ui, title, "What is to be done?", labels, n);
-	if (chosen >= 0)
+	/* It may have gone while the menu was open. */
+	if (chosen >= 0 && ((shown[chosen]->when & WITHOUT) || act_is_there(ui, name)))
 		shown[chosen]->run(ui, name);
 }

@@ -300,11 +300,20 @@ void model_free(struct model *m)
 	m->n_log = 0;
 }
 
+/* Another daemon may have counted as far: what its newest line says and when tells them apart. */
+static bool logs_same(const struct model *a, const struct model *b)
+{
+	if (a->n_log != b->n_log || a->last_seq != b->last_seq)
+		return false;
+	const struct log_entry *x = a->n_log ? &a->log[a->n_log - 1] : NULL, *y = b->n_log ? &b->log[b->n_log - 1] : NULL;
+	return !x || (!strcmp(x->time, y->time) && !strcmp(x->text, y->text));
+}
+
 void model_copy(struct model *to, const struct model *from)
 {
 	struct machine *machines = xrealloc(to->machines, (from->n_machines + 1) * sizeof(*machines));
 	struct log_entry *log = to->log;
-	bool same_log = log && to->n_log == from->n_log && to->last_seq == from->last_seq;
+	bool same_log = log && logs_same(to, from);
 	json_decref(to->host_told);
 	json_decref(to->machines_told);
 	for (unsigned k = 0; k < ASK_COUNT; k++)

@@ -21,10 +21,13 @@ const struct view views[VIEW_COUNT] = {
 
 void ui_message(struct ui *ui, bool bad, const char *fmt, ...)
 {
+	char text[sizeof(ui->message)];
 	va_list args;
+	/* What is told may hold the message there was. */
 	va_start(args, fmt);
-	vsnprintf(ui->message, sizeof(ui->message), fmt, args);
+	vsnprintf(text, sizeof(text), fmt, args);
 	va_end(args);
+	str_copy(ui->message, sizeof(ui->message), text);
 	ui->message_bad = bad;
 	ui->message_until = now_monotonic() + MESSAGE_NSEC;
 }

@@ -83,7 +83,10 @@ struct ui {
 	char user[64];	/* logged in as; "" = not */
 	u64 logout_seconds; /* a log-in ends when no key was pressed for so long; 0: never */
 	u64 logout_at;	/* monotonic; 0: never */
-	bool locked;	/* nothing is shown and done until the password of who is logged in */
+	u64 detach_seconds, detach_at; /* the same for a machine's screen, which is looked at for longer: it ends with the log-in it was opened with */
+	bool locked;	/* nothing is shown and done until the password of locked_by */
+	char locked_by[64];
+	bool locked_login; /* who was logged in then: unlocking is logging in again, should that have ended meanwhile */
 	int door;	/* that user's connection, -1 none; lent to the worker while busy */
 	char message[512];
 	bool message_bad;
@@ -113,6 +116,7 @@ static inline bool press_is(const struct viewer_press *p, u8 code)
 /* ui.c */
 void ui_draw(struct ui *ui);
 void ui_key(struct ui *ui, const struct viewer_press *p);
+/* An argument may be ui->message itself. */
 void ui_message(struct ui *ui, bool bad, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The machine named ui->machine, NULL when there is none. Valid until the next main_turn(). */
 const struct machine *ui_selected(struct ui *ui);
@@ -149,21 +153,29 @@ int act_call_wait(struct ui *ui, const char *method, json_t *params, const char 
 void act_cancel(struct ui *ui);
 void act_progress(struct ui *ui); /* how far it is */
 void act_on_selected(struct ui *ui, enum action what);
+void act_on(struct ui *ui, const char *vm, enum action what);
+/* Whether there is (still) a machine of that name; says so when there is not. */
+bool act_is_there(struct ui *ui, const char *vm);
 void act_attach(struct ui *ui, const char *name);
 void act_edit(struct ui *ui); /* the selected machine's settings */
 void act_menu(struct ui *ui); /* menu.c: all that can be done to the selected machine */
 /* Whether there are rights to act with; on a console that takes a log-in, which is asked for. */
 bool act_rights(struct ui *ui);
 void act_login(struct ui *ui);
+/* Takes the connection of who has logged in. */
+void act_login_take(struct ui *ui, int door);
+/* Also gives up the questions and forms that were opened with that log-in: nobody answers them with other rights. */
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
-/* The log-in has been used: its time begins anew. */
+/* The log-in, or a machine's screen, has been used: its time begins anew. */
 void session_extend(struct ui *ui);
-/* Until the password of who is logged in is given. */
+/* Until the password of who is logged in, or started the program, is given. */
 void act_lock(struct ui *ui);
 void act_unlock(struct ui *ui);
 void lock_draw(struct ui *ui);
-void lock_end(struct ui *ui); /* without a password: together with the log-in it protects */
+/* A log-in has ended: on a console nothing is left to be protected, and the lock ends with it. Elsewhere it stays: the rights of who started
+ * the program are behind it. */
+void lock_logged_out(struct ui *ui);
 
 /* question.c: what a machine asks. Shows the question of vm (or says that it has none) and passes the answer on. */
 void act_answer(struct ui *ui, const char *vm);

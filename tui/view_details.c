@@ -303,10 +303,10 @@ const struct key_hint view_details_hints[] = {
 
 /* ---- what is done to what is selected on a page ---- */
 
-static void device_switch(struct ui *ui, const char *device, bool connected)
+static void device_switch(struct ui *ui, const char *vm, const char *device, bool connected)
 {
 	char file[256] = "", what[256];
-	json_t *params = json_pack("{s:s, s:s}", "vm", shown, "device", device);
+	json_t *params = json_pack("{s:s, s:s}", "vm", vm, "device", device);
 	bool medium = !connected && !str_starts(device, "ethernet");
 	if (medium && !ui_input(ui, "Connect", "Image or device file; empty: the one it had", file, sizeof(file), true)) {
 		json_decref(params);
@@ -314,11 +314,11 @@ static void device_switch(struct ui *ui, const char *device, bool connected)
 	}
 	if (file[0])
 		json_object_set_new(params, "file", json_string(file));
-	snprintf(what, sizeof(what), "%s %.40s of %.100s", connected ? "disconnecting" : "connecting", device, shown);
+	snprintf(what, sizeof(what), "%s %.40s of %.100s", connected ? "disconnecting" : "connecting", device, vm);
 	act_call(ui, connected ? "vm.disconnect" : "vm.connect", params, what);
 }
 
-static void config_change(struct ui *ui, json_t *row)
+static void config_change(struct ui *ui, const char *vm, json_t *row)
 {
 	char key[128], value[256], text[256], what[300];
 	row_text(row, "key", key, sizeof(key));
@@ -331,47 +331,49 @@ static void config_change(struct ui *ui, json_t *row)
 	snprintf(text, sizeof(text), "%.120s; empty takes it away", key);
 	if (!ui_input(ui, "Setting", text, value, sizeof(value), true))
 		return;
-	snprintf(what, sizeof(what), "setting %.100s of %.100s", key, shown);
-	act_call(ui, "vm.set", json_pack("{s:s, s:s, s:s}", "vm", shown, "key", key, "value", value), what);
+	snprintf(what, sizeof(what), "setting %.100s of %.100s", key, vm);
+	act_call(ui, "vm.set", json_pack("{s:s, s:s, s:s}", "vm", vm, "key", key, "value", value), what);
 }
 
-static void viewer_kick(struct ui *ui, json_t *row)
+static void viewer_kick(struct ui *ui, const char *vm, json_t *row)
 {
 	char user[64], text[300];
 	json_int_t id = json_integer_value(json_object_get(row, "id"));
 	row_text(row, "user", user, sizeof(user));
-	snprintf(text, sizeof(text), "Send %.60s away from the console of %.100s? y: yes, n: no", user, shown);
+	snprintf(text, sizeof(text), "Send %.60s away from the console of %.100s? y: yes, n: no", user, vm);
 	if (ui_ask(ui, "Console", text, "yn") != 'y')
 		return;
 	snprintf(text, sizeof(text), "sending %.60s away", user);
-	act_call(ui, "console.kick", json_pack("{s:s, s:I}", "vm", shown, "id", id), text);
+	act_call(ui, "console.kick", json_pack("{s:s, s:I}", "vm", vm, "id", id), text);
 }
 
-static void rights_change(struct ui *ui, bool owner)
+static void rights_change(struct ui *ui, const char *vm, bool owner)
 {
 	char answer[128] = "", what[256];
 	if (!ui_input(ui, owner ? "Owner" : "Rights", owner ? "Name of the user it shall belong to" : "Mode: 750, or u=rwx,g=rx,o=r", answer,
 		      sizeof(answer), true) || !answer[0])
 		return;
-	snprintf(what, sizeof(what), "changing the %s of %.100s", owner ? "owner" : "rights", shown);
-	act_call(ui, owner ? "vm.chown" : "vm.chmod", json_pack("{s:s, s:s}", "vm", shown, owner ? "user" : "mode", answer), what);
+	snprintf(what, sizeof(what), "changing the %s of %.100s", owner ? "owner" : "rights", vm);
+	act_call(ui, owner ? "vm.chown" : "vm.chmod", json_pack("{s:s, s:s}", "vm", vm, owner ? "user" : "mode", answer), what);
 }
 
 /* Keys of a page: true when it was one. `row` is the one selected, or NULL. */
 static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p, json_t *row)
 {
-	char device[64];
+	char device[64], vm[128];
+	/* Whatever is shown by the time a question is answered. */
+	str_copy(vm, sizeof(vm), shown);
 	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
 	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
-		device_switch(ui, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
+		device_switch(ui, vm, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
 	else if (page == CONFIG && p->character == '\r' && row)
-		config_change(ui, row);
+		config_change(ui, vm, row);
 	else if (page == CONFIG && letter == 'i')
-		config_change(ui, NULL);
+		config_change(ui, vm, NULL);
 	else if (page == CONSOLE && letter == 'k' && row)
-		viewer_kick(ui, row);
+		viewer_kick(ui, vm, row);
 	else if (page == RIGHTS && (letter == 'c' || letter == 'w'))
-		rights_change(ui, letter == 'w');
+		rights_change(ui, vm, letter == 'w');
 	else
 		return false;
 	return true;

@@ -76,18 +76,20 @@ const struct key_hint view_users_hints[] = {
 	{"Left/Right", "Pages", 2}, {"n", "New", 3}, {"w", "Password", 3}, {"x", "Delete", 4}, {"u", "Unlock", 4}, {NULL, NULL, 0},
 };
 
-/* Twice, since it is not seen; false when it is given up. */
+/* Twice, since it is not seen; false, and nothing in password, when it is given up. */
 static bool password_ask(struct ui *ui, const char *name, char *password, size_t size)
 {
 	char again[128] = "", text[128];
 	snprintf(text, sizeof(text), "New password of %.60s", name);
 	password[0] = 0;
-	if (!ui_input(ui, "Password", text, password, size, false) || !ui_input(ui, "Password", "The same again", again, sizeof(again), false))
-		return false;
-	bool same = !strcmp(password, again);
+	bool entered = ui_input(ui, "Password", text, password, size, false) &&
+		       ui_input(ui, "Password", "The same again", again, sizeof(again), false);
+	bool same = entered && !strcmp(password, again);
+	if (entered && !same)
+		ui_message(ui, true, "The two are not the same: nothing is changed.");
 	explicit_bzero(again, sizeof(again));
 	if (!same)
-		ui_message(ui, true, "The two are not the same: nothing is changed.");
+		explicit_bzero(password, size);
 	return same;
 }
 

@@ -129,12 +129,16 @@ static void *worker(void *arg)
 	return NULL;
 }
 
+static const int crashes[] = {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL};
+
 static void thread_start(void *(*run)(void *))
 {
 	pthread_t thread;
 	sigset_t all, before;
-	/* Signals are the main thread's: they have to end its poll(). */
+	/* Signals are the main thread's: they have to end its poll(). All but those of a crash here, which restores the terminal first. */
 	sigfillset(&all);
+	for (size_t k = 0; k < ARRAY_SIZE(crashes); k++)
+		sigdelset(&all, crashes[k]);
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	if (pthread_create(&thread, NULL, run, NULL))
 		fatal("cannot start a thread");

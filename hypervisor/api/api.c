@@ -316,6 +316,8 @@ static int put_optional(struct words *w, struct error *err)
 			value = word;
 		} else if (!value && arg->type == API_BOOL && (w->next == w->n || !parse_bool(w->words[w->next], &flag))) {
 			value = "true"; /* a bare flag */
+		} else if (!value && w->next == w->n && arg->type == API_STRING && arg == first_unset(w) && !str_starts(word, "--")) {
+			value = word; /* a text that happens to be the name of what it is for */
 		} else if (!value) {
 			if (w->next == w->n)
 				return fail(err, -EINVAL, "%s: %s needs a value", w->m->words, arg->name);

@@ -2,6 +2,7 @@
 /* client.c - see client.h */
 #include <errno.h>
 #include <fcntl.h>
+#include <malloc.h>
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +19,19 @@
 #define LOOK_NS (NSEC_PER_SEC / 10) /* between two calls of a vmk_progress */
 /* Answers come from the daemon we trust with more than requests: a long list of machines. */
 #define MAX_ANSWER (8u * 1024 * 1024)
+
+/* The block's own size, so that what json_dumps() returns can still be given to free(). */
+static void free_wiped(void *block)
+{
+	if (block)
+		explicit_bzero(block, malloc_usable_size(block));
+	free(block);
+}
+
+void vmk_wipe_freed_json(void)
+{
+	json_set_alloc_funcs(malloc, free_wiped);
+}
 
 struct vmk_client {
 	int fd;		/* -1: lost */
@@ -231,12 +245,18 @@ static int client_request(struct vmk_client *c, const char *method, json_t *para
 		json_object_set_new(request, "dry_run", json_true());
 	if (progress)
 		json_object_set_new(request, "progress", json_true());
-	char *text = json_dumps(request, JSON_COMPACT), *line = xasprintf("%s\n", text ? text : "");
-	json_decref(request);
-	int ret = client_send(c, line, strlen(line), now_monotonic() + CALL_SECONDS * NSEC_PER_SEC, err);
+	char *text = json_dumps(request, JSON_COMPACT);
+	/* By no printf(): its buffers would keep a password. */
+	size_t len = text ? strlen(text) : 0;
+	char *line = xcalloc(len + 1, 1);
 	if (text)
-		explicit_bzero(text, strlen(text));
-	explicit_bzero(line, strlen(line));
+		memcpy(line, text, len);
+	line[len] = '\n';
+	json_decref(request);
+	int ret = client_send(c, line, len + 1, now_monotonic() + CALL_SECONDS * NSEC_PER_SEC, err);
+	if (text)
+		explicit_bzero(text, len);
+	explicit_bzero(line, len + 1);
 	free(text);
 	free(line);
 	return ret;

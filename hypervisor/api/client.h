@@ -14,6 +14,9 @@
 
 struct vmk_client;
 
+/* For a front end's main(), before any other use of jansson: what it frees is wiped, since params hold passwords. */
+void vmk_wipe_freed_json(void);
+
 int vmk_connect(struct vmk_client **out, struct error *err);
 /* Over an already connected socket (handed over by the log-in process); takes fd. */
 struct vmk_client *vmk_client_from_fd(int fd);

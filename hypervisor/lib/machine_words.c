@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "lib/machine_words.h"
+#include "lib/util.h"
 
 #define DISK_MIN (1 * MIB)
 #define DISK_MAX (2048 * GIB)
@@ -14,8 +15,8 @@ static bool name_valid(const char *name)
 	size_t len = strlen(name);
 	if (!len || len > MACHINE_NAME_MAX || strchr(".- ", name[0]) || name[len - 1] == ' ')
 		return false;
-	for (const unsigned char *c = (const unsigned char *)name; *c; c++)
-		if (*c < ' ' || *c == 127 || strchr("/\\\"'|#=[]<>*?$`", *c))
+	for (const char *c = name; *c; c++)
+		if (str_control(c, NULL) || strchr("/\\\"'|#=[]<>*?$`", *c))
 			return false;
 	return true;
 }

@@ -96,6 +96,56 @@ void str_copy(char *to, size_t size, const char *from)
 	to[len] = 0;
 }
 
+size_t str_control(const char *text, u32 *code)
+{
+	const unsigned char *b = (const unsigned char *)text;
+	size_t len = 0;
+	u32 c = b[0];
+	if (c && (c < ' ' || c == 0x7f)) {
+		len = 1;
+	} else if (c == 0xc2 && b[1] >= 0x80 && b[1] <= 0x9f) {
+		c = b[1];
+		len = 2;
+	} else if (c == 0xe2 && (b[1] == 0x80 || b[1] == 0x81) && (b[2] & 0xc0) == 0x80) {
+		c = 0x2000 | (b[1] & 0x3fu) << 6 | (b[2] & 0x3fu);
+		len = (c >= 0x202a && c <= 0x202e) || (c >= 0x2066 && c <= 0x2069) ? 3 : 0;
+	}
+	if (code && len)
+		*code = c;
+	return len;
+}
+
+void str_tame(char *text, bool lines)
+{
+	char *to = text;
+	while (*text) {
+		size_t len = lines && *text == '\n' ? 0 : str_control(text, NULL);
+		*to++ = len ? '?' : *text;
+		text += len ? len : 1;
+	}
+	*to = 0;
+}
+
+/* The first error: later ones may be of a stream that has nothing left to write. */
+static int stdout_errno;
+
+bool stdout_flush(void)
+{
+	if (!fflush(stdout))
+		return true;
+	if (!stdout_errno)
+		stdout_errno = errno;
+	return false;
+}
+
+int stdout_end(int status)
+{
+	if ((stdout_flush() && !ferror(stdout)) || stdout_errno == EPIPE)
+		return status;
+	fprintf(stderr, "%s: the output could not be written: %s\n", program_invocation_short_name, stdout_errno ? strerror(stdout_errno) : "it is not complete");
+	return status ? status : 1;
+}
+
 /* Bytes of the character at p, 0: not one; *cut: the text ends in the middle of it. */
 static unsigned utf8_length(const unsigned char *p, bool *cut)
 {

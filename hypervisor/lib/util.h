@@ -24,12 +24,26 @@ bool str_ieq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
 /* Copies with truncation, always terminated. */
 void str_copy(char *to, size_t size, const char *from);
+/*
+ * How many bytes of the UTF-8 `text` are one character that acts on a terminal instead of showing: a control character (C0, DEL,
+ * C1) or one that turns the direction of writing; 0: it begins with none. *code, unless NULL, is that character.
+ */
+size_t str_control(const char *text, u32 *code);
+/* Each of those becomes one '?', in place, except line ends when `lines`. */
+void str_tame(char *text, bool lines);
 /* Makes it UTF-8 in place: a character cut at the end goes, other bytes that are none become '?'. */
 void utf8_clean(char *text);
 
 /* Writes or reads all of `len`, restarting on EINTR; read_full returns the count (short at end of file). */
 int write_full(int fd, const void *buf, size_t len);
 ssize_t read_full(int fd, void *buf, size_t len);
+/* Flushes stdout, whose writer is one thread; false when it could not, and why is kept for the end. */
+bool stdout_flush(void);
+/*
+ * For the end of a program: what stdout still holds is written. When something of it could not be, that is said on stderr and the
+ * status is 1 instead of 0; a reader who left had enough. Else `status`.
+ */
+int stdout_end(int status);
 /* Whole file into memory, NUL-terminated, refused above `max` bytes. Caller frees *out. */
 int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err);
 int read_fd(int fd, const char *name, size_t max, char **out, size_t *len, struct error *err);

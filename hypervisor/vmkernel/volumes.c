@@ -3,12 +3,14 @@
 #include <dirent.h>
 #include <errno.h>
 #include <limits.h>
+#include <linux/magic.h>
 #include <mntent.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lib/util.h"
@@ -55,6 +57,22 @@ bool volumes_split(const char *path, char volume[256], const char **rest)
 
 /* ---- in the child ---- */
 
+/* In a chroot the table of mounts does not hold the root. */
+static const char *type_by_magic(const char *path)
+{
+	static const struct {
+		unsigned magic;
+		const char *name;
+	} types[] = {{EXT4_SUPER_MAGIC, "ext4"}, {BTRFS_SUPER_MAGIC, "btrfs"}, {XFS_SUPER_MAGIC, "xfs"}, {TMPFS_MAGIC, "tmpfs"}, {OVERLAYFS_SUPER_MAGIC, "overlay"}, {NFS_SUPER_MAGIC, "nfs"}};
+	struct statfs fs;
+	if (statfs(path, &fs))
+		return "?";
+	for (size_t k = 0; k < ARRAY_SIZE(types); k++)
+		if ((unsigned)fs.f_type == types[k].magic)
+			return types[k].name;
+	return "?";
+}
+
 /* Of the last file system mounted on the longest path above. */
 static void type_of(const char *path, char *type, size_t size)
 {
@@ -62,7 +80,7 @@ static void type_of(const char *path, char *type, size_t size)
 	size_t best = 0;
 	struct mntent *m;
 	FILE *f = setmntent("/proc/self/mounts", "re");
-	str_copy(type, size, "?");
+	str_copy(type, size, type_by_magic(path));
 	if (!f)
 		return;
 	while (realpath(path, real) && (m = getmntent(f))) {

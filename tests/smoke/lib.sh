@@ -19,7 +19,7 @@ VMK_ROOT=$TOP
 export VMK_ROOT
 # Sanitizer builds report into the root, and any report fails the test at its end.
 export ASAN_OPTIONS=log_path=$TOP/sanitizer:detect_leaks=1 UBSAN_OPTIONS=log_path=$TOP/sanitizer:print_stacktrace=1
-export TSAN_OPTIONS=log_path=$TOP/sanitizer
+export TSAN_OPTIONS="log_path=$TOP/sanitizer suppressions=$PWD/tests/tsan.supp"
 # Limits are written for a quiet machine. They end as soon as what is awaited is there, so they may be generous: a
 # loaded machine takes its time, and sanitizer builds are slower still.
 case $BUILD in *release) SLOW=4 ;; *) SLOW=12 ;; esac

@@ -159,6 +159,18 @@ if landlock; then
 	expect_failure '.' sftp_as susie <<<"put $TOP/key.pub $TOP/home/susie/.ssh/authorized_keys"
 	expect_failure '.' sftp_as susie <<<"get $TOP/home/susie/.vmksh_history $TOP/stolen"
 	expect_failure '.' sftp_as susie <<<"ls /etc"
+	# A machine of hers beside her keys does not open the place, not by a link either.
+	ssh_as susie "vm create beside path $TOP/home/susie/.ssh/x.vmx memory 4" >/dev/null || die "vm create beside the keys"
+	expect_failure '.' sftp_as susie <<<"put $TOP/key.pub $TOP/home/susie/.ssh/authorized_keys"
+	expect_failure '.' sftp_as susie <<<"get $TOP/home/susie/.ssh/x.vmx $TOP/stolen"
+	ln -s "$TOP/home/susie/.ssh" "$VMK_ROOT/vmfs/volumes/local/susie/linked"
+	ssh_as susie "vm create linked path $VMK_ROOT/vmfs/volumes/local/susie/linked/y.vmx memory 4" >/dev/null 2>&1
+	expect_failure '.' sftp_as susie <<<"put $TOP/key.pub linked/authorized_keys"
+	[ ! -e "$TOP/home/susie/.ssh/authorized_keys" ] && [ ! -e "$TOP/stolen" ] || die "a machine opens the folder it is in"
+	# One on another volume, which may be a link, opens its folder.
+	install -d "$TOP/disk" && install -d -o susie "$TOP/disk/susie" && ln -s "$TOP/disk" "$VMK_ROOT/vmfs/volumes/second"
+	ssh_as susie "vm create far path $VMK_ROOT/vmfs/volumes/second/susie/far.vmx memory 4" >/dev/null || die "vm create on a second volume"
+	sftp_as susie >/dev/null <<<"put $TOP/key.pub $VMK_ROOT/vmfs/volumes/second/susie/new" || die "no writing beside a machine on a second volume"
 	ln -s /etc "$VMK_ROOT/vmfs/volumes/local/susie/web/out"
 	expect_failure '.' sftp_as susie <<<"get web/out/hosts $TOP/stolen"
 	expect_failure '.' scp_as -O susie@127.0.0.1:/etc/hosts "$TOP/stolen"

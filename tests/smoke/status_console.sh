@@ -45,8 +45,8 @@ spy=$!
 say "started again and again, with init's bare environment"
 setsid env -i VMK_ROOT="$VMK_ROOT" bash -c '
 	until [ -e "$VMK_ROOT/no-more" ]; do
-		"$0" --console "$1" --log-out 20 || sleep 1
-	done' "$BIN/vmkstatus" "tty$n" </dev/null >"$TOP/init.log" 2>&1 &
+		"$0" --console "$1" --log-out "$2" || sleep 1
+	done' "$BIN/vmkstatus" "tty$n" $((20 * SLOW)) </dev/null >"$TOP/init.log" 2>&1 &
 init=$!
 end_init() {
 	local status=$?
@@ -89,6 +89,7 @@ wait_console 10 'Password'
 typed 'secret-susie\r'
 wait_state web on 20
 wait_console 10 'susie is logged in'
+[ "$(status_of nobody)" = "$front" ] || die "a key ended it, and it was started again"
 
 say "attached: the machine's screen, and the way back"
 wait_screen web 60 'GNU GRUB'
@@ -122,7 +123,7 @@ typed 'secret-susie\r'
 wait_console 20 'World +Name'
 
 say "who goes away is logged out"
-wait_not 30 'susie is logged in'
+wait_not 25 'susie is logged in'
 typed 'r'
 wait_console 10 'Reset'
 typed 'y'
@@ -131,6 +132,7 @@ typed '\e'
 wait_not 10 'User:'
 
 say "killed, it is back on a sane terminal"
+[ "$(status_of nobody)" = "$front" ] || die "it has ended before"
 kill -KILL "$front"
 again() {
 	local now

@@ -96,10 +96,13 @@ wait_terminal 10 '[Pp]ower off.*\?'
 terminal_keys n
 wait_no_terminal 10 '[Pp]ower off.*\?'
 [ "$(state_of web)" = on ] || die "powered off without a yes"
+log=$(dirname "$(find "$VMK_ROOT/vmfs" -name web.vmx)")/vmx.log
+grep -q 'power button' "$log" && die "it was asked to power off without a yes"
 terminal_keys F3
 wait_terminal 10 '[Pp]ower off.*\?'
 terminal_keys y
 wait_state web off 60
+grep -q 'power button' "$log" || die "it was not asked to power off: $(cat "$log")"
 terminal_keys q
 gone() {
 	! tmux -S "$TMUX_SOCKET" has-session 2>/dev/null

@@ -5,9 +5,11 @@
  *
  *	ttyfuzz SECONDS SEED FIRST-KEYS COMMAND [ARGUMENT...]
  *
- * The program may leave when a key tells it to, with status 0 and the terminal as it was; it is then started again. A signal that ends it, another
- * status, or ten seconds without reading its keys fail.
+ * The program may leave when a key tells it to, with status 0 and the terminal as it was: its settings, the screen there was before, no mouse; it
+ * is then started again. A signal that ends it, another status, or ten seconds without reading its keys fail. Last it is ended by SIGSEGV, which
+ * is to leave the terminal no worse.
  */
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <poll.h>
@@ -17,9 +19,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/syscall.h>
 #include <sys/wait.h>
 #include <termios.h>
 #include <unistd.h>
+#include <utmp.h>
 
 #include "lib/util.h"
 
@@ -30,6 +34,9 @@ static int tty;
 static pid_t pid;
 static char last[4096]; /* bytes sent, the newest at the end */
 static unsigned long keys_sent, starts;
+static char drawn[65536 + 64]; /* the end of what it wrote */
+static size_t n_drawn;
+static bool mouse_on;
 
 static const char *const sequences[] = {
 	"\033[A", "\033[B", "\033[C", "\033[D", "\033[H", "\033[F", "\033[5~", "\033[6~", "\033OP", "\033OQ", "\033OR", "\033OS", "\033[15~",
@@ -49,44 +56,87 @@ static void die(const char *what)
 	exit(1);
 }
 
+/* Keys come when it has drawn something: until it has taken over the terminal some of them are signals. */
 static void start(char **argv)
 {
 	struct winsize size = {.ws_col = 80, .ws_row = 25};
-	pid = forkpty(&tty, NULL, NULL, &size);
+	int front;
+	if (openpty(&tty, &front, NULL, NULL, &size) < 0 || tcgetattr(front, &before) < 0)
+		die("there is no terminal for it");
+	pid = fork();
 	if (pid == 0) {
+		close(tty);
+		login_tty(front);
 		setenv("TERM", "xterm-256color", 1);
 		execv(argv[0], argv);
 		_exit(127);
 	}
-	if (pid < 0 || tcgetattr(tty, &before) < 0)
-		die("cannot start it");
+	close(front);
+	struct pollfd p = {.fd = tty, .events = POLLIN};
+	if (pid < 0 || poll(&p, 1, SILENT_NSEC / 1000000) != 1)
+		die("it does not start");
 	fcntl(tty, F_SETFL, O_NONBLOCK);
 	starts++;
+	n_drawn = 0;
+	mouse_on = false;
+}
+
+static bool has_drawn(const char *sequence)
+{
+	return memmem(drawn, n_drawn, sequence, strlen(sequence)) != NULL;
+}
+
+static void keep(const char *bytes, size_t length)
+{
+	/* A sequence may be cut in two. */
+	size_t rest = MIN(n_drawn, sizeof(drawn) - length);
+	memmove(drawn, drawn + n_drawn - rest, rest);
+	memcpy(drawn + rest, bytes, length);
+	n_drawn = rest + length;
+	mouse_on |= has_drawn("\033[?1002h");
 }
 
 /* What it draws is read so that it can go on. */
 static void drain(int ms)
 {
-	char bytes[65536];
+	char bytes[4096];
 	struct pollfd p = {.fd = tty, .events = POLLIN};
+	ssize_t n;
 	if (poll(&p, 1, ms) > 0)
-		while (read(tty, bytes, sizeof(bytes)) > 0)
-			;
+		while ((n = read(tty, bytes, sizeof(bytes))) > 0)
+			keep(bytes, (size_t)n);
+}
+
+static bool is_restored(void)
+{
+	return has_drawn("\033[?1049l") && (!mouse_on || has_drawn("\033[?1002l"));
+}
+
+static void check_terminal(void)
+{
+	struct termios now;
+	if (tcgetattr(tty, &now) == 0 && (now.c_lflag != before.c_lflag || now.c_iflag != before.c_iflag || now.c_oflag != before.c_oflag))
+		die("the terminal is not as it was");
+	/* What was written last may be on its way still. */
+	for (u64 end = now_monotonic() + 2 * NSEC_PER_SEC; now_monotonic() < end && !is_restored();)
+		drain(10);
+	if (!has_drawn("\033[?1049l"))
+		die("the screen there was before is not back");
+	if (!is_restored())
+		die("the terminal still tells of its mouse");
 }
 
 /* True when it has left; it must have done so well. */
 static bool has_left(void)
 {
 	int status;
-	struct termios now;
 	if (waitpid(pid, &status, WNOHANG) != pid)
 		return false;
 	if (WIFSIGNALED(status))
 		die("it was ended by a signal");
 	if (WEXITSTATUS(status))
 		die("it ended with another status than 0");
-	if (tcgetattr(tty, &now) == 0 && (now.c_lflag != before.c_lflag || now.c_iflag != before.c_iflag || now.c_oflag != before.c_oflag))
-		die("the terminal is not as it was");
+	check_terminal();
 	close(tty);
 	return true;
 }
@@ -144,6 +194,44 @@ static void something(void)
 	drain(rand() % 4 ? 0 : 5);
 }
 
+/* Its newest thread; the main one when there is no other. */
+static pid_t last_thread(void)
+{
+	char path[64];
+	pid_t found = pid;
+	snprintf(path, sizeof(path), "/proc/%d/task", pid);
+	DIR *folder = opendir(path);
+	for (struct dirent *e; folder && (e = readdir(folder));)
+		found = MAX(found, (pid_t)atoi(e->d_name));
+	if (folder)
+		closedir(folder);
+	return found;
+}
+
+/* Its end by a crash, in its main thread or in another, which is not its own fault here. */
+static void crash(char **argv, bool other)
+{
+	int status;
+	start(argv);
+	/* Threads begin last. */
+	for (u64 wait = now_monotonic() + SILENT_NSEC; !has_drawn("\033[?1049h") || last_thread() == pid;) {
+		drain(10);
+		if (now_monotonic() > wait)
+			die("it never drew");
+	}
+	pid_t thread = other ? last_thread() : pid;
+	syscall(SYS_tgkill, pid, thread, SIGSEGV);
+	for (u64 wait = now_monotonic() + SILENT_NSEC; waitpid(pid, &status, WNOHANG) != pid;) {
+		drain(10);
+		if (now_monotonic() > wait)
+			die("it survives a crash");
+	}
+	if (!WIFSIGNALED(status) || WTERMSIG(status) != SIGSEGV)
+		die("who started it is not told of the crash");
+	check_terminal();
+	close(tty);
+}
+
 int main(int argc, char **argv)
 {
 	if (argc < 5)
@@ -168,6 +256,8 @@ int main(int argc, char **argv)
 				die("it does not end");
 		}
 	}
+	crash(argv + 4, false);
+	crash(argv + 4, true);
 	printf("%lu keys, %lu starts\n", keys_sent, starts);
 	return 0;
 }

@@ -41,6 +41,14 @@ says "getconfigfile() = $vmx" web getconfigfile
 says 'getconfig(memsize) = 16' web getconfig memsize
 says 'setconfig(annotation on the  shelf) = 1' web setconfig annotation 'on the  shelf'
 says 'on the  shelf' -q web getconfig annotation
+# A file gets what somebody set; a terminal does not get what would act on it.
+on_terminal() { # WORDS...
+	VMK_ROOT=$VMK_ROOT script -qec "$(printf '%q ' "$BIN/vmk-cmd" "$@")" /dev/null </dev/null | tr -d '\r'
+}
+says "setconfig(annotation $(printf '<\033[2J\302\233>')) = 1" web setconfig annotation "$(printf '<\033[2J\302\233>')"
+says "$(printf '<\033[2J\302\233>')" -q web getconfig annotation
+[ "$(on_terminal -q web getconfig annotation)" = '<?[2J?>' ] || die "on a terminal: $(on_terminal -q web getconfig annotation | od -c)"
+[ "$(on_terminal web getconfig "$(printf 'x\033c')")" = "$(on_terminal web getconfig 'x?c')" ] || die "a refusal on a terminal: $(on_terminal web getconfig "$(printf 'x\033c')" | od -c)"
 says 'getid() = -1' web getid
 says 'getpid() = -1' web getpid
 says "getrunasuser() = $(id -un)" web getrunasuser

@@ -136,7 +136,8 @@ static inline void fake_reset(struct machine *m)
 			m->device[i]->ops->reset(m->device[i]);
 }
 
-static inline void fake_free(struct machine *m)
+/* Its devices end; what they did to the machine can still be looked at. */
+static inline void fake_stop(struct machine *m)
 {
 	while (m->n_devices) {
 		struct device *d = m->device[--m->n_devices];
@@ -145,6 +146,11 @@ static inline void fake_free(struct machine *m)
 			d->ops->stop(d);
 		free(d);
 	}
+}
+
+static inline void fake_free(struct machine *m)
+{
+	fake_stop(m);
 	config_free(m->config);
 	free(m->ram);
 	free(m->page);

@@ -123,9 +123,17 @@ static char floppy_path[] = "/tmp/test_floppy.XXXXXX";
 #define SECTOR_BYTES 512
 #define FLOPPY_BYTES (2880 * SECTOR_BYTES)
 
+/* A machine with the floppy in it; valid until the next call. */
+static inline const char *floppy_config(void)
+{
+	static char config[200];
+	snprintf(config, sizeof(config), "floppy0.present = \"TRUE\"\nfloppy0.fileName = \"%s\"\nfloppy1.present = \"TRUE\"\n",
+		 floppy_path);
+	return config;
+}
+
 static inline void floppy_machine(void)
 {
-	char config[200];
 	u8 sector[SECTOR_BYTES];
 	int fd;
 
@@ -138,9 +146,7 @@ static inline void floppy_machine(void)
 		cr_assert_eq(write(fd, sector, sizeof(sector)), SECTOR_BYTES);
 	}
 	close(fd);
-	snprintf(config, sizeof(config), "floppy0.present = \"TRUE\"\nfloppy0.fileName = \"%s\"\nfloppy1.present = \"TRUE\"\n",
-		 floppy_path);
-	machine_of(config);
+	machine_of(floppy_config());
 }
 
 static inline void floppy_end(void)

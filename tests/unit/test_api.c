@@ -116,6 +116,11 @@ Test(api, words_to_params)
 	assert_words("vm.create", "web 64", NULL, "{\"memory\":64,\"name\":\"web\"}");
 	assert_words("vm.create", "web memory much", NULL, "error: vm create: much is not a valid number");
 	assert_words("vm.create", "web memory", NULL, "error: vm create: memory needs a value");
+	/* What is named as its argument is, at the end, is a value. */
+	assert_words("vm.guestinfo", "web colour value", NULL, "{\"key\":\"colour\",\"value\":\"value\",\"vm\":\"web\"}");
+	assert_words("vm.guestinfo", "web colour value value", NULL, "{\"key\":\"colour\",\"value\":\"value\",\"vm\":\"web\"}");
+	assert_words("vm.guestinfo", "web value red", NULL, "{\"key\":\"value\",\"value\":\"red\",\"vm\":\"web\"}");
+	assert_words("vm.guestinfo", "web colour --value", NULL, "error: vm guestinfo: value needs a value");
 	assert_words("vm.create", "web disk /a disk /b", NULL,
 		     "error: disk is one word too many: vm create <name> [memory number] [disk path] [size string] [cdrom path] "
 		     "[floppy path] [path path] [owner user] [net none|nat]");

@@ -14,6 +14,7 @@
 #include <unistd.h>
 
 #include "lib/log.h"
+#include "lib/machine_words.h"
 #include "lib/sock.h"
 #include "lib/state.h"
 #include "lib/util.h"
@@ -73,6 +74,46 @@ Test(util, booleans)
 	cr_assert(parse_bool("TRUE", &b) && b);
 	cr_assert(parse_bool("off", &b) && !b);
 	cr_assert_not(parse_bool("maybe", &b));
+}
+
+Test(util, what_acts_on_a_terminal)
+{
+	static const struct {
+		const char *text, *tamed;
+	} cases[] = {
+		{"plain \xc3\xbc \xe2\x82\xac", "plain \xc3\xbc \xe2\x82\xac"},
+		{"a\033[2J\x7f\tb", "a?[2J??b"},
+		{"\xc2\x9b" "2J\xc2\x80\xc2\x9f\xc2\xa0", "?2J??\xc2\xa0"}, /* C1, and the blank behind them */
+		{"a\xe2\x80\xae" "b\xe2\x80\xaa", "a?b?"},
+		{"\xe2\x81\xa6\xe2\x81\xa9\xe2\x81\xaa", "??\xe2\x81\xaa"},
+		{"\xe2\x80\xa9\xe2\x80\xaf", "\xe2\x80\xa9\xe2\x80\xaf"},
+		{"cut \xc2", "cut \xc2"},
+		{"cut \xe2\x80", "cut \xe2\x80"},
+	};
+	u32 code = 0;
+	for (size_t k = 0; k < ARRAY_SIZE(cases); k++) {
+		char *text = xstrdup(cases[k].text);
+		str_tame(text, false);
+		cr_assert_str_eq(text, cases[k].tamed);
+		free(text);
+	}
+	char lines[] = "a\nb\r\n";
+	str_tame(lines, true);
+	cr_assert_str_eq(lines, "a\nb?\n");
+	cr_assert(str_control("\xe2\x80\xae", &code) == 3 && code == 0x202e);
+	cr_assert(str_control("\xc2\x9b", &code) == 2 && code == 0x9b);
+	cr_assert_eq(str_control("", NULL), 0);
+}
+
+Test(machine_words, names)
+{
+	static const char *const bad[] = {"", " a", "a ", ".a", "-a", "a/b", "a\033[2J", "a\xc2\x9b" "2J", "a\xe2\x80\xae" "b",
+					  "a\xe2\x81\xa6" "b", "a\x7f", "a`b", "a\nb"};
+	struct error err;
+	for (size_t k = 0; k < ARRAY_SIZE(bad); k++)
+		cr_assert_eq(machine_name_check(bad[k], &err), -EINVAL, "%zu", k);
+	cr_assert_eq(machine_name_check("M\xc3\xbcllers Rechner; 2", &err), 0, "%s", err.text);
+	cr_assert_eq(machine_name_check("\xe2\x82\xac", &err), 0, "%s", err.text);
 }
 
 Test(util, replace_file_is_whole_or_not_at_all)

@@ -1,4 +1,4 @@
-// uses: tui api lib -ljansson -lxkbcommon
+// uses: tui pam api lib -lncursesw -ltinfo -ljansson -lxkbcommon -lm -lpam -lcrypt
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* What vmkstatus makes of the host's answers, whatever they are; its canvas, graphs, tables and thumbnails; --batch. */
 #include <criterion/criterion.h>
@@ -20,6 +20,12 @@
 #include "tui/ui.h"
 
 static struct model m, copy;
+
+/* The loop of the program; nothing here waits for an answer. */
+void main_turn(struct ui *ui)
+{
+	ui->quit = true;
+}
 
 static void begin(void)
 {
@@ -159,6 +165,31 @@ Test(tui_model, log)
 	cr_expect_eq(m.log[m.n_log - 1].seq - m.log[0].seq, MODEL_LOG_LINES - 1);
 	model_copy(&copy, &m);
 	cr_expect_str_eq(copy.log[0].text, m.log[0].text);
+}
+
+/* A daemon that was started again has logged as much as the one before. */
+Test(tui_model, another_daemons_log_is_copied)
+{
+	take(model_take_log, "[{\"seq\":1,\"time\":\"10:00\",\"level\":\"info\",\"text\":\"begins\"},"
+			     "{\"seq\":2,\"time\":\"10:01\",\"level\":\"info\",\"text\":\"is ready\"}]");
+	model_copy(&copy, &m);
+	m.n_log = 0;
+	m.last_seq = 0;
+	take(model_take_log, "[{\"seq\":1,\"time\":\"11:00\",\"level\":\"info\",\"text\":\"begins again\"},"
+			     "{\"seq\":2,\"time\":\"11:01\",\"level\":\"info\",\"text\":\"is ready\"}]");
+	model_copy(&copy, &m);
+	cr_assert_eq(copy.n_log, 2);
+	cr_expect_str_eq(copy.log[0].text, "begins again");
+	cr_expect_str_eq(copy.log[1].time, "11:01");
+}
+
+/* What is told may be what was told last. */
+Test(tui_model, a_message_about_the_message)
+{
+	static struct ui ui;
+	ui_message(&ui, true, "the host refuses");
+	ui_message(&ui, true, "%s is created, but not all is set: %.300s", "web", ui.message);
+	cr_expect_str_eq(ui.message, "web is created, but not all is set: the host refuses");
 }
 
 Test(tui_model, copies_outlive_what_they_are_of)

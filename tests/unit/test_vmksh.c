@@ -3,6 +3,7 @@
 /* vmksh as people and scripts use it, on a private host with a real vmkernel. */
 #include "pty.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include "api/client.h"
@@ -72,6 +73,20 @@ Test(vmksh, quoting)
 	run_expect(2, "quote \" is not closed", "$BIN/vmksh -c 'vm show \"a'");
 }
 
+Test(vmksh, quoted_words_are_no_flags)
+{
+	run_expect(0, "--json\n", "$BIN/vmksh -c 'vm create web memory 4; vm set web annotation \"--json\"; vm get web annotation'");
+	run_expect(0, "--dry-run\n", "$BIN/vmksh -c 'set text=--dry-run; vm set web annotation $text; vm get web annotation'");
+	run_expect(0, "--csv\n", "$BIN/vmksh -c 'vm set web annotation \\--csv; vm get web annotation'");
+	run_expect(0, "--follow\n", "$BIN/vmksh -c 'vm set web annotation -- --follow; vm get web annotation'");
+	run_expect(0, "--json\n", "$BIN/vmksh vm set web annotation -- --json; $BIN/vmksh vm get web annotation");
+	run_expect(0, "value --json)", "$BIN/vmksh vm set web annotation --dry-run -- --json");
+	run_expect(0, "\"value\": \"--json\"", "$BIN/vmksh vm get web annotation --json");
+	run_expect(0, "\"value\": \"--json\"", "$BIN/vmksh -c 'alias j=\"vm get --json web\"; j annotation'");
+	run_expect(0, "a -- --json\n", "$BIN/vmksh -c 'echo a \"--\" \"--json\"'");
+	run_expect(0, "\"value\": \"--json\"", "$BIN/vmksh -c 'watch -c 1 -n 0.1 vm get web annotation --json'");
+}
+
 Test(vmksh, scripts)
 {
 	run_expect(0, "one is created", "printf '# make one\\n\\nvm create one memory 4 # small\\nvm list; whoami\\n' | $BIN/vmksh");
@@ -90,6 +105,10 @@ Test(vmksh, log_in)
 	run_expect(1, "wrong user name or password", "echo wrong | $BIN/vmksh -u susie -c whoami");
 	if (geteuid() == 0)
 		run_expect(0, "User:          susie", "echo secret | $BIN/vmksh -u susie -c whoami");
+	run_expect(0, "would add a user", "$BIN/vmksh -c 'user add --dry-run paul' </dev/null");
+	run_expect(1, "there is a user named susie", "$BIN/vmksh -c 'user add --dry-run susie' </dev/null");
+	run_expect(0, "would change a password", "$BIN/vmksh -c 'user passwd susie --dry-run' </dev/null");
+	run_expect(1, "no user", "$BIN/vmksh -c 'user passwd paul --dry-run' </dev/null");
 	/* On a terminal: asked twice, and nothing shows. */
 	char *const add[] = {(char *)"vmksh", (char *)"-c", (char *)"user add joe", NULL};
 	pty_start(&p, add, 80, 24);
@@ -106,6 +125,52 @@ Test(vmksh, log_in)
 	pty_type(&p, "first\n");
 	cr_assert_eq(pty_end(&p), 0);
 	cr_assert(!strstr(p.out, "first"), "%s", p.out);
+}
+
+/* How often `secret` stands in the heap or on the stack of a process. */
+static unsigned times_in_memory(pid_t pid, const char *secret)
+{
+	char path[64], line[512];
+	unsigned times = 0;
+	snprintf(path, sizeof(path), "/proc/%d/maps", pid);
+	FILE *maps = fopen(path, "re");
+	snprintf(path, sizeof(path), "/proc/%d/mem", pid);
+	int mem = open(path, O_RDONLY | O_CLOEXEC);
+	cr_assert(maps && mem >= 0);
+	while (fgets(line, sizeof(line), maps)) {
+		unsigned long from, to;
+		if (sscanf(line, "%lx-%lx rw", &from, &to) != 2 || !(strstr(line, "[heap]") || strstr(line, "[stack]")))
+			continue;
+		char *bytes = xcalloc(to - from, 1);
+		ssize_t n = pread(mem, bytes, to - from, (off_t)from);
+		cr_assert_gt(n, 0);
+		for (char *at = bytes; (at = memmem(at, (size_t)(bytes + n - at), secret, strlen(secret))); at++)
+			times++;
+		free(bytes);
+	}
+	fclose(maps);
+	close(mem);
+	return times;
+}
+
+Test(vmksh, a_password_does_not_stay_in_memory)
+{
+	pty_start(&p, vmksh, 80, 24);
+	pty_wait(&p, "# ");
+	pty_type(&p, "set seen=Vermilion-27182\n");
+	pty_wait(&p, "# ");
+	pty_type(&p, "user add joe\n");
+	for (int k = 0; k < 2; k++) {
+		pty_wait(&p, k ? "The same again: " : "Password: ");
+		pty_type(&p, "Turquoise-31415\n");
+	}
+	pty_wait(&p, "# ");
+	cr_assert_gt(times_in_memory(p.pid, "Vermilion-27182"), 0, "what is kept is not found");
+	cr_assert_eq(times_in_memory(p.pid, "Turquoise-31415"), 0);
+	/* Without its beginning, where free() keeps its lists. */
+	cr_assert_eq(times_in_memory(p.pid, "ise-31415"), 0);
+	pty_type(&p, "\x04");
+	cr_assert_eq(pty_end(&p), 0);
 }
 
 Test(vmksh, a_password_prompt_gives_the_echo_back)
@@ -187,7 +252,53 @@ Test(vmksh, keys_and_history)
 	cr_assert_eq(read_file(history, 1 << 20, &text, &len, NULL), 0);
 	cr_assert_str_eq(text, "whoami\nbogus\n");
 	free(text);
+	/* A connection that breaks takes nothing with it, and what an editor left open to others is closed. */
+	cr_assert_eq(chmod(history, 0644), 0);
+	pty_start(&p, vmksh, 100, 30);
+	pty_wait(&p, "# ");
+	pty_type(&p, "echo kept\n");
+	pty_wait(&p, "\rkept");
+	pty_wait(&p, "# ");
+	cr_assert_eq(kill(p.pid, SIGHUP), 0);
+	cr_assert_eq(pty_end(&p), 128 + SIGHUP);
+	cr_assert_eq(read_file(history, 1 << 20, &text, &len, NULL), 0);
+	cr_assert_str_eq(text, "whoami\nbogus\necho kept\n");
+	cr_assert_eq(stat(history, &st), 0);
+	cr_assert_eq(st.st_mode & 0777, 0600);
+	free(text);
 	free(history);
+}
+
+/* sudo with another's HOME: his lines are not offered, and root leaves none there. */
+Test(vmksh, the_history_of_somebody_else)
+{
+	struct stat st;
+	char *home = root_path("home"), *history = root_path("home/.vmksh_history"), *text;
+	size_t len;
+	if (geteuid() != 0)
+		return;
+	cr_assert_eq(mkdir(home, 0755), 0);
+	setenv("HOME", home, 1);
+	for (int theirs = 0; theirs < 2; theirs++) {
+		if (theirs)
+			cr_assert_eq(replace_file(history, "echo theirs\n", 12, 0644, NULL), 0);
+		cr_assert_eq(chown(theirs ? history : home, 4321, 4321), 0);
+		cr_assert_eq(chown(home, theirs ? 0 : 4321, 0), 0);
+		pty_start(&p, vmksh, 100, 30);
+		pty_wait(&p, "# ");
+		pty_type(&p, "\x1b[Aecho mine\n");
+		pty_wait(&p, "\rmine");
+		pty_wait(&p, "# ");
+		pty_type(&p, "\x04");
+		cr_assert_eq(pty_end(&p), 0);
+		cr_assert_eq(stat(history, &st), theirs ? 0 : -1);
+	}
+	cr_assert_eq(read_file(history, 1 << 20, &text, &len, NULL), 0);
+	cr_assert_str_eq(text, "echo theirs\n");
+	cr_assert_eq(st.st_uid, 4321);
+	free(text);
+	free(history);
+	free(home);
 }
 
 Test(vmksh, a_restarted_host_is_found_again)
@@ -218,6 +329,43 @@ Test(vmksh, json_of_every_listing_is_json)
 		json_decref(o);
 		free(out);
 	}
+}
+
+/* What a program on a terminal says, until it ends. */
+static const char *said_on_terminal(const char *command)
+{
+	char *const shell[] = {(char *)"vmksh", (char *)"-c", (char *)command, NULL};
+	pty_start(&p, shell, 100, 30);
+	cr_assert_eq(pty_end(&p), 0, "%s: %s", command, p.out);
+	return p.out;
+}
+
+Test(vmksh, nothing_acts_on_the_terminal)
+{
+	run_expect(0, "", "$BIN/vmksh -c \"vm create web memory 4\" -c \"vm set web annotation '<\xc2\x9b" "2J\xe2\x80\xae\xc3\xbc>'\"");
+	cr_assert(strstr(said_on_terminal("vm get web annotation"), "<?2J?\xc3\xbc>"), "%s", p.out);
+	cr_assert(strstr(said_on_terminal("vm get web annotation --csv"), "<?2J?\xc3\xbc>"), "%s", p.out);
+	cr_assert(strstr(said_on_terminal("vm get web annotation --json"), "<\\u009b2J\\u202e\xc3\xbc>"), "%s", p.out);
+	run_expect(0, "<\xc2\x9b" "2J\xe2\x80\xae\xc3\xbc>", "$BIN/vmksh vm get web annotation --json");
+	run_expect(1, "named <?2J>", "$BIN/vmksh vm show '<\xc2\x9b" "2J>'");
+	run_expect(1, "control character", "$BIN/vmksh vm create 'a\xe2\x80\xae" "b' memory 4");
+}
+
+Test(vmksh, what_cannot_be_written_is_told)
+{
+	static const char *const programs[] = {"vmksh -c 'vm list'", "vmksh --json vm list", "vmksh help", "vmk-cmd -l", "vmk-cmd -h",
+					       "vmkstatus --dump status", "vmkstatus --batch --count 1", "vmkstatus --help"};
+	run_expect(0, "", "$BIN/vmksh vm create web memory 4");
+	for (size_t k = 0; k < ARRAY_SIZE(programs); k++) {
+		char *command = xasprintf("$BIN/%s >/dev/full", programs[k]), *out;
+		run_expect(1, strstr(programs[k], "help") ? "could not be written" : "could not be written: No space left on device", command);
+		free(command);
+		cr_assert_eq(run(&out, "$BIN/%s", programs[k]), 0, "%s: %s", programs[k], out);
+		free(out);
+	}
+	/* A reader who left had enough, also where nothing ends us for it. */
+	run_expect(0, "0\n", "{ python3 -c 'import signal, subprocess, sys; signal.signal(signal.SIGPIPE, signal.SIG_IGN); "
+		   "sys.exit(subprocess.call(sys.argv[1:], restore_signals=False))' $BIN/vmkstatus --batch --delay 1; echo $? >&2; } | head -1 >/dev/null");
 }
 
 Test(vmksh, csv)
