@@ -3,6 +3,7 @@
 # A machine's life by vmkstatus alone: made by form (in three sizes, resized in the middle of it), changed by form, started, cloned, deleted;
 # what a form refuses, and what it does when the host does.
 . "$(dirname "$0")/lib.sh"
+. tests/smoke/status_lib.sh
 
 start_host
 value() { # VM KEY
@@ -34,9 +35,6 @@ form_looks() {
 }
 form_moved() {
 	[ "$(form_looks)" != "$1" ]
-}
-cursor_row() {
-	echo $(($(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}') + 1))
 }
 
 say "made at 80x25, resized in mid-form"
