@@ -83,7 +83,10 @@ cleanup() {
 	local status=$?
 	vmk host stop stop >/dev/null 2>&1
 	jobs -p | xargs -r kill 2>/dev/null # viewers, servers and what else was left waiting
-	[ -z "${TMUX_SOCKET:-}" ] || tmux -S "$TMUX_SOCKET" kill-server 2>/dev/null
+	local socket
+	for socket in "$VMK_ROOT"/tmux.*; do
+		[ ! -S "$socket" ] || tmux -S "$socket" kill-server 2>/dev/null
+	done
 	pkill -KILL -f -- "--root $VMK_ROOT" 2>/dev/null
 	if [ $status != 0 ]; then
 		tail -n 20 "$VMK_ROOT"/var/log/vmk/*.log "$VMK_ROOT"/vmfs/volumes/*/*/*/vmx.log 2>/dev/null
