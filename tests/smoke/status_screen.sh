@@ -18,6 +18,21 @@ for size in 80x25 132x50 80x24; do
 	tmux -S "$TMUX_SOCKET" kill-server
 done
 
+say "terminals with 8 colours, with 256, and with none"
+for term in vt100 linux xterm screen-256color; do
+	in_terminal 80x25 "TERM=$term VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
+	wait_terminal 20 'World +Name'
+	wait_terminal 10 'web .*off'
+	coloured() { tmux -S "$TMUX_SOCKET" capture-pane -p -e | grep -q $'\e\\[[0-9;]*[34][0-7]'; }
+	case $term in
+	vt100) ! coloured || die "vt100 has no colours" ;;
+	*) coloured || die "$term has colours" ;;
+	esac
+	terminal_keys 1
+	wait_terminal 10 'Certificate'
+	terminal_keys q
+done
+
 say "every view in three sizes, each drawn anew when the size changes in it"
 in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
 wait_terminal 20 'World +Name'
