@@ -143,7 +143,7 @@ DESTDIR ?=
 PREFIX ?= /usr
 .PHONY: install
 install: all man
-	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/vmk share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions)
+	install -d $(addprefix $(DESTDIR)$(PREFIX)/,sbin bin lib/vmk lib/systemd/system share/man/man1 share/man/man5 share/man/man8 share/bash-completion/completions)
 	install -d $(addprefix $(DESTDIR)/etc/,vmk pam.d)
 	install $(addprefix $(B)/bin/,$(filter-out vmksh,$(PROGRAMS))) $(DESTDIR)$(PREFIX)/sbin
 	install $(B)/bin/vmksh $(DESTDIR)$(PREFIX)/bin
@@ -152,6 +152,7 @@ install: all man
 	install -m 644 $(B)/lib/pam_vmk.so $(DESTDIR)$(PREFIX)/lib/vmk
 	for section in 1 5 8; do install -m 644 $(B)/man/*.$$section $(DESTDIR)$(PREFIX)/share/man/man$$section; done
 	ln -sfn vmksh.8 $(DESTDIR)$(PREFIX)/share/man/man8/vmk.8
+	install -m 644 etc/systemd/* $(DESTDIR)$(PREFIX)/lib/systemd/system
 	install -m 644 etc/bash_completion.d/vmk $(DESTDIR)$(PREFIX)/share/bash-completion/completions
 	for name in vmksh vmk-cmd; do ln -sfn vmk $(DESTDIR)$(PREFIX)/share/bash-completion/completions/$$name; done
 	[ -e $(DESTDIR)/etc/vmk/vmkernel.conf ] || install -m 644 etc/vmkernel.conf $(DESTDIR)/etc/vmk

@@ -3,6 +3,22 @@
 # An installed host, whose root is the computer's: in a chroot with this system's programs and an etc of its own. It sets time zone and
 # keyboard (never the clock, which every chroot shares), has the system's users, and shuts down. Needs root, and leave to mount.
 . "$(dirname "$0")/lib.sh"
+
+if [ -z "${COMPUTER:-}" ]; then
+	say "make install: what belongs where, and units that systemd takes"
+	files=$TOP/files
+	make --no-print-directory -s MODE="${BUILD##*/}" DESTDIR="$files" install || die "make install"
+	[ "$("$files/usr/bin/vmk" --version)" = "$("$BIN/vmksh" --version)" ] || die "vmk does not run from there"
+	for file in usr/sbin/vmkernel usr/sbin/vmkstatus usr/lib/vmk/vmk-login usr/share/man/man8/vmkstatus.8 etc/vmk/vmkernel.conf etc/pam.d/vmk; do
+		[ -s "$files/$file" ] || die "$file is not there"
+	done
+	mkdir "$TOP/units"
+	for unit in "$files"/usr/lib/systemd/system/*; do
+		sed "s,/usr/sbin/,$files/usr/sbin/," "$unit" >"$TOP/units/$(basename "$unit" | sed 's/@\./@tty1./')"
+	done
+	bad=$(systemd-analyze --man=no verify "$TOP"/units/vmk*.service 2>&1 | grep -F "$TOP/units")
+	[ -z "$bad" ] || die "systemd does not take a unit: $bad"
+fi
 [ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
 unshare -m true 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }
 
