@@ -79,6 +79,14 @@ static json_t *keyboard_result(void)
 	return json_pack("{s:o}", "keyboard", *map ? text_json(map) : json_null());
 }
 
+/* What was changed, for "... is set" and for the log. */
+static const char *setting_name(const struct setting *s)
+{
+	if (s->map)
+		return "the keyboard of the console";
+	return !s->date ? "the time zone" : s->zone ? "the clock and its time zone" : "the clock";
+}
+
 static void on_set(void *arg, int ret, json_t *done, const struct error *err)
 {
 	struct setting *s = arg;
@@ -88,9 +96,9 @@ static void on_set(void *arg, int ret, json_t *done, const struct error *err)
 	if (!ret) {
 		result = s->map ? keyboard_result() : date_result();
 		event_acting(s->r);
-		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s", s->map ? "the console's keyboard is changed" : "the host's clock is changed");
+		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is changed", setting_name(s));
 		event_acting(NULL);
-		json_object_set_new(result, "message", json_string(s->map ? "the keyboard is set" : "the clock is set"));
+		json_object_set_new(result, "message", json_sprintf("%s is set", setting_name(s)));
 		if (json_array_size(json_object_get(done, "warnings")))
 			json_object_set(result, "warnings", json_object_get(done, "warnings"));
 	}
