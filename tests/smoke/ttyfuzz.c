@@ -63,6 +63,9 @@ static void start(char **argv)
 	int front;
 	if (openpty(&tty, &front, NULL, NULL, &size) < 0 || tcgetattr(front, &before) < 0)
 		die("there is no terminal for it");
+	/* A Ctrl-C that comes when it has just left must not throw away what it wrote last. */
+	before.c_lflag |= NOFLSH;
+	tcsetattr(front, TCSANOW, &before);
 	pid = fork();
 	if (pid == 0) {
 		close(tty);

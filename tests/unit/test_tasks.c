@@ -138,7 +138,7 @@ Test(tasks, what_others_do_keeps_nobody_from_his_events)
 		int bad = vmk_connect(&c, &err);
 		nap(); /* until it is waited for */
 		for (int k = 0; !bad && k < 30; k++) {
-			char text[8];
+			char text[12];
 			snprintf(text, sizeof(text), "%d", k);
 			bad = vmk_call(c, "vm.set", P("s:s, s:s, s:s}", "vm", "other", "key", "annotation", "value", text), NULL, NULL, &err);
 		}
