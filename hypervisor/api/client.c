@@ -360,6 +360,7 @@ static int long_exchange(struct long_call *l, json_t **answer, struct error *err
 			return ret;
 		l->heard_ns = now_monotonic();
 		take_progress(l, *answer);
+		look_at = 0; /* news */
 		json_decref(*answer);
 		*answer = NULL;
 	}
