@@ -252,6 +252,25 @@ static int try_read(struct bench *b, const u8 *bytes, size_t len, struct error *
 	return ret;
 }
 
+/*
+ * Packed data may be written in more than one way: a changed byte that means the same is no damage (its checksum is of what is
+ * unpacked).
+ */
+static bool is_same(struct bench *a, struct bench *b)
+{
+	struct state_writer *of_a = state_writer_new(), *of_b = state_writer_new();
+	size_t len_a, len_b;
+
+	vmss_save(a->machine, of_a);
+	vmss_save(b->machine, of_b);
+	const void *state_a = state_writer_data(of_a, &len_a), *state_b = state_writer_data(of_b, &len_b);
+	bool same = len_a == len_b && !memcmp(state_a, state_b, len_a) &&
+		    !memcmp(a->machine->memory.ram, b->machine->memory.ram, a->machine->memory.bytes);
+	state_writer_free(of_a);
+	state_writer_free(of_b);
+	return same;
+}
+
 Test(vmss, damage_and_truncation_are_refused_everywhere)
 {
 	struct bench a, b;
@@ -262,14 +281,16 @@ Test(vmss, damage_and_truncation_are_refused_everywhere)
 	build(&a, BASE);
 	live(&a);
 	save(&a, fd);
-	take_apart(&a);
 	u8 *bytes = contents(fd, &len);
+	cr_assert_eq(try_read(&a, bytes, len, &err), 0, "%s", err.text);
 	build(&b, BASE);
+	cr_assert_eq(try_read(&b, bytes, len, &err), 0, "%s", err.text);
+	cr_assert(is_same(&a, &b));
 	size_t step = len / 400 + 1;
 	for (size_t at = 0; at < len; at += at < 64 ? 1 : step) {
 		bytes[at] ^= 0x41;
-		cr_expect_lt(try_read(&b, bytes, len, &err), 0, "byte %zu of %zu was changed, and nobody saw", at, len);
-		cr_expect(err.text[0]);
+		int ret = try_read(&b, bytes, len, &err);
+		cr_expect(ret < 0 ? err.text[0] : is_same(&a, &b), "byte %zu of %zu was changed, and nobody saw", at, len);
 		bytes[at] ^= 0x41;
 	}
 	for (size_t cut = 0; cut < len; cut += cut < 64 ? 7 : step) {
@@ -282,6 +303,7 @@ Test(vmss, damage_and_truncation_are_refused_everywhere)
 	cr_expect_eq(try_read(&b, bytes, len, &err), 0, "%s", err.text);
 	free(longer);
 	free(bytes);
+	take_apart(&a);
 	take_apart(&b);
 }
 
