@@ -212,5 +212,6 @@ int main(int argc, char **argv)
 	else
 		status = commands_run(&sh, &o, argc - optind, argv + optind);
 	shell_free(&sh);
-	return stdout_end(status);
+	/* A person sees what is not written; Ctrl-C, which cuts it, is no failure. */
+	return sh.interactive ? status : stdout_end(status);
 }
