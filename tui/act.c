@@ -11,19 +11,32 @@
 #include "tui/ui.h"
 
 /* For login_run(): a question as a dialog. */
+struct asking {
+	struct ui *ui;
+	const char *title;
+};
+
 static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t size)
 {
-	struct ui *ui = arg;
+	const struct asking *a = arg;
 	if (!size) {
-		ui_message(ui, false, "%s", prompt);
+		ui_message(a->ui, false, "%s", prompt);
 		return 0;
 	}
 	answer[0] = 0;
-	if (!ui_input(ui, "Log in", prompt, answer, size, echo))
+	if (!ui_input(a->ui, a->title, prompt, answer, size, echo))
 		return -EINTR;
 	/* The check, and the price of a wrong answer, take a moment. */
-	dialog_wait(ui, "Log in", "Checking...");
+	dialog_wait(a->ui, a->title, "Checking...");
 	return 0;
+}
+
+int act_ask_login(struct ui *ui, const char *title, const char *user, int *fd, struct error *err)
+{
+	struct asking a = {ui, title};
+	int ret = session_login(user, ask, &a, fd, err);
+	dialog_end(ui);
+	return ret;
 }
 
 void session_extend(struct ui *ui)
@@ -53,8 +66,7 @@ void act_login(struct ui *ui)
 	int fd;
 	if (ui->activity.busy)
 		return;
-	int ret = session_login(NULL, ask, ui, &fd, &err);
-	dialog_end(ui);
+	int ret = act_ask_login(ui, "Log in", NULL, &fd, &err);
 	if (ret) {
 		ui_message(ui, ret != -ECANCELED, "%s", err.text);
 		return;

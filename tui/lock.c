@@ -40,26 +40,11 @@ void lock_logged_out(struct ui *ui)
 	ui->locked = ui->locked && !ui->console;
 }
 
-static int ask(void *arg, const char *prompt, bool echo, char *answer, size_t size)
-{
-	struct ui *ui = arg;
-	if (!size) {
-		ui_message(ui, false, "%s", prompt);
-		return 0;
-	}
-	answer[0] = 0;
-	if (!ui_input(ui, "Locked", prompt, answer, size, echo))
-		return -EINTR;
-	dialog_wait(ui, "Locked", "Checking...");
-	return 0;
-}
-
 void act_unlock(struct ui *ui)
 {
 	struct error err;
 	int fd;
-	int ret = session_login(ui->locked_by, ask, ui, &fd, &err);
-	dialog_end(ui);
+	int ret = act_ask_login(ui, "Locked", ui->locked_by, &fd, &err);
 	if (ret) {
 		ui_message(ui, ret != -ECANCELED, "%s", err.text);
 		return;

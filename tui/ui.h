@@ -162,6 +162,8 @@ void act_menu(struct ui *ui); /* menu.c: all that can be done to the selected ma
 /* Whether there are rights to act with; on a console that takes a log-in, which is asked for. */
 bool act_rights(struct ui *ui);
 void act_login(struct ui *ui);
+/* Asks for a name (user NULL) and password in a dialog; as session_login(). */
+int act_ask_login(struct ui *ui, const char *title, const char *user, int *fd, struct error *err);
 /* Takes the connection of who has logged in. */
 void act_login_take(struct ui *ui, int door);
 /* Also gives up the questions and forms that were opened with that log-in: nobody answers them with other rights. */
