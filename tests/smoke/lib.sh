@@ -12,7 +12,9 @@ BUILD=$PWD/${VMK_BUILD:-build/release}
 BIN=$BUILD/bin
 SMOKE=$BUILD/smoke
 IMAGES=$PWD/build/images
-export LC_ALL=C.UTF-8
+# One environment whoever calls: script(1) and tmux run their commands by $SHELL, and our own programs heed the others.
+export LC_ALL=C.UTF-8 SHELL=/bin/bash
+unset COLORTERM INPUTRC LESS NO_COLOR PAGER TZ TMUX
 TOP=$(mktemp -d /tmp/vmk-smoke-XXXXXX)
 chmod 755 "$TOP"
 VMK_ROOT=$TOP
