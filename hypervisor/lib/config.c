@@ -60,6 +60,47 @@ const struct config_key *config_key_find(const char *key)
 	return NULL;
 }
 
+/* A key as keys.def would write it: "ide2:0.present" is "ide#:#.present". */
+static void key_pattern(const char *key, char *pattern, size_t size)
+{
+	str_copy(pattern, size, key);
+	for (char *p = pattern; *p; p++)
+		*p = isdigit((unsigned char)*p) ? '#' : (char)tolower((unsigned char)*p);
+}
+
+/* `pattern` with the numbers of `key`, as far as there are any */
+static void key_numbered(const char *pattern, const char *key, char *text, size_t size)
+{
+	str_copy(text, size, pattern);
+	for (char *p = text; *p; p++) {
+		key += strcspn(key, "0123456789");
+		if (*p == '#')
+			*p = *key ? *key++ : '0';
+	}
+}
+
+void config_key_unknown(const char *key, char *text, size_t size)
+{
+	char typed[64], known[64], meant[64];
+	const struct config_key *best = NULL;
+	unsigned best_distance = 3;
+	key_pattern(key, typed, sizeof(typed));
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		key_pattern(keys[k].pattern, known, sizeof(known));
+		unsigned distance = edit_distance(typed, known);
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = &keys[k];
+		}
+	}
+	if (!best) {
+		snprintf(text, size, "unknown key %.100s", key);
+	} else {
+		key_numbered(best->pattern, key, meant, sizeof(meant));
+		snprintf(text, size, "unknown key %.100s; did you mean %s?", key, meant);
+	}
+}
+
 /* "min-max" or "min-max/step" */
 static bool number_allowed(const char *allowed, const char *value, u64 *out)
 {
@@ -357,8 +398,10 @@ int config_set(struct config *c, const char *key, const char *value, struct erro
 			line_clear(l);
 		return 0;
 	}
-	if (!k && !l)
-		return fail(err, -EINVAL, "unknown key %s", key);
+	if (!k && !l) {
+		config_key_unknown(key, what, sizeof(what));
+		return fail(err, -EINVAL, "%s", what);
+	}
 	if (k && !config_value_allowed(k, value, what, sizeof(what)))
 		return fail(err, -EINVAL, "%s = \"%s\": %s", key, value, what);
 	char *copy = xstrdup(value); /* `value` may be the one being replaced */
@@ -391,7 +434,8 @@ int config_check(const struct config *c, void (*warn)(void *arg, const char *tex
 			continue;
 		const struct config_key *k = config_key_find(l->key);
 		if (!k) {
-			char *text = xasprintf("%s:%d: unknown key %s", c->name, n + 1, l->key);
+			config_key_unknown(l->key, what, sizeof(what));
+			char *text = xasprintf("%s:%d: %s", c->name, n + 1, what);
 			if (warn)
 				warn(arg, text);
 			free(text);
