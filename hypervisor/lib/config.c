@@ -31,6 +31,24 @@ static const struct config_key keys[] = {
 };
 #undef KEY
 
+/* Of devices that may exist several times: the highest number that may stand for '#' in their keys */
+static const struct {
+	const char *name;
+	char highest;
+} devices[] = {
+#define DEVICES(name, highest) {name, highest},
+#include "lib/keys.def"
+#undef DEVICES
+};
+
+static char highest_number(const char *pattern)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(devices); k++)
+		if (str_starts(pattern, devices[k].name))
+			return devices[k].highest;
+	return '9';
+}
+
 const struct config_key *config_keys(size_t *count)
 {
 	*count = ARRAY_SIZE(keys);
@@ -42,10 +60,11 @@ const struct config_key *config_keys(size_t *count)
 
 static bool key_matches(const char *pattern, const char *key)
 {
+	const char *start = pattern;
 	for (; *pattern && *key; pattern++, key++) {
 		if (*pattern == '*')
 			return !key[strspn(key, KEY_LETTERS)];
-		if (*pattern == '#' ? !isdigit((unsigned char)*key)
+		if (*pattern == '#' ? *key < '0' || *key > highest_number(start)
 				    : tolower((unsigned char)*pattern) != tolower((unsigned char)*key))
 			return false;
 	}
@@ -71,11 +90,14 @@ static void key_pattern(const char *key, char *pattern, size_t size)
 /* `pattern` with the numbers of `key`, as far as there are any */
 static void key_numbered(const char *pattern, const char *key, char *text, size_t size)
 {
+	char highest = highest_number(pattern);
 	str_copy(text, size, pattern);
 	for (char *p = text; *p; p++) {
 		key += strcspn(key, "0123456789");
-		if (*p == '#')
-			*p = *key ? *key++ : '0';
+		if (*p == '#') {
+			*p = *key && *key <= highest ? *key : '0';
+			key += *key != 0;
+		}
 	}
 }
 
@@ -95,6 +117,9 @@ void config_key_unknown(const char *key, char *text, size_t size)
 	}
 	if (!best) {
 		snprintf(text, size, "unknown key %.100s", key);
+	} else if (!best_distance) {
+		snprintf(text, size, "unknown key %.100s: numbers are 0 to %c there", key,
+			 highest_number(best->pattern));
 	} else {
 		key_numbered(best->pattern, key, meant, sizeof(meant));
 		snprintf(text, size, "unknown key %.100s; did you mean %s?", key, meant);

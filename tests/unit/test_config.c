@@ -62,6 +62,8 @@ Test(config, an_unknown_key_is_told_with_the_one_that_is_like_it)
 		{"MEMSIZES", "unknown key MEMSIZES; did you mean memsize?"},
 		{"ide1:0.presnt", "unknown key ide1:0.presnt; did you mean ide1:0.present?"},
 		{"ethernet.present", "unknown key ethernet.present; did you mean ethernet0.present?"},
+		{"ide2:0.present", "unknown key ide2:0.present: numbers are 0 to 1 there"},
+		{"ethernet7.presnt", "unknown key ethernet7.presnt; did you mean ethernet0.present?"},
 		{"sched.memory", "unknown key sched.memory"},
 		{"x", "unknown key x"},
 		{"", "unknown key "},
