@@ -1093,7 +1093,7 @@ Test(host_parts, configuration)
 			cr_expect_not_null(strstr(err.text, cases[k].words), "%s", err.text);
 		if (k == 0) {
 			cr_expect_str_eq(host.console_address, "127.0.0.1");
-			cr_expect(host.vnc_first == 5900 && host.vnc_last == 5999 && host.autostart && !*host.shutdown_command);
+			cr_expect(host.vnc_first == 5900 && host.vnc_last == 6999 && host.autostart && !*host.shutdown_command);
 			cr_expect_str_eq(host.keyboard_command, "setupcon -k");
 		}
 		if (k == 1)
