@@ -86,6 +86,7 @@ struct vm {
 	bool killed;	    /* by us */
 	struct request *starter;
 	bool resuming; /* it is being powered on from its file */
+	int resume_lock; /* resuming is cancelled: suspend_hold(), until its process has ended; -1 = it is not */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */
