@@ -112,6 +112,12 @@ struct vm {
 		u64 second; /* in which `count` events had its status asked for */
 		unsigned count;
 	} eager;
+	struct {
+		unsigned step; /* 0: does not start with the host */
+		bool due;      /* not yet powered on */
+		bool awaited;  /* powered on, and the next step waits for it */
+		u64 on_ns;     /* since when it is seen on, while awaited; 0: not yet */
+	} autostart;	       /* autostart.c's */
 };
 
 #define HELPERS 2 /* the daemon and vmk-authd: worlds from WORLD_VMKERNEL on */
@@ -140,7 +146,7 @@ struct host {
 		const char *name; /* NULL: does not run */
 		struct perf perf;
 	} helper[HELPERS];
-	struct request *stopper; /* host.stop, host.shutdown or host.reboot waiting for the machines */
+	bool stopping; /* its machines are being stopped (power.h): none is powered on */
 };
 extern struct host host;
 

@@ -453,7 +453,7 @@ static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 /* `asks`: what has to be said first becomes the machine's question. */
 static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 {
-	if (host.stopper)
+	if (host.stopping)
 		return fail(err, -EBUSY, "%s cannot be powered on: the host is being stopped", vm->name);
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
