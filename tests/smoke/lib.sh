@@ -80,6 +80,22 @@ start_host() {
 	die "vmkernel did not start"
 }
 
+# start_host_for_two: a host with the users susie and bob, whose root nobody else can enter, as in a home of mode 0700. Needs root.
+start_host_for_two() {
+	local user
+	mkdir -m 700 "$TOP/home"
+	VMK_ROOT=$TOP/home/host
+	start_host
+	for user in susie bob; do
+		printf 'secret-%s\n' $user | vmk user add $user >/dev/null || die "user add $user"
+	done
+}
+as() { # USER COMMAND: one of them logs in with the password and runs one command
+	local user=$1
+	shift
+	printf 'secret-%s\n' "$user" | "$BIN/vmksh" -u "$user" -c "$*"
+}
+
 cleanup() {
 	local status=$?
 	vmk host stop stop >/dev/null 2>&1
