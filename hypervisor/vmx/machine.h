@@ -343,8 +343,6 @@ void vcpus_irq(struct machine *m, unsigned cpu, bool level);
 void vcpus_nmi(struct machine *m);
 void vcpus_forget(struct machine *m, u64 gpa, u64 len);
 u64 vcpus_instructions(struct machine *m);
-/* The calling vCPU's CPU learns the memory map and A20 as they are now; under the lock. */
-void vcpu_sync(struct vcpu *v);
 
 /* Opens the file named by `key`; -errno with a sentence. Firmware and devices only, before the sandbox. */
 int files_open(struct machine *m, const char *key, struct error *err);
