@@ -87,6 +87,25 @@ bool str_starts(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+unsigned edit_distance(const char *a, const char *b)
+{
+	unsigned row[64], n = (unsigned)strlen(b);
+	if (n >= ARRAY_SIZE(row))
+		return n;
+	for (unsigned k = 0; k <= n; k++)
+		row[k] = k;
+	for (unsigned i = 0; a[i]; i++) {
+		unsigned diagonal = row[0];
+		row[0] = i + 1;
+		for (unsigned k = 0; k < n; k++) {
+			unsigned change = diagonal + (a[i] != b[k]), other = MIN(row[k], row[k + 1]) + 1;
+			diagonal = row[k + 1];
+			row[k + 1] = MIN(change, other);
+		}
+	}
+	return row[n];
+}
+
 void str_copy(char *to, size_t size, const char *from)
 {
 	if (!size)

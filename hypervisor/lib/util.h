@@ -22,6 +22,8 @@ bool parse_u64(const char *s, u64 min, u64 max, u64 *out);
 bool parse_bool(const char *s, bool *out);
 bool str_ieq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
+/* Letters to change, add or take away to make `a` into `b`, two short words (`b` below 64 bytes; a longer one is as far away as it is long). */
+unsigned edit_distance(const char *a, const char *b);
 /* Copies with truncation, always terminated. */
 void str_copy(char *to, size_t size, const char *from);
 /*

@@ -145,7 +145,9 @@ int handle_vm_get(struct request *r, json_t **result, struct error *err)
 		const struct config_key *k = config_key_find(key);
 		if (!value && !k) {
 			json_decref(g.rows);
-			return fail(err, -ENOENT, "unknown key %.100s", key);
+			char what[240];
+			config_key_unknown(key, what, sizeof(what));
+			return fail(err, -ENOENT, "%s", what);
 		}
 		get_key(&g, key, value ? value : k->fallback);
 	}
