@@ -198,6 +198,7 @@ int main(int argc, char *argv[])
 	struct error err;
 	u64 ready_fd = 0;
 	int option;
+	stdio_open();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'r') {
 			root = optarg;
