@@ -159,7 +159,7 @@ void output_json_line(json_t *value)
 	json_print(value, JSON_COMPACT);
 }
 
-void output_json(json_t *value)
+static void output_json(json_t *value)
 {
 	json_print(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
 }

@@ -175,9 +175,10 @@ void dev_job_finish(struct dev_worker *w, struct dev_job *job); /* returns after
 /*
  * In work(), after a write to a disk's image (or flushing it) has failed with `error`: if that is the host's trouble, people are
  * asked what to do while the machine stands still. true: try again. false: tell the guest, as they want it, or because
- * nobody can be asked or somebody waits for the job. `drive` and `file` are for the question.
+ * nobody can be asked or somebody waits for the job. `drive` is for the question; disks on one volume share it.
  */
-bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, bool flush, int error);
+struct disk;
+bool dev_disk_retry(struct dev_worker *w, const char *drive, const struct disk *disk, bool flush, int error);
 
 /* ---- people: screen, keyboard, mouse, serial lines ---- */
 

@@ -157,6 +157,17 @@ bool stdout_flush(void)
 	return false;
 }
 
+void stdio_open(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
+}
+
 int stdout_end(int status)
 {
 	if ((stdout_flush() && !ferror(stdout)) || stdout_errno == EPIPE)

@@ -46,6 +46,8 @@ bool stdout_flush(void);
  * status is 1 instead of 0; a reader who left had enough. Else `status`.
  */
 int stdout_end(int status);
+/* First in main(): /dev/null for those of descriptors 0 to 2 that are closed, so that no file opened later is somebody's standard output. */
+void stdio_open(void);
 /* Whole file into memory, NUL-terminated, refused above `max` bytes. Caller frees *out. */
 int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err);
 int read_fd(int fd, const char *name, size_t max, char **out, size_t *len, struct error *err);

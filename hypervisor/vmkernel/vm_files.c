@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "lib/machine_files.h"
 #include "lib/util.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
@@ -185,13 +186,9 @@ static void delete_named(void *arg, const char *key, const char *value)
 {
 	struct delete *d = arg;
 	const struct config_key *k = config_key_find(key);
-	size_t len = strlen(d->folder);
-	if (!k || k->type != CONFIG_PATH || !*value)
-		return;
-	if (strncmp(value, d->folder, len) == 0 && value[len] == '/')
-		value += len + 1;
-	if (!strchr(value, '/') && strcmp(value, ".") != 0 && strcmp(value, "..") != 0)
-		delete_file(d, value);
+	const char *own = k && k->type == CONFIG_PATH ? machine_file_own(d->folder, value) : NULL;
+	if (own)
+		delete_file(d, own);
 }
 
 int vm_files_delete(void *arg, int report, json_t **result, struct error *err)

@@ -452,7 +452,8 @@ int viewer_let_in(struct viewer *v, struct error *err)
 	return 0;
 }
 
-int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
+/* A new viewer, or one that waits to be let in (viewers.h), or -EBUSY; takes fd in every case. */
+static int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err)
 {
 	unsigned i = 0;
 	int r = sharing_judge(x, who, err);

@@ -468,9 +468,9 @@ void dev_job_start(struct dev_worker *w, struct dev_job *job)
 
 /* Nobody can be asked, unless the test answers: the guest is told. */
 static bool (*fake_answer)(const char *drive, int error);
-bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, bool flush, int error)
+bool dev_disk_retry(struct dev_worker *w, const char *drive, const struct disk *disk, bool flush, int error)
 {
-	(void)w, (void)file;
+	(void)w, (void)disk;
 	return fake_answer && !flush && fake_answer(drive, error);
 }
 
