@@ -235,6 +235,10 @@ static void one_access(struct machine *m, unsigned id)
 		m->people.key(m->people.keyboard, (u8)rnd(), rnd() & 1);
 	} else if (kind == 3 && m->people.pointer) {
 		m->people.move(m->people.pointer, (int)(s16)rnd(), (int)(s16)rnd(), (int)(s16)rnd(), rnd());
+	} else if (kind == 6) {
+		const struct absolute_pointer *a = &m->people.absolute[rnd() % ABSOLUTE_POINTERS];
+		if (a->device)
+			a->move_to(a->device, (u16)rnd(), (u16)rnd(), (int)(s16)rnd(), (int)(s16)rnd(), rnd());
 	} else if (kind == 4 && rnd() % 64 == 0 && m->people.display) {
 		m->people.refresh(m->people.display);
 	} else if (kind == 5) {
