@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char vmx_text[] =
 	"memsize = \"4\"\nide0:0.present = \"TRUE\"\nide0:0.fileName = \"disk.img\"\nide0:0.mode = \"nonpersistent\"\n"
 	"ide1:0.present = \"TRUE\"\nide1:0.fileName = \"cd.iso\"\nide1:0.deviceType = \"cdrom-image\"\n"
-	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nfloppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
+	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.tablet.present = \"TRUE\"\nfloppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial1.fileType = \"null\"\n"
 	"debug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
 

@@ -69,7 +69,7 @@ static const char vmx_text[] =
 	"ide0:1.present = \"TRUE\"\nide0:1.fileName = \"other.img\"\nide0:1.mode = \"nonpersistent\"\n"
 	"ide1:0.present = \"TRUE\"\nide1:0.fileName = \"cd.iso\"\nide1:0.deviceType = \"cdrom-image\"\n"
 	"virtio0.present = \"TRUE\"\nvirtio0.fileName = \"virtio.img\"\nvirtio7.present = \"TRUE\"\nvirtio7.fileName = \"virtio7.img\"\n"
-	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\n"
+	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\nvirtio.tablet.present = \"TRUE\"\n"
 	"floppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial2.present = \"TRUE\"\nserial3.present = \"TRUE\"\n"
 	"serial1.fileType = \"null\"\nethernet0.present = \"TRUE\"\nethernet3.present = \"TRUE\"\nethernet3.startConnected = \"FALSE\"\nethernet1.present = \"TRUE\"\nethernet1.virtualDev = \"virtio\"\nethernet2.present = \"TRUE\"\nethernet2.virtualDev = \"virtio\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
