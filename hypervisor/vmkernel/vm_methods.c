@@ -367,7 +367,8 @@ static int new_config(struct request *r, const char *path, const char *disk, cha
 					{"guestOS", "other"},
 					{"memsize", memory},
 					{"serial0.present", "TRUE"},
-					{"serial0.fileType", "console"}};
+					{"serial0.fileType", "console"},
+					{"virtio.tablet.present", "TRUE"}};
 	int ret = 0;
 	for (unsigned k = 0; !ret && k < ARRAY_SIZE(fixed); k++)
 		ret = config_set(c, fixed[k][0], fixed[k][1], err);
