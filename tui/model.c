@@ -222,7 +222,7 @@ static void screen_poll(struct model *m, const struct model_asker *as, const str
 	struct vmk_client *client = as->user ? as->user : as->look;
 	const char *name = vm->world >= 0 ? vm->name : "";
 	if (as->restricted && !as->user)
-		thumbnail_refuse(&m->thumbnail, name, "l logs in and shows it.");
+		thumbnail_refuse(&m->thumbnail, name, "To see it, log in: l");
 	else if (as->user && !strcmp(vm->rights, "---"))
 		thumbnail_refuse(&m->thumbnail, name, "You may not see its screen.");
 	else if (vmk_client_fd(client) >= 0)

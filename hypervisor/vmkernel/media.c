@@ -89,7 +89,7 @@ static void key_look(void *arg, const char *key, const char *value)
 	int ret = file_look(l->folder, value, &how, &st);
 	if (!l->with_rights && (ret == -EACCES || ret == -EPERM))
 		return;
-	char *text = trouble(ret, value, &st, (how.flags & O_ACCMODE) != O_RDONLY);
+	char *text = trouble(ret, value, &st, (how.flags & O_ACCMODE) != O_RDONLY && !how.or_readonly);
 	json_t *sentence = text ? json_string(text) : NULL;
 	if (sentence) /* else not UTF-8 */
 		json_array_append_new(l->warnings, sentence);
