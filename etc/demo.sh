@@ -57,7 +57,7 @@ make_machine() {
 	# Into the file that is there, whose owner stays.
 	cp --sparse=always "$work/disk.img" "$(dirname "$(vmk --json vm show webserver | sed -n 's/.*"path": *"\([^"]*\)".*/\1/p')")/${disk##*/}"
 	rm -rf "$work"
-	vmk "vm set webserver ide0:0.present FALSE; vm set webserver virtio0.fileName $disk; vm set webserver virtio0.present TRUE;
+	vmk "vm set webserver guestOS debian; vm set webserver ide0:0.present FALSE; vm set webserver virtio0.fileName $disk; vm set webserver virtio0.present TRUE;
 		vm set webserver ethernet0.virtualDev virtio" >/dev/null
 	echo "Made machine webserver; on its screen and serial line log in as root with password $password (shown only now)."
 }

@@ -386,36 +386,44 @@ out:
 	return ret;
 }
 
-int users_set_password(const char *name, const char *password, struct error *err)
+/* users_lock(), where there is that user. */
+static int user_lock(const char *name, struct error *err)
 {
 	struct user u;
+	int lock = users_lock(err);
+	if (lock < 0)
+		return lock;
+	int ret = users_find(name, &u, err);
+	if (!ret)
+		return lock;
+	close(lock);
+	return ret;
+}
+
+int users_set_password(const char *name, const char *password, struct error *err)
+{
 	int ret = need_private(err);
 	if (!ret)
 		ret = check_password(password, err);
 	if (ret)
 		return ret;
-	int lock = users_lock(err);
+	int lock = user_lock(name, err);
 	if (lock < 0)
 		return lock;
-	ret = users_find(name, &u, err);
-	if (!ret)
-		ret = write_shadow(name, password, err);
+	ret = write_shadow(name, password, err);
 	close(lock);
 	return ret;
 }
 
 int users_delete(const char *name, struct error *err)
 {
-	struct user u;
 	int ret = need_private(err);
 	if (ret)
 		return ret;
-	int lock = users_lock(err);
+	int lock = user_lock(name, err);
 	if (lock < 0)
 		return lock;
-	ret = users_find(name, &u, err);
-	if (!ret)
-		ret = edit_file("passwd", 0644, name, NULL, err);
+	ret = edit_file("passwd", 0644, name, NULL, err);
 	if (!ret)
 		ret = edit_file("shadow", 0600, name, NULL, err);
 	close(lock);

@@ -215,26 +215,6 @@ static int row_run(struct shell *sh, const struct api_method *row, int n, char *
 	return SHELL_OK;
 }
 
-/* Letters to change, add or take away to make `a` into `b`, for short words. */
-static unsigned edit_distance(const char *a, const char *b)
-{
-	unsigned row[64], n = (unsigned)strlen(b);
-	if (n >= ARRAY_SIZE(row))
-		return n;
-	for (unsigned k = 0; k <= n; k++)
-		row[k] = k;
-	for (unsigned i = 0; a[i]; i++) {
-		unsigned diagonal = row[0];
-		row[0] = i + 1;
-		for (unsigned k = 0; k < n; k++) {
-			unsigned change = diagonal + (a[i] != b[k]), other = MIN(row[k], row[k + 1]) + 1;
-			diagonal = row[k + 1];
-			row[k + 1] = MIN(change, other);
-		}
-	}
-	return row[n];
-}
-
 static int unknown_command(const struct shell *sh, int n, char *const words[])
 {
 	char typed[128];

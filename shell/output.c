@@ -55,15 +55,15 @@ static char *value_text(json_t *value, bool one_line)
 	return text ? text : xstrdup("");
 }
 
-/* Elements of an array on a line each, beneath one another; else the value. */
+/* Elements of an array on a line each, beneath one another; else the value. What there is none of has no line. */
 static void object_line(const struct shell *sh, const char *heading, int width, json_t *value)
 {
 	size_t n = json_is_array(value) ? json_array_size(value) : 1;
 	for (size_t k = 0; k < n; k++) {
 		char *text = value_text(json_is_array(value) ? json_array_get(value, k) : value, true);
 		char *label = xasprintf("%s%s", k ? "" : heading, k ? "" : ":");
-		printf("%s%-*s%s%s%s\n", sh->color ? BOLD : "", *text ? width + 1 : 0, label, sh->color ? PLAIN : "",
-		       *text ? " " : "", text);
+		if (*text)
+			printf("%s%-*s%s %s\n", sh->color ? BOLD : "", width + 1, label, sh->color ? PLAIN : "", text);
 		free(label);
 		free(text);
 	}
@@ -159,7 +159,7 @@ void output_json_line(json_t *value)
 	json_print(value, JSON_COMPACT);
 }
 
-void output_json(json_t *value)
+static void output_json(json_t *value)
 {
 	json_print(value, JSON_INDENT(2) | JSON_ENCODE_ANY);
 }

@@ -139,7 +139,6 @@ int alias_expand(struct shell *sh, const struct words_scope *scope, struct words
 void output_result(const struct shell *sh, const struct api_method *row, json_t *result);
 /* Rows in columns at least as wide as widths[], which grow; header: its line too. */
 void output_table(const struct shell *sh, const struct api_method *row, json_t *result, int widths[API_MAX_COLUMNS], bool header);
-void output_json(json_t *value);
 void output_json_line(json_t *value);
 /* As --json or --csv of the command says. */
 void output_value(const struct shell *sh, const struct api_method *row, json_t *value);

@@ -3,8 +3,10 @@
 # man.sh: manual pages are made and are well-formed, and tell of every command, verb, option, key and view there is: what the programs
 # and tables say is looked for in the pages as they are read.
 set -u
+unset CDPATH
 cd "$(dirname "$0")/.."
-export LC_ALL=C.UTF-8 VMK_ROOT=/nonexistent
+. tests/environment.sh
+export VMK_ROOT=/nonexistent
 B=${VMK_BUILD:-build/release}
 bad=0
 

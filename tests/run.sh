@@ -4,8 +4,9 @@
 # tests/run.sh NAME... runs only the tests whose name contains one of the words.
 set -u
 shopt -s extglob
+unset CDPATH
 cd "$(dirname "$0")/.."
-export LC_ALL=C.UTF-8
+. tests/environment.sh
 passed=0
 failed=0
 failures=() # lines "NAME<tab>LOG", told again at the end

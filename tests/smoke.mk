@@ -6,7 +6,7 @@ smoke-tools: build/images/console.img
 # button that is heard (button).
 FLOPPIES := $(patsubst %,build/images/%.img,echo video ticker scancodes pointer writer button)
 smoke-tools: $(FLOPPIES)
-$(FLOPPIES): build/images/%.img: tests/guest/floppy/%.S
+$(FLOPPIES): build/images/%.img: tests/guest/floppy/%.S tests/guest/floppy/com1.h
 	@mkdir -p $(@D)
 	$(Q)$(CC) -c -m32 -o $(@D)/$*.o $<
 	$(Q)ld -m elf_i386 -Ttext 0x7c00 --oformat binary -e _start -o $@ $(@D)/$*.o

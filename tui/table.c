@@ -135,10 +135,12 @@ static void widths_find(const struct table_source *s, unsigned total, unsigned w
 		used += widths[k] ? widths[k] + 2 : 0;
 		growing += widths[k] && s->columns[k].grow;
 	}
-	unsigned left = total > used ? total - used : 0;
-	for (unsigned k = 0; k < s->n_columns; k++)
+	unsigned left = total > used ? total - used : 0, last = s->n_columns;
+	while (last && !widths[last - 1])
+		last--;
+	for (unsigned k = 0; k < last; k++)
 		if (widths[k] && s->columns[k].grow)
-			widths[k] += MIN(left / growing, 40u);
+			widths[k] += k + 1 < last ? MIN(left / growing, 40u) : left / growing;
 }
 
 static void draw_row(struct canvas *c, unsigned y, const struct table_source *s, unsigned row, const unsigned widths[TABLE_COLUMNS_MAX], bool selected)

@@ -15,7 +15,7 @@
 
 struct table_column {
 	const char *heading;
-	unsigned width; /* at least; grow: takes what is left, up to 40 more */
+	unsigned width; /* at least; grow: takes its share of what is left, up to 40 more unless it is the last */
 	bool right, grow;
 	unsigned needs;	 /* left out when the terminal has fewer columns */
 	bool number;	 /* sorted by value, the highest first; text that is none comes last */

@@ -109,7 +109,8 @@ static bool too_deep(const char *line, size_t len)
 	return false;
 }
 
-int rpc_parse(const char *line, size_t len, json_t **out, struct error *err)
+/* One line -> JSON. -EBADMSG with a sentence: not JSON, nested deeper than RPC_MAX_DEPTH, a NUL, a name twice. */
+static int rpc_parse(const char *line, size_t len, json_t **out, struct error *err)
 {
 	json_error_t json_err;
 	if (len > RPC_MAX_LINE)

@@ -27,9 +27,6 @@ void rpc_lines_drop(struct rpc_lines *l);
 /* Clears the bytes too: they may have held a password. */
 void rpc_lines_free(struct rpc_lines *l);
 
-/* One line -> JSON. -EBADMSG with a sentence: not JSON, nested deeper than RPC_MAX_DEPTH, a NUL, a name twice. */
-int rpc_parse(const char *line, size_t len, json_t **out, struct error *err);
-
 struct rpc_request {
 	json_t *id;	    /* string or integer; owned */
 	const char *method; /* lives in `message` */

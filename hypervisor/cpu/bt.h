@@ -404,7 +404,6 @@ bool mmu_load_pdptes(struct bt_cpu *cpu, u64 cr3);
 
 /* Guest-physical memory; size 1, 2, 4, 8, not crossing a page. No A20, no faults. */
 u64 phys_read(struct bt_cpu *cpu, u64 gpa, unsigned size);
-void phys_write(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 value);
 
 /* ---- modes and segments: seg.c ---- */
 

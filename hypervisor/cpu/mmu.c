@@ -171,11 +171,6 @@ u64 phys_read(struct bt_cpu *cpu, u64 gpa, unsigned size)
 	return load(cpu, NULL, gpa, size);
 }
 
-void phys_write(struct bt_cpu *cpu, u64 gpa, unsigned size, u64 value)
-{
-	store(cpu, NULL, gpa, size, value);
-}
-
 /* The old slot that is the same as s, or NULL. */
 static struct bt_slot *slot_same(struct bt_memory *old, const struct bt_slot *s)
 {
@@ -663,26 +658,36 @@ static unsigned first_part(u64 linear, unsigned size)
 	return MIN(size, PAGE_SIZE - (unsigned)(linear % PAGE_SIZE));
 }
 
+/* Where the bytes of an access are that reaches into a second page: those of the first page from gpa[0], those of the second from gpa[1]. */
+static void access_across(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned size, unsigned access,
+			  u64 gpa[2])
+{
+	unsigned part = first_part(linear, size);
+	bool write = access == ACCESS_WRITE;
+	u64 second = linear_wrap(cpu, linear + part);
+	const struct tlb_entry *e = tlb_get(cpu, i, tlb, linear, access), *e2 = tlb_get(cpu, i, tlb, second, access);
+
+	if (unlikely((write ? e->write_tag | e2->write_tag : e->read_tag | e2->read_tag) & TLB_WATCH))
+		debug_data(cpu, linear, size, write);
+	gpa[0] = entry_gpa(e, linear);
+	gpa[1] = entry_gpa(e2, second);
+}
+
 static u64 access_read(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned size)
 {
-	struct tlb_entry *e, *e2;
+	struct tlb_entry *e;
 	unsigned part = first_part(linear, size);
-	u64 gpa, second, value = 0;
+	u64 gpa[2], value = 0;
 
 	linear = linear_wrap(cpu, linear);
-	e = tlb_get(cpu, i, tlb, linear, ACCESS_READ);
 	if (part < size) {
-		second = linear_wrap(cpu, linear + part);
-		e2 = tlb_get(cpu, i, tlb, second, ACCESS_READ);
-		if (unlikely((e->read_tag | e2->read_tag) & TLB_WATCH))
-			debug_data(cpu, linear, size, false);
-		/* A device's callback may replace the memory map, and so the entries. */
-		gpa = entry_gpa(e, linear);
-		second = entry_gpa(e2, second) - part;
+		/* A device's callback may replace the memory map, and so the TLB's entries: they are not looked at again. */
+		access_across(cpu, i, tlb, linear, size, ACCESS_READ, gpa);
 		for (unsigned n = 0; n < size; n++)
-			value |= load(cpu, i, (n < part ? gpa : second) + n, 1) << (8 * n);
+			value |= load(cpu, i, n < part ? gpa[0] + n : gpa[1] + n - part, 1) << (8 * n);
 		return value;
 	}
+	e = tlb_get(cpu, i, tlb, linear, ACCESS_READ);
 	if (unlikely(e->read_tag & TLB_WATCH))
 		debug_data(cpu, linear, size, false);
 	return load(cpu, i, entry_gpa(e, linear), size);
@@ -704,23 +709,18 @@ static void write_tag_refresh(struct bt_cpu *cpu, struct tlb_entry *e)
 
 static void access_write(struct bt_cpu *cpu, const struct insn *i, struct tlb *tlb, u64 linear, unsigned size, u64 value)
 {
-	struct tlb_entry *e, *e2;
+	struct tlb_entry *e;
 	unsigned part = first_part(linear, size);
-	u64 gpa, second;
+	u64 gpa[2];
 
 	linear = linear_wrap(cpu, linear);
-	e = tlb_get(cpu, i, tlb, linear, ACCESS_WRITE);
 	if (part < size) {
-		second = linear_wrap(cpu, linear + part);
-		e2 = tlb_get(cpu, i, tlb, second, ACCESS_WRITE);
-		if (unlikely((e->write_tag | e2->write_tag) & TLB_WATCH))
-			debug_data(cpu, linear, size, true);
-		gpa = entry_gpa(e, linear);
-		second = entry_gpa(e2, second) - part;
+		access_across(cpu, i, tlb, linear, size, ACCESS_WRITE, gpa);
 		for (unsigned n = 0; n < size; n++)
-			store(cpu, i, (n < part ? gpa : second) + n, 1, (value >> (8 * n)) & 0xff);
+			store(cpu, i, n < part ? gpa[0] + n : gpa[1] + n - part, 1, (value >> (8 * n)) & 0xff);
 		return;
 	}
+	e = tlb_get(cpu, i, tlb, linear, ACCESS_WRITE);
 	if (unlikely(e->write_tag & TLB_WATCH))
 		debug_data(cpu, linear, size, true);
 	store(cpu, i, entry_gpa(e, linear), size, value);

@@ -153,8 +153,6 @@ u64 descriptor_accessed(struct bt_cpu *cpu, const struct insn *i, u16 selector, 
 NORETURN void raise_selector(struct bt_cpu *cpu, const struct insn *i, enum x86_exception vector, u16 selector);
 void segment_set_raw(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector, u64 raw);
 void segment_set_null(struct bt_cpu *cpu, struct bt_segment *seg, u16 selector);
-/* Whether the limit (and its direction) allows offset..offset+size-1; nothing about rights. */
-bool segment_covers(const struct bt_segment *seg, u64 offset, unsigned size);
 /*
  * Reads and checks a descriptor for SS at privilege `cpl`: faults are `vector`(selector), not present #SS(selector). Marks it
  * accessed, fills *seg, installs nothing.

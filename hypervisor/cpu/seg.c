@@ -236,7 +236,8 @@ void mode_update(struct bt_cpu *cpu)
 
 /* ---- checks ---- */
 
-bool segment_covers(const struct bt_segment *seg, u64 offset, unsigned size)
+/* Whether the limit (and its direction) allows offset..offset+size-1; nothing about rights. */
+static bool segment_covers(const struct bt_segment *seg, u64 offset, unsigned size)
 {
 	u64 last = offset + size - 1;
 	if ((seg->attr & (SEG_S | 8 | 4)) == (SEG_S | 4)) /* expand-down data: valid above the limit */

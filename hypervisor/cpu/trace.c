@@ -238,7 +238,7 @@ void trace_drop(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 size)
 	}
 }
 
-void trace_flush_all(struct bt_cpu *cpu)
+static void trace_flush_all(struct bt_cpu *cpu)
 {
 	struct trace_cache *cache = cpu->traces;
 

@@ -74,8 +74,6 @@ struct trace *trace_find(struct bt_cpu *cpu);
 void trace_invalidate(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 len);
 /* As trace_invalidate(), for any range of pages, which the memory map is about to lose. */
 void trace_drop(struct bt_cpu *cpu, const struct insn *i, u64 gpa, u64 size);
-/* Forgets every trace; none is being executed. */
-void trace_flush_all(struct bt_cpu *cpu);
 
 /* ---- leaving a trace ---- */
 

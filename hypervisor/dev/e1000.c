@@ -146,7 +146,7 @@ void e1000_count(struct e1000_nic *n, unsigned at, u32 more)
 	*counter = more > UINT32_MAX - *counter ? UINT32_MAX : *counter + more;
 }
 
-void e1000_count64(struct e1000_nic *n, unsigned at, u32 more)
+static void e1000_count64(struct e1000_nic *n, unsigned at, u32 more)
 {
 	u64 sum = ((u64)*e1000_reg(n, at + 4) << 32 | *e1000_reg(n, at)) + more;
 

@@ -164,7 +164,6 @@ static inline u64 e1000_u64(const u8 *p)
 void e1000_interrupt(struct e1000_nic *n, u32 causes);
 void e1000_call_later(struct e1000_nic *n, u64 when); /* machine time */
 void e1000_count(struct e1000_nic *n, unsigned at, u32 more);	 /* a statistic of 32 bits, which stops at its end */
-void e1000_count64(struct e1000_nic *n, unsigned at, u32 more);
 /* The counters that both directions have, at the given registers: all, by size, broadcasts, multicasts. */
 struct e1000_counters {
 	u16 good, total, octets, total_octets, by_size, broadcast, multicast;

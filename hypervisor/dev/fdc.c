@@ -5,7 +5,11 @@
  * Register, command and status names are those of the Intel 82077AA data sheet (290166). A drive is of the kind its
  * image's size calls for. Commands take effect a moment after their last byte, so a driver that
  * arms itself for the interrupt after sending them is ready for it. Scan commands are answered as invalid.
+ *
+ * Images are in the host's page cache, so transfers are made at once. Only a write that fails, as on a full disk, goes to the
+ * device's thread, where people may be asked; the rest of the command follows it.
  */
+#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -133,7 +137,14 @@ struct fdc {
 	u16 sectors_left; /* of READ TRACK, VERIFY, FORMAT */
 	u8 buffer[SECTOR];
 	u16 buffer_at, buffer_length;
+	bool terminal_count; /* the DMA controller wants no more */
 	struct dev_timer timer;
+	/* A write of the buffer that has failed. */
+	struct dev_worker *worker; /* NULL: there is no drive */
+	struct dev_job rewrite;
+	bool rewriting; /* then the phase is PHASE_BUSY without a timer, until settle() or rewrite_done() */
+	u64 rewrite_at; /* byte of the image */
+	int rewrite_result;
 };
 
 /* ---- interrupt, phases ---- */
@@ -215,13 +226,20 @@ static int sector_read(const struct drive *d, unsigned head, unsigned sector, u8
 	return disk_read(d->disk, at, to, SECTOR);
 }
 
-static int sector_write(const struct drive *d, unsigned head, unsigned sector, const u8 *from)
+/* Writes the buffer to a sector. false: that failed, and rewrite_done() goes on with the command, or has done so. */
+static bool sector_write(struct fdc *f, unsigned head, unsigned sector)
 {
+	const struct drive *d = command_drive(f);
 	u64 at = sector_offset(d, head, sector);
 
-	if (at + SECTOR > disk_bytes(d->disk))
-		return -EIO;
-	return disk_write(d->disk, at, from, SECTOR);
+	f->rewrite_at = at;
+	f->rewrite_result = at + SECTOR > disk_bytes(d->disk) ? -ENXIO : disk_write(d->disk, at, f->buffer, SECTOR);
+	if (!f->rewrite_result)
+		return true;
+	f->phase = PHASE_BUSY;
+	f->rewriting = true;
+	dev_job_start(f->worker, &f->rewrite);
+	return false;
 }
 
 /* ---- data transfers ---- */
@@ -305,10 +323,11 @@ static bool find_sector(struct fdc *f)
 	return true;
 }
 
-/* A sector of data through DMA; *tc at terminal count. False when the controller took nothing: an overrun. */
-static bool dma_sector(struct fdc *f, bool to_memory, size_t len, bool *tc)
+/* A sector of data through DMA, or a terminal count. False when the controller took nothing: an overrun. */
+static bool dma_sector(struct fdc *f, bool to_memory, size_t len)
 {
 	struct device *dma = dev_find(&f->dev, "dma");
+	bool *tc = &f->terminal_count;
 	size_t n = 0;
 
 	*tc = false;
@@ -338,10 +357,24 @@ static bool verify_sectors(struct fdc *f)
 	return true;
 }
 
+/* One has been moved by DMA: whether there is another. Otherwise the command has ended. */
+static bool sector_follows(struct fdc *f)
+{
+	if (!next_sector(f) && !f->terminal_count) {
+		transfer_fail(f, ST1_END, 0);
+		return false;
+	}
+	/* READ DELETED DATA stops after the first sector with the other kind of mark. */
+	if (f->terminal_count || f->st2 & ST2_CONTROL_MARK) {
+		transfer_end(f);
+		return false;
+	}
+	return true;
+}
+
 static void transfer_sectors(struct fdc *f)
 {
 	const struct drive *d = command_drive(f);
-	bool tc;
 
 	/* At most two sides of a track, whatever EOT says: 512 sectors. */
 	for (unsigned i = 0; i < 512; i++) {
@@ -351,23 +384,12 @@ static void transfer_sectors(struct fdc *f)
 			transfer_fail(f, ST1_DATA_ERROR, ST2_DATA_ERROR);
 			return;
 		}
-		if (!dma_sector(f, !writes(f), SECTOR, &tc)) {
+		if (!dma_sector(f, !writes(f), SECTOR)) {
 			transfer_fail(f, BIT(4) /* overrun */, 0);
 			return;
 		}
-		if (writes(f) && sector_write(d, f->h & 1, f->r, f->buffer)) {
-			transfer_fail(f, ST1_DATA_ERROR, ST2_DATA_ERROR);
+		if ((writes(f) && !sector_write(f, f->h & 1, f->r)) || !sector_follows(f))
 			return;
-		}
-		if (!next_sector(f) && !tc) {
-			transfer_fail(f, ST1_END, 0);
-			return;
-		}
-		/* READ DELETED DATA stops after the first sector with the other kind of mark. */
-		if (tc || f->st2 & ST2_CONTROL_MARK) {
-			transfer_end(f);
-			return;
-		}
 	}
 }
 
@@ -376,7 +398,6 @@ static void read_track(struct fdc *f)
 {
 	const struct drive *d = command_drive(f);
 	unsigned head = selected_head(f);
-	bool tc = false;
 
 	if (!track_readable(f, d, head)) {
 		transfer_fail(f, ST1_MISSING_MARK, 0);
@@ -384,8 +405,8 @@ static void read_track(struct fdc *f)
 	}
 	if (f->c != d->track || f->h != head || f->command[5] != 2)
 		f->st1 |= ST1_NO_DATA;
-	for (unsigned n = 1; n <= MIN(f->command[6], d->geometry->sectors) && !tc; n++) {
-		if (sector_read(d, head, n, f->buffer) || !dma_sector(f, true, SECTOR, &tc)) {
+	for (unsigned n = 1; n <= MIN(f->command[6], d->geometry->sectors) && !f->terminal_count; n++) {
+		if (sector_read(d, head, n, f->buffer) || !dma_sector(f, true, SECTOR)) {
 			transfer_fail(f, ST1_DATA_ERROR, ST2_DATA_ERROR);
 			return;
 		}
@@ -396,13 +417,14 @@ static void read_track(struct fdc *f)
 	transfer_end(f);
 }
 
-/* FORMAT TRACK: four bytes C, H, R, N per sector come by DMA; each sector named is filled. */
-static bool format_sector(struct fdc *f, const u8 *id)
+/* FORMAT TRACK: four bytes C, H, R, N per sector have come into the buffer; each sector named is filled. As sector_write(). */
+static bool format_sector(struct fdc *f)
 {
 	const struct drive *d = command_drive(f);
 	unsigned head = selected_head(f);
-	u8 filled[SECTOR];
+	u8 id[4];
 
+	memcpy(id, f->buffer, sizeof(id));
 	f->r = id[2];
 	if (!track_readable(f, d, head)) {
 		transfer_fail(f, ST1_MISSING_MARK, 0);
@@ -412,28 +434,22 @@ static bool format_sector(struct fdc *f, const u8 *id)
 		transfer_fail(f, ST1_NOT_WRITABLE, 0);
 		return false;
 	}
-	memset(filled, f->command[5], sizeof(filled));
 	/* A layout of another kind than the image's cannot be kept: such sectors are lost, as on worn media. */
-	if (id[0] == d->track && id[1] == head && id[2] >= 1 && id[2] <= d->geometry->sectors && id[3] == 2 &&
-	    sector_write(d, head, id[2], filled)) {
-		transfer_fail(f, ST1_DATA_ERROR, ST2_DATA_ERROR);
-		return false;
-	}
-	return true;
+	if (id[0] != d->track || id[1] != head || id[2] < 1 || id[2] > d->geometry->sectors || id[3] != 2)
+		return true;
+	memset(f->buffer, f->command[5], SECTOR);
+	return sector_write(f, head, id[2]);
 }
 
 static void format_track(struct fdc *f)
 {
-	bool tc = false;
-
-	while (f->sectors_left && !tc) {
-		if (!dma_sector(f, false, 4, &tc)) {
+	for (; f->sectors_left && !f->terminal_count; f->sectors_left--) {
+		if (!dma_sector(f, false, 4)) {
 			transfer_fail(f, BIT(4), 0);
 			return;
 		}
-		if (!format_sector(f, f->buffer))
+		if (!format_sector(f))
 			return;
-		f->sectors_left--;
 	}
 	transfer_end(f);
 }
@@ -480,28 +496,66 @@ static void pio_begin_format(struct fdc *f)
 	irq_set(f, true);
 }
 
-/* The buffer was read empty or written full. Without the TC pin a transfer ends by running over EOT. */
-static void pio_end_sector(struct fdc *f)
+/* One has gone through the FIFO. Without the TC pin a transfer ends by running over EOT. */
+static void pio_sector_done(struct fdc *f)
 {
 	if (opcode(f) == CMD_FORMAT) {
-		if (!format_sector(f, f->buffer))
-			return;
 		if (--f->sectors_left)
 			pio_begin_format(f);
 		else
 			transfer_end(f);
-		return;
-	}
-	if (writes(f) && sector_write(command_drive(f), f->h & 1, f->r, f->buffer)) {
-		transfer_fail(f, ST1_DATA_ERROR, ST2_DATA_ERROR);
-		return;
-	}
-	if (!next_sector(f))
+	} else if (!next_sector(f)) {
 		transfer_fail(f, ST1_END, 0);
-	else if (f->st2 & ST2_CONTROL_MARK)
+	} else if (f->st2 & ST2_CONTROL_MARK) {
 		transfer_end(f);
-	else
+	} else {
 		pio_begin_sector(f);
+	}
+}
+
+/* The buffer was read empty or written full. */
+static void pio_end_sector(struct fdc *f)
+{
+	if (opcode(f) == CMD_FORMAT ? format_sector(f) : !writes(f) || sector_write(f, f->h & 1, f->r))
+		pio_sector_done(f);
+}
+
+/* ---- writes that fail ---- */
+
+/* The buffer and the medium stay as they are meanwhile. */
+static void rewrite_work(struct dev_job *job)
+{
+	struct fdc *f = container_of(job, struct fdc, rewrite);
+	const struct drive *d = command_drive(f);
+	char name[16];
+
+	snprintf(name, sizeof(name), "floppy%u", (unsigned)(d - f->drive));
+	while (f->rewrite_result < 0 && dev_disk_retry(f->worker, name, d->disk, false, f->rewrite_result))
+		f->rewrite_result = disk_write(d->disk, f->rewrite_at, f->buffer, SECTOR);
+}
+
+static void rewrite_done(struct dev_job *job)
+{
+	struct fdc *f = container_of(job, struct fdc, rewrite);
+
+	f->rewriting = false;
+	if (f->rewrite_result) {
+		transfer_fail(f, ST1_DATA_ERROR, ST2_DATA_ERROR);
+	} else if (!by_dma(f)) {
+		pio_sector_done(f);
+	} else if (opcode(f) == CMD_FORMAT) {
+		f->sectors_left--;
+		format_track(f);
+	} else if (sector_follows(f)) {
+		transfer_sectors(f);
+	}
+}
+
+/* What is under way comes to its end: before the medium changes, and before the controller is reset or saved. */
+static void settle(struct fdc *f)
+{
+	while (f->rewriting)
+		dev_job_finish(f->worker, &f->rewrite);
 }
 
 /* ---- seeks ---- */
@@ -648,6 +702,7 @@ static void transfer_start(struct fdc *f)
 	}
 	f->st0 = f->command[1] & ST0_HEAD;
 	f->st1 = f->st2 = 0;
+	f->terminal_count = false;
 	if (d && f->config & CONFIG_EIS && opcode(f) != CMD_FORMAT && opcode(f) != CMD_READ_ID) {
 		head_move(d, f->c - d->pcn);
 		d->pcn = f->c;
@@ -795,6 +850,7 @@ static void command_complete(struct fdc *f)
 /* Software reset (DOR or DSR): SPECIFY's values stay; the FIFO's unless LOCK kept them. */
 static void controller_reset(struct fdc *f)
 {
+	settle(f);
 	dev_timer_set(&f->timer, 0);
 	command_phase(f);
 	f->seeking = f->interrupt_drives = 0;
@@ -1063,6 +1119,7 @@ static int fdc_insert(struct device *dev, const char *name, int fd, const char *
 	const struct geometry *geometry;
 	struct disk *disk;
 
+	settle((struct fdc *)dev);
 	/* Nothing locks a floppy drive: force is for an image that cannot be written out any more. */
 	bool same = d->disk && !strcmp(d->medium, file); /* the image is locked by ourselves */
 	int rc = same && !force && !disk_readonly(d->disk) ? disk_flush(d->disk) : 0;
@@ -1092,8 +1149,9 @@ static int fdc_insert(struct device *dev, const char *name, int fd, const char *
 static int fdc_eject(struct device *dev, const char *name, bool force, struct error *err)
 {
 	struct drive *d = drive_named(dev, name);
-	int rc = d->disk && !disk_readonly(d->disk) && !force ? disk_flush(d->disk) : 0;
 
+	settle((struct fdc *)dev);
+	int rc = d->disk && !disk_readonly(d->disk) && !force ? disk_flush(d->disk) : 0;
 	if (rc)
 		return fail(err, rc, "%s cannot be written out: %s; force takes it out all the same", name, strerror(-rc));
 	if (d->disk)
@@ -1114,9 +1172,11 @@ static void fdc_stop(struct device *d)
 {
 	struct fdc *f = (struct fdc *)d;
 
+	settle(f);
+	dev_worker_free(f->worker);
+	f->worker = NULL;
 	for (unsigned i = 0; i < DRIVES; i++) {
-		if (f->drive[i].disk)
-			disk_close(f->drive[i].disk);
+		disk_close(f->drive[i].disk);
 		f->drive[i].disk = NULL;
 	}
 }
@@ -1125,6 +1185,7 @@ static int fdc_flush(struct device *d, struct error *err)
 {
 	struct fdc *f = (struct fdc *)d;
 
+	settle(f);
 	for (unsigned i = 0; i < DRIVES; i++) {
 		struct disk *disk = f->drive[i].disk;
 		int rc = disk && !disk_readonly(disk) ? disk_flush(disk) : 0;
@@ -1153,12 +1214,15 @@ static int fdc_init(struct device *d, struct error *err)
 	int rc = 0;
 
 	dev_timer_init(d, &f->timer, fdc_timer);
+	f->rewrite = (struct dev_job){.work = rewrite_work, .done = rewrite_done};
 	for (unsigned i = 0; i < DRIVES && !rc; i++) {
 		snprintf(key, sizeof(key), "floppy%u.present", i);
 		f->drive[i].geometry = &geometries[GEOMETRY_DEFAULT];
 		f->drive[i].present = config_bool(dev_config(d), key);
 		f->drive[i].changed = true;
-		if (f->drive[i].present)
+		if (f->drive[i].present && !f->worker)
+			rc = dev_worker_new(d, &f->worker, err);
+		if (f->drive[i].present && !rc)
 			rc = medium_open(f, i, err);
 		if (!rc)
 			f->drive[i].type = f->drive[i].geometry->drive_type;
@@ -1179,6 +1243,7 @@ static void fdc_reset(struct device *d)
 {
 	struct fdc *f = (struct fdc *)d;
 
+	settle(f);
 	f->dor = f->tdr = 0;
 	f->dsr = f->rate = 2; /* 250 kbit/s */
 	f->lock = false;
@@ -1194,6 +1259,7 @@ static void fdc_save(struct device *d, struct state_writer *w)
 {
 	struct fdc *f = (struct fdc *)d;
 
+	settle(f);
 	for (unsigned i = 0; i < DRIVES; i++) {
 		put_u8(w, f->drive[i].track);
 		put_u8(w, f->drive[i].pcn);
@@ -1273,6 +1339,7 @@ static int fdc_load(struct device *d, struct state_reader *r, struct error *err)
 	char was[DRIVES][MEDIUM_NAME] = {0};
 	int rc;
 
+	settle(f);
 	for (unsigned i = 0; i < DRIVES; i++) {
 		f->drive[i].track = get_u8_max(r, MAX_TRACK);
 		f->drive[i].pcn = get_u8(r);

@@ -173,7 +173,7 @@ bool ide_dma_move(struct ide_drive *d, u32 len, bool writing)
 
 static bool retry(struct ide_drive *d, bool flush)
 {
-	return dev_disk_retry(d->channel->ide->worker, d->name, disk_name(d->disk), flush, d->result);
+	return dev_disk_retry(d->channel->ide->worker, d->name, d->disk, flush, d->result);
 }
 
 static void medium_work(struct dev_job *job)

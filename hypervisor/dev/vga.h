@@ -141,7 +141,6 @@ void vga_page_begin(struct vga *v, struct screen_page *page); /* before any writ
 void vga_page_geometry(struct vga *v, struct screen_page *page, const struct vga_mode *m);
 /* Puts v->line[0, width) at line y where it differs. */
 void vga_page_line(struct vga *v, struct screen_page *page, u32 y);
-void vga_page_all(struct vga *v, struct screen_page *page);
 void vga_page_end(struct vga *v, struct screen_page *page);
 
 #endif

@@ -16,7 +16,7 @@ void vga_page_begin(struct vga *v, struct screen_page *page)
 	atomic_thread_fence(memory_order_release); /* odd is seen before any of what follows */
 }
 
-void vga_page_all(struct vga *v, struct screen_page *page)
+static void vga_page_all(struct vga *v, struct screen_page *page)
 {
 	vga_page_begin(v, page);
 	memset(v->changed, 1, sizeof(v->changed));

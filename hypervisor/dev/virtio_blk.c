@@ -274,7 +274,7 @@ static int carry_out(struct virtio_disk *d, struct request *r)
 		memcpy(pieces, r->iov, r->n * sizeof(pieces[0]));
 	snprintf(name, sizeof(name), "virtio%u", d->number);
 	while ((ret = carry_out_once(d->disk, r)) < 0 && r->type != T_IN &&
-	       dev_disk_retry(blk_of(d)->worker, name, disk_name(d->disk), r->type == T_FLUSH, ret))
+	       dev_disk_retry(blk_of(d)->worker, name, d->disk, r->type == T_FLUSH, ret))
 		if (writes)
 			memcpy(r->iov, pieces, r->n * sizeof(pieces[0]));
 	return ret;

@@ -167,6 +167,15 @@ const char *disk_name(const struct disk *disk)
 	return disk->name;
 }
 
+u64 disk_volume(const struct disk *disk)
+{
+	struct stat st;
+
+	if (fstat(disk->overlay ? overlay_fd(disk->overlay) : disk->fd, &st) < 0)
+		return 0;
+	return S_ISBLK(st.st_mode) ? st.st_rdev : st.st_dev;
+}
+
 bool disk_readonly(const struct disk *disk)
 {
 	return disk->flags & DISK_READONLY;

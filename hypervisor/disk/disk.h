@@ -49,6 +49,7 @@ int disk_lock(struct disk *disk, struct error *err);
 u64 disk_bytes(const struct disk *disk);
 bool disk_readonly(const struct disk *disk);
 const char *disk_name(const struct disk *disk); /* as given to disk_open() */
+u64 disk_volume(const struct disk *disk);     /* a number of the file system, or device, that has to find room for what is written */
 int disk_read(struct disk *disk, u64 offset, void *to, size_t len);
 int disk_write(struct disk *disk, u64 offset, const void *from, size_t len);
 /* As disk_read() and disk_write(), with pieces of any size whose sum is whole sectors; iov is used up. */

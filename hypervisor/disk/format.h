@@ -29,6 +29,7 @@ int disk_pwrite(int fd, const void *from, size_t len, u64 offset);
 /* overlay.c: keeps written sectors in an unlinked file until it is closed. */
 int overlay_open(const char *name, u64 bytes, struct overlay **out, struct error *err);
 void overlay_close(struct overlay *o);
+int overlay_fd(const struct overlay *o); /* the overlay's, for fstat() */
 int overlay_read(struct disk *disk, u64 offset, void *to, size_t len);
 int overlay_write(struct overlay *o, u64 offset, const void *from, size_t len);
 

@@ -67,6 +67,11 @@ static bool is_written(const struct overlay *o, u64 sector)
 	return o->written[sector / 8] >> (sector % 8) & 1;
 }
 
+int overlay_fd(const struct overlay *o)
+{
+	return o->fd;
+}
+
 int overlay_read(struct disk *disk, u64 offset, void *to, size_t len)
 {
 	struct overlay *o = disk->overlay;

@@ -31,6 +31,24 @@ static const struct config_key keys[] = {
 };
 #undef KEY
 
+/* Of devices that may exist several times: the highest number that may stand for '#' in their keys */
+static const struct {
+	const char *name;
+	char highest;
+} devices[] = {
+#define DEVICES(name, highest) {name, highest},
+#include "lib/keys.def"
+#undef DEVICES
+};
+
+static char highest_number(const char *pattern)
+{
+	for (size_t k = 0; k < ARRAY_SIZE(devices); k++)
+		if (str_starts(pattern, devices[k].name))
+			return devices[k].highest;
+	return '9';
+}
+
 const struct config_key *config_keys(size_t *count)
 {
 	*count = ARRAY_SIZE(keys);
@@ -42,10 +60,11 @@ const struct config_key *config_keys(size_t *count)
 
 static bool key_matches(const char *pattern, const char *key)
 {
+	const char *start = pattern;
 	for (; *pattern && *key; pattern++, key++) {
 		if (*pattern == '*')
 			return !key[strspn(key, KEY_LETTERS)];
-		if (*pattern == '#' ? !isdigit((unsigned char)*key)
+		if (*pattern == '#' ? *key < '0' || *key > highest_number(start)
 				    : tolower((unsigned char)*pattern) != tolower((unsigned char)*key))
 			return false;
 	}
@@ -58,6 +77,53 @@ const struct config_key *config_key_find(const char *key)
 		if (key_matches(keys[k].pattern, key))
 			return &keys[k];
 	return NULL;
+}
+
+/* A key as keys.def would write it: "ide2:0.present" is "ide#:#.present". */
+static void key_pattern(const char *key, char *pattern, size_t size)
+{
+	str_copy(pattern, size, key);
+	for (char *p = pattern; *p; p++)
+		*p = isdigit((unsigned char)*p) ? '#' : (char)tolower((unsigned char)*p);
+}
+
+/* `pattern` with the numbers of `key`, as far as there are any */
+static void key_numbered(const char *pattern, const char *key, char *text, size_t size)
+{
+	char highest = highest_number(pattern);
+	str_copy(text, size, pattern);
+	for (char *p = text; *p; p++) {
+		key += strcspn(key, "0123456789");
+		if (*p == '#') {
+			*p = *key && *key <= highest ? *key : '0';
+			key += *key != 0;
+		}
+	}
+}
+
+void config_key_unknown(const char *key, char *text, size_t size)
+{
+	char typed[64], known[64], meant[64];
+	const struct config_key *best = NULL;
+	unsigned best_distance = 3;
+	key_pattern(key, typed, sizeof(typed));
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		key_pattern(keys[k].pattern, known, sizeof(known));
+		unsigned distance = edit_distance(typed, known);
+		if (distance < best_distance) {
+			best_distance = distance;
+			best = &keys[k];
+		}
+	}
+	if (!best) {
+		snprintf(text, size, "unknown key %.100s", key);
+	} else if (!best_distance) {
+		snprintf(text, size, "unknown key %.100s: numbers are 0 to %c there", key,
+			 highest_number(best->pattern));
+	} else {
+		key_numbered(best->pattern, key, meant, sizeof(meant));
+		snprintf(text, size, "unknown key %.100s; did you mean %s?", key, meant);
+	}
 }
 
 /* "min-max" or "min-max/step" */
@@ -357,8 +423,10 @@ int config_set(struct config *c, const char *key, const char *value, struct erro
 			line_clear(l);
 		return 0;
 	}
-	if (!k && !l)
-		return fail(err, -EINVAL, "unknown key %s", key);
+	if (!k && !l) {
+		config_key_unknown(key, what, sizeof(what));
+		return fail(err, -EINVAL, "%s", what);
+	}
 	if (k && !config_value_allowed(k, value, what, sizeof(what)))
 		return fail(err, -EINVAL, "%s = \"%s\": %s", key, value, what);
 	char *copy = xstrdup(value); /* `value` may be the one being replaced */
@@ -391,7 +459,8 @@ int config_check(const struct config *c, void (*warn)(void *arg, const char *tex
 			continue;
 		const struct config_key *k = config_key_find(l->key);
 		if (!k) {
-			char *text = xasprintf("%s:%d: unknown key %s", c->name, n + 1, l->key);
+			config_key_unknown(l->key, what, sizeof(what));
+			char *text = xasprintf("%s:%d: %s", c->name, n + 1, what);
 			if (warn)
 				warn(arg, text);
 			free(text);

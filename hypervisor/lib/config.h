@@ -56,6 +56,8 @@ struct config_key {
 	const char *help;
 };
 const struct config_key *config_key_find(const char *key);
+/* "unknown key memsze; did you mean memsize?": what to say of a key that config_key_find() does not know */
+void config_key_unknown(const char *key, char *text, size_t size);
 const struct config_key *config_keys(size_t *count);
 /* Whether `value` is allowed for the key; when not, `what` says what would be ("must be a number from 0 to 99"). */
 bool config_value_allowed(const struct config_key *k, const char *value, char *what, size_t size);

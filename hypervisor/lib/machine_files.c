@@ -73,3 +73,12 @@ bool machine_file_may_miss(const struct config *c, const char *key)
 
 	return connected && parse_bool(connected, &is) && !is;
 }
+
+const char *machine_file_own(const char *folder, const char *value)
+{
+	size_t len = strlen(folder);
+
+	if (strncmp(value, folder, len) == 0 && value[len] == '/')
+		value += len + 1;
+	return !*value || strchr(value, '/') || strcmp(value, ".") == 0 || strcmp(value, "..") == 0 ? NULL : value;
+}

@@ -21,5 +21,7 @@ struct machine_file machine_file_find(const struct config *c, const char *key);
 bool machine_file_in_use(const struct config *c, const char *key);
 /* A medium that is not in the drive at power on may be missing. */
 bool machine_file_may_miss(const struct config *c, const char *key);
+/* The name that a file has in the machine's own folder (absolute, without a slash at its end), or NULL when `value` leads elsewhere or is empty. */
+const char *machine_file_own(const char *folder, const char *value);
 
 #endif

@@ -47,27 +47,36 @@ out:
 	return ret;
 }
 
-int sock_listen(const char *path, int type, mode_t mode, struct error *err)
+/* A socket for the address of `path`; *folder as above, -1 when it fails. */
+static int sock_make(const char *path, int type, struct sockaddr_un *address, int *folder, struct error *err)
 {
-	struct sockaddr_un address;
-	int folder, ret = sock_address(path, &address, &folder, err);
+	int ret = sock_address(path, address, folder, err);
 	if (ret)
 		return ret;
 	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		ret = fail(err, -errno, "cannot make a socket: %m");
-		goto out;
-	}
+	if (fd >= 0)
+		return fd;
+	ret = fail(err, -errno, "cannot make a socket: %m");
+	if (*folder >= 0)
+		close(*folder);
+	*folder = -1;
+	return ret;
+}
+
+int sock_listen(const char *path, int type, mode_t mode, struct error *err)
+{
+	struct sockaddr_un address;
 	struct stat st;
+	int folder, fd = sock_make(path, type, &address, &folder, err);
+	if (fd < 0)
+		return fd;
 	if (lstat(path, &st) == 0 && S_ISSOCK(st.st_mode))
 		unlink(path);
+	int ret = fd;
 	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) || chmod(path, mode) || listen(fd, 128)) {
 		ret = fail(err, -errno, "cannot listen on %s: %m", path);
 		close(fd);
-		goto out;
 	}
-	ret = fd;
-out:
 	if (folder >= 0)
 		close(folder);
 	return ret;
@@ -76,17 +85,10 @@ out:
 int sock_connect(const char *path, int type, struct error *err)
 {
 	struct sockaddr_un address;
-	int folder, ret = sock_address(path, &address, &folder, err);
-	if (ret)
-		return ret;
-	int fd = socket(AF_UNIX, type | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		ret = fail(err, -errno, "cannot make a socket: %m");
-	} else if (connect(fd, (struct sockaddr *)&address, sizeof(address))) {
+	int folder, fd = sock_make(path, type, &address, &folder, err), ret = fd;
+	if (fd >= 0 && connect(fd, (struct sockaddr *)&address, sizeof(address))) {
 		ret = fail(err, -errno, "cannot connect to %s: %m", path);
 		close(fd);
-	} else {
-		ret = fd;
 	}
 	if (folder >= 0)
 		close(folder);

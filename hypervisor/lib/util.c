@@ -87,6 +87,25 @@ bool str_starts(const char *s, const char *prefix)
 	return strncmp(s, prefix, strlen(prefix)) == 0;
 }
 
+unsigned edit_distance(const char *a, const char *b)
+{
+	unsigned row[64], n = (unsigned)strlen(b);
+	if (n >= ARRAY_SIZE(row))
+		return n;
+	for (unsigned k = 0; k <= n; k++)
+		row[k] = k;
+	for (unsigned i = 0; a[i]; i++) {
+		unsigned diagonal = row[0];
+		row[0] = i + 1;
+		for (unsigned k = 0; k < n; k++) {
+			unsigned change = diagonal + (a[i] != b[k]), other = MIN(row[k], row[k + 1]) + 1;
+			diagonal = row[k + 1];
+			row[k + 1] = MIN(change, other);
+		}
+	}
+	return row[n];
+}
+
 void str_copy(char *to, size_t size, const char *from)
 {
 	if (!size)
@@ -136,6 +155,17 @@ bool stdout_flush(void)
 	if (!stdout_errno)
 		stdout_errno = errno;
 	return false;
+}
+
+void stdio_open(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDWR);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	if (fd >= 0)
+		close(fd);
 }
 
 int stdout_end(int status)

@@ -22,6 +22,8 @@ bool parse_u64(const char *s, u64 min, u64 max, u64 *out);
 bool parse_bool(const char *s, bool *out);
 bool str_ieq(const char *a, const char *b);
 bool str_starts(const char *s, const char *prefix);
+/* Letters to change, add or take away to make `a` into `b`, two short words (`b` below 64 bytes; a longer one is as far away as it is long). */
+unsigned edit_distance(const char *a, const char *b);
 /* Copies with truncation, always terminated. */
 void str_copy(char *to, size_t size, const char *from);
 /*
@@ -44,6 +46,8 @@ bool stdout_flush(void);
  * status is 1 instead of 0; a reader who left had enough. Else `status`.
  */
 int stdout_end(int status);
+/* First in main(): /dev/null for those of descriptors 0 to 2 that are closed, so that no file opened later is somebody's standard output. */
+void stdio_open(void);
 /* Whole file into memory, NUL-terminated, refused above `max` bytes. Caller frees *out. */
 int read_file(const char *path, size_t max, char **out, size_t *len, struct error *err);
 int read_fd(int fd, const char *name, size_t max, char **out, size_t *len, struct error *err);

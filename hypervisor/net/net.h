@@ -35,7 +35,6 @@ size_t net_port_get(struct net_port *p, enum net_direction way, void *to, size_t
 /* The longest frame for which there is room now. */
 size_t net_port_room(struct net_port *p, enum net_direction way);
 void net_port_clear(struct net_port *p);
-u64 net_port_lost(struct net_port *p, enum net_direction way);
 struct net_traffic {
 	u64 frames, bytes, lost;
 };

@@ -112,14 +112,6 @@ void net_port_clear(struct net_port *p)
 	BUG_ON(pthread_mutex_unlock(&p->lock));
 }
 
-u64 net_port_lost(struct net_port *p, enum net_direction way)
-{
-	BUG_ON(pthread_mutex_lock(&p->lock));
-	u64 lost = p->queue[way].lost;
-	BUG_ON(pthread_mutex_unlock(&p->lock));
-	return lost;
-}
-
 struct net_traffic net_port_traffic(struct net_port *p, enum net_direction way)
 {
 	const struct queue *q = &p->queue[way];

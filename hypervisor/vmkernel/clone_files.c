@@ -49,15 +49,6 @@ static char *stem(const char *path)
 	return xasprintf("%.*s", end ? (int)(end - file) : (int)strlen(file), file);
 }
 
-/* The file's name in the machine's own folder, or NULL when it is somewhere else. */
-static const char *own_name(const struct cloning *c, const char *value)
-{
-	size_t len = strlen(c->folder);
-	if (strncmp(value, c->folder, len) == 0 && value[len] == '/')
-		value += len + 1;
-	return strchr(value, '/') || strcmp(value, ".") == 0 || strcmp(value, "..") == 0 ? NULL : value;
-}
-
 static bool name_taken(const struct cloning *c, const char *name)
 {
 	for (unsigned k = 0; k < c->n; k++)
@@ -211,7 +202,7 @@ static void clone_key(void *arg, const char *key, const char *value)
 		return;
 	}
 	bool used = machine_file_in_use(c->config, key), disk = is_hard_disk(c->config, key);
-	if (!used || (!disk && !own_name(c, value))) {
+	if (!used || (!disk && !machine_file_own(c->folder, value))) {
 		refer(c, key, value);
 		return;
 	}

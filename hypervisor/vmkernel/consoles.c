@@ -81,11 +81,15 @@ static int listen_on(const char *address, unsigned port, struct error *err)
 	struct sockaddr_in v4 = {.sin_family = AF_INET, .sin_port = htons((u16)port)};
 	struct sockaddr_in6 v6 = {.sin6_family = AF_INET6, .sin6_port = htons((u16)port)};
 	bool is_v6 = inet_pton(AF_INET6, address, &v6.sin6_addr) == 1;
-	int one = 1, fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	int one = 1, zero = 0, fd = socket(is_v6 ? AF_INET6 : AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	if (!is_v6)
 		inet_pton(AF_INET, address, &v4.sin_addr);
+	if (fd < 0 && errno == EAFNOSUPPORT && is_v6 && IN6_IS_ADDR_UNSPECIFIED(&v6.sin6_addr)) /* a kernel without IPv6 */
+		return listen_on("0.0.0.0", port, err);
 	if (fd < 0)
 		return fail(err, -errno, "cannot make a console port: %m");
+	if (is_v6) /* "::" is every address, whatever net.ipv6.bindv6only says */
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &zero, sizeof(zero));
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof(one));
 	int bound = is_v6 ? bind(fd, (struct sockaddr *)&v6, sizeof(v6)) : bind(fd, (struct sockaddr *)&v4, sizeof(v4));
 	if (bound || listen(fd, 128)) {

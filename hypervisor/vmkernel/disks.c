@@ -386,6 +386,26 @@ static int place_stat(const struct place *p, struct stat *st, struct error *err)
 	return S_ISREG(st->st_mode) ? 0 : fail(err, -EINVAL, "%s is not a regular file", p->path);
 }
 
+/* An image that is there, by its name too, and all who use it. place_close() in any case. */
+static int image_open(struct disk_work *w, struct place *p, struct stat *st, struct error *err)
+{
+	int ret = place_open(w, p, err);
+	if (!ret)
+		ret = need_image_name(p, err);
+	if (!ret)
+		ret = place_stat(p, st, err);
+	if (!ret)
+		find_uses(w);
+	return ret;
+}
+
+static int need_folder(const struct place *p, const char *what, struct error *err)
+{
+	if (faccessat(p->folder, ".", W_OK | X_OK, AT_EACCESS))
+		return fail(err, -errno, "you may not %s files in the folder of %s: %m", what, p->path);
+	return 0;
+}
+
 /* "raw", as the host reads it, or NULL: another's format. */
 static const char *format_of(int fd, const struct stat *st)
 {
@@ -539,8 +559,8 @@ int disks_create(void *arg, int report, json_t **result, struct error *err)
 		ret = need_image_name(&p, err);
 	if (!ret && fstatat(p.folder, p.name, &st, AT_SYMLINK_NOFOLLOW) == 0)
 		ret = fail(err, -EEXIST, "%s exists already", p.path);
-	if (!ret && faccessat(p.folder, ".", W_OK | X_OK, AT_EACCESS))
-		ret = fail(err, -errno, "you may not make files in the folder of %s: %m", p.path);
+	if (!ret)
+		ret = need_folder(&p, "make", err);
 	json_t *warnings = ret ? NULL : room_warnings(w, &p);
 	if (!ret && !w->dry_run)
 		ret = make_image(w, &p, err);
@@ -592,15 +612,9 @@ int disks_resize(void *arg, int report, json_t **result, struct error *err)
 	struct stat st;
 	u64 before = 0;
 	(void)report;
-	int ret = place_open(w, &p, err);
+	int ret = image_open(w, &p, &st, err);
 	if (!ret)
-		ret = need_image_name(&p, err);
-	if (!ret)
-		ret = place_stat(&p, &st, err);
-	if (!ret) {
-		find_uses(w);
 		ret = need_not_suspended(w, &p, &st, err);
-	}
 	if (!ret)
 		ret = grow(w, &p, &before, err);
 	if (!ret)
@@ -629,17 +643,11 @@ int disks_delete(void *arg, int report, json_t **result, struct error *err)
 	struct place p;
 	struct stat st;
 	(void)report;
-	int ret = place_open(w, &p, err);
+	int ret = image_open(w, &p, &st, err);
 	if (!ret)
-		ret = need_image_name(&p, err);
-	if (!ret)
-		ret = place_stat(&p, &st, err);
-	if (!ret) {
-		find_uses(w);
 		ret = need_unused(w, &p, &st, err);
-	}
-	if (!ret && faccessat(p.folder, ".", W_OK | X_OK, AT_EACCESS))
-		ret = fail(err, -errno, "you may not delete files in the folder of %s: %m", p.path);
+	if (!ret)
+		ret = need_folder(&p, "delete", err);
 	if (!ret && !w->dry_run && unlinkat(p.folder, p.name, 0))
 		ret = fail(err, -errno, "cannot delete %s: %m", p.path);
 	if (!ret)

@@ -247,7 +247,5 @@ void events_watch(void (*news)(void));
 const char *events_last_of(const struct vm *vm);
 json_t *events_show(const struct caller *c, u64 lines, u64 since);
 
-/* world numbers are never used twice while the host is up */
-int world_take(unsigned *world, struct error *err);
 
 #endif

@@ -198,6 +198,7 @@ static int take_options(int argc, char *argv[], struct choice *choice)
 						{NULL, 0, NULL, 0}};
 	u64 fd;
 	int option;
+	stdio_open();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'r') {
 			choice->root = optarg;

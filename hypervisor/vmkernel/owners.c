@@ -187,13 +187,9 @@ static void give_named(void *arg, const char *key, const char *value)
 {
 	struct named *n = arg;
 	const struct config_key *k = config_key_find(key);
-	size_t len = strlen(n->folder);
-	if (!k || k->type != CONFIG_PATH || !*value)
-		return;
-	if (strncmp(value, n->folder, len) == 0 && value[len] == '/')
-		value += len + 1;
-	if (!strchr(value, '/') && strcmp(value, ".") != 0 && strcmp(value, "..") != 0)
-		give_or_tell(n->g, value);
+	const char *own = k && k->type == CONFIG_PATH ? machine_file_own(n->folder, value) : NULL;
+	if (own)
+		give_or_tell(n->g, own);
 }
 
 static bool only_vmx(int folder, const char *vmx)

@@ -11,7 +11,8 @@
 
 #define MAX_THREADS 256 /* of a process that are looked at */
 
-void perf_take(struct perf *p, enum perf_counter first, enum perf_counter end, const u64 *totals)
+/* New totals of the counters from `first` to before `end`, which are all of the process's or all others. */
+static void perf_take(struct perf *p, enum perf_counter first, enum perf_counter end, const u64 *totals)
 {
 	u64 now = now_monotonic(), *at = &p->at_ns[first >= PERF_PROCESS];
 	double seconds = *at && now > *at ? (double)(now - *at) / NSEC_PER_SEC : 0;

@@ -42,8 +42,6 @@ struct perf {
 	u64 resident_kb, swapped_kb, own_kb; /* own: not the guest's memory */
 };
 
-/* New totals of the counters from `first` to before `end`, which are all of the process's or all others. */
-void perf_take(struct perf *p, enum perf_counter first, enum perf_counter end, const u64 *totals);
 /* From /proc. False when there is no such process. */
 bool perf_sample_process(struct perf *p, pid_t pid);
 /* The whole computer; `waits` tells whether the kernel says how long somebody had to wait for a CPU (PERF_WAIT). */

@@ -100,7 +100,7 @@ static int open_pattern(struct launch *l, const char *pattern, struct error *err
 	str_copy(key, sizeof(key), pattern);
 	char *digit = strchr(key, '#');
 	if (!digit)
-		return open_key(l, key, err);
+		return config_key_find(key) ? open_key(l, key, err) : 0;
 	for (char d = '0'; d <= '9'; d++) {
 		*digit = d;
 		int ret = open_pattern(l, key, err);

@@ -109,6 +109,7 @@ static struct disk_request *disk_request_new(struct request *r, const char *path
 	struct disk_request *d = xcalloc(1, sizeof(*d));
 	d->r = r;
 	d->work.path = path;
+	d->work.dry_run = r->dry_run;
 	d->work.anywhere = caller_is_admin(&r->caller);
 	d->work.uses = disk_uses(&r->caller, &d->work.n_uses);
 	return d;
@@ -198,16 +199,25 @@ static void on_create_look(void *arg)
 	task_percent(d->r, atomic_load(&d->work.progress->percent));
 }
 
-int handle_disk_create(struct request *r, json_t **result, struct error *err)
+/* Of the image `path` and a size. */
+static int sized_request(struct request *r, struct disk_request **out, struct error *err)
 {
 	u64 bytes;
-	(void)result;
 	int ret = disk_size_parse(param_string(r, "size"), &bytes, err);
 	if (ret)
 		return ret;
-	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
-	d->work.bytes = bytes;
-	d->work.dry_run = r->dry_run;
+	*out = disk_request_new(r, param_string(r, "path"));
+	(*out)->work.bytes = bytes;
+	return 0;
+}
+
+int handle_disk_create(struct request *r, json_t **result, struct error *err)
+{
+	struct disk_request *d;
+	(void)result;
+	int ret = sized_request(r, &d, err);
+	if (ret)
+		return ret;
 	d->work.preallocate = json_is_true(json_object_get(r->rpc.params, "preallocate"));
 	d->work.progress = mmap(NULL, sizeof(*d->work.progress), PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	if (d->work.progress == MAP_FAILED) {
@@ -234,15 +244,10 @@ static void on_disk_resized(void *arg, int ret, json_t *found, const struct erro
 
 int handle_disk_resize(struct request *r, json_t **result, struct error *err)
 {
-	u64 bytes;
+	struct disk_request *d;
 	(void)result;
-	int ret = disk_size_parse(param_string(r, "size"), &bytes, err);
-	if (ret)
-		return ret;
-	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
-	d->work.bytes = bytes;
-	d->work.dry_run = r->dry_run;
-	return disk_request_start(d, disks_resize, on_disk_resized, LIST_SECONDS, err);
+	int ret = sized_request(r, &d, err);
+	return ret ? ret : disk_request_start(d, disks_resize, on_disk_resized, LIST_SECONDS, err);
 }
 
 static void on_disk_deleted(void *arg, int ret, json_t *found, const struct error *err)
@@ -258,6 +263,5 @@ int handle_disk_delete(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
 	struct disk_request *d = disk_request_new(r, param_string(r, "path"));
-	d->work.dry_run = r->dry_run;
 	return disk_request_start(d, disks_delete, on_disk_deleted, LIST_SECONDS, err);
 }

@@ -61,7 +61,8 @@ static char *world_path(unsigned world, const char *suffix)
 	return root_path("run/vmk/worlds/%u.%s", world, suffix);
 }
 
-int world_take(unsigned *world, struct error *err)
+/* A world's number is never used twice while the host is up. */
+static int world_take(unsigned *world, struct error *err)
 {
 	char *path = root_path("run/vmk/next-world"), *text = NULL, line[32];
 	u64 next = WORLD_FIRST_MACHINE;

@@ -23,7 +23,8 @@ static void mark(u8 bytes[16])
 	bytes[1] = 0x4d;
 }
 
-void uuid_of_place(const char *path, char text[UUID_TEXT])
+/* The mark of a place: the same for the same path, always. */
+static void uuid_of_place(const char *path, char text[UUID_TEXT])
 {
 	u8 bytes[16];
 	for (unsigned half = 0; half < 2; half++) {

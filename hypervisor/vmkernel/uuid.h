@@ -7,8 +7,6 @@
 
 #define UUID_TEXT 48 /* "56 4d 01 23 45 67 89 ab-cd ef 01 23 45 67 89 ab" */
 
-/* The mark of a place: the same for the same path, always. */
-void uuid_of_place(const char *path, char text[UUID_TEXT]);
 /* Whether the file says that it was made, or last recognised, elsewhere. One that says nothing was not. */
 bool uuid_is_elsewhere(const struct config *c, const char *path);
 /* It is at home at `path` from now on; with `new_one` it becomes another machine, with a UUID and network addresses of its own. */

@@ -161,15 +161,27 @@ struct files {
 
 #define QUESTION_TEXT 300
 
+/* What an answer is about: a volume (disk.h), and what the host says when it is written to. */
+struct question_cause {
+	u64 volume;
+	int error;
+};
+
+/* A device's thread that waits, on its own stack. */
+struct question_waiter {
+	struct question_waiter *next;
+	const atomic_uint *wanted; /* whose it is */
+	struct question_cause cause;
+	bool settled, again;
+	char text[QUESTION_TEXT];
+};
+
 struct question {
 	pthread_mutex_t lock; /* innermost: held across no callback, nor while waiting for another */
 	pthread_cond_t changed;
-	bool possible; /* there is somebody to answer */
-	bool open;
-	u64 id; /* of the last one */
-	const atomic_uint *asker; /* whose it is: its `wanted` */
-	bool *again;		  /* where it wants the answer: the next question may be answered before it wakes up */
-	char text[QUESTION_TEXT];
+	bool possible;		       /* there is somebody to answer */
+	u64 id;			       /* of the last one */
+	struct question_waiter *first; /* whose question is open; others wait behind it */
 };
 
 /* ---- net.c ---- */
@@ -185,12 +197,18 @@ struct nic {
 
 /* ---- the machine ---- */
 
+#define ABSOLUTE_POINTERS 2
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon, *rpc;
+	struct device *display, *keyboard, *pointer, *power_button, *backdoor, *balloon, *rpc;
 	u64 (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
-	bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
+	struct absolute_pointer {
+		struct device *device; /* NULL: free */
+		bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons);
+	} absolute[ABSOLUTE_POINTERS];
+	struct device *pointing; /* which pointer was told last, */
+	unsigned pointing_buttons; /* and the buttons it has */
 	bool (*press)(struct device *d);
 	bool (*call)(struct device *d, u32 regs[6]);
 	const struct balloon_ops *balloon_ops;
@@ -331,8 +349,6 @@ void vcpus_irq(struct machine *m, unsigned cpu, bool level);
 void vcpus_nmi(struct machine *m);
 void vcpus_forget(struct machine *m, u64 gpa, u64 len);
 u64 vcpus_instructions(struct machine *m);
-/* The calling vCPU's CPU learns the memory map and A20 as they are now; under the lock. */
-void vcpu_sync(struct vcpu *v);
 
 /* Opens the file named by `key`; -errno with a sentence. Firmware and devices only, before the sandbox. */
 int files_open(struct machine *m, const char *key, struct error *err);
@@ -353,14 +369,15 @@ void net_plug(struct machine *m, unsigned nic, bool in); /* under the lock; the 
 void question_init(struct question *q);
 void question_destroy(struct question *q);
 /*
- * A device's thread, with no lock: waits for people's word; true = try again. False at once when nobody can answer or somebody
- * waits for the thread (*wanted, which may become true at any time: question_take_back()).
+ * A device's thread, with no lock: waits for people's word; true = try again. False at once when somebody waits for the thread
+ * (*wanted, which may become true at any time: question_take_back()) or nobody can answer (question_possible(), which is said
+ * before the machine runs).
  */
-bool question_ask(struct machine *m, const atomic_uint *wanted, const char *text);
+bool question_ask(struct machine *m, const atomic_uint *wanted, struct question_cause cause, const char *text);
 void question_take_back(struct machine *m, const atomic_uint *wanted); /* any thread, the machine's lock held or not */
 bool question_get(struct machine *m, u64 *id, char text[QUESTION_TEXT]); /* any thread: whether one is open */
 void question_possible(struct machine *m, bool possible);
-/* Whoever asks tries again, or tells the guest. False: that question is not open any more. */
+/* All that wait try again, or those with the same cause tell the guest. False: that question is not open any more. */
 bool question_settle(struct machine *m, u64 id, bool again);
 
 int page_create(struct machine *m, struct error *err); /* the shared screen */

@@ -5,8 +5,10 @@
  *
  * The one who asks is a device's thread, which holds nothing and may wait for as long as it takes: the question stays when the
  * VMkernel is away. Whoever waits for that thread's job (a reset, power off, a guest that touches a busy device) holds the
- * machine's lock, without which nobody could answer: then the question is taken back and the guest told. One question at a
- * time; others who have one wait, and try again with those who are told to.
+ * machine's lock, without which nobody could answer: then the question is taken back and the guest told.
+ *
+ * One question at a time, that of the thread which has waited longest. Its answer goes for all that wait for the same cause, and
+ * "try again" for everybody: it does no harm. What still waits is asked afterwards.
  */
 #include <string.h>
 
@@ -36,51 +38,70 @@ static void drop_lock(struct question *q)
 	BUG_ON(pthread_mutex_unlock(&q->lock));
 }
 
-/* Under the question's lock. */
-static void settle(struct machine *m, bool again)
+static bool same_cause(const struct question_cause *a, const struct question_cause *b)
+{
+	return a->volume == b->volume && a->error == b->error;
+}
+
+/* Under the question's lock: *at waits no longer; its successor stands there. */
+static void settle(struct question_waiter **at, bool again)
+{
+	struct question_waiter *w = *at;
+
+	*at = w->next;
+	w->again = again;
+	w->settled = true;
+}
+
+/* Under the question's lock, after waiters have come or gone: what is asked is the first one's; `was` was the first. */
+static void changed(struct machine *m, const struct question_waiter *was)
 {
 	struct question *q = &m->question;
 
-	q->open = false;
-	*q->again = again;
 	BUG_ON(pthread_cond_broadcast(&q->changed));
+	if (q->first == was)
+		return;
+	if (q->first)
+		q->id++;
 	machine_wake(m);
 }
 
 /* ---- a device's thread ---- */
 
-bool question_ask(struct machine *m, const atomic_uint *wanted, const char *text)
+bool question_ask(struct machine *m, const atomic_uint *wanted, struct question_cause cause, const char *text)
 {
 	struct question *q = &m->question;
-	bool again = false;
+	struct question_waiter self = {.wanted = wanted, .cause = cause}, **end = &q->first;
 
+	str_copy(self.text, sizeof(self.text), text);
+	utf8_clean(self.text); /* a path is in it, perhaps cut, or of another coding */
 	take_lock(q);
-	while (q->open && !*wanted && q->possible) /* another device's */
-		pthread_cond_wait(&q->changed, &q->lock);
 	if (!*wanted && q->possible) {
-		u64 id = ++q->id;
-		q->open = true;
-		q->asker = wanted;
-		q->again = &again;
-		str_copy(q->text, sizeof(q->text), text);
-		utf8_clean(q->text); /* a path is in it, perhaps cut, or of another coding */
-		machine_wake(m);
-		while (q->open && q->id == id)
+		const struct question_waiter *was = q->first;
+		while (*end)
+			end = &(*end)->next;
+		*end = &self;
+		changed(m, was);
+		while (!self.settled)
 			pthread_cond_wait(&q->changed, &q->lock);
 	}
 	drop_lock(q);
-	return again;
+	return self.again;
 }
 
 void question_take_back(struct machine *m, const atomic_uint *wanted)
 {
 	struct question *q = &m->question;
+	struct question_waiter **at = &q->first;
 
 	take_lock(q);
-	if (q->open && q->asker == wanted)
-		settle(m, false);
-	else
-		BUG_ON(pthread_cond_broadcast(&q->changed)); /* it may be waiting to ask */
+	const struct question_waiter *was = q->first;
+	while (*at && (*at)->wanted != wanted)
+		at = &(*at)->next;
+	if (*at) {
+		settle(at, false);
+		changed(m, was);
+	}
 	drop_lock(q);
 }
 
@@ -91,9 +112,9 @@ bool question_get(struct machine *m, u64 *id, char text[QUESTION_TEXT])
 	struct question *q = &m->question;
 
 	take_lock(q);
-	bool open = q->open;
+	bool open = q->first != NULL;
 	*id = q->id;
-	memcpy(text, q->text, QUESTION_TEXT);
+	memcpy(text, open ? q->first->text : "", open ? QUESTION_TEXT : 1);
 	drop_lock(q);
 	return open;
 }
@@ -102,18 +123,25 @@ void question_possible(struct machine *m, bool possible)
 {
 	take_lock(&m->question);
 	m->question.possible = possible;
-	BUG_ON(pthread_cond_broadcast(&m->question.changed));
 	drop_lock(&m->question);
 }
 
 bool question_settle(struct machine *m, u64 id, bool again)
 {
 	struct question *q = &m->question;
+	struct question_waiter **at = &q->first, *asker;
 
 	take_lock(q);
-	bool same = q->open && q->id == id;
+	asker = q->first;
+	bool same = asker && q->id == id;
+	while (same && *at) {
+		if (again || same_cause(&(*at)->cause, &asker->cause))
+			settle(at, again);
+		else
+			at = &(*at)->next;
+	}
 	if (same)
-		settle(m, again);
+		changed(m, asker);
 	drop_lock(q);
 	return same;
 }

@@ -15,7 +15,8 @@
 #include "lib/util.h"
 #include "vmx/machine.h"
 
-void vcpu_sync(struct vcpu *v)
+/* The calling vCPU's CPU learns the memory map and A20 as they are now; under the lock. */
+static void vcpu_sync(struct vcpu *v)
 {
 	struct machine *m = v->machine;
 	struct error err;

@@ -96,8 +96,6 @@ struct screen_who {
 	char user[40], address[64];
 	bool brief; /* there for a picture or a few keys only */
 };
-/* A new viewer, or one that waits to be let in (viewers.h), or -EBUSY; takes fd in every case. */
-int screen_add(struct vmx *x, int fd, bool view_only, const struct screen_who *who, struct error *err);
 /* A socket pair, one end of which is a viewer: returns the other end. */
 int screen_attach(struct vmx *x, bool view_only, const struct screen_who *who, struct error *err);
 /* Array of {id, user, address, view_only, waits, since (seconds since 1970)}. */

@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "disk/disk.h"
 #include "lib/util.h"
 #include "vmx/machine.h"
 
@@ -191,7 +192,7 @@ void dev_job_finish(struct dev_worker *w, struct dev_job *job)
 	complete(w, job);
 }
 
-bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, bool flush, int error)
+bool dev_disk_retry(struct dev_worker *w, const char *drive, const struct disk *disk, bool flush, int error)
 {
 	char text[QUESTION_TEXT];
 	bool full = error == -ENOSPC || error == -EDQUOT;
@@ -202,7 +203,7 @@ bool dev_disk_retry(struct dev_worker *w, const char *drive, const char *file, b
 	/* A waiter may do the thread's work, with the machine's lock. */
 	if (!w->threaded || !pthread_equal(pthread_self(), w->thread))
 		return false;
-	snprintf(text, sizeof(text), "%s: %.200s cannot be written: %s", drive, file,
+	snprintf(text, sizeof(text), "%s: %.200s cannot be written: %s", drive, disk_name(disk),
 		 full ? "the host's disk is full" : strerror(-error));
-	return question_ask(w->machine, &w->wanted, text);
+	return question_ask(w->machine, &w->wanted, (struct question_cause){disk_volume(disk), error}, text);
 }

@@ -1,20 +1,18 @@
 // uses: dev lib -lcriterion
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * fuzz_virtio_net.c - virtio network cards given a hostile driver. The input is a byte of features, then commands of eight bytes: a
- * letter, a byte, an offset of 16 bits, a value of 32; guest memory starts as the input itself, so that rings come from it. Both queues
- * are set up at first, receiving at 1000h, 1800h, 1c00h (descriptors, available, used), sending at 2000h, 2800h, 2c00h.
+ * fuzz_virtio_net.c - virtio network cards given a hostile driver. The input is a byte of features, then the driver's commands, and what
+ * memory holds at first. Both queues are set up then, receiving at 1000h, 1800h, 1c00h (descriptors, available, used), sending at 2000h,
+ * 2800h, 2c00h.
  */
-#include "../unit/fake_machine.h"
+#include "hostile_driver.h"
 
 #define REGS 0xe0000000u
 #define IO 0xc000
 #define SLOT 28
-#define COMMAND_BYTES 8
-#define COMMANDS_MAX 512
 #define QUEUE_SIZE 16
 
-extern const struct device_ops dev_pci, dev_virtio_net;
+extern const struct device_ops dev_virtio_net;
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 static void set_up(struct machine *m, u8 features)
@@ -40,103 +38,47 @@ static void set_up(struct machine *m, u8 features)
 	fake_store(m, REGS + 0x14, 1, 15);
 }
 
-static void arrive(struct machine *m, struct device *card, u8 byte, u32 value)
+static void command(struct machine *m, const struct command *c)
 {
-	struct fake_frame *f = &m->net_waiting[m->net_n_waiting];
-
-	if (m->net_n_waiting < ARRAY_SIZE(m->net_waiting)) {
-		f->len = 14 + value % (DEV_NET_FRAME_MAX - 13);
-		memset(f->bytes, byte, f->len);
-		m->net_n_waiting++;
-	}
-	m->net_ready(card, 0);
-}
-
-static void command(struct machine *m, struct device *card, const u8 *c)
-{
-	u32 at = c[2] | (u32)c[3] << 8, value = c[4] | (u32)c[5] << 8 | (u32)c[6] << 16 | (u32)c[7] << 24;
-
-	switch (c[0]) {
+	switch (c->letter) {
 	case 'w':
-		fake_store(m, REGS + at % 0x8000, 1u << (c[1] & 3), value);
+		fake_store(m, REGS + c->at % 0x8000, 1u << (c->byte & 3), c->value);
 		break;
 	case 'r':
-		fake_load(m, REGS + at % 0x8000, 1u << (c[1] & 3));
+		fake_load(m, REGS + c->at % 0x8000, 1u << (c->byte & 3));
 		break;
 	case 'o':
-		fake_out(m, (u16)(IO + at % 128), 1u << c[1] % 3, value);
+		fake_out(m, (u16)(IO + c->at % 128), 1u << c->byte % 3, c->value);
 		break;
 	case 'i':
-		fake_in(m, (u16)(IO + at % 128), 1u << c[1] % 3);
-		break;
-	case 'm':
-		fake_store(m, value & (FAKE_RAM - 8), 8, (u64)at << 32 | c[1]);
+		fake_in(m, (u16)(IO + c->at % 128), 1u << c->byte % 3);
 		break;
 	case 'a': /* something is available: the index of a ring */
-		fake_store(m, (c[1] & 1 ? 0x2800 : 0x1800) + 2, 2, at);
-		fake_store(m, REGS + 0x3000 + 4 * (c[1] & 1), 2, c[1] & 1);
-		break;
-	case 'f':
-		arrive(m, card, c[1], value);
-		break;
-	case 't':
-		fake_time(m, m->now + value);
-		break;
-	case 'u':
-		m->net_unplugged = c[1] & 1;
+		fake_store(m, (c->byte & 1 ? 0x2800 : 0x1800) + 2, 2, c->at);
+		fake_store(m, REGS + 0x3000 + 4 * (c->byte & 1), 2, c->byte & 1);
 		break;
 	case 's':
-		set_up(m, c[1]);
+		set_up(m, c->byte);
 		break;
 	}
-	if (!(c[1] & 0x40)) /* else the other side is slow */
+	if (!(c->byte & 0x40)) /* else the other side is slow */
 		m->net_n_sent = 0;
-}
-
-/* What the device saves it must take back, unchanged. */
-static void check_state(struct device *card)
-{
-	struct state_writer *w = fake_save(card);
-	struct error err;
-
-	BUG_ON(fake_restore(card, w, &err));
-	state_writer_free(w);
-}
-
-/* One machine for all inputs: making it takes longer than most of them. */
-static struct machine *machine(void)
-{
-	static struct machine *m;
-
-	if (m)
-		return m;
-	m = fake_new("");
-	m->net_cards = 1;
-	fake_add(m, &dev_pci);
-	fake_add(m, &dev_virtio_net);
-	return m;
 }
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct machine *m = machine();
-	struct device *card = m->device[1];
+	struct machine *m = card_machine(&dev_virtio_net);
 
 	if (!size)
 		return 0;
-	m->now = m->net_n_waiting = m->net_n_sent = 0;
-	m->net_unplugged = false;
-	fake_reset(m);
+	card_reset(m, data, size);
 	for (unsigned i = 0; i < 3; i++) {
 		static const u32 registers[][2] = {{0x10, IO}, {0x20, REGS}, {0x04, 7}};
 		fake_out(m, 0xcf8, 4, 0x80000000 | SLOT << 11 | registers[i][0]);
 		fake_out(m, 0xcfc, registers[i][0] == 4 ? 2 : 4, registers[i][1]);
 	}
-	memset(m->ram, 0, FAKE_RAM);
-	memcpy(m->ram, data, MIN(size, FAKE_RAM));
 	set_up(m, data[0]);
-	for (size_t i = 0; i < COMMANDS_MAX && 1 + (i + 1) * COMMAND_BYTES <= size; i++)
-		command(m, card, data + 1 + i * COMMAND_BYTES);
-	check_state(card);
+	drive_card(m, data + 1, size - 1, command);
+	check_state(m->device[1]);
 	return 0;
 }

@@ -486,18 +486,7 @@ idt64_fill:
 	ret
 
 	.balign 16
-stubs64:
-	.set vector, 0
-	.rept 0x82
-	.if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17)
-	.else
-	push 0
-	.endif
-	push vector
-	jmp event64
-	.balign 16
-	.set vector, vector + 1
-	.endr
+stubs64: VECTOR_STUBS event64
 event64:
 	pop Q(q_vector)
 	pop Q(q_code)

@@ -344,8 +344,9 @@ leave_protected:
 #define LEAVE_PROTECTED call leave_protected; BITS16
 
 	BITS32
+	/* Where vectors 0 to 81h come in, one each 16 bytes: pushes an error code where the CPU does not, and the vector. */
+	.macro VECTOR_STUBS event
 	.balign 16
-stubs:
 	.set vector, 0
 	.rept 0x82
 	.if (vector == 8) || ((vector >= 10) && (vector <= 14)) || (vector == 17)
@@ -353,10 +354,14 @@ stubs:
 	push 0
 	.endif
 	push vector
-	jmp event
+	jmp \event
 	.balign 16
 	.set vector, vector + 1
 	.endr
+	.endm
+
+	.balign 16
+stubs:	VECTOR_STUBS event
 
 event:	mov ss:[ev_eax], eax
 	mov ss:[ev_ebx], ebx

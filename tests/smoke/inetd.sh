@@ -20,8 +20,9 @@ listens() { # PORT: asks nobody, for a connection would be a viewer
 keys_seen() {
 	screen_of webserver | sed -n 's/^keys *\([0-9a-f]*\).*/\1/p'
 }
+others=$(pgrep -f 'vmk-mks \[webserver\]') # at the console of a machine of that name on another host
 ends_alone() { # no process of a connection is left
-	! pgrep -f -- "^(/[^ ]*/)?vmk-authd .*$VMK_ROOT.* --inetd" >/dev/null && ! pgrep -f 'vmk-mks \[webserver\]' >/dev/null
+	! pgrep -f -- "^(/[^ ]*/)?vmk-authd .*$VMK_ROOT.* --inetd" >/dev/null && ! pgrep -f 'vmk-mks \[webserver\]' | grep -vxqF "$others"
 }
 
 # console_at PORT LOG: a viewer logs in and types there, a stranger does not come in, and nothing is left of either

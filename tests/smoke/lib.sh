@@ -7,18 +7,17 @@
 # VMK_BUILD names the build under test (default build/release).
 
 set -u
+unset CDPATH
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+. tests/environment.sh
 BUILD=$PWD/${VMK_BUILD:-build/release}
 BIN=$BUILD/bin
 SMOKE=$BUILD/smoke
 IMAGES=$PWD/build/images
-# One environment whoever calls: script(1) and tmux run their commands by $SHELL, and our own programs heed the others.
-export LC_ALL=C.UTF-8 SHELL=/bin/bash
-unset COLORTERM INPUTRC LESS NO_COLOR PAGER TZ TMUX
 TOP=$(mktemp -d /tmp/vmk-smoke-XXXXXX)
 chmod 755 "$TOP"
-VMK_ROOT=$TOP
-export VMK_ROOT
+export VMK_ROOT=$TOP HOME=$TOP/tester
+mkdir "$HOME"
 # Sanitizer builds report into the root, and any report fails the test at its end.
 export ASAN_OPTIONS=log_path=$TOP/sanitizer:detect_leaks=1 UBSAN_OPTIONS=log_path=$TOP/sanitizer:print_stacktrace=1
 export TSAN_OPTIONS="log_path=$TOP/sanitizer suppressions=$PWD/tests/tsan.supp"
@@ -79,6 +78,22 @@ start_host() {
 	done
 	cat "$VMK_ROOT/start.log"
 	die "vmkernel did not start"
+}
+
+# start_host_for_two: a host with the users susie and bob, whose root nobody else can enter, as in a home of mode 0700. Needs root.
+start_host_for_two() {
+	local user
+	mkdir -m 700 "$TOP/home"
+	VMK_ROOT=$TOP/home/host
+	start_host
+	for user in susie bob; do
+		printf 'secret-%s\n' $user | vmk user add $user >/dev/null || die "user add $user"
+	done
+}
+as() { # USER COMMAND: one of them logs in with the password and runs one command
+	local user=$1
+	shift
+	printf 'secret-%s\n' "$user" | "$BIN/vmksh" -u "$user" -c "$*"
 }
 
 cleanup() {

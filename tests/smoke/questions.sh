@@ -23,12 +23,20 @@ fill() { # a third of it is left
 fill
 trap 'status=$?; umount -l "$small"; (exit $status); cleanup' EXIT
 
-# writer NAME SLOT: a machine that writes 2 MiB to a disk there
+# writer NAME SLOT SIZE: a machine that writes a disk there
 writer() {
-	truncate -s 2M "$small/$1.img"
+	truncate -s "$3" "$small/$1.img"
 	cp "$IMAGES/writer.img" "$TOP/$1.floppy"
 	make_machine "$1" memory 16 floppy "$TOP/$1.floppy"
 	vmk "vm set $1 $2.fileName $small/$1.img; vm set $1 $2.present TRUE" >/dev/null || die "vm set"
+}
+
+# written NAME SECTORS: what it wrote, is it on its disk?
+written() {
+	python3 -c '
+import struct, sys
+for n in range(int(sys.argv[1])):
+    sys.stdout.buffer.write(struct.pack("<H", n) * 256)' "$2" | cmp - "$small/$1.img" || die "the disk of $1 holds something else"
 }
 
 # asked NAME: the number of its question, nothing without one
@@ -43,7 +51,7 @@ asks_again() { # NAME NUMBER: something else than that
 }
 
 say "a disk on a full file system: the machine stands still and asks"
-writer web ide0:0
+writer web ide0:0 2M
 vmk vm start web || die "vm start"
 wait_state web stuck 30
 vmk vm question web | grep -q "web.img cannot be written: the host's disk is full" || die "$(vmk vm question web)"
@@ -85,15 +93,12 @@ eventually 10 wrote_all || die "perf disk: $(vmk perf disk)"
 expect_failure 'does not wait' vmk vm answer web retry
 expect_failure 'does not wait' vmk vm question web
 vmk vm stop web hard || die "vm stop"
-python3 -c '
-import struct, sys
-for n in range(4096):
-    sys.stdout.buffer.write(struct.pack("<H", n) * 256)' | cmp - "$small/web.img" || die "the disk holds something else"
+written web 4096
 
 say "fail: the guest is told, and asks for the next write"
 rm "$small/web.img"
 fill
-writer virt virtio0
+writer virt virtio0 2M
 vmk vm start virt || die "vm start"
 wait_state virt stuck 30
 number=$(asked virt)
@@ -108,6 +113,18 @@ vmk vm start virt >/dev/null || die "vm start"
 wait_state virt stuck 30
 vmk vm stop virt >/dev/null || die "a machine that asks is not powered off" # trysoft: it hears no button
 [ "$(state_of virt)" = off ] || die "virt is $(state_of virt)"
+
+say "a floppy asks as well"
+rm "$small/virt.img"
+writer floppy floppy1 1440K
+vmk vm start floppy || die "vm start"
+wait_state floppy stuck 30
+vmk vm question floppy | grep -q "floppy1: .*floppy.img cannot be written: the host's disk is full" || die "$(vmk vm question floppy)"
+rm "$small/filler"
+vmk vm answer floppy retry >/dev/null || die "vm answer"
+wait_screen floppy 30 'done, 0000 errors'
+vmk vm stop floppy hard || die "vm stop"
+written floppy 2880
 
 say "copied files: another machine"
 make_machine first memory 16 net nat

@@ -5,17 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
 
-mkdir -m 700 "$TOP/home"
-VMK_ROOT=$TOP/home/host
-start_host
-for user in susie bob; do
-	printf 'secret-%s\n' $user | vmk user add $user >/dev/null || die "user add $user"
-done
-as() { # USER COMMAND
-	local user=$1
-	shift
-	printf 'secret-%s\n' "$user" | "$BIN/vmksh" -u "$user" -c "$*"
-}
+start_host_for_two
 uid_of() {
 	vmk --json user list | tr -d ' \n' | sed "s/.*\"name\":\"$1\"[^}]*\"uid\":\([0-9]*\).*/\1/;s/.*\"uid\":\([0-9]*\)[^}]*\"name\":\"$1\".*/\1/"
 }

@@ -3,8 +3,6 @@
 # vmksh as it is used on a host with a running machine: by pipe, by -c and on a terminal (tmux): Tab on what is there, Ctrl-C that
 # cancels a task, Ctrl-R, Ctrl-D, the history; as a log-in shell; and a terminal that vanishes in the middle of a task.
 . "$(dirname "$0")/lib.sh"
-export HOME=$TOP/home
-mkdir "$HOME"
 start_host
 make_machine web memory 32 cdrom /usr/lib/grub-rescue/grub-rescue-cdrom.iso
 make_machine "'odd name'" memory 4

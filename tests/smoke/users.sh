@@ -5,18 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
 
-# As in a home of mode 0700: nobody but root gets to the host's root by its path.
-mkdir -m 700 "$TOP/home"
-VMK_ROOT=$TOP/home/host
-start_host
-for user in susie bob; do
-	printf 'secret-%s\n' $user | vmk user add $user >/dev/null || die "user add $user"
-done
-as() { # USER COMMAND: logs in with the password and runs one command
-	local user=$1
-	shift
-	printf 'secret-%s\n' "$user" | "$BIN/vmksh" -u "$user" -c "$*"
-}
+start_host_for_two
 
 say "log-in"
 as susie whoami | grep -q susie || die "susie is not susie"

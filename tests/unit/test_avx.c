@@ -4,22 +4,8 @@
  * Single instructions behind VEX prefixes, and LZCNT, TZCNT, MOVBE: random ones run by the engine, and natively on the host
  * CPU, in 32- and 64-bit code. General and YMM registers, MXCSR, EFLAGS, memory and exceptions must be the same, also where
  * operands lie partly or wholly in a page that is not there.
- *
- * VMK_ORACLE_CASES sets how many, VMK_ORACLE_SEED where they start.
  */
-#include "tests/unit/vector.h"
-
-#define CASES		 60000u
-#define MISMATCHES_SHOWN 12u
-#define INSN_BYTES	 16u
-
-struct test_case {
-	u8 bytes[INSN_BYTES];
-	bool is64;
-	struct insn insn;
-	const struct insn_row *row;
-	struct native start;
-};
+#include "tests/unit/vector_oracle.h"
 
 static bool is_row(const struct insn_row *row)
 {
@@ -32,14 +18,6 @@ static bool has_operand(const struct insn_row *row, char letter)
 		if (*token == letter)
 			return true;
 	return false;
-}
-
-static bool host_has(u32 ecx_bit)
-{
-	u32 a = 1, b, c = 0, d;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return c & ecx_bit;
 }
 
 static bool host_executes(const struct insn_row *row)
@@ -202,9 +180,7 @@ static void make_case(struct test_case *c)
 	}
 	make_state(c);
 	make_address(c);
-	memset(guest_code, 0xf4, 32);
-	memcpy(guest_code, c->bytes, c->insn.len);
-	memcpy((void *)(uintptr_t)CODE, guest_code, 32);
+	place_code(c);
 }
 
 /* ---- comparing ---- */
@@ -216,50 +192,25 @@ static void compare_memory(void)
 	memcpy(guest_data, host_data, PAGE);
 }
 
-static bool compare(const struct test_case *c, const struct native *host, struct native *guest, u32 vector)
+static void compare(const struct test_case *c, struct native *host, struct native *guest)
 {
-	unsigned registers = c->is64 ? 16 : 8;
-	u32 mxcsr;
-
-	memcpy(&mxcsr, c->start.fxsave + 24, 4);
-	report_len = 0;
-	report[0] = 0;
-	/* exec_sse.c, mxcsr_checked() */
-	if (vector == 19 && !strncmp(c->row->name, "VDPP", 4))
-		guest->fxsave[24] = host->fxsave[24];
-	if (vector == 19 && ~mxcsr & 0xc00)
-		guest->fxsave[24] = (guest->fxsave[24] & ~0x20) | (host->fxsave[24] & 0x20);
-	if (host->vector != vector)
-		differ("  exception: host %u, engine %u\n", host->vector, vector);
-	if (vector == 14 && host->cr2 != guest->cr2)
-		differ("  CR2: host %llx, engine %llx\n", (unsigned long long)host->cr2, (unsigned long long)guest->cr2);
-	for (unsigned r = 0; r < registers; r++)
-		if (host->gpr[r] != guest->gpr[r])
-			differ("  register %u: host %llx, engine %llx\n", r, (unsigned long long)host->gpr[r],
-			       (unsigned long long)guest->gpr[r]);
-	if ((host->eflags ^ guest->eflags) & 0x8d5)
-		differ("  EFLAGS: host %x, engine %x\n", host->eflags & 0x8d5, guest->eflags & 0x8d5);
-	compare_bytes("MXCSR", 0, host->fxsave + 24, guest->fxsave + 24, 4);
-	for (unsigned r = 0; r < registers; r++) {
-		compare_bytes("XMM", r, host->fxsave + 160 + 16 * r, guest->fxsave + 160 + 16 * r, 16);
-		compare_bytes("upper YMM", r, host->ymm_high[r], guest->ymm_high[r], 16);
+	/* a gather that got part of the way hands in the trap of our single step first (SDM 2C, VPGATHERDD) */
+	if (host->vector == 1 && host->rip == CODE && has_operand(c->row, 'T')) {
+		host->vector = 14;
+		host->cr2 = guest->cr2;
 	}
+	/* exec_sse.c, mxcsr_checked() */
+	if (guest->vector == 19 && !strncmp(c->row->name, "VDPP", 4))
+		guest->fxsave[24] = host->fxsave[24];
+	if (guest->vector == 19 && ~start_mxcsr(c) & 0xc00)
+		guest->fxsave[24] = (guest->fxsave[24] & ~0x20) | (host->fxsave[24] & 0x20);
+	compare_registers(c, host, guest);
+	if (guest->vector == 14 && host->cr2 != guest->cr2)
+		differ("  CR2: host %llx, engine %llx\n", (unsigned long long)host->cr2, (unsigned long long)guest->cr2);
+	for (unsigned r = 0; r < registers_of(c); r++)
+		compare_bytes("upper YMM", r, host->ymm_high[r], guest->ymm_high[r], 16);
 	if (memcmp(host_data, guest_data, PAGE))
 		compare_memory();
-	return report_len;
-}
-
-static void show(const struct test_case *c, u64 number)
-{
-	char text[96], hex[3 * sizeof(c->bytes) + 1] = "";
-	u32 mxcsr;
-
-	memcpy(&mxcsr, c->start.fxsave + 24, 4);
-	insn_format(&c->insn, c->is64 ? MODE_64 : MODE_32, CODE, text, sizeof(text));
-	for (unsigned b = 0; b < c->insn.len; b++)
-		sprintf(hex + 3 * b, "%02x ", c->bytes[b]);
-	cr_log_error("case %llu, %s: %s %s, MXCSR %x\n%s", (unsigned long long)number, c->is64 ? "64-bit" : "32-bit", hex,
-		     text, mxcsr, report);
 }
 
 static void avx_state(struct x86_state *s, bool is64)
@@ -271,42 +222,13 @@ static void avx_state(struct x86_state *s, bool is64)
 
 Test(avx, oracle)
 {
-	const char *text = getenv("VMK_ORACLE_CASES"), *seed = getenv("VMK_ORACLE_SEED");
-	u64 cases = text ? strtoull(text, NULL, 0) : CASES, first = seed ? strtoull(seed, NULL, 0) : 1;
 	struct x86_state states[2];
-	unsigned mismatches = 0;
 
 	if (!setup(CPU_MODEL_X86_64_V3))
 		cr_skip("this host has no AVX2, or does not let us run code of our own");
 	avx_state(&states[0], false);
 	avx_state(&states[1], true);
-	for (u64 n = first; n < first + cases && mismatches < MISMATCHES_SHOWN; n++) {
-		static struct test_case c;
-		struct native host, guest;
-		struct x86_state s;
-		bool stepped;
-		u32 vector;
-
-		random_state = n * 0x9e3779b97f4a7c15 | 1;
-		rnd();
-		make_case(&c);
-		host = guest = c.start;
-		s = states[c.is64];
-		native_run(&host);
-		/* a gather that got part of the way hands in the trap of our single step first (SDM 2C, VPGATHERDD) */
-		stepped = host.vector == 1 && host.rip == CODE && has_operand(c.row, 'T');
-		vector = guest_run(&guest, &s);
-		if (stepped) {
-			host.vector = 14;
-			host.cr2 = guest.cr2;
-		}
-		if (compare(&c, &host, &guest, vector)) {
-			mismatches++;
-			show(&c, n);
-		}
-	}
-	cpu_bt.destroy(cpu);
-	cr_assert_eq(mismatches, 0);
+	oracle(states, make_case, compare);
 }
 
 /* ---- rules no user-mode code of the host can show ---- */

@@ -55,6 +55,30 @@ Test(config, malformed_lines_name_file_and_line)
 	free(big);
 }
 
+Test(config, an_unknown_key_is_told_with_the_one_that_is_like_it)
+{
+	static const char *const keys[][2] = {
+		{"memsze", "unknown key memsze; did you mean memsize?"},
+		{"MEMSIZES", "unknown key MEMSIZES; did you mean memsize?"},
+		{"ide1:0.presnt", "unknown key ide1:0.presnt; did you mean ide1:0.present?"},
+		{"ethernet.present", "unknown key ethernet.present; did you mean ethernet0.present?"},
+		{"ide2:0.present", "unknown key ide2:0.present: numbers are 0 to 1 there"},
+		{"ethernet7.presnt", "unknown key ethernet7.presnt; did you mean ethernet0.present?"},
+		{"sched.memory", "unknown key sched.memory"},
+		{"x", "unknown key x"},
+		{"", "unknown key "},
+	};
+	char text[240], *big = xcalloc(1, 500);
+	for (size_t k = 0; k < ARRAY_SIZE(keys); k++) {
+		config_key_unknown(keys[k][0], text, sizeof(text));
+		cr_assert_str_eq(text, keys[k][1]);
+	}
+	memset(big, '7', 499);
+	config_key_unknown(big, text, sizeof(text));
+	cr_assert(str_starts(text, "unknown key 777"));
+	free(big);
+}
+
 static void count_warning(void *arg, const char *text)
 {
 	cr_assert_str_eq(text, "t.vmx:2: unknown key foo.bar");

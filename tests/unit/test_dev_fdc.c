@@ -1,6 +1,9 @@
 // uses: dev disk lib
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Floppy disks: 82077AA, with the DMA controller's help. */
+#include <signal.h>
+#include <sys/resource.h>
+
 #include "platform.h"
 
 TestSuite(fdc, .init = floppy_machine, .fini = floppy_end);
@@ -447,6 +450,135 @@ Test(fdc, write_protected_image)
 	cr_assert_eq(pread(fd, sector, 512, 0), 512);
 	cr_assert(sector_is(sector, 0));
 	close(fd);
+}
+
+/* ---- a host without room ---- */
+
+static unsigned asked;
+
+static void host_disk_full(void) /* behind sector 99 of the image */
+{
+	struct rlimit limit = {100 * SECTOR_BYTES, RLIM_INFINITY};
+
+	signal(SIGXFSZ, SIG_IGN);
+	setrlimit(RLIMIT_FSIZE, &limit);
+	asked = 0;
+}
+
+static bool make_room(const char *drive, int error)
+{
+	struct rlimit more = {RLIM_INFINITY, RLIM_INFINITY};
+
+	cr_assert_str_eq(drive, "floppy0");
+	cr_assert_eq(error, -ENOSPC);
+	if (++asked == 2)
+		setrlimit(RLIMIT_FSIZE, &more);
+	return true;
+}
+
+static void image_sector(unsigned number, u8 *to)
+{
+	int fd = open(floppy_path, O_RDONLY);
+
+	cr_assert_eq(pread(fd, to, SECTOR_BYTES, (off_t)number * SECTOR_BYTES), SECTOR_BYTES);
+	close(fd);
+}
+
+/* So many sectors of the image hold nothing but that. */
+static bool filled(unsigned first, unsigned n, u8 with)
+{
+	u8 sector[SECTOR_BYTES], wanted[SECTOR_BYTES];
+	bool all = true;
+
+	memset(wanted, with, sizeof(wanted));
+	for (unsigned i = 0; i < n; i++) {
+		image_sector(first + i, sector);
+		all &= !memcmp(sector, wanted, sizeof(sector));
+	}
+	return all;
+}
+
+/* People make room and have the write tried again: the guest never knows. */
+Test(fdc, full_host_disk_that_is_emptied)
+{
+	fdc_setup();
+	fdc_seek(2);
+	fake_answer = make_room;
+	host_disk_full();
+	memset(m->ram + 0x20000, 0xa5, 36 * SECTOR_BYTES);
+	dma_setup(0x48, 0x20000, 36 * SECTOR_BYTES);
+	COMMAND(0xc5, 0x00, 2, 0, 1, 2, 18, 0x1b, 0xff);
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_arr_eq(result, ((u8[]){0x04, 0, 0, 3, 0, 1, 2}), 7);
+	cr_assert_eq(asked, 2);
+	cr_assert(filled(72, 36, 0xa5));
+
+	host_disk_full();
+	for (u8 i = 0; i < 18; i++)
+		memcpy(m->ram + 0x30000 + 4 * i, ((u8[]){2, 1, (u8)(i + 1), 2}), 4);
+	dma_setup(0x48, 0x30000, 72);
+	COMMAND(0x4d, 0x04, 2, 18, 0x54, 0xf6);
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_eq(result[0], 0x04);
+	cr_assert_eq(asked, 2);
+	cr_assert(filled(90, 18, 0xf6));
+
+	host_disk_full();
+	COMMAND(0x03, 0xaf, 0x03); /* non-DMA */
+	COMMAND(0x45, 0x04, 2, 1, 11, 2, 12, 0x1b, 0xff);
+	for (unsigned i = 0; i < 2 * SECTOR_BYTES; i++) {
+		if (i % SECTOR_BYTES == 0)
+			fdc_wait();
+		cr_assert_eq(in8(0x3f4) & 0xf0, 0xb0, "byte %u", i);
+		out8(0x3f5, 0x3c);
+	}
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_eq(result[1], 0x80, "ends by running over EOT");
+	cr_assert_eq(asked, 2);
+	cr_assert(filled(100, 2, 0x3c));
+}
+
+/* A write of sector 100, which waits in the device's thread. */
+static void write_that_waits(void)
+{
+	fake_hold_jobs = true;
+	dma_setup(0x48, 0x20000, SECTOR_BYTES);
+	COMMAND(0x45, 0x04, 2, 1, 11, 2, 18, 0x1b, 0xff);
+	pass(10 * MS);
+	cr_assert_not(fake_line(m, 6));
+	cr_assert_eq(in8(0x3f4), 0x10, "busy");
+}
+
+/* Whoever cannot wait for people's word has the guest told. */
+Test(fdc, full_host_disk_and_no_time_to_ask)
+{
+	u8 sector[SECTOR_BYTES];
+
+	fdc_setup();
+	fdc_seek(2);
+	host_disk_full();
+	write_that_waits();
+	cr_assert_eq(eject(), 0);
+	fdc_wait();
+	cr_assert_eq(fdc_result(), 7);
+	cr_assert_arr_eq(result, ((u8[]){0x44, 0x20, 0x20}), 3);
+	cr_assert_eq(insert(floppy_path), 0);
+	write_that_waits();
+	out8(0x3f2, 0x00);
+	cr_assert_not(fake_line(m, 6));
+	fdc_setup();
+	fdc_seek(2);
+	write_that_waits();
+	struct state_writer *saved = fake_save(m->drives);
+	cr_assert_eq(in8(0x3f4) & 0xd0, 0xd0, "the result");
+	state_writer_free(saved);
+	fake_reset(m);
+	fdc_setup();
+	image_sector(100, sector);
+	cr_assert(sector_is(sector, 100), "nothing was written");
 }
 
 Test(fdc, reset_in_the_middle_of_everything)

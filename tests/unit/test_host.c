@@ -831,6 +831,11 @@ Test(host, hardware)
 	cr_expect_str_eq(text_of(find(rows, "device", "floppy0"), "detail"), "no medium");
 	cr_expect(json_is_false(json_object_get(find(rows, "device", "floppy0"), "connected")));
 	cr_expect_null(find(rows, "device", "ethernet0"));
+	cr_expect_str_eq(text_of(find(rows, "device", "virtio.tablet"), "kind"), "Tablet");
+	json_decref(rows);
+	set("web", "virtio.tablet.present", "FALSE");
+	rows = call("vm.hardware", VM("web"));
+	cr_expect_null(find(rows, "device", "virtio.tablet"));
 	json_decref(rows);
 }
 

@@ -11,6 +11,7 @@
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "lib/log.h"
@@ -139,6 +140,24 @@ Test(util, replace_file_is_whole_or_not_at_all)
 	cr_assert_str_eq(text, "old");
 	cr_assert_eq(read_file(path, 2, &text, NULL, &err), -EFBIG);
 	cr_assert_eq(read_file("/tmp", 2, &text, NULL, &err), -EISDIR);
+}
+
+Test(util, standard_files_that_are_closed)
+{
+	struct stat null, st;
+	int status;
+
+	cr_assert_eq(stat("/dev/null", &null), 0);
+	pid_t child = fork();
+	if (child == 0) {
+		int pair[2];
+		close(0), close(2);
+		stdio_open();
+		bool same = fstat(0, &st) == 0 && st.st_rdev == null.st_rdev && fstat(2, &st) == 0 && st.st_rdev == null.st_rdev;
+		_exit(!same || pipe(pair) || pair[0] < 3);
+	}
+	cr_assert_eq(waitpid(child, &status, 0), child);
+	cr_expect_eq(status, 0);
 }
 
 Test(util, roots)

@@ -4,7 +4,11 @@
  * test_machine.c - the machine around its devices: bus, memory, interrupt lines, clock, serial lines, and the life of a
  * vCPU's thread, with devices and a CPU engine made for the purpose.
  */
+#include <sys/mman.h>
+
 #include "toys.h"
+
+#include "disk/disk.h"
 
 /* ---- bus ---- */
 
@@ -411,6 +415,7 @@ struct asker {
 	pthread_t thread;
 	atomic_uint wanted;
 	atomic_int answer; /* -1: waits */
+	struct question_cause cause;
 	const char *text;
 };
 
@@ -418,25 +423,26 @@ static void *ask(void *arg)
 {
 	struct asker *a = arg;
 
-	a->answer = question_ask(machine, &a->wanted, a->text);
+	a->answer = question_ask(machine, &a->wanted, a->cause, a->text);
 	return NULL;
 }
 
-static void ask_start(struct asker *a, const char *text)
+static void ask_start(struct asker *a, u64 volume, const char *text)
 {
 	a->text = text;
+	a->cause = (struct question_cause){volume, -ENOSPC};
 	a->wanted = 0;
 	a->answer = -1;
 	cr_assert_eq(pthread_create(&a->thread, NULL, ask, a), 0);
 }
 
-/* Waits until a question is open whose text is one of both. */
-static u64 asked(const char *text, const char *or_this)
+/* Waits until a question with that text is open. */
+static u64 asked(const char *text)
 {
 	char found[QUESTION_TEXT];
 	u64 id = 0;
 
-	eventually(question_get(machine, &id, found) && (!strcmp(found, text) || !strcmp(found, or_this)));
+	eventually(question_get(machine, &id, found) && !strcmp(found, text));
 	return id;
 }
 
@@ -448,33 +454,67 @@ static void answer_is(struct asker *a, int answer)
 
 Test(question, waits_for_an_answer, .timeout = 60)
 {
-	struct asker a, b;
+	struct asker a;
 	char text[QUESTION_TEXT];
 	u64 id;
 
 	make_machine("memsize = \"4\"\n", NULL);
-	ask_start(&a, "nobody there");
+	ask_start(&a, 1, "nobody there");
 	answer_is(&a, 0);
 	question_possible(machine, true);
-	ask_start(&a, "first");
-	id = asked("first", "first");
+	ask_start(&a, 1, "first");
+	id = asked("first");
 	cr_expect_not(question_settle(machine, id + 1, true));
 	cr_expect_eq(a.answer, -1);
 	cr_expect(question_settle(machine, id, true));
 	answer_is(&a, 1);
 	cr_expect_not(question_settle(machine, id, true), "it has been answered");
 	cr_expect_not(question_get(machine, &id, text));
-	/* One at a time, each with an answer of its own. */
-	ask_start(&a, "a");
-	ask_start(&b, "b");
-	id = asked("a", "b");
+	finish();
+}
+
+static unsigned waiting(void)
+{
+	unsigned n = 0;
+
+	pthread_mutex_lock(&machine->question.lock);
+	for (const struct question_waiter *w = machine->question.first; w; w = w->next)
+		n++;
+	pthread_mutex_unlock(&machine->question.lock);
+	return n;
+}
+
+/* Asks, behind `before` others. */
+static void ask_behind(struct asker *a, u64 volume, const char *text, unsigned before)
+{
+	ask_start(a, volume, text);
+	eventually(waiting() == before + 1);
+}
+
+Test(question, one_answer_for_all_who_wait_for_the_same, .timeout = 60)
+{
+	struct asker a, b, other;
+	char text[QUESTION_TEXT];
+	u64 id;
+
+	make_machine("memsize = \"4\"\n", NULL);
+	question_possible(machine, true);
+	ask_behind(&a, 1, "a", 0);
+	ask_behind(&other, 2, "other", 1);
+	ask_behind(&b, 1, "b", 2);
+	id = asked("a");
 	cr_expect(question_settle(machine, id, false));
-	u64 next = asked("a", "b");
-	cr_expect_neq(next, id);
-	cr_expect(question_settle(machine, next, true));
-	pthread_join(a.thread, NULL);
-	pthread_join(b.thread, NULL);
-	cr_expect_eq(a.answer + b.answer, 1);
+	answer_is(&a, 0);
+	answer_is(&b, 0);
+	cr_expect_eq(other.answer, -1, "another volume: nobody has been asked about it");
+	cr_expect_eq(asked("other"), id + 1);
+	cr_expect_not(question_settle(machine, id, false), "it has been answered");
+	/* To try again harms nobody. */
+	ask_behind(&a, 1, "a", 1);
+	cr_expect(question_settle(machine, id + 1, true));
+	answer_is(&other, 1);
+	answer_is(&a, 1);
+	cr_expect_not(question_get(machine, &id, text));
 	finish();
 }
 
@@ -486,30 +526,37 @@ Test(question, is_taken_back_from_whoever_is_waited_for, .timeout = 60)
 
 	make_machine("memsize = \"4\"\n", NULL);
 	question_possible(machine, true);
-	ask_start(&a, "open");
-	asked("open", "open");
-	ask_start(&b, "behind it");
+	ask_behind(&a, 1, "open", 0);
+	ask_behind(&b, 1, "behind it", 1);
 	b.wanted = 1;
 	question_take_back(machine, &b.wanted);
 	answer_is(&b, 0);
 	cr_expect_eq(a.answer, -1, "that one is another's");
+	id = asked("open");
+	ask_behind(&b, 1, "behind it", 1);
 	a.wanted = 1;
 	question_take_back(machine, &a.wanted);
 	answer_is(&a, 0);
+	cr_expect_eq(b.answer, -1, "whoever waited behind it asks now");
+	cr_expect_eq(asked("behind it"), id + 1);
+	b.wanted = 1;
+	question_take_back(machine, &b.wanted);
+	answer_is(&b, 0);
 	cr_expect_not(question_get(machine, &id, text));
 	finish();
 }
 
 static struct dev_worker *worker;
+static struct disk *toy_disk;
 static atomic_int tried;
 
 static void work_on_a_full_disk(struct dev_job *job)
 {
 	(void)job;
-	while (dev_disk_retry(worker, "toy", "toy.img", false, -ENOSPC))
+	while (dev_disk_retry(worker, "toy", toy_disk, false, -ENOSPC))
 		tried++;
-	cr_expect_not(dev_disk_retry(worker, "toy", "toy.img", true, -EIO), "a failed flush is final");
-	cr_expect_not(dev_disk_retry(worker, "toy", "toy.img", false, -EROFS));
+	cr_expect_not(dev_disk_retry(worker, "toy", toy_disk, true, -EIO), "a failed flush is final");
+	cr_expect_not(dev_disk_retry(worker, "toy", toy_disk, false, -EROFS));
 }
 
 static void work_is_done(struct dev_job *job)
@@ -525,22 +572,26 @@ Test(question, a_reset_ends_it, .timeout = 60)
 	struct error err;
 	u64 id, again;
 
+	int fd = memfd_create("toy", MFD_CLOEXEC);
+	cr_assert_eq(ftruncate(fd, MIB), 0);
+	cr_assert_eq(disk_open(fd, "toy.img", 0, &toy_disk, &err), 0);
 	start();
 	question_possible(machine, true);
 	cr_assert_eq(dev_worker_new(machine->devices[0], &worker, &err), 0);
 	machine_lock(machine);
 	dev_job_start(worker, &job);
 	machine_unlock(machine);
-	id = asked("toy: toy.img cannot be written: the host's disk is full", "");
+	id = asked("toy: toy.img cannot be written: the host's disk is full");
 	cr_expect(question_settle(machine, id, true));
 	for (again = id; again == id;)
-		again = asked("toy: toy.img cannot be written: the host's disk is full", "");
+		again = asked("toy: toy.img cannot be written: the host's disk is full");
 	cr_expect_eq(tried, 1);
 	machine_lock(machine);
 	dev_job_finish(worker, &job);
 	cr_expect_eq(tried, 101);
 	dev_worker_free(worker);
 	machine_unlock(machine);
+	disk_close(toy_disk);
 	finish();
 }
 

@@ -67,7 +67,7 @@ Test(port, what_does_not_fit_is_lost_and_counted)
 	while (net_port_put(p, NET_IN, frame, NET_FRAME_MAX, NULL))
 		cr_assert_lt(++n, 10000, "the queue has no end");
 	cr_expect_gt(n, 100);
-	cr_expect_eq(net_port_lost(p, NET_IN), 3);
+	cr_expect_eq(net_port_traffic(p, NET_IN).lost, 3);
 	struct net_traffic in = net_port_traffic(p, NET_IN), out = net_port_traffic(p, NET_OUT);
 	cr_expect_eq(in.frames, n);
 	cr_expect_eq(in.bytes, (u64)n * NET_FRAME_MAX);

@@ -3,25 +3,14 @@
 /*
  * Single MMX and SSE instructions: random ones run by the engine, and natively on the host CPU, in 32- and 64-bit code.
  * General, MMX and XMM registers, MXCSR, EFLAGS, memory and exceptions must be the same.
- *
- * VMK_ORACLE_CASES sets how many, VMK_ORACLE_SEED where they start.
  */
-#include "tests/unit/vector.h"
-
-#define CASES		 60000u
-#define MISMATCHES_SHOWN 12u
+#include "tests/unit/vector_oracle.h"
 
 /* ---- cases ---- */
 
-struct test_case {
-	u8 bytes[16];
-	bool is64;
-	struct insn insn;
-	const struct insn_row *row;
-	struct native start;
-	u8 data[64]; /* around the memory operand */
-	u32 data_at;
-};
+/* Around the memory operand of a case. */
+static u8 data[64];
+static u32 data_at;
 
 static bool is_vector_row(const struct insn_row *row)
 {
@@ -36,14 +25,6 @@ static bool is_vector_row(const struct insn_row *row)
 		if (strchr("VWUPQN", token[0]))
 			return true;
 	return false;
-}
-
-static bool host_has(u32 ecx_bit)
-{
-	u32 a = 1, b, c = 0, d;
-
-	__asm__("cpuid" : "+a"(a), "=b"(b), "+c"(c), "=d"(d));
-	return c & ecx_bit;
 }
 
 /* Random bytes that decode as this row, operands in plain places. */
@@ -120,16 +101,14 @@ static void make_case(struct test_case *c)
 		c->start.gpr[c->insn.base] = at;
 	if (!strncmp(c->row->name, "MASKMOV", 7))
 		c->start.gpr[X86_RDI] = at;
-	c->data_at = (u32)(at - DATA) & ~15u;
-	for (unsigned n = 0; n < sizeof(c->data); n += 16)
-		make_vector(c->data + n);
+	data_at = (u32)(at - DATA) & ~15u;
+	for (unsigned n = 0; n < sizeof(data); n += 16)
+		make_vector(data + n);
 	if (!strcmp(c->row->name, "LDMXCSR"))
-		memcpy(c->data + at % 16, &reserved, 4);
-	memcpy(guest_data + c->data_at, c->data, sizeof(c->data));
-	memcpy(host_data + c->data_at, c->data, sizeof(c->data));
-	memset(guest_code, 0xf4, 32);
-	memcpy(guest_code, c->bytes, c->insn.len);
-	memcpy((void *)(uintptr_t)CODE, guest_code, 32);
+		memcpy(data + at % 16, &reserved, 4);
+	memcpy(guest_data + data_at, data, sizeof(data));
+	memcpy(host_data + data_at, data, sizeof(data));
+	place_code(c);
 	c->start.rip = CODE;
 	c->start.cs = c->is64 ? NATIVE_CS64 : NATIVE_CS32;
 	c->start.ss = c->start.ds = c->start.es = NATIVE_DS32;
@@ -137,84 +116,32 @@ static void make_case(struct test_case *c)
 
 /* ---- comparing ---- */
 
-static bool compare(const struct test_case *c, const struct native *host, struct native *guest, u32 vector)
+static void compare(const struct test_case *c, struct native *host, struct native *guest)
 {
-	unsigned registers = c->is64 ? 16 : 8;
-	u32 mxcsr;
-
-	memcpy(&mxcsr, c->start.fxsave + 24, 4);
-	report_len = 0;
-	report[0] = 0;
 	/* exec_sse.c, fp_checked() */
-	if (vector == 19 && ~mxcsr & 0xc00)
+	if (guest->vector == 19 && ~start_mxcsr(c) & 0xc00)
 		guest->fxsave[24] = (guest->fxsave[24] & ~0x20) | (host->fxsave[24] & 0x20);
 	/* a product's exception ends the instruction before it adds and notes more */
-	if (vector == 19 && !strncmp(c->row->name, "DPP", 3))
+	if (guest->vector == 19 && !strncmp(c->row->name, "DPP", 3))
 		guest->fxsave[24] = (guest->fxsave[24] & ~0x3f) | (host->fxsave[24] & 0x3f);
-	if (host->vector != vector)
-		differ("  exception: host %u, engine %u\n", host->vector, vector);
-	for (unsigned r = 0; r < registers; r++)
-		if (host->gpr[r] != guest->gpr[r])
-			differ("  register %u: host %llx, engine %llx\n", r, (unsigned long long)host->gpr[r],
-			       (unsigned long long)guest->gpr[r]);
-	if ((host->eflags ^ guest->eflags) & 0x8d5)
-		differ("  EFLAGS: host %x, engine %x\n", host->eflags & 0x8d5, guest->eflags & 0x8d5);
+	compare_registers(c, host, guest);
 	compare_bytes("FSW", 0, host->fxsave + 2, guest->fxsave + 2, 2);
 	compare_bytes("FTW", 0, host->fxsave + 4, guest->fxsave + 4, 1);
-	compare_bytes("MXCSR", 0, host->fxsave + 24, guest->fxsave + 24, 4);
 	for (unsigned r = 0; r < 8; r++)
 		compare_bytes("ST", r, host->fxsave + 32 + 16 * r, guest->fxsave + 32 + 16 * r, 10);
-	for (unsigned r = 0; r < registers; r++)
-		compare_bytes("XMM", r, host->fxsave + 160 + 16 * r, guest->fxsave + 160 + 16 * r, 16);
-	for (unsigned n = 0; n < sizeof(c->data); n += 16)
-		compare_bytes("memory ", n, host_data + c->data_at + n, guest_data + c->data_at + n, 16);
-	return report_len;
-}
-
-static void show(const struct test_case *c, u64 number)
-{
-	char text[96], hex[3 * sizeof(c->bytes) + 1] = "";
-	u32 mxcsr;
-
-	memcpy(&mxcsr, c->start.fxsave + 24, 4);
-	insn_format(&c->insn, c->is64 ? MODE_64 : MODE_32, CODE, text, sizeof(text));
-	for (unsigned b = 0; b < c->insn.len; b++)
-		sprintf(hex + 3 * b, "%02x ", c->bytes[b]);
-	cr_log_error("case %llu, %s: %s %s, MXCSR %x\n%s", (unsigned long long)number, c->is64 ? "64-bit" : "32-bit", hex,
-		     text, mxcsr, report);
+	for (unsigned n = 0; n < sizeof(data); n += 16)
+		compare_bytes("memory ", n, host_data + data_at + n, guest_data + data_at + n, 16);
 }
 
 Test(sse, oracle)
 {
-	const char *text = getenv("VMK_ORACLE_CASES"), *seed = getenv("VMK_ORACLE_SEED");
-	u64 cases = text ? strtoull(text, NULL, 0) : CASES, first = seed ? strtoull(seed, NULL, 0) : 1;
 	struct x86_state states[2];
-	unsigned mismatches = 0;
 
 	if (!setup(CPU_MODEL_X86_64_V2))
 		cr_skip("this host does not let us run code of our own");
 	guest_state(&states[0], false);
 	guest_state(&states[1], true);
-	for (u64 n = first; n < first + cases && mismatches < MISMATCHES_SHOWN; n++) {
-		static struct test_case c;
-		struct native host, guest;
-		struct x86_state s;
-		u32 vector;
-
-		random_state = n * 0x9e3779b97f4a7c15 | 1;
-		rnd();
-		make_case(&c);
-		host = guest = c.start;
-		s = states[c.is64];
-		native_run(&host);
-		vector = guest_run(&guest, &s);
-		if (compare(&c, &host, &guest, vector)) {
-			mismatches++;
-			show(&c, n);
-		}
-	}
-	cpu_bt.destroy(cpu);
-	cr_assert_eq(mismatches, 0);
+	oracle(states, make_case, compare);
 }
 
 /* MASKMOVDQU at the end of the canonical addresses: its first quadword's fault comes before the second's. */

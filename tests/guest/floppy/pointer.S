@@ -6,7 +6,6 @@
  */
 	.code16
 	.globl _start
-	.set COM1, 0x3f8
 	.set MAGIC, 0x564d5868
 	.set PORT, 0x5658
 	.set ABSPOINTER_DATA, 39
@@ -152,25 +151,11 @@ byte:	mov $2, %cx
 2:	rol $4, %eax
 	push %eax
 	and $15, %al
-	add $'0', %al
-	cmp $'9', %al
-	jbe 3f
-	add $'a' - '9' - 1, %al
-3:	call send
+	call digit
 	pop %eax
 	loop 2b
 	ret
-send:	push %dx
-	push %ax
-	mov $COM1 + 5, %dx
-1:	in %dx, %al
-	test $0x20, %al
-	jz 1b
-	mov $COM1, %dx
-	pop %ax
-	out %al, %dx
-	pop %dx
-	ret
+#include "com1.h"
 
 absolute: .byte 0
 buttons: .byte 0

@@ -6,7 +6,6 @@
  */
 	.code16
 	.globl _start
-	.set COM1, 0x3f8
 
 _start:
 	cli
@@ -101,21 +100,7 @@ digits:	push %ax
 	call send
 	pop %ax
 	ret
-digit:	add $'0', %al
-	cmp $'9', %al
-	jbe send
-	add $'a' - '9' - 1, %al
-send:	push %dx
-	push %ax
-	mov $COM1 + 5, %dx
-1:	in %dx, %al
-	test $0x20, %al
-	jz 1b
-	mov $COM1, %dx
-	pop %ax
-	out %al, %dx
-	pop %dx
-	ret
+#include "com1.h"
 
 prefixed: .byte 0
 lights:	.byte 0

@@ -1,15 +1,17 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * writer.S - a 16-bit program on a floppy that writes the first 2 MiB of the first hard disk by INT 13h, 16 KiB at a time, in
- * order: every word of a sector is the sector's number.
+ * order; without a hard disk all of the second floppy, a track at a time. Every word of a sector is the sector's number.
  *
  * Screen:	vmk disk writer / error SS at NNNN (for each that failed) ... / done, EEEE errors
  */
 	.code16
 	.globl _start
 	.set SECTORS, 2		/* of this program behind the boot sector */
-	.set CHUNK, 32
-	.set END, 4096
+	.set DISK_CHUNK, 32
+	.set DISK_END, 4096
+	.set TRACK, 18
+	.set FLOPPY_END, 2880
 	.set BUFFER, 0x2000	/* segment */
 
 _start:
@@ -32,13 +34,13 @@ _start:
 
 main:	mov $text_hello, %si
 	call print
+	cmpb $0, 0x475		/* the BIOS's number of hard disks */
+	jne next
+	movw $write_track, write
+	movw $TRACK, chunk
+	movw $FLOPPY_END, end
 next:	call fill
-	mov $0x43, %ah		/* extended write, without verify */
-	xor %al, %al
-	mov $0x80, %dl
-	mov $packet, %si
-	movw $CHUNK, count	/* which tells afterwards how many were written */
-	int $0x13
+	call *write
 	jnc 1f
 	incw errors
 	mov %ah, %al
@@ -53,8 +55,10 @@ next:	call fill
 	call print_word
 	mov $text_newline, %si
 	call print
-1:	addw $CHUNK, sector
-	cmpw $END, sector
+1:	mov chunk, %ax
+	add %ax, sector
+	mov sector, %ax
+	cmp end, %ax
 	jb next
 	mov $text_done, %si
 	call print
@@ -65,13 +69,41 @@ next:	call fill
 1:	hlt
 	jmp 1b
 
+/* Carry and %ah as of the BIOS. */
+write_disk:
+	mov $0x4300, %ax	/* extended write, without verify */
+	mov $0x80, %dl
+	mov $packet, %si
+	movw $DISK_CHUNK, count	/* which tells afterwards how many were written */
+	int $0x13
+	ret
+
+write_track:
+	mov sector, %ax
+	xor %dx, %dx
+	mov $2 * TRACK, %cx
+	div %cx
+	mov %al, %ch		/* cylinder */
+	mov $1, %cl
+	cmp $TRACK, %dx
+	setae %dh		/* head */
+	mov $1, %dl
+	mov $0x0300 + TRACK, %ax
+	push %es
+	push $BUFFER
+	pop %es
+	xor %bx, %bx
+	int $0x13
+	pop %es
+	ret
+
 /* The buffer for `sector` and those behind it. */
 fill:	push %es
 	mov $BUFFER, %ax
 	mov %ax, %es
 	xor %di, %di
 	mov sector, %ax
-	mov $CHUNK, %dx
+	mov chunk, %dx
 1:	mov $256, %cx
 	rep stosw
 	inc %ax
@@ -124,4 +156,7 @@ count:		.word 0
 		.word 0, BUFFER		/* offset, segment */
 sector:		.word 0, 0, 0, 0	/* 64 bits */
 errors:		.word 0
+write:		.word write_disk
+chunk:		.word DISK_CHUNK
+end:		.word DISK_END
 	.org (1 + SECTORS) * 512
