@@ -4,6 +4,7 @@
 # webserver - Debian's kernel serving a page - and vmkstatus on it. Running it again finds what is there.
 set -eu
 cd "$(dirname "$0")/.."
+umask 022 # susie gets to her machine by folders made here
 
 bin=$PWD/${VMK_BUILD:-build/release}/bin
 VMK_ROOT=${VMK_ROOT:-$PWD/build/run}
