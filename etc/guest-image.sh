@@ -56,7 +56,7 @@ esac
 
 # What the root disk needs, then what else a machine of ours may have.
 boot_modules="crc32c_generic ext4 sd_mod ata_piix virtio_pci virtio_blk"
-modules="$boot_modules e1000 pcnet32 virtio_net virtio_rng virtio_balloon button evdev psmouse sr_mod isofs floppy i2c_piix4 pcspkr $more"
+modules="$boot_modules e1000 pcnet32 virtio_net virtio_rng virtio_balloon virtio_input button evdev psmouse sr_mod isofs floppy i2c_piix4 pcspkr $more"
 
 # ---- packages ----
 

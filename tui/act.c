@@ -46,18 +46,17 @@ void session_extend(struct ui *ui)
 	ui->detach_at = ui->detach_seconds ? now + ui->detach_seconds * NSEC_PER_SEC : 0;
 }
 
-/* Whom the host takes the connection for. */
-static void user_find(struct ui *ui)
+/* Whom the host takes the connection for; *admin: the administrator. */
+static void user_find(struct ui *ui, struct vmk_client *client, bool *admin)
 {
 	json_t *who;
-	struct vmk_client *client = vmk_client_from_fd(dup(ui->door));
 	str_copy(ui->user, sizeof(ui->user), "somebody");
-	if (vmk_call(client, "session.whoami", NULL, &who, NULL, NULL) == 0) {
-		const char *name = json_string_value(json_object_get(who, "user"));
-		str_copy(ui->user, sizeof(ui->user), name ? name : "somebody");
-		json_decref(who);
-	}
-	vmk_disconnect(client);
+	if (vmk_call(client, "session.whoami", NULL, &who, NULL, NULL))
+		return;
+	const char *name = json_string_value(json_object_get(who, "user"));
+	str_copy(ui->user, sizeof(ui->user), name ? name : "somebody");
+	*admin = json_is_true(json_object_get(who, "admin"));
+	json_decref(who);
 }
 
 void act_login(struct ui *ui)
@@ -72,15 +71,28 @@ void act_login(struct ui *ui)
 		return;
 	}
 	act_logout(ui, "");
-	act_login_take(ui, fd);
-	ui_message(ui, false, "Logged in as %s.", ui->user);
+	if (act_login_take(ui, fd, &err))
+		ui_message(ui, true, "Logged in as %s, but what is shown stays as it was: %s", ui->user, err.text);
+	else
+		ui_message(ui, false, "Logged in as %s.", ui->user);
 }
 
-void act_login_take(struct ui *ui, int door)
+int act_login_take(struct ui *ui, int door, struct error *err)
 {
+	int second = -1;
+	bool admin = false;
+	struct vmk_client *client = vmk_client_from_fd(dup(door));
 	ui->door = door;
-	user_find(ui);
+	user_find(ui, client, &admin);
+	/* Views ask beside the actions, for which the door may be busy for long. */
+	int ret = vmk_call(client, "session.connect", NULL, NULL, &second, err);
+	vmk_disconnect(client);
+	if (!ret && second < 0)
+		ret = fail(err, -EPROTO, "the host gave no second connection");
+	if (!ret)
+		worker_user(second, admin);
 	session_extend(ui);
+	return ret;
 }
 
 /* What was begun with a log-in ends with it. */
@@ -92,6 +104,12 @@ static void begun_give_up(struct ui *ui)
 		ui->form->done = true;
 }
 
+void act_forget(struct ui *ui)
+{
+	/* Everybody at a console sees the machines; who started the program in a terminal need not. */
+	model_forget(&ui->model, !ui->console);
+}
+
 void act_logout(struct ui *ui, const char *why)
 {
 	bool was_in = ui->door >= 0;
@@ -101,6 +119,8 @@ void act_logout(struct ui *ui, const char *why)
 	ui->user[0] = 0;
 	ui->logout_at = 0;
 	if (was_in) {
+		worker_user(-1, false);
+		act_forget(ui);
 		begun_give_up(ui);
 		lock_logged_out(ui);
 	}
@@ -295,9 +315,16 @@ static void message_refused(struct ui *ui, const struct job *job)
 		ui_message(ui, true, "%s", job->err.text);
 }
 
+void act_warning(json_t *result, char *text, size_t size)
+{
+	const char *warning = json_string_value(json_array_get(json_object_get(result, "warnings"), 0));
+	str_copy(text, size, warning ? warning : "");
+}
+
 void act_done(struct ui *ui)
 {
 	struct job job;
+	char warning[300];
 	if (!worker_finished(&job))
 		return;
 	ui->activity.busy = false;
@@ -311,7 +338,8 @@ void act_done(struct ui *ui)
 	} else if (job.attach) {
 		attached_begin(ui, &job);
 	} else {
-		ui_message(ui, false, "%s", message ? message : "Done.");
+		act_warning(job.result, warning, sizeof(warning));
+		ui_message(ui, warning[0], "%s%s%s", message ? message : "Done.", warning[0] ? "; " : "", warning);
 	}
 	if (waited.wanted && !job.attach) {
 		waited.ret = job.ret;

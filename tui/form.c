@@ -65,6 +65,64 @@ static void check_all(struct form *f)
 	}
 }
 
+/* ---- what the host says of a value ---- */
+
+/* Never 0. */
+static u64 text_hash(const char *text)
+{
+	u64 hash = 0xcbf29ce484222325ull;
+	for (; *text; text++)
+		hash = (hash ^ (u8)*text) * 0x100000001b3ull;
+	return hash | 1;
+}
+
+/* How the host is asked about a field; false: it is not. */
+static bool field_request(const struct form *f, unsigned index, char request[MODEL_CHECK_SIZE])
+{
+	const struct form_field *field = &f->fields[index];
+	return f->ask && field_enterable(f, index) && form_field_changed(field) && field->value[0] && !field->why[0] &&
+	       f->ask(f, field, request, MODEL_CHECK_SIZE, f->arg);
+}
+
+bool form_pauses(const struct form *f)
+{
+	char request[MODEL_CHECK_SIZE];
+	return f->at < f->n_fields && field_request(f, f->at, request) && f->fields[f->at].told != text_hash(request);
+}
+
+/* One field at a time: the one at the cursor once there is a pause, others at once, then what is wrong here, which may be mended meanwhile. */
+static void hints_ask(struct ui *ui, struct form *f)
+{
+	const struct model_check *check = &ui->model.check;
+	char request[MODEL_CHECK_SIZE];
+	bool paused = now_monotonic() - f->typed_at >= FORM_PAUSE_MS * 1000000ull;
+	for (unsigned k = 0; k < f->n_fields; k++) {
+		struct form_field *field = &f->fields[k];
+		if (!field_request(f, k, request)) {
+			field->hint[0] = 0;
+			field->told = 0;
+			continue;
+		}
+		u64 hash = text_hash(request);
+		if (!strcmp(check->request, request)) {
+			str_copy(field->hint, sizeof(field->hint), check->trouble);
+			field->told = hash;
+		}
+		if (field->told == hash)
+			continue;
+		field->hint[0] = 0;
+		if (k != f->at || paused) {
+			str_copy(ui->wish.check, sizeof(ui->wish.check), request);
+			return;
+		}
+	}
+	bool wrong = f->at < f->n_fields && f->fields[f->at].hint[0];
+	if (wrong && field_request(f, f->at, request))
+		str_copy(ui->wish.check, sizeof(ui->wish.check), request);
+}
+
+/* ---- where the cursor is ---- */
+
 /* The button behind the fields has their number as index. */
 static void go(struct form *f, unsigned index)
 {
@@ -166,6 +224,15 @@ static void accept(struct ui *ui, struct form *f)
 		ui_message(ui, true, "%s: %s", f->fields[k].label, f->fields[k].why);
 		return;
 	}
+	/* It is the host that refuses, or does not: this is said once. */
+	for (unsigned k = 0; !f->hinted && k < f->n_fields; k++) {
+		if (!f->fields[k].hint[0])
+			continue;
+		go(f, k);
+		f->hinted = true;
+		ui_message(ui, true, "%s: %s. F2 again: all the same.", f->fields[k].label, f->fields[k].hint);
+		return;
+	}
 	f->accepted = f->done = f->accept(ui, f, f->arg);
 }
 
@@ -176,6 +243,15 @@ static void give_up(struct ui *ui, struct form *f)
 		changed += form_field_changed(&f->fields[k]);
 	if (!changed || ui_ask(ui, f->title, "Leave it and forget what is filled in? y: yes, n: no", "yn") == 'y')
 		f->done = true;
+}
+
+/* What the host has said is about another value. */
+static void field_typed(struct form *f, unsigned index)
+{
+	f->typed_at = now_monotonic();
+	f->hinted = false;
+	f->fields[index].hint[0] = 0;
+	check_all(f);
 }
 
 /* Images of the host's volumes to choose from. */
@@ -197,7 +273,7 @@ static void pick(struct ui *ui, struct form *f)
 	if (chosen >= 0) {
 		str_copy(field->value, sizeof(field->value), labels[chosen]);
 		go(f, f->at);
-		check_all(f);
+		field_typed(f, f->at);
 	} else if (!n) {
 		ui_message(ui, false, "There are no images on the host's volumes: type the path of one.");
 	}
@@ -235,7 +311,7 @@ void form_key(struct ui *ui, const struct viewer_press *p)
 	if (p->mouse)
 		click(ui, f, p);
 	else if (key_field(f, p))
-		check_all(f);
+		field_typed(f, f->at);
 	else if (p->character == 0x1b)
 		give_up(ui, f);
 	else if (press_is(p, CODE_F2) || (p->character == '\r' && f->at == f->n_fields))
@@ -262,10 +338,9 @@ static void draw_value(const struct form *f, struct canvas *c, unsigned index, u
 		c->cursor_y = (int)y;
 	}
 	unsigned width = c->columns - x - 1;
-	u8 ink = here ? BLACK : field->why[0] ? BRIGHT_RED : form_field_changed(field) ? YELLOW : WHITE;
-	u8 paper = here ? field->why[0] ? RED : CYAN : BLACK;
-	if (here && field->why[0])
-		ink = WHITE;
+	bool wrong = field->why[0] || field->hint[0];
+	u8 ink = here ? wrong ? WHITE : BLACK : wrong ? BRIGHT_RED : form_field_changed(field) ? YELLOW : WHITE;
+	u8 paper = here ? wrong ? RED : CYAN : BLACK;
 	if (here && field->type == FORM_TEXT) {
 		struct edit e = {(char *)field->value, sizeof(field->value), f->cursor};
 		edit_draw(&e, c, x, y, width, ink, paper, false);
@@ -305,11 +380,12 @@ static void draw_bottom(struct ui *ui, const struct form *f)
 	const struct form_field *field = f->at < f->n_fields ? &f->fields[f->at] : NULL;
 	const char *help = field && field->help ? field->help : f->note;
 	/* A long sentence of what is wrong takes the help's line, too. */
-	bool two = field && text_columns(field->why) > c->columns - 2;
+	const char *wrong = !field ? "" : field->why[0] ? field->why : field->hint;
+	bool two = text_columns(wrong) > c->columns - 2;
 	if (!two)
 		canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, help);
-	if (field && field->why[0])
-		canvas_wrapped(c, 1, y + !two, c->columns - 2, 1 + two, BRIGHT_RED, BLACK, field->why);
+	if (*wrong)
+		canvas_wrapped(c, 1, y + !two, c->columns - 2, 1 + two, BRIGHT_RED, BLACK, wrong);
 	else if (field && field->choices)
 		canvas_printf(c, 1, y + 1, c->columns - 2, GREY, BLACK, "Left, Right: %s", field->choices);
 	frame_message(ui, y + 2);
@@ -328,6 +404,7 @@ void form_draw(struct ui *ui)
 	struct form *f = ui->form;
 	struct canvas *c = &ui->canvas;
 	unsigned lines = 1, here = 0, longest = 8;
+	hints_ask(ui, f);
 	for (unsigned k = 0; k < f->n_fields; k++) {
 		if (k == f->at)
 			here = lines - 1;

@@ -23,6 +23,8 @@ struct form_field {
 	bool path;	     /* F4 offers images */
 	int needs;	     /* index of the field that must be TRUE for this one to be there; -1: none */
 	char why[200];	     /* what is wrong with the value; "": nothing */
+	char hint[300];	     /* what the host says of it that forbids nothing; "": nothing, or not yet */
+	u64 told;	     /* which request that answers (a hash); 0: none */
 };
 
 struct form {
@@ -32,12 +34,19 @@ struct form {
 	unsigned n_fields;
 	/* Fills in field->why, or empties it. Called for all fields whenever one has changed. */
 	void (*check)(const struct form *f, struct form_field *field, void *arg);
+	/*
+	 * NULL, or makes the request (model_wish.check) by which the host says whether it would do with a field's value; false: it need not be
+	 * asked. It is once nothing has been typed for a moment, with the rights of who fills in the form. Called for what has changed.
+	 */
+	bool (*ask)(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg);
 	/* All is checked: do it. True ends the form; false leaves it open (a message says why). */
 	bool (*accept)(struct ui *ui, struct form *f, void *arg);
 	void *arg;
 	/* The form's own. */
 	unsigned at, top, first_row, rows, label_width;
 	size_t cursor;
+	u64 typed_at; /* monotonic */
+	bool hinted; /* the hints have been shown: the next time it is accepted with them */
 	bool done, accepted;
 };
 
@@ -50,6 +59,9 @@ bool form_run(struct ui *ui, struct form *f);
 void form_go(struct form *f, const struct form_field *field);
 void form_free(struct form *f);
 
+/* Whether a value waits to be checked by the host until nothing is typed for FORM_PAUSE_MS. */
+#define FORM_PAUSE_MS 300
+bool form_pauses(const struct form *f);
 /* For the frame: ui->form. */
 void form_draw(struct ui *ui);
 void form_key(struct ui *ui, const struct viewer_press *p);
@@ -57,5 +69,7 @@ void form_key(struct ui *ui, const struct viewer_press *p);
 /* machine_form.c */
 void machine_create(struct ui *ui);
 void machine_edit(struct ui *ui, const char *name);
+/* Takes a medium out or pulls a cable out where it is connected, else puts it in; asks for the image that is to go into a drive. */
+void machine_plug(struct ui *ui, const char *vm, const char *device, bool connected);
 
 #endif

@@ -29,6 +29,10 @@ void act_lock(struct ui *ui)
 	}
 	ui->locked = true;
 	ui->message[0] = 0;
+	if (ui->door >= 0) {
+		worker_hide_user(true);
+		act_forget(ui);
+	}
 	term_redraw();
 }
 
@@ -50,12 +54,13 @@ void act_unlock(struct ui *ui)
 		return;
 	}
 	/* The rights are those there were when it was locked. */
-	if (ui->locked_login && ui->door < 0)
-		act_login_take(ui, fd);
-	else
-		close(fd);
-	ui->locked = false;
 	ui->message[0] = 0;
+	worker_hide_user(false);
+	if (!ui->locked_login || ui->door >= 0)
+		close(fd);
+	else if (act_login_take(ui, fd, &err))
+		ui_message(ui, true, "What is shown is not what %s may see: %s", ui->user, err.text);
+	ui->locked = false;
 	session_extend(ui);
 }
 

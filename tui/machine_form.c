@@ -164,6 +164,17 @@ static void check_key(struct form_field *field)
 		field->why[0] = 0;
 }
 
+/* A request as form.ask makes it; steals params. */
+static bool request_make(const char *method, json_t *params, char *request, size_t size)
+{
+	json_t *call = json_pack("{s:s, s:o*}", "method", method, "params", params);
+	size_t length = call ? json_dumpb(call, request, size - 1, JSON_COMPACT) : 0;
+	bool fits = length && length < size;
+	request[fits ? length : 0] = 0;
+	json_decref(call);
+	return fits;
+}
+
 #define MACHINE_NAME_SIZE 128
 
 /* One vm.set a changed key; those that are set count as unchanged from then on, so that trying again does the rest. */
@@ -272,6 +283,19 @@ static void check_create(const struct form *f, struct form_field *field, void *a
 	}
 }
 
+/* Images, one by one: so that what the host says is about this one. Who is to own the machine is who has to be able to open them. */
+static bool ask_create(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg)
+{
+	const struct form_field *name = form_find(f, "name"), *owner = form_find(f, "owner");
+	(void)arg;
+	if (!field->path || !is_argument(field->name) || !strcmp(field->name, "path") || name->why[0])
+		return false;
+	json_t *params = json_pack("{s:s, s:s}", "name", name->value, field->name, field->value);
+	if (owner && owner->value[0])
+		json_object_set_new(params, "owner", json_string(owner->value));
+	return request_make("vm.create", params, request, size);
+}
+
 static json_t *create_params(const struct form *f)
 {
 	struct api_arg args[API_MAX_ARGS];
@@ -291,12 +315,15 @@ static json_t *create_params(const struct form *f)
 
 static bool accept_create(struct ui *ui, struct form *f, void *arg)
 {
-	char name[MACHINE_NAME_SIZE], what[200];
+	char name[MACHINE_NAME_SIZE], what[200], warning[300] = "";
+	json_t *result;
 	(void)arg;
 	str_copy(name, sizeof(name), form_find(f, "name")->value);
 	snprintf(what, sizeof(what), "creating %.100s", name);
-	if (act_call_wait(ui, "vm.create", create_params(f), what, NULL))
+	if (act_call_wait(ui, "vm.create", create_params(f), what, &result))
 		return false;
+	act_warning(result, warning, sizeof(warning));
+	json_decref(result);
 	/* It is selected once it is on the list. */
 	str_copy(ui->machine, sizeof(ui->machine), name);
 	dialog_wait(ui, "Please wait", "The list of machines is read again...");
@@ -304,16 +331,19 @@ static bool accept_create(struct ui *ui, struct form *f, void *arg)
 		main_turn(ui);
 	dialog_end(ui);
 	/* It is there: what could not be set is to be tried again by editing it, not by creating it twice. */
-	if (keys_set(ui, f, name))
-		ui_message(ui, false, "%.100s is created. s powers it on.", name);
-	else
+	if (!keys_set(ui, f, name))
 		ui_message(ui, true, "%.100s is created, but not all is set; e changes the rest: %.300s", name, ui->message);
+	else if (warning[0])
+		ui_message(ui, true, "%.100s is created, but %s.", name, warning);
+	else
+		ui_message(ui, false, "%.100s is created. s powers it on.", name);
 	return true;
 }
 
 void machine_create(struct ui *ui)
 {
-	struct form f = {.title = "New virtual machine", .accept_label = "Create", .check = check_create, .accept = accept_create, .arg = ui};
+	struct form f = {.title = "New virtual machine", .accept_label = "Create", .check = check_create, .ask = ask_create,
+			 .accept = accept_create, .arg = ui};
 	struct api_arg args[API_MAX_ARGS];
 	struct devices none = {.n = 0};
 	unsigned n = api_args(api_find("vm.create"), args);
@@ -349,6 +379,14 @@ static void check_edit(const struct form *f, struct form_field *field, void *arg
 	check_key(field);
 }
 
+static bool ask_edit(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg)
+{
+	const char *vm = arg;
+	(void)f;
+	return field->path &&
+	       request_make("vm.set", json_pack("{s:s, s:s, s:s}", "vm", vm, "key", field->name, "value", field->value), request, size);
+}
+
 static bool accept_edit(struct ui *ui, struct form *f, void *arg)
 {
 	char *vm = arg;
@@ -365,7 +403,7 @@ static bool accept_edit(struct ui *ui, struct form *f, void *arg)
 void machine_edit(struct ui *ui, const char *name)
 {
 	char vm[MACHINE_NAME_SIZE], title[200], what[200];
-	struct form f = {.title = title, .accept_label = "Save", .check = check_edit, .accept = accept_edit, .arg = vm};
+	struct form f = {.title = title, .accept_label = "Save", .check = check_edit, .ask = ask_edit, .accept = accept_edit, .arg = vm};
 	struct devices d;
 	json_t *set;
 	str_copy(vm, sizeof(vm), name);
@@ -382,4 +420,65 @@ void machine_edit(struct ui *ui, const char *name)
 		snprintf(f.note, sizeof(f.note), "%s is running: most changes count from its next power on.", vm);
 	form_run(ui, &f);
 	form_free(&f);
+}
+
+/* ---- what is put into a drive ---- */
+
+struct drive {
+	const char *vm, *device;
+};
+
+static json_t *connect_params(const struct form *f, const struct drive *d)
+{
+	const char *file = form_find(f, "file")->value;
+	return json_pack("{s:s, s:s, s:s*}", "vm", d->vm, "device", d->device, "file", *file ? file : NULL);
+}
+
+static void check_connect(const struct form *f, struct form_field *field, void *arg)
+{
+	/* Only the host knows which files there are. */
+	(void)f, (void)field, (void)arg;
+}
+
+static bool ask_connect(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg)
+{
+	(void)field;
+	return request_make("vm.connect", connect_params(f, arg), request, size);
+}
+
+static bool accept_connect(struct ui *ui, struct form *f, void *arg)
+{
+	const struct drive *d = arg;
+	char what[200];
+	snprintf(what, sizeof(what), "connecting %.40s of %.100s", d->device, d->vm);
+	return !act_call_wait(ui, "vm.connect", connect_params(f, d), what, NULL);
+}
+
+static void medium_connect(struct ui *ui, struct drive *d)
+{
+	char title[200];
+	struct form f = {.title = title, .accept_label = "Connect", .check = check_connect, .ask = ask_connect, .accept = accept_connect,
+			 .arg = d};
+	if (!act_rights(ui))
+		return;
+	snprintf(title, sizeof(title), "A medium for %.40s of %.100s", d->device, d->vm);
+	form_add(&f, FORM_HEADING, "", "Medium", "");
+	struct form_field *file = form_add(&f, FORM_TEXT, "file", "Image", "");
+	file->help = "Path of the image file; empty: the one it had";
+	file->path = true;
+	form_run(ui, &f);
+	form_free(&f);
+}
+
+void machine_plug(struct ui *ui, const char *vm, const char *device, bool connected)
+{
+	char what[200];
+	struct drive d = {.vm = vm, .device = device};
+	/* A cable has no medium. */
+	if (!connected && !str_starts(device, "ethernet")) {
+		medium_connect(ui, &d);
+		return;
+	}
+	snprintf(what, sizeof(what), "%s %.40s of %.100s", connected ? "disconnecting" : "connecting", device, vm);
+	act_call(ui, connected ? "vm.disconnect" : "vm.connect", json_pack("{s:s, s:s}", "vm", vm, "device", device), what);
 }

@@ -136,7 +136,8 @@ static void wait_and_read(struct ui *ui)
 		{.fd = wake_fd, .events = POLLIN},
 		{.fd = ui->attached.viewer ? viewer_fd(ui->attached.viewer) : -1, .events = POLLIN},
 	};
-	int n = poll(p, 3, ui->n_keys || ui->paste_left ? KEY_PAUSE_MS : escape ? VIEWER_ESCAPE_MS : 1000);
+	int idle = ui->form && form_pauses(ui->form) ? FORM_PAUSE_MS : 1000;
+	int n = poll(p, 3, ui->n_keys || ui->paste_left ? KEY_PAUSE_MS : escape ? VIEWER_ESCAPE_MS : idle);
 	if (n == 0 && escape)
 		viewer_decode(&ui->input, NULL, 0, key_queue, ui);
 	if (n <= 0)
@@ -147,12 +148,14 @@ static void wait_and_read(struct ui *ui)
 		attached_read(ui);
 	if (p[1].revents) {
 		static struct model model;
+		bool gone = worker_user_lost();
 		if (worker_model(&model)) {
 			ui_model(ui, &model);
 			ui->model_at = now_monotonic();
+			gone |= !model.connected;
 		}
 		/* A log-in ends with the daemon that knew its connection. */
-		if (!ui->model.connected && ui->door >= 0 && !ui->activity.busy)
+		if (gone && ui->door >= 0 && !ui->activity.busy)
 			act_logout(ui, "Logged out: the host is gone.");
 		act_progress(ui);
 		act_done(ui);
@@ -265,7 +268,7 @@ static int dump_poll(struct ui *ui)
 	bool again = true;
 	for (int pass = 0; !ret && again && pass < DUMP_PASSES; pass++) {
 		struct model_wish before = ui->wish;
-		ret = model_poll(&ui->model, client, &ui->wish);
+		ret = model_poll(&ui->model, &(struct model_asker){.look = client}, &ui->wish);
 		ui_model(ui, &ui->model);
 		ui_draw(ui);
 		again = memcmp(&before, &ui->wish, sizeof(before));

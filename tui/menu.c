@@ -108,20 +108,6 @@ static void plugs_take(struct plugs *p, json_t *list)
 	}
 }
 
-static void plug_switch(struct ui *ui, const char *vm, const char *device, bool on)
-{
-	char file[256] = "", what[200];
-	/* A cable has no medium. */
-	if (!on && strncmp(device, "ethernet", 8) != 0 &&
-	    !ui_input(ui, "Medium", "Path of the image (empty: the one it had):", file, sizeof(file), true))
-		return;
-	json_t *params = json_pack("{s:s, s:s}", "vm", vm, "device", device);
-	if (file[0])
-		json_object_set_new(params, "file", json_string(file));
-	snprintf(what, sizeof(what), "%sconnecting %s of %.100s", on ? "dis" : "", device, vm);
-	act_call(ui, on ? "vm.disconnect" : "vm.connect", params, what);
-}
-
 static void do_devices(struct ui *ui, const char *vm)
 {
 	struct plugs p = {.n = 0};
@@ -139,7 +125,7 @@ static void do_devices(struct ui *ui, const char *vm)
 	}
 	int chosen = ui_choose(ui, "Connect or disconnect", vm, labels, p.n);
 	if (chosen >= 0)
-		plug_switch(ui, vm, p.name[chosen], p.connected[chosen]);
+		machine_plug(ui, vm, p.name[chosen], p.connected[chosen]);
 }
 
 enum when { WHEN_ON = 1, WHEN_OFF = 2, WHEN_SUSPENDED = 4, WHEN_STUCK = 8, ALWAYS = 15, WITHOUT = 16 };

@@ -11,6 +11,7 @@
 
 /* A little less than a second: asking is no clock. */
 #define SAMPLE_NSEC (800 * 1000000ull)
+#define CHECK_NSEC (2 * NSEC_PER_SEC)
 
 /* ---- history ---- */
 
@@ -161,12 +162,14 @@ static void history_take(struct model *m)
 /* ---- what a view wants beside ---- */
 
 enum about { NONE, VM, VOLUME, USER };
+enum whose { SHARED, OWN };
 static const struct {
 	const char *method;
 	enum about about;
 	unsigned seconds;
+	enum whose whose;
 } asks[ASK_COUNT] = {
-#define ASK(name, method_, about_, seconds_) [ASK_##name] = {method_, about_, seconds_},
+#define ASK(name, method_, about_, seconds_, whose_) [ASK_##name] = {method_, about_, seconds_, whose_},
 #include "tui/asks.def"
 #undef ASK
 };
@@ -187,9 +190,15 @@ static json_t *ask_params(enum ask ask, const char *about)
 	return params;
 }
 
-static void ask_poll(struct model *m, struct vmk_client *client, enum ask ask, const struct model_wish *wish)
+static struct vmk_client *ask_client(const struct model_asker *as, enum ask ask)
+{
+	return as->user && asks[ask].whose == OWN ? as->user : as->look;
+}
+
+static void ask_poll(struct model *m, const struct model_asker *as, enum ask ask, const struct model_wish *wish)
 {
 	struct model_answer *a = &m->answers[ask];
+	struct vmk_client *client = ask_client(as, ask);
 	const char *about = ask_about(ask, wish);
 	u64 now = now_monotonic(), seconds = asks[ask].seconds;
 	bool same = a->at && !strcmp(a->about, about), panel = ask >= ASK_perf_cpu && ask <= ASK_perf_network;
@@ -204,19 +213,88 @@ static void ask_poll(struct model *m, struct vmk_client *client, enum ask ask, c
 	a->result = ret ? NULL : result;
 	a->at = now;
 	str_copy(a->about, sizeof(a->about), about);
-	str_copy(a->trouble, sizeof(a->trouble), ret ? err.text : "");
+	bool shut_out = ret == -EPERM && as->restricted && client == as->look;
+	str_copy(a->trouble, sizeof(a->trouble), shut_out ? "Only who has logged in may see this: l logs in." : ret ? err.text : "");
 }
 
-static void wants_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish)
+static void screen_poll(struct model *m, const struct model_asker *as, const struct machine *vm)
 {
-	for (unsigned k = 0; k < ASK_COUNT && vmk_client_fd(client) >= 0; k++) {
+	struct vmk_client *client = as->user ? as->user : as->look;
+	const char *name = vm->world >= 0 ? vm->name : "";
+	if (as->restricted && !as->user)
+		thumbnail_refuse(&m->thumbnail, name, "To see it, log in: l");
+	else if (as->user && !strcmp(vm->rights, "---"))
+		thumbnail_refuse(&m->thumbnail, name, "You may not see its screen.");
+	else if (vmk_client_fd(client) >= 0)
+		thumbnail_poll(&m->thumbnail, client, name);
+}
+
+/* Asked again now and then: a file that is missing may come. */
+static void check_poll(struct model_check *check, const struct model_asker *as, const char *request)
+{
+	struct vmk_client *client = as->user ? as->user : as->look;
+	bool same = !strcmp(check->request, request);
+	u64 now = now_monotonic();
+	/* Who may only look is told nothing about files. */
+	if (!*request || (as->restricted && !as->user) || (same && now - check->at < CHECK_NSEC) || vmk_client_fd(client) < 0)
+		return;
+	json_t *call = json_loads(request, 0, NULL), *result = NULL;
+	const char *method = json_string_value(json_object_get(call, "method"));
+	struct error err;
+	vmk_set_dry_run(client, true);
+	int ret = vmk_call(client, method ? method : "", json_incref(json_object_get(call, "params")), &result, NULL, &err);
+	vmk_set_dry_run(client, false);
+	const char *warning = json_string_value(json_array_get(json_object_get(result, "warnings"), 0));
+	str_copy(check->request, sizeof(check->request), request);
+	str_copy(check->trouble, sizeof(check->trouble), ret ? err.text : warning ? warning : "");
+	check->at = now;
+	json_decref(result);
+	json_decref(call);
+}
+
+static void wants_poll(struct model *m, const struct model_asker *as, const struct model_wish *wish)
+{
+	for (unsigned k = 0; k < ASK_COUNT; k++) {
 		bool about_one = asks[k].about == VM || asks[k].about == USER;
-		if ((wish->parts & 1ull << k) && !(about_one && !*ask_about(k, wish)))
-			ask_poll(m, client, k, wish);
+		if ((wish->parts & 1ull << k) && !(about_one && !*ask_about(k, wish)) && vmk_client_fd(ask_client(as, k)) >= 0)
+			ask_poll(m, as, k, wish);
 	}
 	const struct machine *vm = wish->screen ? model_machine(m, wish->vm) : NULL;
-	if (vm && vmk_client_fd(client) >= 0)
-		thumbnail_poll(&m->thumbnail, client, vm->world >= 0 ? vm->name : "");
+	if (vm)
+		screen_poll(m, as, vm);
+	check_poll(&m->check, as, wish->check);
+}
+
+/* The row of user.rights about vm. They are in the order of the machines: looking on from the last one found finds the next at once. */
+static json_t *rights_row(json_t *told, const struct machine *vm, unsigned *from)
+{
+	unsigned rows = rows_count(told);
+	char name[sizeof(vm->name)];
+	for (unsigned k = 0; k < rows; k++) {
+		json_t *row = rows_at(told, (*from + k) % rows);
+		if (strcmp(row_text(row, "vm", name, sizeof(name)), vm->name))
+			continue;
+		*from += k + 1;
+		return row;
+	}
+	return NULL;
+}
+
+/* Look's rights to machines are not those of who has logged in. */
+static void rights_poll(struct model *m, const struct model_asker *as)
+{
+	static const struct model_wish nothing;
+	unsigned from = 0;
+	if (vmk_client_fd(as->user) >= 0)
+		ask_poll(m, as, ASK_own_rights, &nothing);
+	json_t *told = model_answer(m, ASK_own_rights, NULL);
+	for (unsigned k = 0; k < m->n_machines; k++) {
+		struct machine *vm = &m->machines[k];
+		json_t *row = rights_row(told, vm, &from);
+		str_copy(vm->rights, sizeof(vm->rights), told ? "---" : "");
+		if (row)
+			row_text(row, "rights", vm->rights, sizeof(vm->rights));
+	}
 }
 
 json_t *model_answer(const struct model *m, enum ask ask, const char *about)
@@ -261,18 +339,30 @@ static int basics_poll(struct model *m, struct vmk_client *client, struct error 
 	return ret;
 }
 
-int model_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish)
+int model_poll(struct model *m, const struct model_asker *as, const struct model_wish *wish)
 {
 	struct error err;
-	int ret = basics_poll(m, client, &err);
+	int ret = basics_poll(m, as->look, &err);
 	if (ret) {
 		model_lost(m, err.text);
 		return ret;
 	}
 	m->connected = true;
+	if (as->user)
+		rights_poll(m, as);
 	if (wish)
-		wants_poll(m, client, wish);
+		wants_poll(m, as, wish);
 	return 0;
+}
+
+static void answers_forget(struct model *m)
+{
+	for (unsigned k = 0; k < ASK_COUNT; k++) {
+		json_decref(m->answers[k].result);
+		m->answers[k] = (struct model_answer){0};
+	}
+	memset(&m->thumbnail, 0, sizeof(m->thumbnail));
+	memset(&m->check, 0, sizeof(m->check));
 }
 
 void model_lost(struct model *m, const char *trouble)
@@ -280,11 +370,24 @@ void model_lost(struct model *m, const char *trouble)
 	m->connected = false;
 	m->n_machines = 0;
 	str_copy(m->trouble, sizeof(m->trouble), trouble);
-	for (unsigned k = 0; k < ASK_COUNT; k++) {
-		json_decref(m->answers[k].result);
-		m->answers[k] = (struct model_answer){0};
-	}
-	memset(&m->thumbnail, 0, sizeof(m->thumbnail));
+	answers_forget(m);
+}
+
+void model_forget(struct model *m, bool all)
+{
+	answers_forget(m);
+	/* The administrator reads lines in it that others do not. */
+	if (m->log)
+		explicit_bzero(m->log, MODEL_LOG_LINES * sizeof(*m->log));
+	m->n_log = 0;
+	m->last_seq = 0;
+	for (unsigned k = 0; k < m->n_machines; k++)
+		m->machines[k].rights[0] = 0;
+	if (!all)
+		return;
+	model_lost(m, "");
+	/* With its alerts, which are about machines. */
+	keep_told(&m->host_told, NULL);
 }
 
 void model_free(struct model *m)
@@ -300,10 +403,13 @@ void model_free(struct model *m)
 	m->n_log = 0;
 }
 
-/* Another daemon may have counted as far: what its newest line says and when tells them apart. */
+/*
+ * Another daemon may have counted as far: what its newest line says and when tells them apart. Who sees more lines has another one as
+ * his first.
+ */
 static bool logs_same(const struct model *a, const struct model *b)
 {
-	if (a->n_log != b->n_log || a->last_seq != b->last_seq)
+	if (a->n_log != b->n_log || a->last_seq != b->last_seq || (a->n_log && a->log[0].seq != b->log[0].seq))
 		return false;
 	const struct log_entry *x = a->n_log ? &a->log[a->n_log - 1] : NULL, *y = b->n_log ? &b->log[b->n_log - 1] : NULL;
 	return !x || (!strcmp(x->time, y->time) && !strcmp(x->text, y->text));

@@ -43,19 +43,21 @@ struct log_entry {
 };
 
 enum ask {
-#define ASK(name, method, about, seconds) ASK_##name,
+#define ASK(name, method, about, seconds, whose) ASK_##name,
 #include "tui/asks.def"
 #undef ASK
 	ASK_COUNT
 };
 #define WISH(name) (1ull << ASK_##name)
 
+#define MODEL_CHECK_SIZE 4096
 /* What the view that is shown wants to know. */
 struct model_wish {
 	u64 parts; /* WISH() bits */
 	char vm[128], volume[128], user[64]; /* whom those are about; "": of a machine or user nothing is asked, of volumes all */
 	u32 screen; /* not 0: a thumbnail of vm's screen. No bool: the struct is compared byte by byte */
 	unsigned seconds; /* at least so long between two answers of perf.*; 0: one */
+	char check[MODEL_CHECK_SIZE]; /* {"method": , "params": } as text: would the host do it (it does not); "": nothing */
 };
 
 struct model_answer {
@@ -63,6 +65,13 @@ struct model_answer {
 	char about[128]; /* the machine, volume or user it is about */
 	char trouble[200]; /* why there is none; "" while it has not been asked for */
 	u64 at; /* monotonic; 0: never asked */
+};
+
+/* What the host said to the last wish.check. */
+struct model_check {
+	char request[MODEL_CHECK_SIZE]; /* "": nothing has been asked */
+	char trouble[300]; /* why it would not be done, or the first warning; "": it would */
+	u64 at;
 };
 
 struct model {
@@ -86,13 +95,22 @@ struct model {
 	u64 last_seq;
 	struct model_answer answers[ASK_COUNT];
 	struct thumbnail thumbnail;
+	struct model_check check;
 };
 
+/* As whom the host is asked; both connections stay the caller's. */
+struct model_asker {
+	struct vmk_client *look;
+	struct vmk_client *user; /* for what is OWN (asks.def), rights to machines and their screens; NULL: look, for these too */
+	bool restricted; /* look may do nothing else: what it is refused takes a log-in */
+};
 /*
- * Asks the host for all of it. On failure the machines are forgotten (the log is kept) and trouble says why; what the
+ * Asks the host for all of it. On failure (of look) the machines are forgotten (the log is kept) and trouble says why; what the
  * view wants beyond them never fails: answers[] say what is missing. wish may be NULL.
  */
-int model_poll(struct model *m, struct vmk_client *client, const struct model_wish *wish);
+int model_poll(struct model *m, const struct model_asker *as, const struct model_wish *wish);
+/* Somebody else is asked for from now on: forgets what he may not know, and `all`: the host's machines, too. */
+void model_forget(struct model *m, bool all);
 /* There is no host: forgets what would not be true any more. */
 void model_lost(struct model *m, const char *trouble);
 void model_free(struct model *m);

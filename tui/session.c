@@ -172,6 +172,11 @@ int session_start(bool console, struct error *err)
 	return root_give_up(err);
 }
 
+bool session_restricted(void)
+{
+	return broker_fd >= 0;
+}
+
 int session_connect(struct vmk_client **out, struct error *err)
 {
 	if (broker_fd < 0)

@@ -68,13 +68,24 @@ static int screen_fetch(struct thumbnail *t, struct vmk_client *client, struct e
 	return ret;
 }
 
+static void thumbnail_of(struct thumbnail *t, const char *vm)
+{
+	if (!strcmp(t->vm, vm))
+		return;
+	memset(t, 0, sizeof(*t));
+	str_copy(t->vm, sizeof(t->vm), vm);
+}
+
+void thumbnail_refuse(struct thumbnail *t, const char *vm, const char *trouble)
+{
+	thumbnail_of(t, vm);
+	str_copy(t->trouble, sizeof(t->trouble), *vm ? trouble : "");
+}
+
 void thumbnail_poll(struct thumbnail *t, struct vmk_client *client, const char *vm)
 {
 	struct error err;
-	if (strcmp(t->vm, vm)) {
-		memset(t, 0, sizeof(*t));
-		str_copy(t->vm, sizeof(t->vm), vm);
-	}
+	thumbnail_of(t, vm);
 	u64 now = now_monotonic();
 	if (!*vm || now < t->again_at)
 		return;

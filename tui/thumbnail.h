@@ -26,6 +26,8 @@ struct thumbnail {
 
 /* Fetches vm's screen; what fails becomes `trouble` and is not tried again for some seconds. */
 void thumbnail_poll(struct thumbnail *t, struct vmk_client *client, const char *vm);
+/* vm's is not for whoever looks now: `trouble` says what to do. */
+void thumbnail_refuse(struct thumbnail *t, const char *vm, const char *trouble);
 /* Keeps a picture, reduced. */
 void thumbnail_keep(struct thumbnail *t, const struct viewer_screen *s);
 /*

@@ -149,6 +149,8 @@ void dialog_end(struct ui *ui);
 void act_call(struct ui *ui, const char *method, json_t *params, const char *what);
 /* The same, but waits for it (the screen goes on, keys do nothing but cancel): 0 and the caller's *result (may be NULL), or -errno, told already. */
 int act_call_wait(struct ui *ui, const char *method, json_t *params, const char *what, json_t **result);
+/* The first warning of a method's result, "" when there is none. */
+void act_warning(json_t *result, char *text, size_t size);
 /* Gives up what the worker does, where that can be given up. */
 void act_cancel(struct ui *ui);
 void act_progress(struct ui *ui); /* how far it is */
@@ -164,8 +166,10 @@ bool act_rights(struct ui *ui);
 void act_login(struct ui *ui);
 /* Asks for a name (user NULL) and password in a dialog; as session_login(). */
 int act_ask_login(struct ui *ui, const char *title, const char *user, int *fd, struct error *err);
-/* Takes the connection of who has logged in. */
-void act_login_take(struct ui *ui, int door);
+/* Takes the connection of who has logged in. -errno: the log-in counts, but what is shown stays as it was. */
+int act_login_take(struct ui *ui, int door, struct error *err);
+/* Nothing is shown any more that only who has logged in may see, until somebody else has been asked for. */
+void act_forget(struct ui *ui);
 /* Also gives up the questions and forms that were opened with that log-in: nobody answers them with other rights. */
 void act_logout(struct ui *ui, const char *why);
 void act_done(struct ui *ui); /* the worker finished */
@@ -242,6 +246,8 @@ bool frame_click(struct ui *ui, const struct viewer_press *p);
 int session_start(bool console, struct error *err);
 /* A new connection: as who runs this, or (on a console) one that may only look. */
 int session_connect(struct vmk_client **out, struct error *err);
+/* Whether that is one that may only look. */
+bool session_restricted(void);
 /* As login_run(). */
 int session_login(const char *user, login_ask *ask, void *arg, int *door_fd, struct error *err);
 
@@ -263,6 +269,13 @@ int worker_start(void);
 void worker_poll_now(void);
 void worker_wish(const struct model_wish *wish); /* what the model is to have besides; asks at once for what is new */
 bool worker_model(struct model *m); /* whether there is a newer one: copied */
+/*
+ * Who has logged in: the next models are what he may see. Takes fd, a connection of his; -1: nobody has, any more. No model comes that was
+ * asked for before; what the caller shows is his to forget. Callable whether or not the worker has been started.
+ */
+void worker_user(int fd, bool admin);
+void worker_hide_user(bool hidden); /* the screen is locked: models are as if nobody had logged in */
+bool worker_user_lost(void);	    /* that connection has ended */
 void worker_run(const struct job *job); /* takes params */
 bool worker_finished(struct job *job);
 /* How far it is: task 0 as long as it is not one that can be cancelled; percent < 0: unknown. */

@@ -303,21 +303,6 @@ const struct key_hint view_details_hints[] = {
 
 /* ---- what is done to what is selected on a page ---- */
 
-static void device_switch(struct ui *ui, const char *vm, const char *device, bool connected)
-{
-	char file[256] = "", what[256];
-	json_t *params = json_pack("{s:s, s:s}", "vm", vm, "device", device);
-	bool medium = !connected && !str_starts(device, "ethernet");
-	if (medium && !ui_input(ui, "Connect", "Image or device file; empty: the one it had", file, sizeof(file), true)) {
-		json_decref(params);
-		return;
-	}
-	if (file[0])
-		json_object_set_new(params, "file", json_string(file));
-	snprintf(what, sizeof(what), "%s %.40s of %.100s", connected ? "disconnecting" : "connecting", device, vm);
-	act_call(ui, connected ? "vm.disconnect" : "vm.connect", params, what);
-}
-
 static void config_change(struct ui *ui, const char *vm, json_t *row)
 {
 	char key[128], value[256], text[256], what[300];
@@ -365,7 +350,7 @@ static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p
 	str_copy(vm, sizeof(vm), shown);
 	u32 letter = p->character < 0x80 ? p->character | 0x20 : 0;
 	if ((page == HARDWARE || page == NET) && letter == 'c' && row)
-		device_switch(ui, vm, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
+		machine_plug(ui, vm, row_text(row, page == NET ? "card" : "device", device, sizeof(device)), row_true(row, "connected"));
 	else if (page == CONFIG && p->character == '\r' && row)
 		config_change(ui, vm, row);
 	else if (page == CONFIG && letter == 'i')

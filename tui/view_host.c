@@ -20,9 +20,12 @@ static u8 plan_ink(const char *field, const char *text)
 static const struct list_column plan_columns[] = {
 	LIST_TEXT("Machine", 12, "vm"),
 	LIST_TEXT("State", 9, "state", .needs = 50),
+	LIST_NUMBER("Stops", 5, "stop", NULL, .needs = 60),
 	LIST_TEXT("What will happen", 14, "action", .grow = true),
+	LIST_TEXT("Starts", 16, "start", .needs = 110),
+	LIST_ORDER,
 };
-static const struct list plan = {plan_columns, ARRAY_SIZE(plan_columns), .first_sort = 1, .empty = "No machine is on.", .ink = plan_ink};
+static const struct list plan = {plan_columns, ARRAY_SIZE(plan_columns), .first_sort = 5, .empty = "No machine is on.", .ink = plan_ink};
 static struct table table;
 
 static unsigned fact(struct canvas *c, unsigned y, unsigned end, const char *label, const char *text, const char *key)

@@ -132,8 +132,16 @@ static void address_unlock(struct ui *ui, const char *address)
 	act_call(ui, "console.unlock", json_pack("{s:s}", "address", address), text);
 }
 
+/* Only one that is shown: a table remembers what was selected before a log-out, too. */
+static bool lock_selected(struct ui *ui, char *address, size_t size)
+{
+	json_t *row = list_selected(&tables[LOCKS], &lists[LOCKS], model_answer(&ui->model, ASK_locks, NULL));
+	return row && *row_text(row, "address", address, size);
+}
+
 static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p)
 {
+	char address[100];
 	const char *user = user_selected();
 	if (p->character == 'n')
 		user_add(ui);
@@ -141,8 +149,8 @@ static bool page_key(struct ui *ui, enum page page, const struct viewer_press *p
 		user_password(ui, user);
 	else if (p->character == 'x' && page == USERS && user[0])
 		user_delete(ui, user);
-	else if (p->character == 'u' && page == LOCKS && tables[LOCKS].selected[0])
-		address_unlock(ui, tables[LOCKS].selected);
+	else if (p->character == 'u' && page == LOCKS && lock_selected(ui, address, sizeof(address)))
+		address_unlock(ui, address);
 	else
 		return false;
 	return true;

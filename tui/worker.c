@@ -1,11 +1,13 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* worker.c - see ui.h: the threads that wait for the host, so that the screen does not */
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <string.h>
 #include <sys/eventfd.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "lib/util.h"
@@ -21,6 +23,13 @@ static bool latest_new, job_done, job_cancel;
 static struct job_progress job_told;
 static struct model_wish wished;
 static struct job the_job;
+static struct who {
+	int fd; /* the user's connection; -1: nobody has logged in */
+	bool admin, hidden;
+	unsigned logins; /* so far */
+	unsigned changes; /* of any of this: what was asked for before one is not shown behind it */
+	bool lost;
+} who = {.fd = -1};
 
 static void wake(int fd)
 {
@@ -30,36 +39,138 @@ static void wake(int fd)
 		return;
 }
 
+/* ---- the model ---- */
+
+/* Of the poller's thread. */
+struct asking {
+	struct vmk_client *own, *user; /* NULL: none */
+	struct who as; /* without its descriptor */
+};
+
+/* With the lock held. Whether another one asks now. */
+static bool who_take(struct asking *a)
+{
+	bool is_new = a->as.changes != who.changes;
+	if (a->as.logins != who.logins) {
+		vmk_disconnect(a->user);
+		a->user = who.fd >= 0 ? vmk_client_from_fd(fcntl(who.fd, F_DUPFD_CLOEXEC, 0)) : NULL;
+	}
+	a->as = who;
+	return is_new;
+}
+
+static void connection_drop(struct vmk_client **client)
+{
+	vmk_disconnect(*client);
+	*client = NULL;
+}
+
+static void poll_once(struct model *m, struct asking *a, const struct model_wish *wish)
+{
+	struct error err;
+	struct model_asker as = {.restricted = session_restricted()};
+	bool shown = a->user && !a->as.hidden;
+	/*
+	 * The administrator sees all that everybody at a console sees, and more. From others nothing is taken away by logging in there; in
+	 * a terminal it is another who looks.
+	 */
+	bool alone = shown && (a->as.admin || !as.restricted);
+	int ret = alone || a->own ? 0 : session_connect(&a->own, &err);
+	if (ret) {
+		model_lost(m, err.text);
+		return;
+	}
+	as.look = alone ? a->user : a->own;
+	as.user = shown ? a->user : NULL;
+	/* Made anew next time: the daemon may have been restarted. */
+	if (model_poll(m, &as, wish) && !alone)
+		connection_drop(&a->own);
+	if (!a->user || vmk_client_fd(a->user) >= 0)
+		return;
+	/* A log-in ends with the daemon that knew its connection. */
+	a->as.lost = true;
+	connection_drop(&a->user);
+	connection_drop(&a->own);
+}
+
 static void *poller(void *arg)
 {
 	static struct model model;
-	struct model_wish wish;
-	struct vmk_client *client = NULL;
+	struct asking asking = {.as.fd = -1};
 	(void)arg;
 	for (;;) {
-		struct error err;
 		u64 count;
 		struct pollfd p = {.fd = poke_fd, .events = POLLIN};
 		pthread_mutex_lock(&lock);
-		wish = wished;
+		struct model_wish wish = wished;
+		bool is_new = who_take(&asking);
 		pthread_mutex_unlock(&lock);
-		int ret = client ? 0 : session_connect(&client, &err);
-		if (ret) {
-			model_lost(&model, err.text);
-		} else if (model_poll(&model, client, &wish)) {
-			/* Made anew next time: the daemon may have been restarted. */
-			vmk_disconnect(client);
-			client = NULL;
-		}
+		if (is_new)
+			model_forget(&model, !session_restricted());
+		poll_once(&model, &asking, &wish);
 		pthread_mutex_lock(&lock);
-		model_copy(&latest, &model);
-		latest_new = true;
+		bool current = asking.as.changes == who.changes;
+		if (current) {
+			model_copy(&latest, &model);
+			latest_new = true;
+			who.lost |= asking.as.lost;
+		}
 		pthread_mutex_unlock(&lock);
+		if (!current)
+			continue;
 		wake(wake_fd);
 		if (poll(&p, 1, POLL_MS) > 0 && read(poke_fd, &count, sizeof(count)) < 0)
 			return NULL;
 	}
 }
+
+/* With the lock held. */
+static void who_changed(void)
+{
+	who.changes++;
+	who.lost = false;
+	model_forget(&latest, !session_restricted());
+	latest_new = false;
+}
+
+void worker_user(int fd, bool admin)
+{
+	pthread_mutex_lock(&lock);
+	if (who.fd >= 0) {
+		/* The poller's, too: a host that is slow to answer keeps no log-in open. */
+		shutdown(who.fd, SHUT_RDWR);
+		close(who.fd);
+	}
+	who.fd = fd;
+	who.admin = admin;
+	who.hidden = false;
+	who.logins++;
+	who_changed();
+	pthread_mutex_unlock(&lock);
+	worker_poll_now();
+}
+
+void worker_hide_user(bool hidden)
+{
+	pthread_mutex_lock(&lock);
+	bool is_new = who.fd >= 0 && who.hidden != hidden;
+	who.hidden = hidden;
+	if (is_new)
+		who_changed();
+	pthread_mutex_unlock(&lock);
+	if (is_new)
+		worker_poll_now();
+}
+
+bool worker_user_lost(void)
+{
+	pthread_mutex_lock(&lock);
+	bool lost = who.lost;
+	pthread_mutex_unlock(&lock);
+	return lost;
+}
+
+/* ---- actions ---- */
 
 static int attach_try(struct vmk_client *client, struct job *job, bool view_only, struct error *err)
 {

@@ -593,18 +593,18 @@ static void hook_scancode(rfbClientPtr client, u32 keycode, u32 keysym, bool dow
 		keys_scancode(&m->keys, keycode, down);
 }
 
-/* RFB: left 1, middle 2, right 4, wheel up 8, wheel down 16. The machine: left 1, right 2, middle 4. */
+/* RFB: left 1, middle 2, right 4, wheel up 8, down 16, left 32, right 64, back 128. The machine: left 1, right 2, middle 4, side 8. */
 static void hook_pointer(int mask, int x, int y, rfbClientPtr client)
 {
 	struct mks *m = client->clientData;
 	if (!m || !m->viewer)
 		return;
 	int pressed = mask & ~m->buttons;
-	int wheel = (pressed & 16 ? 1 : 0) - (pressed & 8 ? 1 : 0);
-	unsigned buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1);
+	int wheel = (pressed & 16 ? 1 : 0) - (pressed & 8 ? 1 : 0), tilt = (pressed & 64 ? 1 : 0) - (pressed & 32 ? 1 : 0);
+	unsigned buttons = (unsigned)((mask & 1) | (mask & 4) >> 1 | (mask & 2) << 1 | (mask & 128) >> 4);
 	int dx = m->placed ? x - m->x : 0, dy = m->placed ? y - m->y : 0;
-	if (!m->placed || dx || dy || wheel || mask != m->buttons)
-		viewer_send_position(m->viewer, x, y, dx, dy, wheel, buttons);
+	if (!m->placed || dx || dy || mask != m->buttons)
+		viewer_send_position(m->viewer, x, y, dx, dy, wheel, tilt, buttons);
 	m->x = x;
 	m->y = y;
 	m->placed = true;

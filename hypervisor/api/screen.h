@@ -64,6 +64,8 @@ struct screen_page {
 };
 #define SCREEN_BYTES sizeof(struct screen_page)
 
+#define SCREEN_BUTTONS 31u /* of a pointer: left 1, right 2, middle 4, side 8, extra 16 */
+
 /* Messages: one per packet, at most SCREEN_MESSAGE_MAX bytes, `type` first. */
 enum screen_message_type {
 	/* vmx -> viewer */
@@ -88,7 +90,7 @@ struct screen_message {
 	u16 length; /* of bytes[] */
 	union {
 		struct { u8 code; /* set-1 scancode, bit 7 = E0 prefix; Pause is 0xC6 */ u8 down; } key;
-		struct { s16 dx, dy, wheel; u16 buttons; u16 x, y /* of 65536ths of the screen */, placed; } pointer;
+		struct { s16 dx, dy, wheel; u16 buttons; u16 x, y /* of 65536ths of the screen */, placed; s16 tilt /* to the right */; } pointer;
 		struct { u8 on, line; } serial;
 		struct { u32 question; u16 seconds /* until he is let in */; char text[200]; /* `length` tells its end */ } ask;
 		struct { u32 question; u8 let_in; } answer;

@@ -322,7 +322,7 @@ static u16 position(int at, u32 pixels)
 	return (u16)MIN((u64)MAX(at, 0) * 0xffff / (MAX(pixels, 2) - 1), 0xffff);
 }
 
-int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int wheel, unsigned buttons)
+int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int wheel, int tilt, unsigned buttons)
 {
 	struct screen_message m = pointer_message(dx, dy, wheel, buttons);
 	if (!v->page)
@@ -330,6 +330,7 @@ int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int whe
 	m.pointer.x = position(x, MIN(v->page->width, SCREEN_MAX_WIDTH));
 	m.pointer.y = position(y, MIN(v->page->height, SCREEN_MAX_HEIGHT));
 	m.pointer.placed = 1;
+	m.pointer.tilt = (s16)MAX(-0x7fff, MIN(tilt, 0x7fff));
 	return message_send(v, &m);
 }
 

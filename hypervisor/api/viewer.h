@@ -62,8 +62,8 @@ int viewer_ready(struct viewer *v);
 int viewer_refresh(struct viewer *v);
 int viewer_send_key(struct viewer *v, u8 code, bool down);
 int viewer_send_pointer(struct viewer *v, int dx, int dy, int wheel, unsigned buttons);
-/* The same and the pixel it is at now, for guests that want to know. */
-int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int wheel, unsigned buttons);
+/* The same and the pixel it is at now, for guests that want to know, and the wheel's steps to the right. */
+int viewer_send_position(struct viewer *v, int x, int y, int dx, int dy, int wheel, int tilt, unsigned buttons);
 int viewer_send_serial(struct viewer *v, const void *bytes, size_t len);
 int viewer_serial_on(struct viewer *v, unsigned line, bool on);
 

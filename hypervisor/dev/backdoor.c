@@ -111,11 +111,12 @@ static void pointer_data(struct backdoor *b, u32 regs[REGS])
 		regs[n] = queue_take(b);
 }
 
-static bool pointer_moved(struct device *d, u16 x, u16 y, int wheel, unsigned buttons)
+static bool pointer_moved(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons)
 {
 	struct backdoor *b = (struct backdoor *)d;
 	struct device *controller = dev_find(d, "i8042");
 
+	(void)tilt; /* VMware's has none */
 	if (!b->enabled || !b->absolute)
 		return false;
 	/* Nobody looks: where it is now is worth more than where it was. */

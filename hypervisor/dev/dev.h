@@ -195,8 +195,11 @@ struct screen_page *dev_screen(struct device *d); /* api/screen.h */
 /* Keys as set-1 scancodes (bit 7 of `code` = E0 prefix), pointer moves as relative steps (dy down) and buttons
  * (bit 0 left, 1 right, 2 middle), wheel steps (positive = towards the user). */
 void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code, bool down));
-/* A pointer that takes positions (0-65535 of the screen's width and height); false: the guest does not want them now. */
-void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons));
+/*
+ * A pointer that takes positions (0-65535 of the screen's width and height); false: the guest does not want them now. Of several, the
+ * first of devices.def whose guest wants them gets them. Buttons as below, and bit 3 side, 4 extra; tilt: wheel steps to the right.
+ */
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons));
 void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons));
 void dev_set_leds(struct device *d, unsigned leds); /* bit 0 scroll, 1 num, 2 caps */
 /* Serial line n (0-3): bytes from the other side; receive() returns how many it took (the rest is offered again

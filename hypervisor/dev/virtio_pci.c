@@ -11,6 +11,7 @@
 #include "dev/virtio_pci.h"
 
 #define VIRTIO_VENDOR	0x1af4
+#define MODERN_IDS	0x1040 /* and the type (4.1.2.1) */
 #define F_ANY_LAYOUT	BIT64(27)
 #define F_INDIRECT_DESC BIT64(28)
 #define F_EVENT_IDX	BIT64(29)
@@ -655,7 +656,7 @@ static void window_touched(struct pci_function *f, unsigned offset, unsigned siz
 	struct virtio_pci *v = container_of(f, struct virtio_pci, pci);
 	u32 at = window_u32(v, WINDOW_OFFSET), length = window_u32(v, WINDOW_LENGTH), value = window_u32(v, WINDOW_DATA);
 	u8 bar = f->config[WINDOW_BAR];
-	u32 bytes = bar == MEMORY_BAR ? MEMORY_BYTES : bar == IO_BAR ? IO_BYTES : 0;
+	u32 bytes = bar == MEMORY_BAR ? MEMORY_BYTES : bar == IO_BAR && v->type->legacy_id ? IO_BYTES : 0;
 
 	if (write && offset < CAP_MSIX + MSIX_CAP_BYTES && offset + size > CAP_MSIX)
 		msix_switched(v);
@@ -709,17 +710,33 @@ static void capabilities(struct virtio_pci *v)
 	memset(v->pci.writable + WINDOW_OFFSET, 0xff, WINDOW_END - WINDOW_OFFSET);
 }
 
+/* By the subsystem's ID a legacy driver knows the type (4.1.2.3); others leave that alone. */
+static void add_transitional(struct virtio_device *d, struct virtio_pci *v, u8 slot)
+{
+	pci_add(&d->dev, &v->pci, slot, 0, VIRTIO_VENDOR, v->type->legacy_id, v->type->class_code, 0, 1);
+	v->pci.config[0x2e] = (u8)v->type->id;
+	v->offered |= F_ANY_LAYOUT;
+	pci_bar_io(&v->pci, IO_BAR, IO_BYTES, bar_moved);
+}
+
+static void add_modern(struct virtio_device *d, struct virtio_pci *v, u8 slot)
+{
+	pci_add(&d->dev, &v->pci, slot, 0, VIRTIO_VENDOR, MODERN_IDS + v->type->id, v->type->class_code, 1, 1);
+	v->pci.config[0x2e] = (u8)(MODERN_IDS + v->type->id);
+}
+
 void virtio_add(struct virtio_device *d, struct virtio_pci *v, const struct virtio_type *type, u8 slot, u64 features)
 {
 	BUG_ON(d->n == VIRTIO_FUNCTIONS || type->queues > VIRTIO_QUEUES || type->config_bytes > VIRTIO_CONFIG_BYTES);
 	v->type = type;
-	v->offered = features | F_ANY_LAYOUT | F_INDIRECT_DESC | F_EVENT_IDX | F_VERSION_1;
-	pci_add(&d->dev, &v->pci, slot, 0, VIRTIO_VENDOR, type->legacy_id, type->class_code, 0, 1);
+	v->offered = features | F_INDIRECT_DESC | F_EVENT_IDX | F_VERSION_1;
+	if (type->legacy_id)
+		add_transitional(d, v, slot);
+	else
+		add_modern(d, v, slot);
 	v->pci.config[0x2c] = VIRTIO_VENDOR & 0xff;
 	v->pci.config[0x2d] = VIRTIO_VENDOR >> 8;
-	v->pci.config[0x2e] = (u8)type->id; /* by the subsystem's ID a legacy driver knows the type (4.1.2.3) */
 	v->pci.window = window_touched;
-	pci_bar_io(&v->pci, IO_BAR, IO_BYTES, bar_moved);
 	pci_bar_memory(&v->pci, MEMORY_BAR, MEMORY_BYTES, bar_moved);
 	capabilities(v);
 	d->function[d->n++] = v;

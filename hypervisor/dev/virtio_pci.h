@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * virtio_pci.h - virtio devices as PCI functions (virtio 1.2, section 4.1), transitional ones: a modern driver finds its
- * structures in memory BAR 4, one from before virtio 1.0 its header in I/O BAR 0.
+ * virtio_pci.h - virtio devices as PCI functions (virtio 1.2, section 4.1): a modern driver finds its structures in memory BAR 4, one from
+ * before virtio 1.0 the header of a transitional device in I/O BAR 0.
  *
  * A device of devices.def that offers virtio functions starts with `struct virtio_device`, describes what it is by a const
  * `struct virtio_type`, and from its init() adds functions with virtio_add(). Queues run in notify(): take chains, give them
@@ -15,7 +15,7 @@
 
 #define VIRTIO_QUEUES	    3
 #define VIRTIO_FUNCTIONS    10
-#define VIRTIO_CONFIG_BYTES 64
+#define VIRTIO_CONFIG_BYTES 136
 
 enum { /* 2.1 */
 	VIRTIO_ACKNOWLEDGE = 1,
@@ -27,13 +27,13 @@ enum { /* 2.1 */
 };
 
 /* Where virtio functions stand on bus 0: above the slots that boards give to built-in devices. */
-enum { VIRTIO_SLOT_BLK = 16, VIRTIO_SLOT_RNG = 26, VIRTIO_SLOT_BALLOON = 27, VIRTIO_SLOT_NET = 28 };
+enum { VIRTIO_SLOT_TABLET = 15, VIRTIO_SLOT_BLK = 16, VIRTIO_SLOT_RNG = 26, VIRTIO_SLOT_BALLOON = 27, VIRTIO_SLOT_NET = 28 };
 
 struct virtio_pci;
 
 struct virtio_type {
 	u16 id;		/* 5: device types */
-	u16 legacy_id;	/* PCI device ID of the transitional function (4.1.2.1) */
+	u16 legacy_id;	/* PCI device ID of the transitional function (4.1.2.1); 0: for modern drivers only */
 	u32 class_code; /* of PCI */
 	unsigned queues;
 	u16 queue_size;

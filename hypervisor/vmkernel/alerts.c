@@ -72,6 +72,17 @@ static void look_at_volumes(struct alerts *a)
 		alert(a, LOG_LEVEL_ERROR, NULL, "see whether the servers and disks they are on still work", "the volumes do not answer");
 }
 
+static void look_at_console(struct alerts *a, struct vm *vm)
+{
+	unsigned port = (unsigned)config_number(vm->config, "RemoteDisplay.vnc.port");
+	if (port)
+		alert(a, LOG_LEVEL_WARNING, vm, "see who has it, or change RemoteDisplay.vnc.port (0: the host chooses)",
+		      "%s has no console: its port %u is taken", vm->name, port);
+	else
+		alert(a, LOG_LEVEL_WARNING, vm, "console.lastPort of vmkernel.conf gives more ports",
+		      "%s has no console: all ports from %u to %u are taken", vm->name, host.vnc_first, host.vnc_last);
+}
+
 static void look_at_machines(struct alerts *a)
 {
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
@@ -83,8 +94,7 @@ static void look_at_machines(struct alerts *a)
 		else if (vm->state == VM_STUCK)
 			alert(a, LOG_LEVEL_ERROR, vm, "wait, or end it: vm stop NAME hard", "%s is stuck: its process does not answer", vm->name);
 		if (vm_running(vm) && consoles_lacking(vm))
-			alert(a, LOG_LEVEL_WARNING, vm, "console.lastPort of vmkernel.conf gives more ports",
-			      "%s has no console: its port is taken", vm->name);
+			look_at_console(a, vm);
 		if (vm->problem[0])
 			alert(a, LOG_LEVEL_WARNING, vm,
 			      vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"

@@ -108,6 +108,19 @@ static bool port_taken(unsigned port)
 	return ports_taken[port / 8] >> port % 8 & 1;
 }
 
+/* Not given to a machine that has not asked for it: X servers', and those which browsers do not connect to ("bad ports" of Fetch). */
+static bool port_avoided(unsigned port)
+{
+	static const struct {
+		unsigned first, last;
+	} avoided[] = {{6000, 6063}, {1719, 1720}, {1723, 1723}, {2049, 2049}, {3659, 3659}, {4045, 4045}, {4190, 4190},
+		       {5060, 5061}, {6566, 6566}, {6665, 6669}, {6679, 6679}, {6697, 6697}, {10080, 10080}};
+	for (unsigned k = 0; k < ARRAY_SIZE(avoided); k++)
+		if (port >= avoided[k].first && port <= avoided[k].last)
+			return true;
+	return false;
+}
+
 static void console_close(struct vm *vm)
 {
 	struct console_command c = {.type = CONSOLE_CLOSE, .port = vm->vnc_port};
@@ -152,7 +165,7 @@ static void console_open(struct vm *vm)
 	if (had && try_port(vm, had, &err))
 		return;
 	for (unsigned port = host.vnc_first; port <= host.vnc_last; port++)
-		if (try_port(vm, port, &err))
+		if (!port_avoided(port) && try_port(vm, port, &err))
 			return;
 }
 
@@ -184,6 +197,9 @@ void consoles_claim(struct vm *vm)
 		consoles_update(vm);
 		return;
 	}
+	if (consoles.started)
+		event_vm(LOG_LEVEL_WARNING, vm, "%s has no console: all ports from %u to %u are taken by machines that are on, or by others", vm->name,
+		 host.vnc_first, host.vnc_last);
 }
 
 void consoles_forget(struct vm *vm)

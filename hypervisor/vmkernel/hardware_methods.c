@@ -145,6 +145,8 @@ static void add_others(struct hardware *h)
 			    ? json_sprintf("virtio, %d of %d MB", h->vm->balloon_mb, h->vm->balloon_asked_mb)
 			    : json_sprintf("virtio, asks for %llu MB", (unsigned long long)config_number(h->c, "virtio.balloon.size")),
 		    NULL);
+	if (config_bool(h->c, "virtio.tablet.present"))
+		add(h, "virtio.tablet", "Tablet", json_string("virtio"), NULL);
 	if (config_bool(h->c, "backdoor.present"))
 		add(h, "backdoor", "Calls of the machine", json_string("port 5658"), NULL);
 }

@@ -86,6 +86,7 @@ struct vm {
 	bool killed;	    /* by us */
 	struct request *starter;
 	bool resuming; /* it is being powered on from its file */
+	int resume_lock; /* resuming is cancelled: suspend_hold(), until its process has ended; -1 = it is not */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */
@@ -111,6 +112,12 @@ struct vm {
 		u64 second; /* in which `count` events had its status asked for */
 		unsigned count;
 	} eager;
+	struct {
+		unsigned step; /* 0: does not start with the host */
+		bool due;      /* not yet powered on */
+		bool awaited;  /* powered on, and the next step waits for it */
+		u64 on_ns;     /* since when it is seen on, while awaited; 0: not yet */
+	} autostart;	       /* autostart.c's */
 };
 
 #define HELPERS 2 /* the daemon and vmk-authd: worlds from WORLD_VMKERNEL on */
@@ -139,7 +146,7 @@ struct host {
 		const char *name; /* NULL: does not run */
 		struct perf perf;
 	} helper[HELPERS];
-	struct request *stopper; /* host.stop, host.shutdown or host.reboot waiting for the machines */
+	bool stopping; /* its machines are being stopped (power.h): none is powered on */
 };
 extern struct host host;
 

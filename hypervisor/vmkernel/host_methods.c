@@ -92,57 +92,6 @@ int handle_host_alerts(struct request *r, json_t **result, struct error *err)
 	return 0;
 }
 
-/* ---- host.stop ---- */
-
-/* More than vm_stop() takes to kill; beyond it a process hangs in the kernel. */
-#define STOP_SECONDS 75
-static u64 stop_deadline;
-
-static int on_stop_check(sd_event_source *s, uint64_t usec, void *arg)
-{
-	unsigned on = 0;
-	(void)usec, (void)arg;
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		on += vm_running(vm);
-	if (on && now_monotonic() < stop_deadline) {
-		sd_event_source_set_time_relative(s, 100000);
-		sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
-		return 0;
-	}
-	power_forget_boot();
-	struct request *r = host.stopper;
-	host.stopper = NULL;
-	sd_event_source_unref(s);
-	request_finish(r, 0, on ? message_result("the VMkernel has ended; %u machines could not be powered off", on)
-				: message_result("the VMkernel has ended; all machines are powered off"), NULL);
-	return sd_event_exit(host.event, 0);
-}
-
-int handle_host_stop(struct request *r, json_t **result, struct error *err)
-{
-	bool keep = strcmp(param_string(r, "machines"), "keep") == 0;
-	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel is asked to end%s", keep ? "" : " and to power off its machines");
-	if (keep) {
-		*result = message_result("the VMkernel has ended; machines that are on keep running");
-		sd_event_exit(host.event, 0);
-		return 0;
-	}
-	if (host.stopper)
-		return fail(err, -EALREADY, "the host is being stopped already");
-	sd_event_source *s;
-	int ret = sd_event_add_time_relative(host.event, &s, CLOCK_MONOTONIC, 0, 0, on_stop_check, NULL);
-	if (ret < 0)
-		return fail(err, ret, "cannot wait for the machines: %s", strerror(-ret));
-	host.stopper = r;
-	stop_deadline = now_monotonic() + STOP_SECONDS * NSEC_PER_SEC;
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		struct error why;
-		if (vm_running(vm) && vm_stop(vm, "trysoft", NULL, &why) != PENDING)
-			vm_kill(vm);
-	}
-	return PENDING;
-}
-
 /* ---- log, session, api ---- */
 
 int handle_log_show(struct request *r, json_t **result, struct error *err)

@@ -18,12 +18,17 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "vmkernel/autostart.h"
 #include "vmkernel/conf.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
 #include "vmkernel/job.h"
+#include "vmkernel/power.h"
 #include "vmkernel/probe.h"
 #include "vmkernel/volumes.h"
+
+#define LOCK_USEC 100000
+#define LOCK_TRIES 100 /* of --stop-machines: ten seconds */
 
 struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .authd_fd = -1, .log_fd = -1, .kvm_fd = -1};
 
@@ -61,15 +66,26 @@ static void open_root(const char *root)
 	free(worlds);
 }
 
+/* Whether it is ours now; one that ends, or will be started again elsewhere, may still hold it for a moment. */
+static bool lock_within(unsigned tries)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	while (fcntl(host.lock_fd, F_SETLK, &lock)) {
+		if (!--tries)
+			return false;
+		usleep(LOCK_USEC);
+	}
+	return true;
+}
+
 /* One daemon a root. A POSIX lock: it goes with the process whatever ends it, and no child of the daemon shares it. */
-static void take_lock(void)
+static void take_lock(unsigned tries)
 {
 	char *path = root_path("run/vmk/lock"), text[32] = "";
 	host.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (host.lock_fd < 0)
 		fatal("cannot open %s: %m", path);
-	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	if (fcntl(host.lock_fd, F_SETLK, &lock)) {
+	if (!lock_within(tries)) {
 		ssize_t n = pread(host.lock_fd, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = 0;
 		text[strcspn(text, "\n")] = 0;
@@ -142,29 +158,6 @@ static void start_events(void)
 		fatal("cannot make a timer");
 }
 
-/* Once in each life of the host, not at each start of the daemon. */
-static void autostart(void)
-{
-	char *marker = root_path("run/vmk/booted"), *boot = NULL, *before = NULL;
-	struct error err;
-	size_t len;
-	if (read_file("/proc/sys/kernel/random/boot_id", 64, &boot, &len, &err))
-		boot = xstrdup("?");
-	bool again = read_file(marker, 64, &before, NULL, NULL) == 0 && strcmp(before, boot) == 0;
-	free(before);
-	if (!again && replace_file(marker, boot, strlen(boot), 0644, &err))
-		log_warning("%s", err.text);
-	free(boot);
-	free(marker);
-	for (struct vm *vm = host.vms; vm && !again && host.autostart; vm = vm->next) {
-		const char *when = vm->config && !vm->problem[0] ? config_string(vm->config, "autostart") : "false";
-		if (str_ieq(when, "false") || vm_running(vm))
-			continue;
-		if (vm_start(vm, NULL, &err) != PENDING)
-			event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
-	}
-}
-
 static void tell_ready(int ready_fd)
 {
 	sd_notify(0, "READY=1");
@@ -183,27 +176,37 @@ static void raise_limits(void)
 	}
 }
 
-static const char usage[] = "usage: vmkernel [--root DIR] [--ready-fd N]\n"
-			    "  --root DIR    everything of the host is below DIR (default $VMK_ROOT, else /)\n"
-			    "  --foreground  stay in the foreground (always so)\n"
-			    "  --ready-fd N  write a line to descriptor N when the host answers\n"
+static const char usage[] = "usage: vmkernel [--root DIR] [--ready-fd N] [--stop-machines]\n"
+			    "  --root DIR       everything of the host is below DIR (default $VMK_ROOT, else /)\n"
+			    "  --foreground     stay in the foreground (always so)\n"
+			    "  --ready-fd N     write a line to descriptor N when the host answers\n"
+			    "  --stop-machines  where no vmkernel runs: stop the machines that are on as host plan tells, and end\n"
 			    "SIGTERM ends the daemon and leaves the machines running; `vmksh -c 'host stop stop'` powers them off first.\n";
 
-int main(int argc, char *argv[])
+struct choice {
+	const char *root;
+	int ready_fd; /* -1 = none */
+	bool stop_machines;
+};
+
+/* Returns the program's exit status when there is nothing more to do, else -1. */
+static int take_options(int argc, char *argv[], struct choice *choice)
 {
 	static const struct option options[] = {{"root", required_argument, NULL, 'r'}, {"foreground", no_argument, NULL, 'f'},
 						{"ready-fd", required_argument, NULL, 'd'}, {"version", no_argument, NULL, 'v'},
-						{"help", no_argument, NULL, 'h'}, {NULL, 0, NULL, 0}};
-	const char *root = NULL;
-	struct error err;
-	u64 ready_fd = 0;
+						{"stop-machines", no_argument, NULL, 's'}, {"help", no_argument, NULL, 'h'},
+						{NULL, 0, NULL, 0}};
+	u64 fd;
 	int option;
 	stdio_open();
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		if (option == 'r') {
-			root = optarg;
-		} else if (option == 'd' && parse_u64(optarg, 3, 1 << 20, &ready_fd)) {
-			fcntl((int)ready_fd, F_SETFD, FD_CLOEXEC);
+			choice->root = optarg;
+		} else if (option == 'd' && parse_u64(optarg, 3, 1 << 20, &fd)) {
+			choice->ready_fd = (int)fd;
+			fcntl(choice->ready_fd, F_SETFD, FD_CLOEXEC);
+		} else if (option == 's') {
+			choice->stop_machines = true;
 		} else if (option == 'v') {
 			puts("vmkernel " VMK_VERSION);
 			return 0;
@@ -212,14 +215,35 @@ int main(int argc, char *argv[])
 			return option == 'h' ? 0 : 2;
 		}
 	}
-	if (optind < argc) {
+	if (optind < argc)
 		fputs(usage, stderr);
-		return 2;
-	}
+	return optind < argc ? 2 : -1;
+}
+
+/* Whoever comes to the door is served either way; --stop-machines ends by itself. */
+static void begin_work(const struct choice *choice)
+{
+	struct error err;
+	if (choice->stop_machines && power_stop_alone(&err))
+		fatal("%s", err.text);
+	if (choice->stop_machines)
+		return;
+	consoles_start();
+	probe_engines();
+	autostart_begin();
+}
+
+int main(int argc, char *argv[])
+{
+	struct choice choice = {.ready_fd = -1};
+	struct error err;
+	int ret = take_options(argc, argv, &choice);
+	if (ret >= 0)
+		return ret;
 	umask(022);
 	raise_limits();
-	open_root(root);
-	take_lock();
+	open_root(choice.root);
+	take_lock(choice.stop_machines ? LOCK_TRIES : 1);
 	if (events_open(&err) || conf_read(&err))
 		fatal("%s", err.text);
 	host.started_ns = now_monotonic();
@@ -235,11 +259,9 @@ int main(int argc, char *argv[])
 	supervise_adopt();
 	if (server_start(&err))
 		fatal("%s", err.text);
-	consoles_start();
-	probe_engines();
-	autostart();
-	tell_ready((int)ready_fd ? (int)ready_fd : -1);
-	int ret = sd_event_loop(host.event);
+	begin_work(&choice);
+	tell_ready(choice.ready_fd);
+	ret = sd_event_loop(host.event);
 	sd_notify(0, "STOPPING=1");
 	server_stop();
 	job_kill_all();

@@ -1,9 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * power.c - see power.h; handlers of host.plan, host.shutdown, host.reboot
+ * power.c - see power.h; handlers of host.plan, host.stop, host.shutdown, host.reboot
  *
- * All machines are told at once, each as its key autostop says; who is not off within its time limit has its plug pulled. Then a
- * command ends the computer. Until it runs, everything can be cancelled; machines that have gone by then stay off.
+ * Machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with the highest,
+ * and so on. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
+ * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then everything can be cancelled;
+ * machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
+ * finds them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -12,6 +15,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "vmkernel/autostart.h"
 #include "vmkernel/command.h"
 #include "vmkernel/control.h"
 #include "vmkernel/job.h"
@@ -24,6 +28,7 @@
 #define LOOK_USEC 100000
 #define PLUG_NS (20 * NSEC_PER_SEC) /* then the process hangs in the kernel, and the host goes without it */
 #define COMMAND_SECONDS 60
+#define STOP_SECONDS 45 /* for guests of host.stop with machines "stop", whose autostop does not count */
 
 static bool usable(const struct vm *vm)
 {
@@ -34,8 +39,8 @@ enum autostop power_plan(const struct vm *vm)
 {
 	if (!vm_running(vm))
 		return AUTOSTOP_NOTHING;
-	/* One that waits for an answer stands still: its guest hears nothing. */
-	if (!vm->control || vm->state == VM_STUCK || vm->question.id)
+	/* One that waits for an answer stands still: its guest hears nothing. One that is being powered on is waited for. */
+	if (vm->state != VM_STARTING && (!vm->control || vm->state == VM_STUCK || vm->question.id))
 		return AUTOSTOP_PLUG;
 	const char *how = usable(vm) ? config_string(vm->config, "autostop") : "softpoweroff";
 	return str_ieq(how, "suspend") ? AUTOSTOP_SUSPEND : str_ieq(how, "poweroff") ? AUTOSTOP_PLUG : AUTOSTOP_SOFT;
@@ -68,11 +73,27 @@ static json_t *plan_sentence(const struct vm *vm)
 
 json_t *power_plan_rows(const struct caller *c)
 {
-	json_t *rows = json_array();
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		if (vm_rights(c, vm) & RIGHT_R)
-			json_array_append_new(rows, json_pack("{s:o, s:s, s:o}", "vm", text_json(vm->name), "state",
-							      vm_state_name(vm), "action", plan_sentence(vm)));
+	json_t *rows = json_array(), *off = json_array();
+	unsigned n, turn = 0, before = 0;
+	struct vm **sorted = autostart_sorted(&n);
+	autostart_number();
+	while (n--) {
+		struct vm *vm = sorted[n];
+		bool on = vm_running(vm);
+		if (on && (!turn || autostart_order(vm) != before)) {
+			turn++;
+			before = autostart_order(vm);
+		}
+		if (!(vm_rights(c, vm) & RIGHT_R))
+			continue;
+		json_t *row = json_pack("{s:o, s:s, s:o, s:o, s:o}", "vm", text_json(vm->name), "state", vm_state_name(vm), "stop",
+					on ? json_integer(turn) : json_null(), "action", plan_sentence(vm), "start",
+					autostart_sentence(vm));
+		json_array_append_new(on ? rows : off, row);
+	}
+	json_array_extend(rows, off);
+	json_decref(off);
+	free(sorted);
 	return rows;
 }
 
@@ -83,27 +104,45 @@ int handle_host_plan(struct request *r, json_t **result, struct error *err)
 	return 0;
 }
 
-/* ---- host.shutdown, host.reboot ---- */
+/* ---- on the way ---- */
+
+enum ending { END_STOP, END_PLAN, END_SHUTDOWN, END_REBOOT };
+static const char *const asked_to[] = {
+	[END_STOP] = "power off its machines", [END_PLAN] = "stop its machines", [END_SHUTDOWN] = "shut down", [END_REBOOT] = "start again"};
 
 /* A machine on its way. */
 struct leaving {
-	struct leaving *next;
+	struct leaving *next; /* in the order of stopping */
 	char *path;
+	unsigned order;
+	bool told;
 	enum autostop how;
 	unsigned percent; /* of what is written, when it was last looked at */
 	u64 deadline_ns;
 	bool plug; /* is pulled */
 };
 
+/* Somebody else who asked for the same meanwhile, and hears the same. */
+struct joined {
+	struct joined *next;
+	struct request *r;
+};
+
 static struct {
-	struct request *r; /* NULL: the host stays */
-	bool reboot;
-	char *command;
+	struct request *r; /* NULL: nobody's, see host.stopping */
+	enum ending ending;
+	char *command; /* NULL: only the daemon ends */
 	struct leaving *list;
+	struct joined *joined;
 	unsigned count, gone, left; /* left: could not be ended */
 	bool running;		    /* the command is */
 	sd_event_source *timer;
 } leave;
+
+static unsigned time_limit(const struct vm *vm)
+{
+	return leave.ending == END_STOP ? STOP_SECONDS : power_timeout(vm);
+}
 
 static void pull_plug(struct leaving *l, struct vm *vm)
 {
@@ -118,31 +157,46 @@ static void ask_guest(struct leaving *l, struct vm *vm)
 {
 	struct error why;
 	l->how = AUTOSTOP_SOFT;
-	if (vm_stop_within(vm, "soft", power_timeout(vm) + 1, NULL, &why) != PENDING)
+	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
+	if (vm_stop_within(vm, "soft", time_limit(vm) + 1, NULL, &why) != PENDING)
 		pull_plug(l, vm);
 }
 
-static void tell_machine(struct leaving *l, struct vm *vm)
+/* By what the machine is now: those that stopped before it may have taken their time. */
+static void tell_machine(struct leaving *l)
 {
 	struct error why;
-	l->deadline_ns = now_monotonic() + power_timeout(vm) * NSEC_PER_SEC;
+	struct vm *vm = registry_find(l->path);
+	if (vm && vm->state == VM_STARTING) /* not for long; it may be on its way out of the file it was suspended to */
+		return;
+	l->told = true;
+	if (!vm || !vm_running(vm))
+		return;
+	l->how = power_plan(vm);
+	if (vm->suspend != SUSPEND_NOT) /* somebody has asked for that already */
+		l->how = AUTOSTOP_SUSPEND;
+	else if (leave.ending == END_STOP && l->how == AUTOSTOP_SUSPEND)
+		l->how = AUTOSTOP_SOFT;
+	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
 	if (l->how == AUTOSTOP_PLUG)
 		pull_plug(l, vm);
 	else if (l->how == AUTOSTOP_SOFT)
 		ask_guest(l, vm);
-	else if (vm->suspend == SUSPEND_NOT && vm_suspend(vm, NULL, &why) != PENDING)
+	else if (vm->suspend == SUSPEND_NOT && vm_suspend(vm, NULL, &why) != PENDING) {
+		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s: its guest is asked to shut down", vm->name, why.text);
 		ask_guest(l, vm);
+	}
 }
 
 /* Writing a large machine takes its time: only one that does not get on is late. */
 static void look_at_suspend(struct leaving *l, struct vm *vm)
 {
-	if (vm->suspend == SUSPEND_NOT) {
+	if (vm->suspend == SUSPEND_NOT) { /* its disk is full, say; the reason is in the log already */
 		event_vm(LOG_LEVEL_WARNING, vm, "%s could not be suspended: its guest is asked to shut down", vm->name);
 		ask_guest(l, vm);
 	} else if (vm->suspended_percent > l->percent) {
 		l->percent = vm->suspended_percent;
-		l->deadline_ns = now_monotonic() + power_timeout(vm) * NSEC_PER_SEC;
+		l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
 	}
 }
 
@@ -152,54 +206,80 @@ static bool has_left(struct leaving *l)
 	struct vm *vm = registry_find(l->path);
 	if (!vm || !vm_running(vm))
 		return true;
+	if (!l->told)
+		return false;
+	if (l->how == AUTOSTOP_SUSPEND && !l->plug)
+		look_at_suspend(l, vm);
 	bool late = now_monotonic() >= l->deadline_ns;
 	if (l->plug) {
 		leave.left += late;
 		return late;
 	}
-	if (l->how == AUTOSTOP_SUSPEND)
-		look_at_suspend(l, vm);
 	/* A guest that does not listen need not be waited for. */
-	if (!l->plug && (late || (l->how == AUTOSTOP_SOFT && !vm->stoppers))) {
+	if (late || (l->how == AUTOSTOP_SOFT && !vm->stoppers)) {
 		event_vm(LOG_LEVEL_WARNING, vm, "%s %s: its plug is pulled", vm->name, late ? "is not off in time" : "does not listen");
 		pull_plug(l, vm);
 	}
 	return false;
 }
 
-static void forget_leaving(void)
+static void drop_first(struct leaving **p)
 {
-	while (leave.list) {
-		struct leaving *l = leave.list;
-		leave.list = l->next;
-		free(l->path);
-		free(l);
-	}
+	struct leaving *l = *p;
+	*p = l->next;
+	free(l->path);
+	free(l);
+}
+
+/* The host goes on, or the daemon ends: everybody who waits hears it. */
+static void leave_end(int ret, const char *text, const struct error *err)
+{
+	struct joined joined = {.next = leave.joined, .r = leave.r}, *j = &joined;
+	while (leave.list)
+		drop_first(&leave.list);
 	leave.timer = sd_event_source_disable_unref(leave.timer);
 	free(leave.command);
 	leave.command = NULL;
-	leave.r = host.stopper = NULL;
-	leave.running = false;
+	leave.r = NULL;
+	leave.joined = NULL;
+	host.stopping = leave.running = false;
+	while (j) {
+		struct joined *next = j->next;
+		request_finish(j->r, ret, ret ? NULL : message_result("%s", text), err);
+		if (j != &joined)
+			free(j);
+		j = next;
+	}
+}
+
+/* The machines are off. */
+static void leave_done(const char *what)
+{
+	char text[200];
+	int n = snprintf(text, sizeof(text), "%s", what);
+	if (leave.left)
+		snprintf(text + n, sizeof(text) - (size_t)n, "; %u machines could not be ended", leave.left);
+	autostart_forget();
+	leave_end(0, text, NULL);
+	sd_event_exit(host.event, 0);
+}
+
+static const char *command_name(void)
+{
+	return leave.ending == END_REBOOT ? "the host starts again" : "the host shuts down";
 }
 
 static void on_command_ended(void *arg, int ret, json_t *found, const struct error *err)
 {
-	struct request *r = leave.r;
 	struct error why;
 	(void)arg, (void)found;
-	const char *what = leave.reboot ? "the host starts again" : "the host shuts down";
-	if (ret) {
-		fail(&why, ret, "the machines are off, but the host is still up: %s", err->text);
-		event_host(LOG_LEVEL_ERROR, EVENT_PUBLIC, "%s", why.text);
-		forget_leaving();
-		request_finish(r, ret, NULL, &why);
+	if (!ret) {
+		leave_done(command_name());
 		return;
 	}
-	json_t *result = leave.left ? message_result("%s; %u machines could not be ended", what, leave.left) : message_result("%s", what);
-	forget_leaving();
-	power_forget_boot();
-	request_finish(r, 0, result, NULL);
-	sd_event_exit(host.event, 0);
+	fail(&why, ret, "the machines are off, but the host is still up: %s", err->text);
+	event_host(LOG_LEVEL_ERROR, EVENT_PUBLIC, "%s", why.text);
+	leave_end(ret, NULL, &why);
 }
 
 static void run_command(void)
@@ -209,44 +289,56 @@ static void run_command(void)
 	struct error err;
 	leave.running = true;
 	identity_of_user(geteuid(), &spec.who);
-	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "%s: %s", leave.reboot ? "the host starts again" : "the host shuts down", leave.command);
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "%s: %s", command_name(), leave.command);
 	if (job_start(&spec, NULL, NULL, &err))
 		on_command_ended(NULL, err.code, NULL, &err);
+}
+
+/* When all that were told have gone, the next: those of the same order at once. */
+static void tell_next(void)
+{
+	unsigned order = leave.list->order;
+	for (struct leaving *l = leave.list; l && l->order == order; l = l->next)
+		if (!l->told)
+			tell_machine(l);
 }
 
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 {
 	(void)usec, (void)arg;
 	for (struct leaving **p = &leave.list; *p;) {
-		struct leaving *l = *p;
-		if (!has_left(l)) {
-			p = &l->next;
+		if (!has_left(*p)) {
+			p = &(*p)->next;
 			continue;
 		}
-		*p = l->next;
+		drop_first(p);
 		leave.gone++;
-		free(l->path);
-		free(l);
 	}
-	if (!leave.list) {
+	if (!leave.list && leave.command) {
 		run_command();
 		return 0;
 	}
+	if (!leave.list) {
+		leave_done(leave.ending == END_STOP ? "the VMkernel has ended; all machines are powered off"
+						    : "the VMkernel has ended; its machines are stopped as planned");
+		return 0;
+	}
+	tell_next();
 	sd_event_source_set_time_relative(s, LOOK_USEC);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
 static int cancel_leaving(void *arg, struct error *err)
 {
-	struct request *r = leave.r;
 	struct error why;
 	(void)arg;
 	if (leave.running)
 		return fail(err, -EBUSY, "it is too late: the host goes down");
+	if (leave.joined)
+		return fail(err, -EBUSY, "somebody else has asked for the same: the computer goes down, most likely");
 	fail(&why, -ECANCELED, "the host stays up; %u of %u machines are off already", leave.gone, leave.count);
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "%s", why.text);
-	forget_leaving();
-	request_finish(r, why.code, NULL, &why);
+	leave_end(why.code, NULL, &why);
 	return 0;
 }
 
@@ -255,6 +347,79 @@ static void look_leaving(void *arg)
 	(void)arg;
 	task_percent(leave.r, leave.count ? (int)(leave.gone * 100 / leave.count) : 100);
 }
+
+static void list_machines(void)
+{
+	unsigned n;
+	struct vm **sorted = autostart_sorted(&n);
+	leave.count = leave.gone = leave.left = 0;
+	for (unsigned k = 0; k < n; k++) { /* each before the one that starts before it */
+		if (!vm_running(sorted[k]))
+			continue;
+		struct leaving *l = xcalloc(1, sizeof(*l));
+		*l = (struct leaving){.next = leave.list, .path = xstrdup(sorted[k]->path), .order = autostart_order(sorted[k])};
+		leave.list = l;
+		leave.count++;
+	}
+	free(sorted);
+}
+
+/* Takes the command. PENDING or -errno. */
+static int leave_begin(struct request *r, enum ending ending, char *command, struct error *err)
+{
+	static const char *const doing[] = {[END_STOP] = "stopping the host", [END_PLAN] = "stopping the host",
+					    [END_SHUTDOWN] = "shutting the host down", [END_REBOOT] = "restarting the host"};
+	int ret = sd_event_add_time_relative(host.event, &leave.timer, CLOCK_MONOTONIC, 0, 0, on_look, NULL);
+	if (ret < 0) {
+		free(command);
+		return fail(err, ret, "cannot wait for the machines: %s", strerror(-ret));
+	}
+	leave.r = r;
+	leave.ending = ending;
+	leave.command = command;
+	host.stopping = true;
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked to %s", asked_to[ending]);
+	autostart_end();
+	list_machines();
+	task_begin(r, cancel_leaving, look_leaving, NULL, "%s: waiting for its machines", doing[ending]);
+	return PENDING;
+}
+
+int power_stop_alone(struct error *err)
+{
+	int ret = leave_begin(NULL, END_PLAN, NULL, err);
+	return ret == PENDING ? 0 : ret;
+}
+
+/* ---- host.stop ---- */
+
+static int join(struct request *r)
+{
+	struct joined *j = xcalloc(1, sizeof(*j));
+	*j = (struct joined){.next = leave.joined, .r = r};
+	leave.joined = j;
+	return PENDING;
+}
+
+int handle_host_stop(struct request *r, json_t **result, struct error *err)
+{
+	const char *machines = param_string(r, "machines");
+	bool planned = strcmp(machines, "plan") == 0;
+	if (strcmp(machines, "keep") == 0) {
+		event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel is asked to end");
+		*result = message_result("the VMkernel has ended; machines that are on keep running");
+		sd_event_exit(host.event, 0);
+		return 0;
+	}
+	/* The end of the computer asks so, and must not go on while machines are still on their way. */
+	if (host.stopping && planned)
+		return join(r);
+	if (host.stopping)
+		return fail(err, -EALREADY, "the host is being stopped already");
+	return leave_begin(r, planned ? END_PLAN : END_STOP, NULL, err);
+}
+
+/* ---- host.shutdown, host.reboot ---- */
 
 /* What ends the computer; "" when nothing does. */
 static char *ending_command(bool reboot)
@@ -269,7 +434,7 @@ static char *ending_command(bool reboot)
 
 static int leave_check(bool reboot, const char *command, struct error *err)
 {
-	if (host.stopper)
+	if (host.stopping)
 		return fail(err, -EALREADY, "the host is being stopped already");
 	if (!*command)
 		return fail(err, -EOPNOTSUPP,
@@ -292,45 +457,16 @@ static json_t *leave_plan(const struct request *r, bool reboot)
 	return result;
 }
 
-static void tell_machines(void)
-{
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		if (!vm_running(vm))
-			continue;
-		struct leaving *l = xcalloc(1, sizeof(*l));
-		*l = (struct leaving){.next = leave.list, .path = xstrdup(vm->path), .how = power_plan(vm)};
-		if (vm->suspend != SUSPEND_NOT) /* somebody has asked for that already */
-			l->how = AUTOSTOP_SUSPEND;
-		leave.list = l;
-		leave.count++;
-		tell_machine(l, vm);
-	}
-}
-
 static int leave_host(struct request *r, bool reboot, json_t **result, struct error *err)
 {
 	char *command = ending_command(reboot);
 	int ret = leave_check(reboot, command, err);
-	if (!ret && r->dry_run)
+	if (!ret && !r->dry_run)
+		return leave_begin(r, reboot ? END_REBOOT : END_SHUTDOWN, command, err);
+	if (!ret)
 		*result = leave_plan(r, reboot);
-	if (ret || r->dry_run) {
-		free(command);
-		return ret;
-	}
-	ret = sd_event_add_time_relative(host.event, &leave.timer, CLOCK_MONOTONIC, 0, 0, on_look, NULL);
-	if (ret < 0) {
-		free(command);
-		return fail(err, ret, "cannot wait for the machines: %s", strerror(-ret));
-	}
-	leave.r = host.stopper = r;
-	leave.reboot = reboot;
-	leave.command = command;
-	leave.count = leave.gone = leave.left = 0;
-	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked to %s", reboot ? "start again" : "shut down");
-	tell_machines();
-	task_begin(r, cancel_leaving, look_leaving, NULL, reboot ? "restarting the host: waiting for its machines"
-								  : "shutting the host down: waiting for its machines");
-	return PENDING;
+	free(command);
+	return ret;
 }
 
 int handle_host_shutdown(struct request *r, json_t **result, struct error *err)
@@ -341,11 +477,4 @@ int handle_host_shutdown(struct request *r, json_t **result, struct error *err)
 int handle_host_reboot(struct request *r, json_t **result, struct error *err)
 {
 	return leave_host(r, true, result, err);
-}
-
-void power_forget_boot(void)
-{
-	char *marker = root_path("run/vmk/booted");
-	unlink(marker);
-	free(marker);
 }

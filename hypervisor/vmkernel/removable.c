@@ -19,6 +19,7 @@
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "vmkernel/control.h"
+#include "vmkernel/media.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/removable.h"
 #include "vmkernel/vm_files.h"
@@ -396,6 +397,22 @@ static int change_start(struct change *c, struct error *err)
 	return c->file ? open_medium(c, err) : tell(c, err);
 }
 
+/* Whether it would be opened: by whoever names it. PENDING: answered later. */
+static int change_would_do(struct change *c, struct error *err)
+{
+	struct vm *vm = c->r->vm;
+	char *text;
+	int ret = change_check(c, err);
+	if (!ret && c->file)
+		ret = media_text(vm, c->file_key, c->file, &text, err);
+	if (ret || !c->file)
+		return ret;
+	struct media_look look = {.path = vm->path, .text = text, .key = c->file_key, .needed = vm_running(vm)};
+	ret = media_looker(c->r, vm_running(vm) ? vm->run_uid : vm->file.uid, &look) ? media_answer(c->r, &look, err) : 0;
+	free(text);
+	return ret;
+}
+
 static int change(struct request *r, bool connect, struct error *err)
 {
 	struct change *c = xcalloc(1, sizeof(*c));
@@ -404,7 +421,7 @@ static int change(struct request *r, bool connect, struct error *err)
 	*c = (struct change){.r = r, .connect = connect, .pair = {-1, -1}, .fd = -1};
 	c->force = json_is_true(json_object_get(r->rpc.params, "force"));
 	str_copy(c->device, sizeof(c->device), param_string(r, "device"));
-	int ret = r->dry_run ? change_check(c, &why) : change_start(c, &why);
+	int ret = r->dry_run ? change_would_do(c, &why) : change_start(c, &why);
 	if (!ret && !r->dry_run) {
 		r->vm->busy = "is having a device connected or disconnected";
 		return PENDING;

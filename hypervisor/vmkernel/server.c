@@ -468,6 +468,24 @@ static bool too_many(const struct caller *caller)
 	return own >= MAX_CONNS_USER || host.n_conns >= MAX_CONNS - CONNS_FOR_ADMIN;
 }
 
+/* Takes fd, in any case. */
+static int conn_new(int fd, const struct caller *caller)
+{
+	struct conn *c = xcalloc(1, sizeof(*c));
+	*c = (struct conn){.fd = fd, .out_fd = -1, .caller = *caller, .next = host.conns};
+	host.conns = c;
+	host.n_conns++;
+	int ret = sd_event_add_io(host.event, &c->io, fd, EPOLLIN, on_conn, c);
+	if (ret >= 0)
+		ret = sd_event_add_defer(host.event, &c->more, on_more, c);
+	if (ret < 0) {
+		conn_free(c);
+		return ret;
+	}
+	sd_event_source_set_enabled(c->more, SD_EVENT_OFF);
+	return 0;
+}
+
 static int on_door(sd_event_source *s, int fd, uint32_t events, void *arg)
 {
 	(void)s, (void)events, (void)arg;
@@ -488,16 +506,24 @@ static int on_door(sd_event_source *s, int fd, uint32_t events, void *arg)
 		refuse(client, "too many connections");
 		return 0;
 	}
-	struct conn *c = xcalloc(1, sizeof(*c));
-	*c = (struct conn){.fd = client, .out_fd = -1, .caller = caller, .next = host.conns};
-	host.conns = c;
-	host.n_conns++;
-	if (sd_event_add_io(host.event, &c->io, client, EPOLLIN, on_conn, c) < 0 ||
-	    sd_event_add_defer(host.event, &c->more, on_more, c) < 0) {
-		conn_free(c);
-		return 0;
+	(void)conn_new(client, &caller);
+	return 0;
+}
+
+int handle_session_connect(struct request *r, json_t **result, struct error *err)
+{
+	int pair[2];
+	if (too_many(&r->caller))
+		return fail(err, -EBUSY, "too many connections");
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0, pair) < 0)
+		return fail(err, -errno, "cannot make a connection: %m");
+	int ret = conn_new(pair[0], &r->caller);
+	if (ret) {
+		close(pair[1]);
+		return fail(err, ret, "cannot make a connection: %s", strerror(-ret));
 	}
-	sd_event_source_set_enabled(c->more, SD_EVENT_OFF);
+	r->fd = pair[1];
+	*result = json_object();
 	return 0;
 }
 

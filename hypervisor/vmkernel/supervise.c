@@ -139,6 +139,9 @@ static void vm_down(struct vm *vm)
 	if (vm->pidfd >= 0)
 		close(vm->pidfd);
 	vm->pidfd = -1;
+	if (vm->resume_lock >= 0)
+		close(vm->resume_lock);
+	vm->resume_lock = -1;
 	if (vm->state == VM_STARTING) /* else somebody changes or deletes it */
 		vm->busy = NULL;
 	vm->state = VM_OFF;
@@ -197,12 +200,21 @@ static void tell_failure(struct vm *vm, const char *how, struct request *starter
 		on_last_words(e, err.code, NULL, &err);
 }
 
+/* The machine stays in its file. */
+static void tell_resume_cancelled(struct vm *vm, struct request *starter)
+{
+	struct error why;
+	fail(&why, -ECANCELED, "resuming %s is cancelled: it stays suspended", vm->name);
+	event_vm(LOG_LEVEL_INFO, vm, "%s", why.text);
+	request_finish(starter, why.code, NULL, &why);
+}
+
 /* exit_code -1 and signal 0: not known, as for a process of an earlier daemon. */
 static void vm_ended(struct vm *vm, int exit_code, int sig)
 {
 	char how[96];
 	struct request *starter = vm->starter;
-	bool good = exit_code == 0 || vm->poweroff_told, killed = vm->killed && !starter;
+	bool good = exit_code == 0 || vm->poweroff_told, killed = vm->killed && !starter, cancelled = vm->resume_lock >= 0;
 	if (sig)
 		snprintf(how, sizeof(how), "ended by signal %d (%s)", sig, strsignal(sig));
 	else if (exit_code > 0)
@@ -211,7 +223,9 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 		snprintf(how, sizeof(how), "ended without a word");
 	vm->starter = NULL;
 	vm_down(vm);
-	if (killed)
+	if (cancelled)
+		tell_resume_cancelled(vm, starter);
+	else if (killed)
 		event_vm(LOG_LEVEL_INFO, vm, "%s is powered off: its process was killed", vm->name);
 	else if (good && !starter && suspend_ended(vm))
 		;
@@ -388,12 +402,18 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 	(void)result;
 	if (ret) {
 		struct request *starter = vm->starter;
+		bool cancelled = vm->resume_lock >= 0;
 		fail(&why, ret, "%s cannot be powered on: %s", vm->name, err->text);
 		vm->starter = NULL;
 		sd_event_source_disable_unref(vm->exit_source);
 		vm->exit_source = NULL;
 		job_reap(vm->pid);
 		vm_down(vm);
+		vm_refresh(vm);
+		if (cancelled) {
+			tell_resume_cancelled(vm, starter);
+			return;
+		}
 		event_vm(LOG_LEVEL_ERROR, vm, "%s", why.text);
 		request_finish(starter, ret, NULL, &why);
 		return;
@@ -434,7 +454,7 @@ static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 /* `asks`: what has to be said first becomes the machine's question. */
 static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 {
-	if (host.stopper)
+	if (host.stopping)
 		return fail(err, -EBUSY, "%s cannot be powered on: the host is being stopped", vm->name);
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
@@ -463,6 +483,17 @@ static void look_resume(void *arg)
 	if (f)
 		fclose(f);
 	free(file);
+}
+
+/* Its process ends, and the machine is in its file as it was. */
+static int cancel_resume(void *arg, struct error *err)
+{
+	struct vm *vm = arg;
+	int ret = vm->resume_lock >= 0 ? fail(err, -EALREADY, "resuming %s is cancelled already", vm->name)
+				       : suspend_hold(vm, &vm->resume_lock, err);
+	if (!ret)
+		vm_kill(vm);
+	return ret;
 }
 
 int vm_start(struct vm *vm, struct request *r, struct error *err)
@@ -496,8 +527,8 @@ int vm_start(struct vm *vm, struct request *r, struct error *err)
 	vm->state = VM_STARTING;
 	vm->busy = "is being powered on";
 	vm->starter = r;
-	if (vm->resuming) /* not to be cancelled: nobody knows whether its file still holds it */
-		task_begin(r, NULL, look_resume, vm, "resuming %s", vm->name);
+	if (vm->resuming)
+		task_begin(r, cancel_resume, look_resume, vm, "resuming %s", vm->name);
 	return PENDING;
 }
 

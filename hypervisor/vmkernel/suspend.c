@@ -11,6 +11,7 @@
 #include <poll.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -44,6 +45,28 @@ bool suspend_found(const char *path, uid_t owner)
 
 	free(file);
 	return found;
+}
+
+/*
+ * The process that resumes it takes the same lock before it empties the file: one of both is first. No file of the owner's is trusted
+ * with more than being opened.
+ */
+int suspend_hold(const struct vm *vm, int *lock, struct error *err)
+{
+	struct stat st;
+	char *file = suspend_file(vm->path);
+	int fd = open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), ret = 0;
+
+	if (fd < 0)
+		ret = fail(err, -errno, "%s goes on: its file cannot be opened: %m", vm->name);
+	else if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+		ret = fail(err, -EBUSY, "%s is out of its file already", vm->name);
+	free(file);
+	if (ret && fd >= 0)
+		close(fd);
+	else
+		*lock = fd;
+	return ret;
 }
 
 /* ---- in the child ---- */

@@ -9,6 +9,7 @@
 
 #include "lib/machine_files.h"
 #include "lib/util.h"
+#include "vmkernel/media.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
@@ -37,10 +38,20 @@ int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mod
 	return ret;
 }
 
+static json_t *create_warnings(const struct vm_files *f)
+{
+	struct config *config;
+	if (config_parse(f->path, f->text, strlen(f->text), &config, NULL))
+		return json_array();
+	json_t *warnings = media_warnings(config, f->path, NULL, f->disk, true);
+	config_free(config);
+	return warnings;
+}
+
 int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct vm_files *f = arg;
-	(void)report, (void)result;
+	(void)report;
 	char *folder = vm_folder(job_path(f->path));
 	const char *file = strrchr(f->path, '/') + 1;
 	bool made = mkdir(folder, MODE_FOLDER) == 0;
@@ -65,6 +76,8 @@ int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 	if (fd >= 0)
 		close(fd);
 	free(folder);
+	if (!ret)
+		*result = json_pack("{s:o}", "warnings", create_warnings(f));
 	return ret;
 }
 
@@ -153,7 +166,11 @@ int vm_files_set(void *arg, int report, json_t **result, struct error *err)
 		ret = config_set(config, f->key, f->value, err);
 	if (!ret && f->also_key)
 		ret = config_set(config, f->also_key, f->also_value, err);
-	return ret ? ret : write_config(f, config, &st, result, err);
+	if (!ret)
+		ret = write_config(f, config, &st, result, err);
+	if (!ret && f->look && f->value)
+		json_object_set_new(*result, "warnings", media_warnings(config, f->path, f->key, NULL, true));
+	return ret;
 }
 
 int vm_files_settle(void *arg, int report, json_t **result, struct error *err)

@@ -16,6 +16,7 @@ struct vm_files {
 	/* settle */
 	bool copied; /* it is another machine */
 	const char *also_key, *also_value; /* at the same time; NULL: no second one */
+	bool look; /* set: tell whether the file that the value names is there */
 };
 
 /*
@@ -26,10 +27,11 @@ int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mod
 /* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. */
 int owner_folder(const struct identity *who, const char *owner, struct error *err);
 
+/* {"warnings": about files that are not there (media.h)} */
 job_fn vm_files_create;
 /* {"path": without symbolic links, "name", "uid", "gid", "mode"} */
 job_fn vm_files_inspect;
-/* {"group_lost": true} when the file's group could not be kept and lost its rights instead. */
+/* {"group_lost": true when the file's group could not be kept and lost its rights instead, "warnings": as vm_files_create} */
 job_fn vm_files_set;
 /* The machine is at home where it is (uuid.h); result as that of vm_files_set. */
 job_fn vm_files_settle;

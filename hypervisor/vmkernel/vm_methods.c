@@ -11,6 +11,7 @@
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
+#include "vmkernel/media.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/question.h"
 #include "vmkernel/removable.h"
@@ -367,7 +368,8 @@ static int new_config(struct request *r, const char *path, const char *disk, cha
 					{"guestOS", "other"},
 					{"memsize", memory},
 					{"serial0.present", "TRUE"},
-					{"serial0.fileType", "console"}};
+					{"serial0.fileType", "console"},
+					{"virtio.tablet.present", "TRUE"}};
 	int ret = 0;
 	for (unsigned k = 0; !ret && k < ARRAY_SIZE(fixed); k++)
 		ret = config_set(c, fixed[k][0], fixed[k][1], err);
@@ -411,12 +413,18 @@ static int create_owner(struct request *r, struct identity *who, char owner[USER
 	return 0;
 }
 
+static void set_warnings(json_t *result, json_t *found)
+{
+	json_t *warnings = json_object_get(found, "warnings");
+	if (json_array_size(warnings))
+		json_object_set(result, "warnings", warnings);
+}
+
 static void on_created(void *arg, int ret, json_t *files, const struct error *err)
 {
 	struct work *w = arg;
 	struct error why;
 	struct vm *vm;
-	(void)files;
 	if (ret) {
 		work_finish(w, ret, NULL, err);
 		return;
@@ -433,6 +441,7 @@ static void on_created(void *arg, int ret, json_t *files, const struct error *er
 	set_string(result, "name", vm->name);
 	set_string(result, "path", vm->path);
 	set_string(result, "owner", vm->owner);
+	set_warnings(result, files);
 	work_finish(w, 0, result, NULL);
 }
 
@@ -464,6 +473,8 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 	if (!ret)
 		ret = new_config(r, w->path, w->disk ? w->disk : disk, &w->text, err);
 	if (r->dry_run) {
+		struct media_look look = {.who = who, .path = w->path, .text = w->text, .skip = w->disk, .with_rights = true};
+		ret = ret ? ret : media_answer(r, &look, err);
 		work_free(w);
 		return ret;
 	}
@@ -613,24 +624,26 @@ static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 	vm_refresh(vm);
 	event_vm(LOG_LEVEL_INFO, vm, "%s: %s is changed", vm->name, w->files.key);
 	json_t *result = message_result("%s: %s is set%s", vm->name, w->files.key, when_it_counts(vm, w->files.key));
+	set_warnings(result, file);
 	if (json_is_true(json_object_get(file, "group_lost")))
 		json_object_set_new(result, "warnings",
 				    json_pack("[s]", "the .vmx file's group could not be kept: its rights are taken away"));
 	work_finish(w, 0, result, NULL);
 }
 
-/* Whether the configuration would take the value. */
-static int set_would_do(const struct vm *vm, const char *key, const char *value, struct error *err)
+/* Whether the configuration would take the value, and its file is there; PENDING: answered later. */
+static int set_would_do(struct request *r, const char *key, const char *value, struct error *err)
 {
-	struct config *copy;
-	size_t len;
-	char *text = config_text(vm->config, &len);
-	int ret = config_parse(vm->path, text, len, &copy, err);
-	free(text);
+	const struct config_key *known = config_key_find(key);
+	struct vm *vm = r->vm;
+	char *text;
+	int ret = media_text(vm, key, *value ? value : NULL, &text, err);
 	if (ret)
 		return ret;
-	ret = config_set(copy, key, *value ? value : NULL, err);
-	config_free(copy);
+	struct media_look look = {.path = vm->path, .text = text, .key = key};
+	bool file = known && known->type == CONFIG_PATH && *value;
+	ret = file && media_looker(r, vm->file.uid, &look) ? media_answer(r, &look, err) : 0;
+	free(text);
 	return ret;
 }
 
@@ -653,11 +666,12 @@ int handle_vm_set(struct request *r, json_t **result, struct error *err)
 			return fail(err, -EEXIST, "a virtual machine named %s exists already", value);
 	}
 	if (r->dry_run)
-		return set_would_do(vm, key, value, err);
+		return set_would_do(r, key, value, err);
 	struct work *w = work_new(r, vm->path);
 	w->files.key = w->name = xstrdup(key);
 	w->text = xstrdup(value);
 	w->files.value = *value ? w->text : NULL;
+	w->files.look = caller_is_admin(&r->caller) || r->caller.uid == vm->file.uid;
 	identity_of_user(vm->file.uid, &who);
 	int ret = work_start(w, &who, vm_files_set, on_set, err);
 	/* `busy` stops a start in between, not a machine that runs. */

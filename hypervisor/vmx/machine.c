@@ -45,8 +45,11 @@ static void device_forget(struct machine *m, unsigned id)
 		p->keyboard = NULL;
 	if (p->pointer && p->pointer->id == id)
 		p->pointer = NULL;
-	if (p->absolute_pointer && p->absolute_pointer->id == id)
-		p->absolute_pointer = NULL;
+	for (unsigned i = 0; i < ABSOLUTE_POINTERS; i++)
+		if (p->absolute[i].device && p->absolute[i].device->id == id)
+			p->absolute[i].device = NULL;
+	if (p->pointing && p->pointing->id == id)
+		p->pointing = NULL;
 	if (p->power_button && p->power_button->id == id)
 		p->power_button = NULL;
 	if (p->backdoor && p->backdoor->id == id)

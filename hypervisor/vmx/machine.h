@@ -197,12 +197,18 @@ struct nic {
 
 /* ---- the machine ---- */
 
+#define ABSOLUTE_POINTERS 2
 struct people { /* what devices offered */
-	struct device *display, *keyboard, *pointer, *absolute_pointer, *power_button, *backdoor, *balloon, *rpc;
+	struct device *display, *keyboard, *pointer, *power_button, *backdoor, *balloon, *rpc;
 	u64 (*refresh)(struct device *d);
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*move)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
-	bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
+	struct absolute_pointer {
+		struct device *device; /* NULL: free */
+		bool (*move_to)(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons);
+	} absolute[ABSOLUTE_POINTERS];
+	struct device *pointing; /* which pointer was told last, */
+	unsigned pointing_buttons; /* and the buttons it has */
 	bool (*press)(struct device *d);
 	bool (*call)(struct device *d, u32 regs[6]);
 	const struct balloon_ops *balloon_ops;

@@ -100,10 +100,14 @@ void dev_offer_pointer(struct device *d, void (*move)(struct device *d, int dx, 
 	d->machine->people.move = move;
 }
 
-void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons))
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons))
 {
-	d->machine->people.absolute_pointer = d;
-	d->machine->people.move_to = move;
+	struct absolute_pointer *absolute = d->machine->people.absolute;
+	unsigned i = 0;
+
+	while (absolute[i].device)
+		BUG_ON(++i == ABSOLUTE_POINTERS);
+	absolute[i] = (struct absolute_pointer){d, move};
 }
 
 void dev_offer_backdoor(struct device *d, bool (*call)(struct device *d, u32 regs[6]))

@@ -40,24 +40,67 @@ static void send_key(struct vmx *x, u8 code, bool down)
 	x->screen.changed_at = now_monotonic(); /* people expect an answer: draw at full rate */
 }
 
-/* The position, where the viewer tells it and the guest wants it; else the steps. */
-static bool send_position(struct machine *m, const struct screen_message *msg, unsigned buttons)
+static struct device *send_position(struct people *p, const struct screen_message *msg, unsigned buttons)
 {
-	struct people *p = &m->people;
-
-	return msg->pointer.placed && p->absolute_pointer &&
-	       p->move_to(p->absolute_pointer, msg->pointer.x, msg->pointer.y, msg->pointer.wheel, buttons);
+	for (unsigned i = 0; i < ABSOLUTE_POINTERS; i++) {
+		struct absolute_pointer *a = &p->absolute[i];
+		if (a->device && a->move_to(a->device, msg->pointer.x, msg->pointer.y, msg->pointer.wheel, msg->pointer.tilt, buttons))
+			return a->device;
+	}
+	return NULL;
 }
 
+static struct device *send_steps(struct people *p, const struct screen_message *msg, unsigned buttons)
+{
+	if (p->pointer)
+		p->move(p->pointer, msg->pointer.dx, msg->pointer.dy, msg->pointer.wheel, buttons & 7);
+	return p->pointer;
+}
+
+/* Another pointer has taken over: buttons that this one has are up there. */
+static void release_buttons(struct people *p, struct device *pointer, const struct screen_message *msg)
+{
+	if (pointer == p->pointer)
+		p->move(pointer, 0, 0, 0, 0);
+	for (unsigned i = 0; i < ABSOLUTE_POINTERS; i++)
+		if (pointer == p->absolute[i].device)
+			p->absolute[i].move_to(pointer, msg->pointer.x, msg->pointer.y, 0, 0, 0);
+}
+
+/*
+ * Where the pointer goes is decided here: the position, where the viewer tells it, to the first device whose guest wants it (the
+ * backdoor, then the tablet); else the steps to the mouse.
+ */
 static void send_pointer(struct vmx *x, const struct screen_message *msg, unsigned buttons)
 {
 	struct machine *m = x->machine;
+	struct people *p = &m->people;
+	struct device *taker = NULL;
 
 	machine_lock(m);
-	if (m->state == MACHINE_ON && !send_position(m, msg, buttons) && m->people.pointer)
-		m->people.move(m->people.pointer, msg->pointer.dx, msg->pointer.dy, msg->pointer.wheel, buttons);
+	if (m->state == MACHINE_ON) {
+		if (msg->pointer.placed)
+			taker = send_position(p, msg, buttons);
+		if (!taker)
+			taker = send_steps(p, msg, buttons);
+		if (p->pointing && p->pointing != taker && p->pointing_buttons)
+			release_buttons(p, p->pointing, msg);
+		p->pointing = taker;
+		p->pointing_buttons = buttons;
+	}
 	machine_unlock(m);
 	x->screen.changed_at = now_monotonic();
+}
+
+/* Several viewers share one mouse: a button is down while any of them holds it. */
+static unsigned buttons_held(const struct vmx *x)
+{
+	unsigned buttons = 0;
+
+	for (unsigned i = 0; i < VIEWERS_MAX; i++)
+		if (x->screen.viewers[i])
+			buttons |= x->screen.viewers[i]->buttons;
+	return buttons;
 }
 
 static void viewer_key(struct viewer *v, u8 code, bool down)
@@ -78,10 +121,10 @@ static void viewer_release_all(struct viewer *v)
 		if (v->down[code / 8] >> (code % 8) & 1)
 			viewer_key(v, (u8)code, false);
 	if (v->buttons) {
-		v->pointer.pointer.dx = v->pointer.pointer.dy = v->pointer.pointer.wheel = 0;
-		send_pointer(v->x, &v->pointer, 0);
+		v->buttons = 0;
+		v->pointer.pointer.dx = v->pointer.pointer.dy = v->pointer.pointer.wheel = v->pointer.pointer.tilt = 0;
+		send_pointer(v->x, &v->pointer, buttons_held(v->x));
 	}
-	v->buttons = 0;
 }
 
 void screen_release_keys(struct vmx *x)
@@ -372,9 +415,9 @@ static void viewer_input(struct viewer *v, const struct screen_message *msg)
 	if (msg->type == SCREEN_KEY) {
 		viewer_key(v, msg->key.code, msg->key.down);
 	} else if (msg->type == SCREEN_POINTER) {
-		v->buttons = msg->pointer.buttons & 7;
+		v->buttons = msg->pointer.buttons & SCREEN_BUTTONS;
 		v->pointer = *msg;
-		send_pointer(x, msg, v->buttons);
+		send_pointer(x, msg, buttons_held(x));
 	} else if (msg->type == SCREEN_SERIAL_IN && !serial_give(x->machine, v->line, msg->bytes, msg->length)) {
 		v->pending = *msg;
 		v->waits = true;

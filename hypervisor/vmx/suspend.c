@@ -6,6 +6,7 @@
  */
 #include <errno.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "lib/util.h"
@@ -131,6 +132,9 @@ int suspend_resume(struct vmx *x, int fd, struct error *err)
 {
 	int ret = vmss_read(x->machine, fd, err);
 
+	/* Whoever cancels holds the file (suspend_hold() of the vmkernel), and keeps it. */
+	if (!ret && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
+		ret = fail(err, -ECANCELED, "resuming is cancelled");
 	/* From here on the machine lives; were its past run again, its disks would be another's. */
 	if (!ret && (ftruncate(fd, 0) || fsync(fd)))
 		ret = fail(err, -errno, "the suspended machine's file cannot be emptied: %s", strerror(errno));

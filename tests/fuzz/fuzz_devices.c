@@ -22,7 +22,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 static const char vmx_text[] =
 	"memsize = \"4\"\nide0:0.present = \"TRUE\"\nide0:0.fileName = \"disk.img\"\nide0:0.mode = \"nonpersistent\"\n"
 	"ide1:0.present = \"TRUE\"\nide1:0.fileName = \"cd.iso\"\nide1:0.deviceType = \"cdrom-image\"\n"
-	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nfloppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
+	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.tablet.present = \"TRUE\"\nfloppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial1.fileType = \"null\"\n"
 	"debug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
 
@@ -106,6 +106,12 @@ static void msr(struct machine *m, bool write, u8 which, u64 value)
 	irq_apic_msr(m, 0, index, write, &value, 2 * m->clock.base);
 }
 
+static void place(struct absolute_pointer *a, unsigned buttons, u16 at, u32 value)
+{
+	if (a->device)
+		a->move_to(a->device, (u16)value, (u16)(value >> 16), (s8)at, (s8)value, buttons);
+}
+
 static void people(struct machine *m, u8 what, u16 at, u32 value)
 {
 	struct people *p = &m->people;
@@ -115,7 +121,7 @@ static void people(struct machine *m, u8 what, u16 at, u32 value)
 	else if (what & 2)
 		p->move(p->pointer, (s16)value, (s16)(value >> 16), (s8)at, what >> 4);
 	else if (what & 4)
-		p->move_to(p->absolute_pointer, (u16)value, (u16)(value >> 16), (s8)at, what >> 4);
+		place(&p->absolute[at >> 8 & 1], what >> 3, at, value);
 	else
 		p->press(p->power_button);
 }

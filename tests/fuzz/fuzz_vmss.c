@@ -44,7 +44,7 @@ static u32 get_u32_at(const u8 *p)
 static struct machine *build(void)
 {
 	static const char text[] = "memsize = \"8\"\nsvga.vramSize = \"1048576\"\ncpu.model = \"x86-64-v2\"\n"
-				   "virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nfloppy0.present = \"TRUE\"\n";
+				   "virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.tablet.present = \"TRUE\"\nfloppy0.present = \"TRUE\"\n";
 	struct config *config;
 	struct machine *m;
 	struct error err;

@@ -4,10 +4,10 @@
 # its autostop says. As root there is a second user, who gets no further than his rights.
 . "$(dirname "$0")/lib.sh"
 
-button_machine() { # NAME: whose guest listens to the power button
+button_machine() { # NAME [vm create words...]: whose guest listens to the power button
 	cp "$IMAGES/button.img" "$TOP/$1.img"
 	chmod 666 "$TOP/$1.img"
-	make_machine "$1" memory 16 floppy "$TOP/$1.img"
+	make_machine "$@" memory 16 floppy "$TOP/$1.img"
 }
 
 start_host
@@ -101,6 +101,15 @@ if [ "$(id -u)" = 0 ]; then
 	[ "$(as_susie user rights | grep -c 'rests.*susie.*rwx')" = 1 ] || die "user rights: $(as_susie user rights)"
 fi
 
+if mountpoint -q "$small"; then
+	say "a machine whose volume has no room for its file"
+	button_machine cramped path "$small/cramped.vmx"
+	vmk vm set cramped autostop suspend || die "vm set"
+	vmk vm start cramped || die "vm start cramped"
+	wait_screen cramped 30 'button ready'
+	dd if=/dev/zero of="$small/rest.img" bs=4k status=none 2>/dev/null # to the last page
+fi
+
 say "the host shuts down"
 vmk host shutdown >"$TOP/shutdown" 2>&1 || die "host shutdown: $(cat "$TOP/shutdown")"
 eventually 20 test ! -S "$VMK_ROOT/run/vmk/door.sock" || die "the daemon does not end"
@@ -108,6 +117,11 @@ eventually 20 test ! -S "$VMK_ROOT/run/vmk/door.sock" || die "the daemon does no
 compgen -G "$VMK_ROOT/run/vmk/worlds/*.json" >/dev/null && die "a machine is left"
 grep -q 'firmware does not listen: its plug is pulled' "$VMK_ROOT/var/log/vmk/vmkernel.log" || die "firmware listened"
 grep -q 'obeys .*plug' "$VMK_ROOT/var/log/vmk/vmkernel.log" && die "the plug of a guest that obeys was pulled"
+if mountpoint -q "$small"; then
+	grep -q 'cramped could not be suspended: its guest is asked' "$VMK_ROOT/var/log/vmk/vmkernel.log" || die "cramped was suspended"
+	grep -q 'cramped .*plug' "$VMK_ROOT/var/log/vmk/vmkernel.log" && die "the plug of a guest that obeys was pulled"
+	rm "$small/rest.img"
+fi
 start_host
 [ "$(state_of obeys) $(state_of sleeps) $(state_of firmware)" = "off suspended off" ] ||
 	die "obeys $(state_of obeys), sleeps $(state_of sleeps), firmware $(state_of firmware)"

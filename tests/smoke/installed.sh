@@ -16,6 +16,8 @@ if [ -z "${COMPUTER:-}" ]; then
 	for unit in "$files"/usr/lib/systemd/system/*; do
 		sed "s,/usr/sbin/,$files/usr/sbin/," "$unit" >"$TOP/units/$(basename "$unit" | sed 's/@\./@tty1./')"
 	done
+	[ -s "$TOP/units/vmk-machines.service" ] && grep -q '^Wants=vmk-machines.service' "$TOP/units/vmkernel.service" ||
+		die "vmkernel.service does not bring along what stops the machines"
 	bad=$(systemd-analyze --man=no verify "$TOP"/units/vmk*.service 2>&1 | grep -F "$TOP/units")
 	[ -z "$bad" ] || die "systemd does not take a unit: $bad"
 fi
@@ -96,6 +98,25 @@ as_tester() {
 expect_failure 'administrator' as_tester host date timezone UTC
 as_tester disk list | grep -q 'more.img' || die "tester does not see his image"
 expect_failure 'not on a volume' as_tester disk create /tmp/x.img 2M
+
+say "vmk-machines.service stops the machines, with the VMkernel and without"
+stop_command=$(sed -n 's,^ExecStop=,,p' etc/systemd/vmk-machines.service | sed 's,/usr/s*bin/,/opt/vmk/,g')
+[ -n "$stop_command" ] || die "vmk-machines.service stops nothing"
+machines_on() {
+	compgen -G "$C/run/vmk/worlds/*.json" >/dev/null
+}
+for daemon in with without; do
+	inside vm start web || die "vm start"
+	machines_on || die "web is not on"
+	if [ $daemon = without ]; then
+		inside host stop keep || die "host stop"
+		eventually 20 test ! -S "$C/run/vmk/door.sock" || die "the daemon does not end"
+		machines_on || die "web has ended with the daemon"
+	fi
+	env -u VMK_ROOT chroot "$C" /bin/sh -c "$stop_command" </dev/null >"$TOP/stop.log" 2>&1 || die "$daemon: $(cat "$TOP/stop.log")"
+	machines_on && die "a machine is on: $(cat "$TOP/stop.log")"
+	start_installed
+done
 
 say "down"
 expect_failure 'host is still up: the command .* status 5: not today' inside host reboot

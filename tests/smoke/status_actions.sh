@@ -107,7 +107,10 @@ terminal_keys c
 eventually 10 connected ide1:0 no || missed "the CD is not taken out: $(vmk vm hardware web)"
 wait_terminal 10 'ide1:0 .* no'
 terminal_keys c
-answer 'Image or device file' "$iso" Enter
+wait_terminal 10 'A medium for ide1:0 of web'
+terminal_keys /nowhere.iso
+wait_terminal 10 'there is no file /nowhere.iso'
+answer 'A medium for ide1:0 of web' C-u "$iso" F2
 eventually 10 connected ide1:0 yes || missed "the CD is not put in: $(vmk vm hardware web)"
 status_socket=$TMUX_SOCKET
 in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmksh -c 'vm console web'"

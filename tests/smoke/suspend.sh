@@ -61,6 +61,10 @@ sed -i 's/^memsize = .*/memsize = "128"/' "$folder/grub.vmx"
 expect_failure 'had 64 MB of memory' vmk vm start grub
 sed -i 's/^memsize = .*/memsize = "64"/' "$folder/grub.vmx"
 
+say "a file that is held, as by who cancels, is left as it was"
+expect_failure 'resuming is cancelled' flock "$saved" "$BIN/vmksh" -c 'vm start grub'
+cmp -s "$saved" "$VMK_ROOT/copy" || die "the file has changed"
+
 say "resume: the line is there and goes on"
 vmk vm start grub | grep -q resumed || die "vm start did not resume"
 wait_screen grub 10 'echo half-'

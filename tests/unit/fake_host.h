@@ -82,14 +82,17 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		return true;
 	if (strstr(packet, "\"status\"")) {
 		snprintf(text, sizeof(text),
-			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s}",
-			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name));
+			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s%s}",
+			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name),
+			 strstr(name, "tools") && *answered > 2 ? ",\"heartbeat_s\":0" : "");
 		say(client, text, -1);
 		if (strstr(name, "nags"))
 			say(client, "{\"event\":\"question\",\"text\":\"\"}", -1);
 	} else if (strstr(packet, "\"answer\"")) {
 		told = true;
 		say(client, "{\"ok\":true}", -1);
+	} else if (strstr(name, "full") && strstr(packet, "\"suspend\"")) {
+		say(client, "{\"ok\":false,\"errno\":28,\"error\":\"no space left\"}", -1);
 	} else if (strstr(packet, "\"suspend\"")) {
 		suspending = true; /* and never answers */
 	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {

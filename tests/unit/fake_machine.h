@@ -74,7 +74,7 @@ struct machine {
 	void (*key)(struct device *d, u8 code, bool down);
 	void (*pointer)(struct device *d, int dx, int dy, int wheel, unsigned buttons);
 	size_t (*receive)(struct device *d, unsigned line, const u8 *data, size_t len);
-	bool (*pointer_to)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons);
+	bool (*pointer_to)(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons);
 	bool (*call)(struct device *d, u32 regs[CPU_BACKDOOR_REGS]);
 	struct device *display, *keyboard, *mouse, *absolute, *backdoor, *serial;
 	void (*net_ready)(struct device *d, unsigned nic);
@@ -612,7 +612,7 @@ void dev_offer_keyboard(struct device *d, void (*key)(struct device *d, u8 code,
 	d->machine->key = key;
 }
 
-void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, unsigned buttons))
+void dev_offer_absolute_pointer(struct device *d, bool (*move)(struct device *d, u16 x, u16 y, int wheel, int tilt, unsigned buttons))
 {
 	d->machine->absolute = d;
 	d->machine->pointer_to = move;

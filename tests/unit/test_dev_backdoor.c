@@ -84,10 +84,10 @@ static void pointer_on(void)
 
 Test(backdoor, positions_come_when_asked_for)
 {
-	cr_expect_not(m->pointer_to(m->absolute, 1, 2, 0, 0), "the guest has not asked");
+	cr_expect_not(m->pointer_to(m->absolute, 1, 2, 0, 0, 0), "the guest has not asked");
 	cr_expect_eq(call(POINTER_STATUS, 0), 0xffff0000);
 	pointer_on();
-	cr_expect(m->pointer_to(m->absolute, 0x1234, 0xffff, -1, 5));
+	cr_expect(m->pointer_to(m->absolute, 0x1234, 0xffff, -1, 0, 5));
 	cr_expect_eq(call(POINTER_STATUS, 0), 4);
 	cr_expect_eq(call(POINTER_DATA, 4), 0x28); /* left and middle */
 	cr_expect_eq(regs[EBX], 0x1234);
@@ -95,10 +95,10 @@ Test(backdoor, positions_come_when_asked_for)
 	cr_expect_eq((s8)regs[EDX], -1);
 	cr_expect_eq(call(POINTER_STATUS, 0), 0);
 	call(POINTER_COMMAND, POINTER_RELATIVE);
-	cr_expect_not(m->pointer_to(m->absolute, 1, 2, 0, 0));
+	cr_expect_not(m->pointer_to(m->absolute, 1, 2, 0, 0, 0));
 	pointer_on();
 	call(POINTER_COMMAND, POINTER_DISABLE);
-	cr_expect_not(m->pointer_to(m->absolute, 1, 2, 0, 0));
+	cr_expect_not(m->pointer_to(m->absolute, 1, 2, 0, 0, 0));
 }
 
 Test(backdoor, the_mouse_reports_that_there_is_something)
@@ -113,7 +113,7 @@ Test(backdoor, the_mouse_reports_that_there_is_something)
 	pointer_on();
 	pass(100 * MS);
 	cr_expect_eq(in8(0x64) & 0x21, 0);
-	m->pointer_to(m->absolute, 1, 2, 0, 1);
+	m->pointer_to(m->absolute, 1, 2, 0, 0, 1);
 	for (unsigned i = 0; i < 3; i++) {
 		pass(20 * MS);
 		cr_expect_eq(in8(0x64) & 0x21, 0x21, "byte %u", i);
@@ -127,7 +127,7 @@ Test(backdoor, nobody_reads_and_wrong_counts)
 {
 	pointer_on();
 	for (unsigned i = 0; i < 1000; i++)
-		cr_assert(m->pointer_to(m->absolute, (u16)i, 0, 0, 0));
+		cr_assert(m->pointer_to(m->absolute, (u16)i, 0, 0, 0, 0));
 	u32 words = call(POINTER_STATUS, 0);
 	cr_expect_eq(words % 4, 0);
 	cr_expect_eq(call(POINTER_DATA, 5), 0xffff0000);
@@ -146,7 +146,7 @@ Test(backdoor, positions_are_saved)
 
 	pointer_on();
 	for (unsigned i = 0; i < 70; i++)
-		m->pointer_to(m->absolute, (u16)i, 0, 0, 0);
+		m->pointer_to(m->absolute, (u16)i, 0, 0, 0, 0);
 	struct state_writer *before = fake_save(m->backdoor);
 	fake_reset(m);
 	cr_assert_eq(fake_restore(m->backdoor, before, &err), 0, "%s", err.text);

@@ -69,7 +69,7 @@ static const char vmx_text[] =
 	"ide0:1.present = \"TRUE\"\nide0:1.fileName = \"other.img\"\nide0:1.mode = \"nonpersistent\"\n"
 	"ide1:0.present = \"TRUE\"\nide1:0.fileName = \"cd.iso\"\nide1:0.deviceType = \"cdrom-image\"\n"
 	"virtio0.present = \"TRUE\"\nvirtio0.fileName = \"virtio.img\"\nvirtio7.present = \"TRUE\"\nvirtio7.fileName = \"virtio7.img\"\n"
-	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\n"
+	"virtio.rng.present = \"TRUE\"\nvirtio.balloon.present = \"TRUE\"\nvirtio.balloon.size = \"4\"\nvirtio.tablet.present = \"TRUE\"\n"
 	"floppy0.present = \"TRUE\"\nfloppy0.fileName = \"floppy.img\"\n"
 	"serial0.present = \"TRUE\"\nserial1.present = \"TRUE\"\nserial2.present = \"TRUE\"\nserial3.present = \"TRUE\"\n"
 	"serial1.fileType = \"null\"\nethernet0.present = \"TRUE\"\nethernet3.present = \"TRUE\"\nethernet3.startConnected = \"FALSE\"\nethernet1.present = \"TRUE\"\nethernet1.virtualDev = \"virtio\"\nethernet2.present = \"TRUE\"\nethernet2.virtualDev = \"virtio\"\ndebug.exit = \"TRUE\"\ndebug.console = \"TRUE\"\n";
@@ -235,6 +235,10 @@ static void one_access(struct machine *m, unsigned id)
 		m->people.key(m->people.keyboard, (u8)rnd(), rnd() & 1);
 	} else if (kind == 3 && m->people.pointer) {
 		m->people.move(m->people.pointer, (int)(s16)rnd(), (int)(s16)rnd(), (int)(s16)rnd(), rnd());
+	} else if (kind == 6) {
+		const struct absolute_pointer *a = &m->people.absolute[rnd() % ABSOLUTE_POINTERS];
+		if (a->device)
+			a->move_to(a->device, (u16)rnd(), (u16)rnd(), (int)(s16)rnd(), (int)(s16)rnd(), rnd());
 	} else if (kind == 4 && rnd() % 64 == 0 && m->people.display) {
 		m->people.refresh(m->people.display);
 	} else if (kind == 5) {

@@ -831,6 +831,11 @@ Test(host, hardware)
 	cr_expect_str_eq(text_of(find(rows, "device", "floppy0"), "detail"), "no medium");
 	cr_expect(json_is_false(json_object_get(find(rows, "device", "floppy0"), "connected")));
 	cr_expect_null(find(rows, "device", "ethernet0"));
+	cr_expect_str_eq(text_of(find(rows, "device", "virtio.tablet"), "kind"), "Tablet");
+	json_decref(rows);
+	set("web", "virtio.tablet.present", "FALSE");
+	rows = call("vm.hardware", VM("web"));
+	cr_expect_null(find(rows, "device", "virtio.tablet"));
 	json_decref(rows);
 }
 
@@ -958,6 +963,234 @@ Test(host, suspends_on_the_way_down)
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
 	cr_expect(state_is("slow", "off"));
+}
+
+/* The log, read from its file: one after the other these words are in it. */
+static void logged_in_order(const char *const words[], unsigned n)
+{
+	char *path = xstrdup(here("root/var/log/vmk/vmkernel.log")), *text = file_text(path), *at = text;
+	for (unsigned k = 0; at && k < n; k++) {
+		char *found = strstr(at, words[k]);
+		cr_expect_not_null(found, "\"%s\" is not where it belongs in: %s", words[k], text);
+		at = found ? found + strlen(words[k]) : NULL;
+	}
+	free(text);
+	free(path);
+}
+
+static void plan_is(const char *vm, int stop, const char *start)
+{
+	json_t *rows = call("host.plan", NULL), *row = find(rows, "vm", vm);
+	cr_expect_eq(json_integer_value(json_object_get(row, "stop")), stop, "%s does not stop in step %d", vm, stop);
+	cr_expect_str_eq(text_of(row, "start"), start, "%s: %s", vm, text_of(row, "start"));
+	json_decref(rows);
+}
+
+static void host_anew(void)
+{
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+}
+
+Test(host, stops_in_the_reverse_order)
+{
+	static const char *const on[] = {"base", "deaf", "twin", "free"};
+	create("base"); /* which the others need */
+	create("deaf"); /* takes its time, and `base` has to wait for it */
+	create("twin");
+	create("free");
+	create("off");
+	set("base", "autostart.order", "1");
+	set("deaf", "autostart.order", "20");
+	set("deaf", "autostop.timeout", "2");
+	set("twin", "autostart.order", "20");
+	set("off", "autostart.order", "3");
+	for (unsigned k = 0; k < ARRAY_SIZE(on); k++)
+		call_drop("vm.start", VM(on[k]));
+	plan_is("free", 1, "no");
+	plan_is("deaf", 2, "no");
+	plan_is("twin", 2, "no");
+	plan_is("base", 3, "no");
+	plan_is("off", 0, "no");
+	json_t *down = call("host.stop", P("s:s}", "machines", "plan"));
+	cr_expect_str_eq(text_of(down, "message"), "the VMkernel has ended; its machines are stopped as planned");
+	json_decref(down);
+	expect_end();
+	cr_expect(!machine_processes(0));
+	static const char *const slow[] = {"free is powered off", "deaf is not off in time: its plug is pulled", "deaf is powered off", "base is powered off"};
+	static const char *const quick[] = {"free is powered off", "twin is powered off", "deaf is not off in time"};
+	logged_in_order(slow, ARRAY_SIZE(slow));
+	logged_in_order(quick, ARRAY_SIZE(quick));
+	host_anew();
+}
+
+/* In a process of its own: `host stop plan`, and whether it went well. */
+static pid_t somebody_stops(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("host.stop", P("s:s}", "machines", "plan")) ? 1 : 0);
+	}
+	for (int k = 0; k < 500 && !log_has("the host is asked to stop its machines"); k++)
+		usleep(20000);
+	cr_assert(log_has("the host is asked to stop its machines"));
+	return pid;
+}
+
+static void went(pid_t pid, int status)
+{
+	int how;
+	cr_assert_eq(waitpid(pid, &how, 0), pid);
+	cr_expect(WIFEXITED(how) && WEXITSTATUS(how) == status, "ended with %x", how);
+}
+
+/* Who asks while others have is not sent away: the computer would go down under the machines. */
+Test(host, a_second_stop_waits_for_the_first)
+{
+	create("deaf");
+	create("web");
+	set("deaf", "autostop.timeout", "4");
+	call_drop("vm.start", VM("deaf"));
+	pid_t first = somebody_stops();
+	call_fails("vm.start", VM("web"), -EBUSY, "the host is being stopped");
+	call_fails("host.stop", P("s:s}", "machines", "stop"), -EALREADY, "being stopped already");
+	json_t *second = call("host.stop", P("s:s}", "machines", "plan"));
+	cr_expect_str_eq(text_of(second, "message"), "the VMkernel has ended; its machines are stopped as planned");
+	json_decref(second);
+	went(first, 0);
+	expect_end();
+	cr_expect(!machine_processes(0));
+	host_anew();
+}
+
+static int stop_machines_without_daemon(void)
+{
+	char *command = xasprintf("%s --root %s --stop-machines 2>>%s", here("bin/vmkernel"), here("root"), here("output"));
+	int status = system(command);
+	free(command);
+	return status;
+}
+
+/* The daemon dies on the way: the machines that were not off yet are on, and are stopped without it. */
+Test(host, stops_machines_where_no_daemon_is)
+{
+	create("deaf");
+	create("base");
+	set("base", "autostart.order", "1");
+	set("deaf", "autostop.timeout", "600");
+	call_drop("vm.start", VM("deaf"));
+	call_drop("vm.start", VM("base"));
+	pid_t first = somebody_stops();
+	daemon_end(SIGKILL);
+	went(first, 1);
+	cr_expect(machine_processes(0));
+	vmk_disconnect(client);
+	host_anew();
+	cr_expect(state_is("deaf", "on"));
+	cr_expect(state_is("base", "on"));
+	set("deaf", "autostop.timeout", "1");
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_expect_eq(stop_machines_without_daemon(), 0);
+	cr_expect(!machine_processes(0));
+	static const char *const order[] = {"deaf is still on", "deaf is not off in time", "base is powered off"};
+	logged_in_order(order, ARRAY_SIZE(order));
+	cr_expect_eq(stop_machines_without_daemon(), 0); /* nothing is left to do */
+	host_anew();
+	cr_expect(state_is("deaf", "off"));
+}
+
+/* What cannot be as planned becomes the next gentler thing, and the log tells. */
+Test(host, a_plan_that_fails_is_followed_by_another)
+{
+	create("full"); /* its volume, when it is suspended */
+	create("asks");
+	set("full", "autostop", "suspend");
+	call_drop("vm.start", VM("full"));
+	call_drop("vm.start", VM("asks"));
+	wait_state("asks", "stuck", 20);
+	planned("full", "is suspended; if that fails, the guest is asked");
+	planned("asks", "it waits for an answer (vm question): its plug is pulled");
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	static const char *const full[] = {"full is not suspended: no space left", "full could not be suspended: its guest is asked to shut down",
+					   "full is powered off"};
+	logged_in_order(full, ARRAY_SIZE(full));
+	host_anew();
+	cr_expect(state_is("full", "off"));
+	cr_expect(state_is("asks", "off"));
+}
+
+static void starts_with_host(const char *vm, const char *order)
+{
+	create(vm);
+	set(vm, "autostart", "true");
+	set(vm, "autostart.order", order);
+}
+
+Test(host, starts_machines_in_order)
+{
+	starts_with_host("last", "0");
+	starts_with_host("tools", "30");
+	starts_with_host("first", "2");
+	starts_with_host("burn", "2"); /* ends as soon as it is powered on */
+	create("other");
+	set("first", "autostart.delay", "3600");
+	set("tools", "autostart.delay", "1800");
+	set("tools", "autostart.waitForTools", "TRUE");
+	plan_is("first", 0, "1, then 3600 s");
+	plan_is("tools", 0, "2, then its tools, at most 1800 s");
+	plan_is("last", 0, "3");
+	plan_is("other", 0, "no");
+	call_drop("host.stop", P("s:s}", "machines", "stop"));
+	expect_end();
+
+	host_anew(); /* and answers, while an hour has to pass */
+	wait_state("first", "on", 30);
+	plan_is("tools", 0, "2, then its tools, at most 1800 s (still to come)");
+	plan_is("last", 0, "3 (still to come)");
+	wait_state("burn", "off", 30);
+
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	host_anew(); /* goes on: what is on need not be waited for, and tools are heard before half an hour is over */
+	wait_state("last", "on", 60);
+	static const char *const order[] = {"first is powered on", "first is still on", "tools is powered on", "last is powered on"};
+	logged_in_order(order, ARRAY_SIZE(order));
+	cr_expect(log_has("burn: its process has failed") && state_is("other", "off"));
+	call_drop("vm.stop", VM("last"));
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	host_anew(); /* all that was to start has: this is no new start of the host */
+	cr_expect(state_is("last", "off"));
+
+	set("first", "autostart.delay", "2");
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	u64 begin = now_monotonic();
+	host_anew();
+	wait_state("tools", "on", 60);
+	cr_expect_geq(now_monotonic() - begin, 2 * NSEC_PER_SEC, "the delay was not kept");
+}
+
+/* Ports that browsers refuse are not given away, so this range holds none. */
+Test(host, tells_of_a_machine_without_console)
+{
+	create("web");
+	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf"));
+	static const char range[] = "console.firstPort = \"6665\"\nconsole.lastPort = \"6669\"\n";
+	cr_assert_eq(replace_file(path, range, strlen(range), 0644, &err), 0);
+	free(path);
+	host_again("");
+	call_drop("vm.start", VM("web"));
+	json_t *console = show("web", "console"), *alerts = call("host.alerts", NULL);
+	cr_expect(json_is_null(console));
+	cr_expect(log_has("web has no console: all ports from 6665 to 6669 are taken"));
+	cr_expect_not_null(strstr(text_of(find(alerts, "vm", "web"), "text"), "all ports from 6665 to 6669 are taken"));
+	json_decref(alerts);
+	json_decref(console);
 }
 
 /* ---- settings ---- */
@@ -1093,7 +1326,7 @@ Test(host_parts, configuration)
 			cr_expect_not_null(strstr(err.text, cases[k].words), "%s", err.text);
 		if (k == 0) {
 			cr_expect_str_eq(host.console_address, "127.0.0.1");
-			cr_expect(host.vnc_first == 5900 && host.vnc_last == 5999 && host.autostart && !*host.shutdown_command);
+			cr_expect(host.vnc_first == 5900 && host.vnc_last == 6999 && host.autostart && !*host.shutdown_command);
 			cr_expect_str_eq(host.keyboard_command, "setupcon -k");
 		}
 		if (k == 1)

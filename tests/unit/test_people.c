@@ -33,6 +33,20 @@ static void take_move(struct device *d, int dx, int dy, int wheel, unsigned butt
 	snprintf(keys + used, sizeof(keys) - used, "%d,%d,%d,%x ", dx, dy, wheel, buttons);
 }
 
+static bool wanted[2]; /* positions, by the first and the second device that takes some */
+static struct device other_pointer = {.id = 9};
+
+static bool take_place(struct device *d, u16 across, u16 down, int wheel, int tilt, unsigned buttons)
+{
+	bool later = d == &other_pointer;
+	size_t used = strlen(keys);
+
+	if (!wanted[later])
+		return false;
+	snprintf(keys + used, sizeof(keys) - used, "%c%x,%x,%d,%d,%x ", later ? 'b' : 'a', across, down, wheel, tilt, buttons);
+	return true;
+}
+
 static u64 refresh(struct device *d)
 {
 	drawings++;
@@ -243,6 +257,74 @@ Test(people, keys_are_released_when_a_viewer_goes)
 	serve(50);
 	cr_expect_str_eq(keys, "1d- 9d- 0,0,0,0 ");
 	cr_expect_eq(screen_viewers(&x), 0);
+}
+
+static void tell_pointer(int fd, bool placed, u16 buttons)
+{
+	struct screen_message msg = {.type = SCREEN_POINTER, .pointer = {3, -4, 1, buttons, 0x1234, 0xffff, placed, -1}};
+
+	tell(fd, msg, sizeof(msg.pointer));
+	serve(20);
+}
+
+static void expect_heard(const char *words)
+{
+	cr_expect_str_eq(keys, words);
+	keys[0] = 0;
+}
+
+Test(people, the_pointer_goes_to_whom_the_guest_wants)
+{
+	int fd = view(false);
+
+	other_pointer.machine = machine;
+	dev_offer_absolute_pointer(machine->devices[2], take_place);
+	dev_offer_absolute_pointer(&other_pointer, take_place);
+	wanted[0] = wanted[1] = false;
+	tell_pointer(fd, true, 0);
+	expect_heard("3,-4,1,0 ");
+	wanted[1] = true;
+	tell_pointer(fd, true, 0);
+	expect_heard("b1234,ffff,1,-1,0 ");
+	tell_pointer(fd, false, 0);
+	expect_heard("3,-4,1,0 ");
+	wanted[0] = true;
+	tell_pointer(fd, true, 9);
+	expect_heard("a1234,ffff,1,-1,9 ");
+	wanted[0] = false; /* who had a button down is told that it is up, if he still listens */
+	tell_pointer(fd, true, 1);
+	expect_heard("b1234,ffff,1,-1,1 ");
+	wanted[0] = true;
+	tell_pointer(fd, true, 1);
+	expect_heard("a1234,ffff,1,-1,1 b1234,ffff,0,0,0 ");
+	wanted[0] = wanted[1] = false;
+	tell_pointer(fd, true, 1);
+	tell_pointer(fd, true, 1);
+	expect_heard("3,-4,1,1 3,-4,1,1 ");
+	wanted[1] = true;
+	tell_pointer(fd, true, 1);
+	expect_heard("b1234,ffff,1,-1,1 0,0,0,0 ");
+	close(fd);
+	serve(50);
+	expect_heard("b1234,ffff,0,0,0 ");
+}
+
+Test(people, a_button_is_down_while_anybody_holds_it)
+{
+	int one = view(false), two = view(false), looks = view(true);
+
+	tell_pointer(one, false, 1);
+	tell_pointer(two, false, 0);
+	tell_pointer(two, false, 2);
+	tell_pointer(looks, false, 4);
+	expect_heard("3,-4,1,1 3,-4,1,1 3,-4,1,3 ");
+	close(one);
+	serve(50);
+	expect_heard("0,0,0,2 ");
+	tell_pointer(two, false, 0);
+	expect_heard("3,-4,1,0 ");
+	close(two);
+	close(looks);
 }
 
 Test(people, who_may_only_look_cannot_type)

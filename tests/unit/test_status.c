@@ -1,7 +1,8 @@
-// uses: api lib -ljansson -lutil
+// uses: pam api lib -lpam -lcrypt -ljansson -lutil
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* vmkstatus on a pseudo-terminal, before a fake door: forms, bars, questions, mouse, copying, what it writes, how it ends. */
 #include "fake_door.h"
+#include "pam/users.h"
 
 static struct pty p;
 static char params_heard[4096];
@@ -330,5 +331,166 @@ Test(status, an_answer_cut_in_half)
 	halve = true;
 	pty_wait(&p, "No connection to the host.");
 	pty_wait(&p, "The host is back.");
+	leave();
+}
+
+/* ---- log in once ---- */
+
+static volatile int users_fds[16]; /* ends of connections that session.connect has made */
+static volatile unsigned n_users_fds;
+static volatile bool hold, held; /* their next list of addresses; it is being held */
+
+static bool is_users(int client)
+{
+	for (unsigned k = 0; k < n_users_fds; k++)
+		if (users_fds[k] == client)
+			return true;
+	return false;
+}
+
+static void door_say(int client, json_t *answer, int fd)
+{
+	char *text = json_dumps(answer, JSON_COMPACT), *out = xasprintf("%s\n", text);
+	sock_send(client, out, strlen(out), &fd, fd >= 0);
+	free(out);
+	free(text);
+	json_decref(answer);
+}
+
+/* Who has not logged in is refused the addresses that are locked out. */
+static bool two_sights(int client, json_t *request)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	json_t *id = json_object_get(request, "id");
+	int pair[2];
+	if (!strcmp(method, "session.connect")) {
+		cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+		users_fds[n_users_fds++ % 16] = pair[0];
+		thread_make(door_serve, pair[0]);
+		door_say(client, json_pack("{s:O, s:{}}", "id", id, "result"), pair[1]);
+		close(pair[1]);
+		return true;
+	}
+	if (!strcmp(method, "session.whoami")) {
+		door_say(client, json_pack("{s:O, s:{s:s, s:b}}", "id", id, "result", "user", "susie", "admin", 1), -1);
+		return true;
+	}
+	if (strcmp(method, "console.locks"))
+		return false;
+	if (!is_users(client)) {
+		door_say(client, json_pack("{s:O, s:{s:i, s:s, s:{s:i}}}", "id", id, "error", "code", -32001, "message",
+					   "this connection may only look", "data", "errno", 1), -1);
+		return true;
+	}
+	held = hold;
+	while (hold)
+		usleep(5000);
+	door_say(client, json_pack("{s:O, s:[{s:s, s:i, s:s, s:s}]}", "id", id, "result", "address", "192.0.2.77", "failures", 20, "last", "now",
+				   "locked", "yes"), -1);
+	return true;
+}
+
+#define REFUSED "Only who has logged in may see this"
+
+static void log_in(void)
+{
+	pty_wait(&p, "User:");
+	pty_type(&p, "susie\r");
+	pty_wait(&p, "Password");
+	pty_type(&p, "a-long-secret\r");
+}
+
+static void wait_held(void)
+{
+	u64 deadline = now_monotonic() + PTY_SECONDS * NSEC_PER_SEC;
+	while (!held) {
+		cr_assert_lt(now_monotonic(), deadline, "it does not ask");
+		pty_read(&p, 5);
+	}
+}
+
+Test(status, what_only_the_user_may_see_goes_with_his_log_in)
+{
+	struct error err;
+	cr_assert_eq(users_add("susie", "a-long-secret", NULL, &err), 0, "%s", err.text);
+	door_hook = two_sights;
+	char *const argv[] = {(char *)"vmkstatus", (char *)"--console", (char *)"--log-out", (char *)"0", NULL};
+	pty_start(&p, argv, 80, 24);
+	pty_wait(&p, "demo");
+	pty_type(&p, "6\033[C\033[C");
+	pty_wait(&p, REFUSED);
+	pty_type(&p, "l");
+	log_in();
+	pty_wait(&p, "192.0.2.77");
+
+	/* Locked: neither seen nor asked for. */
+	pty_type(&p, "\x0f");
+	pty_wait(&p, "Locked by");
+	quiet(1500);
+	cr_expect(!strstr(p.out, "192.0.2.77"), "%s", p.out);
+	pty_type(&p, "\r");
+	pty_wait(&p, "Password");
+	pty_type(&p, "a-long-secret\r");
+	pty_wait(&p, "192.0.2.77");
+
+	/* Logged out: what was asked for before that is not waited for, and not shown when it comes. */
+	hold = true;
+	wait_held();
+	pty_type(&p, "l");
+	pty_wait(&p, REFUSED);
+	p.len = 0;
+	p.out[0] = 0;
+	hold = false;
+	quiet(1500);
+	cr_expect(!strstr(p.out, "192.0.2.77"), "%s", p.out);
+	pty_type(&p, "\x0c");
+	pty_wait(&p, REFUSED);
+	kill(p.pid, SIGTERM);
+	cr_assert_eq(pty_end(&p), 0);
+	cr_expect(!strstr(p.out, "192.0.2.77"), "%s", p.out);
+}
+
+/* ---- forms ask the host ---- */
+
+/* There is an image /there.iso and no other. */
+static bool host_knows_files(int client, json_t *request)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	json_t *params = json_object_get(request, "params");
+	const char *cdrom = json_string_value(json_object_get(params, "cdrom"));
+	if (!json_is_true(json_object_get(request, "dry_run"))) {
+		cr_expect(strcmp(method, "vm.create") || cdrom);
+		return false;
+	}
+	char *text = json_dumps(params, JSON_COMPACT | JSON_SORT_KEYS);
+	heard(params_heard, "%s%s ", method, text);
+	free(text);
+	if (!cdrom || !strcmp(cdrom, "/there.iso"))
+		return false;
+	door_say(client, json_pack("{s:O, s:{s:s, s:[s]}}", "id", json_object_get(request, "id"), "result", "message", "would", "warnings",
+				   "there is no such file: name another"), -1);
+	return true;
+}
+
+Test(status, a_form_asks_the_host_about_images)
+{
+	door_hook = host_knows_files;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "n");
+	pty_wait(&p, "New virtual machine");
+	pty_type(&p, "web\t\t\t\t/gone.iso");
+	pty_wait(&p, "there is no such file: name another");
+	/* With what else counts, and not at each key. */
+	cr_expect(strstr(params_heard, "vm.create{\"cdrom\":\"/gone.iso\",\"name\":\"web\"}"), "%s", params_heard);
+	cr_expect(!strstr(params_heard, "\"/gone.is\""), "%s", params_heard);
+	/* It is said once more when it would be done; then it is for the host to refuse it. */
+	pty_type(&p, "\t\x1bOQ");
+	pty_wait(&p, "F2 again");
+	cr_expect(!strstr(calls_heard, "vm.create "), "it was not to be made yet: %s", calls_heard);
+	pty_type(&p, "\x15/there.iso");
+	heard_wait(params_heard, "\"/there.iso\"");
+	pty_type(&p, "\x15/other.iso\x1bOQ");
+	pty_wait(&p, "is created");
 	leave();
 }

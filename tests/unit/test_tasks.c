@@ -241,6 +241,58 @@ Test(tasks, suspending_is_cancelled)
 	call_drop("vm.stop", VM("slow"));
 }
 
+/* A machine that is in a file. */
+static char *create_suspended(const char *name)
+{
+	static const char state[] = "what it was";
+	create(name);
+	char *base_name = xasprintf("%s.vmss", name), *file = machine_path(name, base_name);
+	free(base_name);
+	cr_assert_eq(replace_file(file, state, strlen(state), 0600, &err), 0);
+	cr_assert(state_is(name, "suspended"));
+	return file;
+}
+
+Test(tasks, resuming_is_cancelled)
+{
+	struct seen s = {.cancel_at = -1};
+	char *file = create_suspended("mute"), *text;
+	int ret = vmk_call_long(client, "vm.start", VM("mute"), look, &s, NULL, NULL, &err);
+	cr_expect_eq(ret, -ECANCELED, "%d %s", ret, err.text);
+	cr_expect_str_eq(err.text, "resuming mute is cancelled: it stays suspended");
+	cr_expect_str_eq(s.what, "resuming mute");
+	json_decref(s.list);
+	no_tasks();
+	cr_expect(state_is("mute", "suspended"));
+	cr_expect(!machine_processes(0));
+	text = file_text(file);
+	cr_expect_str_eq(text, "what it was");
+	free(text);
+
+	/* The process has emptied it: it is too late. */
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("vm.start", VM("mute")) ? 1 : 0);
+	}
+	json_t *list = json_array();
+	for (int k = 0; k < 1500 && json_array_size(list) == 0; k++) {
+		json_decref(list);
+		usleep(20000);
+		list = call("task.list", NULL);
+	}
+	cr_assert_eq(json_array_size(list), 1);
+	cr_assert_eq(truncate(file, 0), 0);
+	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")), -EBUSY, "mute is out of its file already");
+	machine_processes(SIGKILL);
+	int status;
+	cr_assert_eq(waitpid(pid, &status, 0), pid);
+	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "ended with %x", status);
+	json_decref(list);
+	free(file);
+}
+
 Test(tasks, a_stop_is_not_waited_for_any_more)
 {
 	struct seen s = {.cancel_at = -1};

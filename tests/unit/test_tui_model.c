@@ -287,7 +287,7 @@ Test(tui_model, replies_cut_in_half)
 			struct liar liar = {.fd = pair[1], .says = whole, .length = length, .answers = answers};
 			cr_assert_eq(pthread_create(&thread, NULL, liar_run, &liar), 0);
 			struct vmk_client *client = vmk_client_from_fd(pair[0]);
-			int ret = model_poll(&m, client, &wish);
+			int ret = model_poll(&m, &(struct model_asker){.look = client}, &wish);
 			vmk_disconnect(client);
 			pthread_join(thread, NULL);
 			/* The first three are what there is no screen without. */
@@ -299,6 +299,131 @@ Test(tui_model, replies_cut_in_half)
 				cr_expect_neq(m.trouble[0], 0);
 		}
 	}
+}
+
+/* ---- who asks ---- */
+
+/* A host's end of a connection: "look", which may only look, or "user". */
+struct answering {
+	int fd;
+	const char *who;
+	bool checked; /* something was to be checked */
+};
+
+static json_t *answer_of(struct answering *a, const char *method, json_t *request)
+{
+	bool user = !strcmp(a->who, "user");
+	if (!strcmp(method, "vm.list"))
+		return json_loads("[{\"name\":\"a\",\"rights\":\"r--\",\"world\":7},{\"name\":\"b\",\"rights\":\"r--\"}]", 0, NULL);
+	if (!strcmp(method, "log.show"))
+		return json_loads("[{\"seq\":9,\"time\":\"t\",\"text\":\"secret\"}]", 0, NULL);
+	if (!strcmp(method, "user.rights"))
+		return json_loads("[{\"vm\":\"b\",\"rights\":\"rwx\"}]", 0, NULL);
+	if (!strcmp(method, "console.locks"))
+		return user ? json_loads("[{\"address\":\"192.0.2.7\"}]", 0, NULL) : NULL;
+	if (!strcmp(method, "vm.create")) {
+		cr_expect(json_is_true(json_object_get(request, "dry_run")), "it is only checked");
+		a->checked = true;
+		return json_loads("{\"message\":\"would\",\"warnings\":[\"there is no such file\"]}", 0, NULL);
+	}
+	cr_expect(!json_object_get(request, "dry_run"), "%s", method);
+	return json_pack("[{s:s}]", "name", a->who);
+}
+
+static void *answering_run(void *arg)
+{
+	struct answering *a = arg;
+	FILE *in = fdopen(dup(a->fd), "r");
+	char *line = NULL;
+	size_t size = 0;
+	while (getline(&line, &size, in) > 0) {
+		json_t *request = json_loads(line, 0, NULL), *id = json_object_get(request, "id");
+		json_t *result = answer_of(a, json_string_value(json_object_get(request, "method")), request);
+		json_t *answer = result ? json_pack("{s:O, s:o}", "id", id, "result", result)
+					: json_pack("{s:O, s:{s:i, s:s, s:{s:i}}}", "id", id, "error", "code", -32001, "message", "no", "data", "errno", 1);
+		char *text = json_dumps(answer, JSON_COMPACT), *out = xasprintf("%s\n", text);
+		write_full(a->fd, out, strlen(out));
+		free(out);
+		free(text);
+		json_decref(answer);
+		json_decref(request);
+	}
+	free(line);
+	fclose(in);
+	return NULL;
+}
+
+static struct vmk_client *answering_begin(struct answering *a, pthread_t *thread)
+{
+	int pair[2];
+	cr_assert_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0, pair), 0);
+	a->fd = pair[1];
+	cr_assert_eq(pthread_create(thread, NULL, answering_run, a), 0);
+	return vmk_client_from_fd(pair[0]);
+}
+
+static void answering_end(struct answering *a, pthread_t thread, struct vmk_client *client)
+{
+	vmk_disconnect(client);
+	pthread_join(thread, NULL);
+	close(a->fd);
+}
+
+Test(tui_model, who_has_logged_in_is_told_what_is_his)
+{
+	struct answering look = {.who = "look"}, user = {.who = "user"};
+	pthread_t threads[2];
+	char text[64];
+	struct model_wish wish = {.parts = WISH(locks) | WISH(storage), .vm = "a", .screen = 1,
+				  .check = "{\"method\":\"vm.create\",\"params\":{\"name\":\"c\",\"cdrom\":\"/x\"}}"};
+	struct vmk_client *everybody = answering_begin(&look, &threads[0]), *susie = answering_begin(&user, &threads[1]);
+	struct model_asker as = {.look = everybody, .restricted = true};
+
+	cr_assert_eq(model_poll(&m, &as, &wish), 0);
+	cr_expect_null(model_answer(&m, ASK_locks, NULL));
+	cr_expect(strstr(m.answers[ASK_locks].trouble, "l logs in"), "%s", m.answers[ASK_locks].trouble);
+	cr_expect(strstr(m.thumbnail.trouble, "log in"), "%s", m.thumbnail.trouble);
+	cr_expect_str_eq(m.machines[1].rights, "r--");
+	cr_expect_not(look.checked, "who only looks is told nothing of files");
+	cr_expect_eq(m.check.request[0], 0);
+
+	model_forget(&m, false);
+	as.user = susie;
+	wish.screen = 0;
+	cr_assert_eq(model_poll(&m, &as, &wish), 0);
+	row_text(rows_at(model_answer(&m, ASK_locks, NULL), 0), "address", text, sizeof(text));
+	cr_expect_str_eq(text, "192.0.2.7");
+	row_text(rows_at(model_answer(&m, ASK_storage, NULL), 0), "name", text, sizeof(text));
+	cr_expect_str_eq(text, "look", "everybody sees that");
+	cr_expect_str_eq(m.machines[0].rights, "---");
+	cr_expect_str_eq(m.machines[1].rights, "rwx");
+	cr_expect(user.checked);
+	cr_expect_str_eq(m.check.request, wish.check);
+	cr_expect_str_eq(m.check.trouble, "there is no such file");
+
+	/* Logged out: the machines are still known, nothing else. */
+	cr_expect_eq(m.n_log, 1);
+	model_copy(&copy, &m);
+	model_forget(&copy, false);
+	cr_expect_eq(copy.n_log, 0);
+	cr_expect_eq(copy.log[0].text[0], 0);
+	cr_expect_eq(copy.n_machines, 2);
+	cr_expect(copy.connected);
+	cr_expect_eq(copy.machines[1].rights[0], 0);
+	cr_expect_null(model_answer(&copy, ASK_locks, NULL));
+	cr_expect_eq(copy.check.trouble[0], 0);
+	model_forget(&copy, true);
+	cr_expect_eq(copy.n_machines, 0);
+	cr_expect_not(copy.connected);
+
+	/* The administrator is asked for all of it. */
+	as = (struct model_asker){.look = susie};
+	model_forget(&m, false);
+	cr_assert_eq(model_poll(&m, &as, &wish), 0);
+	row_text(rows_at(model_answer(&m, ASK_storage, NULL), 0), "name", text, sizeof(text));
+	cr_expect_str_eq(text, "user");
+	answering_end(&user, threads[1], susie);
+	answering_end(&look, threads[0], everybody);
 }
 
 /* ---- the canvas ---- */

@@ -279,7 +279,7 @@ Test(viewer, waiting_to_be_let_in)
 	cr_assert_null(viewer_page(v));
 	static struct viewer_screen s;
 	cr_assert_eq(viewer_snapshot(v, &s, true), -ENOTCONN);
-	cr_assert_eq(viewer_send_position(v, 1, 1, 0, 0, 0, 0), -ENOTCONN);
+	cr_assert_eq(viewer_send_position(v, 1, 1, 0, 0, 0, 0, 0), -ENOTCONN);
 	int fd = memfd_create("page", MFD_ALLOW_SEALING | MFD_CLOEXEC);
 	cr_assert_eq(ftruncate(fd, SCREEN_BYTES), 0);
 	u32 magic = SCREEN_MAGIC;

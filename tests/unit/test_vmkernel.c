@@ -586,6 +586,70 @@ Test(vmkernel, silent_and_deaf_clients)
 	wait_state("web", "off", 30);
 }
 
+static void warns(const char *method, json_t *params, bool only_checked, const char *words)
+{
+	vmk_set_dry_run(client, only_checked);
+	json_t *result = call(method, params);
+	vmk_set_dry_run(client, false);
+	const char *warning = json_string_value(json_array_get(json_object_get(result, "warnings"), 0));
+	cr_expect(words ? warning && strstr(warning, words) : !warning, "%s: %s", method, warning ? warning : "no warning");
+	json_decref(result);
+}
+
+/* Files that are not there forbid nothing, but are told of at once: in a dry run, and when it is done. */
+Test(vmkernel, missing_images_are_told_of)
+{
+	char *here_it_is = xasprintf("%s/it.img", get_root()), *link = xasprintf("%s/link.img", get_root());
+	cr_assert_eq(replace_file(here_it_is, "x", 1, 0600, &err), 0);
+	cr_assert_eq(symlink(here_it_is, link), 0);
+	warns("vm.create", P("s:s, s:s}", "name", "db", "cdrom", "/x.iso"), true, "there is no file /x.iso");
+	warns("vm.create", P("s:s, s:s}", "name", "db", "disk", "/tmp"), true, "is a folder");
+	warns("vm.create", P("s:s, s:s}", "name", "db", "floppy", "/dev/null"), true, "not a regular file");
+	warns("vm.create", P("s:s, s:s}", "name", "db", "disk", link), true, "is a link");
+	warns("vm.create", P("s:s, s:s}", "name", "db", "cdrom", link), true, NULL);
+	warns("vm.create", P("s:s, s:s}", "name", "db", "disk", here_it_is), true, NULL);
+	warns("vm.create", P("s:s, s:s}", "name", "db", "size", "4M"), true, NULL);
+	if (geteuid() == 0) {
+		call_drop("user.add", P("s:s, s:s}", "name", "alice", "password", "secret"));
+		warns("vm.create", P("s:s, s:s, s:s}", "name", "db", "cdrom", here_it_is, "owner", "alice"), true, "may not be read");
+	}
+	call_fails("vm.show", VM("db"), -ENOENT, "no virtual machine");
+	warns("vm.create", P("s:s, s:s, s:s}", "name", "web", "size", "4M", "cdrom", "/x.iso"), false, "there is no file /x.iso");
+	for (int only_checked = 1; only_checked >= 0; only_checked--) {
+		warns("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "ide1:0.fileName", "value", "/y.iso"), only_checked, "there is no file /y.iso");
+		warns("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "ide1:0.fileName", "value", here_it_is), only_checked, NULL);
+		/* Beside the .vmx file; what the machine makes itself. */
+		warns("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "ide0:0.fileName", "value", "web.img"), only_checked, NULL);
+		warns("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "serial0.fileName", "value", "out.txt"), only_checked, NULL);
+		warns("vm.set", P("s:s, s:s, s:s}", "vm", "web", "key", "memsize", "value", "64"), only_checked, NULL);
+	}
+	free(here_it_is);
+	free(link);
+}
+
+/* Another connection is the same caller's, and no more than that. */
+Test(vmkernel, a_second_connection)
+{
+	int fd;
+	cr_assert_eq(vmk_call(client, "session.connect", NULL, NULL, &fd, &err), 0, "%s", err.text);
+	cr_assert_geq(fd, 0);
+	struct vmk_client *first = client, *second = vmk_client_from_fd(fd);
+	client = second;
+	create("web");
+	call_drop("session.restrict", NULL);
+	cr_assert_eq(vmk_call(client, "session.connect", NULL, NULL, &fd, &err), 0, "%s", err.text);
+	client = vmk_client_from_fd(fd);
+	call_fails("vm.start", VM("web"), -EPERM, "this connection may only look");
+	json_t *me = call("session.whoami", NULL);
+	cr_expect(json_is_true(json_object_get(me, "restricted")));
+	json_decref(me);
+	vmk_disconnect(second);
+	call_drop("vm.list", NULL);
+	vmk_disconnect(client);
+	client = first;
+	call_drop("vm.start", VM("web"));
+}
+
 Test(vmkernel, restricted_session)
 {
 	create("web");
@@ -661,8 +725,9 @@ Test(vmkernel, dry_runs)
 	call_drop("vm.start", VM("web"));
 	set("web", "ide1:0.present", "TRUE");
 	set("web", "ide1:0.deviceType", "cdrom-image");
-	would("vm.connect", P("s:s, s:s, s:s}", "vm", "web", "device", "ide1:0", "file", "/x.iso"),
-	      "would put a medium into a drive (vm web, device ide1:0, file /x.iso)");
+	would_fail("vm.connect", P("s:s, s:s, s:s}", "vm", "web", "device", "ide1:0", "file", "/x.iso"), -ENOENT, "there is no file /x.iso");
+	would("vm.connect", P("s:s, s:s, s:s}", "vm", "web", "device", "ide1:0", "file", "/proc/version"),
+	      "would put a medium into a drive (vm web, device ide1:0, file /proc/version)");
 	would("vm.stop", P("s:s, s:s}", "vm", "web", "mode", "hard"), "would power off a virtual machine (vm web, mode hard)");
 	would("vm.reset", VM("web"), "would press the reset button of a virtual machine (vm web)");
 	would("vm.suspend", VM("web"), "would write a running virtual machine to a file and end it (vm web)");

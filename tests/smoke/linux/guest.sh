@@ -140,6 +140,37 @@ check_wget() {
 	wait $server || die "the server was not asked as it should be"
 }
 
+# tablet_listen: what the virtio tablet reports goes to a file of the guest
+tablet_listen() {
+	in_guest 'modprobe evdev; n=0; until grep -q "vmk tablet" /proc/bus/input/devices || [ $n = 50 ]; do n=$((n + 1)); sleep 0.2; done'
+	in_guest 'sed -n "/vmk tablet/,/^$/s/.*\(event[0-9]*\).*/\1/p" /proc/bus/input/devices | head -n 1'
+	[[ $ANSWER == event* ]] || die "the kernel has found no tablet: $ANSWER"
+	in_guest "cat /dev/input/$ANSWER >/tmp/tablet & until ls -l /proc/\$!/fd | grep -q $ANSWER; do sleep 0.1; done"
+	tablet_events=0
+}
+
+tablet_viewer() { # NAME ACTION...: a viewer comes, does something and goes
+	local console
+	console=$(console_of "$1")
+	shift
+	timeout 100 "$SMOKE/vncshot" "$console" "$@" || die "vncshot $*"
+}
+
+# tablet_told EVENT...: until these and no others have come since the last call: "TYPE CODE VALUE", or SYN for a report's end
+tablet_told() {
+	local expected
+	expected=$(printf '%s\n' "${@/#SYN/0 0 0}")
+	eventually 20 tablet_has $# || die "the tablet told $ANSWER, not $expected"
+	[ "$ANSWER" = "$expected" ] || die "the tablet told $ANSWER, not $expected"
+	tablet_events=$((tablet_events + $#))
+}
+
+# struct input_event: 16 bytes of time, then type, code, value
+tablet_has() { # COUNT
+	in_guest "od -A n -v -t d2 -w24 /tmp/tablet | tail -n +$((tablet_events + 1)) | awk '{ print \$9, \$10, \$11 }'"
+	[ "$(grep -c . <<<"$ANSWER")" -ge "$1" ]
+}
+
 # linux_test NAME FLAVOUR ide|virtio CARD ALLOWED: from power-on to power-off
 linux_test() {
 	local name=$1 begin=$SECONDS sum

@@ -1,0 +1,247 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * autostart.c - see autostart.h
+ *
+ * Steps are numbered from 1. Machines of one autostart.order are one step; those without come after all of these, in the order of
+ * vm-list, and are one step up to each that is waited for. A step begins when all machines of the one before are on (or have
+ * failed, or are off again) and their waits are over, which are counted from then.
+ */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmkernel/autostart.h"
+
+#define LOOK_USEC 200000
+#define TOOLS_SECONDS 120 /* for guests' tools, where autostart.delay says nothing */
+
+static sd_event_source *timer; /* NULL: nothing is to be started, now or later */
+
+static bool usable(const struct vm *vm)
+{
+	return vm->config && !vm->problem[0];
+}
+
+static bool wanted(const struct vm *vm)
+{
+	return host.autostart && usable(vm) && !str_ieq(config_string(vm->config, "autostart"), "false");
+}
+
+unsigned autostart_order(const struct vm *vm)
+{
+	return usable(vm) ? (unsigned)config_number(vm->config, "autostart.order") : 0;
+}
+
+static bool for_tools(const struct vm *vm)
+{
+	return usable(vm) && config_bool(vm->config, "autostart.waitForTools");
+}
+
+/* Seconds the next step waits at most after this machine; 0 = not at all. */
+static unsigned wait_seconds(const struct vm *vm)
+{
+	unsigned delay = usable(vm) ? (unsigned)config_number(vm->config, "autostart.delay") : 0;
+	return delay || !for_tools(vm) ? delay : TOOLS_SECONDS;
+}
+
+/* ---- the order ---- */
+
+struct place {
+	struct vm *vm;
+	unsigned order, index;
+};
+
+static int compare_places(const void *a, const void *b)
+{
+	const struct place *x = a, *y = b;
+	if (x->order != y->order)
+		return !y->order || (x->order && x->order < y->order) ? -1 : 1;
+	return x->index < y->index ? -1 : 1;
+}
+
+struct vm **autostart_sorted(unsigned *n)
+{
+	unsigned k = 0;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		k++;
+	*n = k;
+	struct place *places = xcalloc(k + 1, sizeof(*places));
+	struct vm **sorted = xcalloc(k + 1, sizeof(struct vm *));
+	k = 0;
+	for (struct vm *vm = host.vms; vm; vm = vm->next, k++)
+		places[k] = (struct place){.vm = vm, .order = autostart_order(vm), .index = k};
+	qsort(places, k, sizeof(*places), compare_places);
+	while (k--)
+		sorted[k] = places[k].vm;
+	free(places);
+	return sorted;
+}
+
+void autostart_number(void)
+{
+	unsigned n, step = 1, before = 0; /* before: order of the machine before in this step, if it has one */
+	struct vm **sorted = autostart_sorted(&n);
+	for (unsigned k = 0; k < n; k++) {
+		struct vm *vm = sorted[k];
+		unsigned order = autostart_order(vm);
+		vm->autostart.step = 0;
+		if (!wanted(vm))
+			continue;
+		step += before && order != before;
+		vm->autostart.step = step;
+		before = order;
+		step += !order && wait_seconds(vm) > 0;
+	}
+	free(sorted);
+}
+
+json_t *autostart_sentence(const struct vm *vm)
+{
+	unsigned seconds = wait_seconds(vm);
+	const char *due = vm->autostart.due ? " (still to come)" : "";
+	if (!vm->autostart.step)
+		return json_string("no");
+	if (!seconds)
+		return json_sprintf("%u%s", vm->autostart.step, due);
+	return json_sprintf(for_tools(vm) ? "%u, then its tools, at most %u s%s" : "%u, then %u s%s", vm->autostart.step, seconds, due);
+}
+
+/* ---- once in each life of the host, not at each start of the daemon ---- */
+
+static char *boot_marker(void)
+{
+	return root_path("run/vmk/booted");
+}
+
+/* Caller frees. */
+static char *this_boot(void)
+{
+	char *boot;
+	return read_file("/proc/sys/kernel/random/boot_id", 64, &boot, NULL, NULL) ? xstrdup("?") : boot;
+}
+
+static bool boot_done(void)
+{
+	char *marker = boot_marker(), *boot = this_boot(), *before = NULL;
+	bool done = read_file(marker, 64, &before, NULL, NULL) == 0 && strcmp(before, boot) == 0;
+	free(before);
+	free(boot);
+	free(marker);
+	return done;
+}
+
+static void boot_remember(void)
+{
+	char *marker = boot_marker(), *boot = this_boot();
+	struct error err;
+	if (replace_file(marker, boot, strlen(boot), 0644, &err))
+		log_warning("%s", err.text);
+	free(boot);
+	free(marker);
+}
+
+void autostart_forget(void)
+{
+	char *marker = boot_marker();
+	unlink(marker);
+	free(marker);
+}
+
+/* ---- starting ---- */
+
+static bool still_awaited(struct vm *vm)
+{
+	if (!vm_running(vm))
+		return false;
+	if (vm->state == VM_STARTING)
+		return true;
+	if (!vm->autostart.on_ns)
+		vm->autostart.on_ns = now_monotonic();
+	if (for_tools(vm) && vm->heartbeat_s >= 0)
+		return false;
+	return now_monotonic() < vm->autostart.on_ns + wait_seconds(vm) * NSEC_PER_SEC;
+}
+
+static bool any_awaited(void)
+{
+	bool any = false;
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		vm->autostart.awaited = vm->autostart.awaited && still_awaited(vm);
+		any |= vm->autostart.awaited;
+	}
+	return any;
+}
+
+/* 0 = nothing is left. */
+static unsigned next_step(void)
+{
+	unsigned best = 0;
+	autostart_number(); /* somebody may have changed his mind meanwhile */
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		vm->autostart.due = vm->autostart.due && vm->autostart.step;
+		if (vm->autostart.due && (!best || vm->autostart.step < best))
+			best = vm->autostart.step;
+	}
+	return best;
+}
+
+/* A machine that cannot be powered on does not stop the others. */
+static void power_on(struct vm *vm)
+{
+	struct error err;
+	vm->autostart.due = false;
+	if (vm_running(vm))
+		return;
+	vm->autostart.on_ns = 0;
+	vm->autostart.awaited = vm_start(vm, NULL, &err) == PENDING;
+	if (!vm->autostart.awaited)
+		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+}
+
+void autostart_end(void)
+{
+	if (!timer)
+		return;
+	timer = sd_event_source_disable_unref(timer);
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		vm->autostart.due = vm->autostart.awaited = false;
+	boot_remember();
+}
+
+static bool any_due(void)
+{
+	for (const struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->autostart.due)
+			return true;
+	return false;
+}
+
+static int on_look(sd_event_source *s, uint64_t usec, void *arg)
+{
+	(void)usec, (void)arg;
+	while (!any_awaited()) {
+		unsigned step = next_step();
+		if (!step)
+			break;
+		for (struct vm *vm = host.vms; vm; vm = vm->next)
+			if (vm->autostart.due && vm->autostart.step == step)
+				power_on(vm);
+	}
+	if (!any_due()) { /* nobody waits for the last */
+		autostart_end();
+		return 0;
+	}
+	sd_event_source_set_time_relative(s, LOOK_USEC);
+	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
+}
+
+void autostart_begin(void)
+{
+	if (boot_done())
+		return;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		vm->autostart.due = true;
+	BUG_ON(sd_event_add_time_relative(host.event, &timer, CLOCK_MONOTONIC, LOOK_USEC, 0, on_look, NULL) < 0);
+	on_look(timer, 0, NULL);
+}
