@@ -19,7 +19,7 @@ static void command(struct machine *m, const struct command *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct machine *m = card_machine(&dev_e1000);
+	struct machine *m = card_machine(&dev_e1000, "");
 
 	card_reset(m, data, size);
 	fake_out(m, 0xcf8, 4, 0x80001810); /* BAR 0 of slot 3 */

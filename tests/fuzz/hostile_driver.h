@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * hostile_driver.h - what the fuzzers of network cards share: a machine with one card, and a driver that is a list of commands of eight
- * bytes: a letter, a byte, an offset of 16 bits, a value of 32. All cards know the letters m (memory is written), f (a frame arrives), t
- * (time passes) and u (the cable); the others are each card's own.
+ * hostile_driver.h - what the fuzzers of network cards and virtio devices share: a machine with one card, and a driver that is a list of
+ * commands of eight bytes: a letter, a byte, an offset of 16 bits, a value of 32. All cards know the letters m (memory is written), f (a
+ * frame arrives), t (time passes) and u (the cable); the others are each card's own.
  */
 #ifndef HOSTILE_DRIVER_H
 #define HOSTILE_DRIVER_H
@@ -18,14 +18,14 @@ struct command {
 };
 
 /* One machine for all inputs: making it takes longer than most of them. Device 1 is the card. */
-static inline struct machine *card_machine(const struct device_ops *card)
+static inline struct machine *card_machine(const struct device_ops *card, const char *config)
 {
 	extern const struct device_ops dev_pci;
 	static struct machine *m;
 
 	if (m)
 		return m;
-	m = fake_new("");
+	m = fake_new(config);
 	m->net_cards = 1;
 	fake_add(m, &dev_pci);
 	fake_add(m, card);
@@ -52,7 +52,8 @@ static inline void arrive(struct machine *m, u8 byte, u32 value)
 		memset(f->bytes, byte, f->len);
 		m->net_n_waiting++;
 	}
-	m->net_ready(m->device[1], 0);
+	if (m->net_ready)
+		m->net_ready(m->device[1], 0);
 }
 
 static inline void common_command(struct machine *m, const struct command *c)
@@ -86,11 +87,70 @@ static inline void drive_card(struct machine *m, const uint8_t *data, size_t siz
 /* What the device saves it must take back, unchanged. */
 static inline void check_state(struct device *d)
 {
-	struct state_writer *w = fake_save(d);
+	struct state_writer *w = fake_save(d), *again;
 	struct error err;
+	size_t len, len_again;
 
 	BUG_ON(fake_restore(d, w, &err));
+	again = fake_save(d);
+	const void *data = state_writer_data(w, &len), *data_again = state_writer_data(again, &len_again);
+	BUG_ON(len != len_again || memcmp(data, data_again, len));
 	state_writer_free(w);
+	state_writer_free(again);
+}
+
+/* ---- virtio ---- */
+
+#define VIRTIO_REGS 0xe0000000u /* BAR 4 */
+#define VIRTIO_IO   0xc000	/* BAR 0, where there is one */
+
+static inline void virtio_map(struct machine *m, unsigned slot)
+{
+	static const u32 registers[][2] = {{0x10, VIRTIO_IO}, {0x20, VIRTIO_REGS}, {0x04, 7}};
+
+	for (unsigned i = 0; i < ARRAY_SIZE(registers); i++) {
+		fake_out(m, 0xcf8, 4, 0x80000000 | slot << 11 | registers[i][0]);
+		fake_out(m, 0xcfc, registers[i][0] == 4 ? 2 : 4, registers[i][1]);
+	}
+}
+
+/* Two queues of 16 entries at 1000h, 1800h, 1c00h (descriptors, available, used) and at 2000h, 2800h, 2c00h. */
+static inline void virtio_set_up(struct machine *m, u32 features)
+{
+	fake_store(m, VIRTIO_REGS + 0x14, 1, 0);
+	fake_store(m, VIRTIO_REGS + 0x14, 1, 3);
+	fake_store(m, VIRTIO_REGS + 0x08, 4, 0);
+	fake_store(m, VIRTIO_REGS + 0x0c, 4, features);
+	fake_store(m, VIRTIO_REGS + 0x08, 4, 1);
+	fake_store(m, VIRTIO_REGS + 0x0c, 4, 1);
+	fake_store(m, VIRTIO_REGS + 0x14, 1, 11);
+	for (u32 queue = 0; queue < 2; queue++) {
+		u64 at = 0x1000 + queue * 0x1000;
+		fake_store(m, VIRTIO_REGS + 0x16, 2, queue);
+		fake_store(m, VIRTIO_REGS + 0x18, 2, 16);
+		fake_store(m, VIRTIO_REGS + 0x20, 8, at);
+		fake_store(m, VIRTIO_REGS + 0x28, 8, at + 0x800);
+		fake_store(m, VIRTIO_REGS + 0x30, 8, at + 0xc00);
+		fake_store(m, VIRTIO_REGS + 0x1c, 2, 1);
+	}
+	fake_store(m, VIRTIO_REGS + 0x14, 1, 15);
+}
+
+/* Letters of all virtio devices: w and r write and read registers, a makes something available and tells so. */
+static inline void virtio_command(struct machine *m, const struct command *c)
+{
+	switch (c->letter) {
+	case 'w':
+		fake_store(m, VIRTIO_REGS + c->at % 0x8000, 1u << (c->byte & 3), c->value);
+		break;
+	case 'r':
+		fake_load(m, VIRTIO_REGS + c->at % 0x8000, 1u << (c->byte & 3));
+		break;
+	case 'a': /* the index of a ring */
+		fake_store(m, (c->byte & 1 ? 0x2800 : 0x1800) + 2, 2, c->at);
+		fake_store(m, VIRTIO_REGS + 0x3000 + 4 * (c->byte & 1), 2, c->byte & 1);
+		break;
+	}
 }
 
 #endif
