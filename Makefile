@@ -92,11 +92,13 @@ $$(call objs,$(1)): private CFLAGS += $$(CFLAGS_$(1))
 endef
 $(foreach p,$(PARTS),$(eval $(call PART_RULES,$(p))))
 
+# Executable for everybody, whatever the umask: a machine's owner runs it.
 define PROGRAM_RULES
 $(B)/bin/$(1): $(B)/obj/$(basename $(MAIN_$(1))).o $$(foreach p,$(USES_$(1)),$$(call archive,$$(p)))
 	@mkdir -p $$(@D)
 	@echo "  LD   $$@"
 	$$(Q)$(CC) $(LDFLAGS) -o $$@ $$< -Wl,--start-group $$(filter %.a,$$^) -Wl,--end-group $(LIBS_$(1))
+	$$(Q)chmod a+rx $$@
 endef
 $(foreach p,$(PROGRAMS),$(eval $(call PROGRAM_RULES,$(p))))
 

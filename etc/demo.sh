@@ -3,7 +3,8 @@
 # demo.sh: what `make run` does after building: a private host under VMK_ROOT (default build/run), the user susie, her machine
 # webserver - Debian's kernel serving a page - and vmkstatus on it. Running it again finds what is there.
 set -eu
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
+umask 022 # susie gets to her machine by folders made here
 
 bin=$PWD/${VMK_BUILD:-build/release}/bin
 VMK_ROOT=${VMK_ROOT:-$PWD/build/run}

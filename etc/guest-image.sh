@@ -22,7 +22,7 @@
 # build/guests, and stay there. An image that is there already, made by this script with these options, is left as it is.
 set -eu
 shopt -s inherit_errexit
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 export LC_ALL=C.UTF-8 PATH=$PATH:/usr/sbin:/sbin
 top=$PWD/build/guests
 

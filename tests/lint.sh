@@ -2,7 +2,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # lint.sh: each part includes only the parts it may, and each header compiles alone.
 set -u
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 bad=0
 
 # part folder : parts whose headers it may include

@@ -3,8 +3,7 @@
 # man.sh: manual pages are made and are well-formed, and tell of every command, verb, option, key and view there is: what the programs
 # and tables say is looked for in the pages as they are read.
 set -u
-unset CDPATH
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 . tests/environment.sh
 export VMK_ROOT=/nonexistent
 B=${VMK_BUILD:-build/release}

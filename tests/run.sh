@@ -4,8 +4,7 @@
 # tests/run.sh NAME... runs only the tests whose name contains one of the words.
 set -u
 shopt -s extglob
-unset CDPATH
-cd "$(dirname "$0")/.."
+CDPATH= cd "$(dirname "$0")/.."
 . tests/environment.sh
 passed=0
 failed=0

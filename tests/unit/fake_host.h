@@ -275,6 +275,7 @@ static void host_make(uid_t uid)
 	ssize_t n = readlink("/proc/self/exe", self, sizeof(self) - 1);
 	cr_assert_gt(n, 0);
 	self[n] = 0;
+	umask(022);
 	strcpy(base, "/tmp/vmk-kernel-XXXXXX");
 	cr_assert(mkdtemp(base));
 	cr_assert_eq(chmod(base, 0755), 0);

@@ -23,6 +23,7 @@ static struct error err;
 
 static void set_up(void)
 {
+	umask(022);
 	cr_assert(mkdtemp(root));
 	/* As under a home that is closed to others. */
 	chmod(root, 0700);
