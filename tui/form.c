@@ -56,6 +56,13 @@ static bool field_enterable(const struct form *f, unsigned index)
 	return f->fields[index].type != FORM_HEADING && field_shown(f, index);
 }
 
+/* What is wrong with a field, as far as who fills it in is to be told: not before he has begun. "": nothing. */
+static const char *field_wrong(const struct form *f, const struct form_field *field)
+{
+	bool begun = field->typed || f->tried || form_field_changed(field);
+	return field->why[0] ? (begun ? field->why : "") : field->hint;
+}
+
 static void check_all(struct form *f)
 {
 	for (unsigned k = 0; k < f->n_fields; k++) {
@@ -216,6 +223,7 @@ static bool key_field(struct form *f, const struct viewer_press *p)
 
 static void accept(struct ui *ui, struct form *f)
 {
+	f->tried = true;
 	check_all(f);
 	for (unsigned k = 0; k < f->n_fields; k++) {
 		if (!f->fields[k].why[0])
@@ -251,6 +259,7 @@ static void field_typed(struct form *f, unsigned index)
 	f->typed_at = now_monotonic();
 	f->hinted = false;
 	f->fields[index].hint[0] = 0;
+	f->fields[index].typed = true;
 	check_all(f);
 }
 
@@ -338,7 +347,7 @@ static void draw_value(const struct form *f, struct canvas *c, unsigned index, u
 		c->cursor_y = (int)y;
 	}
 	unsigned width = c->columns - x - 1;
-	bool wrong = field->why[0] || field->hint[0];
+	bool wrong = *field_wrong(f, field);
 	u8 ink = here ? wrong ? WHITE : BLACK : wrong ? BRIGHT_RED : form_field_changed(field) ? YELLOW : WHITE;
 	u8 paper = here ? wrong ? RED : CYAN : BLACK;
 	if (here && field->type == FORM_TEXT) {
@@ -380,7 +389,7 @@ static void draw_bottom(struct ui *ui, const struct form *f)
 	const struct form_field *field = f->at < f->n_fields ? &f->fields[f->at] : NULL;
 	const char *help = field && field->help ? field->help : f->note;
 	/* A long sentence of what is wrong takes the help's line, too. */
-	const char *wrong = !field ? "" : field->why[0] ? field->why : field->hint;
+	const char *wrong = field ? field_wrong(f, field) : "";
 	bool two = text_columns(wrong) > c->columns - 2;
 	if (!two)
 		canvas_text(c, 1, y, c->columns - 2, GREY, BLACK, help);

@@ -23,6 +23,7 @@ struct form_field {
 	bool path;	     /* F4 offers images */
 	int needs;	     /* index of the field that must be TRUE for this one to be there; -1: none */
 	char why[200];	     /* what is wrong with the value; "": nothing */
+	bool typed;	     /* something has been, in it */
 	char hint[300];	     /* what the host says of it that forbids nothing; "": nothing, or not yet */
 	u64 told;	     /* which request that answers (a hash); 0: none */
 };
@@ -46,6 +47,7 @@ struct form {
 	unsigned at, top, first_row, rows, label_width;
 	size_t cursor;
 	u64 typed_at; /* monotonic */
+	bool tried;  /* it was to be accepted: what is wrong is shown of fields that nobody has been at, too */
 	bool hinted; /* the hints have been shown: the next time it is accepted with them */
 	bool done, accepted;
 };

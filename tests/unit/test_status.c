@@ -55,7 +55,17 @@ Test(status, a_machine_is_made_by_form)
 	pty_wait(&p, "demo");
 	pty_type(&p, "n");
 	pty_wait(&p, "New virtual machine");
-	pty_type(&p, "we/");
+	/* Nothing is wrong before anything has been done. */
+	pty_wait(&p, "Unique on the host");
+	quiet(300);
+	cr_assert(!strstr(p.out, "a machine's name has"), "%s", p.out);
+	pty_type(&p, "\x1bOQ");
+	pty_wait(&p, "Name: a machine's name has at most");
+	pty_type(&p, "w");
+	pty_wait(&p, "Unique on the host");
+	quiet(300);
+	p.len = 0;
+	pty_type(&p, "e/");
 	pty_wait(&p, "a machine's name has at most");
 	pty_type(&p, "\x1bOQ");
 	quiet(200);
