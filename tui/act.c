@@ -79,19 +79,23 @@ void act_login(struct ui *ui)
 
 int act_login_take(struct ui *ui, int door, struct error *err)
 {
-	int second = -1;
+	int second = -1, third = -1;
 	bool admin = false;
 	struct vmk_client *client = vmk_client_from_fd(dup(door));
 	ui->door = door;
 	user_find(ui, client, &admin);
-	/* Views ask beside the actions, for which the door may be busy for long. */
+	/* Views ask beside the actions, for which the door may be busy for long; and so do forms. */
 	int ret = vmk_call(client, "session.connect", NULL, NULL, &second, err);
+	if (!ret)
+		(void)vmk_call(client, "session.connect", NULL, NULL, &third, NULL);
 	vmk_disconnect(client);
 	if (!ret && second < 0)
 		ret = fail(err, -EPROTO, "the host gave no second connection");
 	if (!ret) {
-		worker_user(second, admin);
+		worker_user(second, third, admin);
 		act_forget(ui);
+	} else if (third >= 0) {
+		close(third);
 	}
 	session_extend(ui);
 	return ret;
@@ -110,6 +114,7 @@ void act_forget(struct ui *ui)
 {
 	/* Everybody at a console sees the machines; who started the program in a terminal need not. */
 	model_forget(&ui->model, !ui->console);
+	memset(&ui->check, 0, sizeof(ui->check));
 }
 
 void act_logout(struct ui *ui, const char *why)
@@ -121,7 +126,7 @@ void act_logout(struct ui *ui, const char *why)
 	ui->user[0] = 0;
 	ui->logout_at = 0;
 	if (was_in) {
-		worker_user(-1, false);
+		worker_user(-1, -1, false);
 		act_forget(ui);
 		begun_give_up(ui);
 		lock_logged_out(ui);

@@ -100,7 +100,7 @@ bool form_pauses(const struct form *f)
 /* One field at a time: the one at the cursor once there is a pause, others at once, then what is wrong here, which may be mended meanwhile. */
 static void hints_ask(struct ui *ui, struct form *f)
 {
-	const struct model_check *check = &ui->model.check;
+	const struct model_check *check = &ui->check;
 	char request[MODEL_CHECK_SIZE];
 	bool paused = now_monotonic() - f->typed_at >= FORM_PAUSE_MS * 1000000ull;
 	for (unsigned k = 0; k < f->n_fields; k++) {
@@ -119,13 +119,13 @@ static void hints_ask(struct ui *ui, struct form *f)
 			continue;
 		field->hint[0] = 0;
 		if (k != f->at || paused) {
-			str_copy(ui->wish.check, sizeof(ui->wish.check), request);
+			str_copy(ui->check_wish, sizeof(ui->check_wish), request);
 			return;
 		}
 	}
 	bool wrong = f->at < f->n_fields && f->fields[f->at].hint[0];
 	if (wrong && field_request(f, f->at, request))
-		str_copy(ui->wish.check, sizeof(ui->wish.check), request);
+		str_copy(ui->check_wish, sizeof(ui->check_wish), request);
 }
 
 /* ---- where the cursor is ---- */

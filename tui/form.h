@@ -36,7 +36,7 @@ struct form {
 	/* Fills in field->why, or empties it. Called for all fields whenever one has changed. */
 	void (*check)(const struct form *f, struct form_field *field, void *arg);
 	/*
-	 * NULL, or makes the request (model_wish.check) by which the host says whether it would do with a field's value; false: it need not be
+	 * NULL, or makes the request (model_check.request) by which the host says whether it would do with a field's value; false: it need not be
 	 * asked. It is once nothing has been typed for a moment, with the rights of who fills in the form. Called for what has changed.
 	 */
 	bool (*ask)(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg);

@@ -153,6 +153,7 @@ static void wait_and_read(struct ui *ui)
 			ui->model_at = now_monotonic();
 			gone |= !ui->model.connected;
 		}
+		worker_check(&ui->check);
 		/* A log-in ends with the daemon that knew its connection. */
 		if (gone && ui->door >= 0 && !ui->activity.busy)
 			act_logout(ui, "Logged out: the host is gone.");
@@ -180,6 +181,7 @@ void main_turn(struct ui *ui)
 	if (ended)
 		ui->quit = true;
 	worker_wish(&ui->wish);
+	worker_check_wish(ui->check_wish);
 	idle_end(ui);
 	if (ui->n_keys && now_monotonic() >= ui->key_at) {
 		struct viewer_press *slot = &ui->keys[ui->first_key], p = *slot;

@@ -11,7 +11,6 @@
 
 /* A little less than a second: asking is no clock. */
 #define SAMPLE_NSEC (800 * 1000000ull)
-#define CHECK_NSEC (2 * NSEC_PER_SEC)
 
 /* ---- history ---- */
 
@@ -229,15 +228,8 @@ static void screen_poll(struct model *m, const struct model_asker *as, const str
 		thumbnail_poll(&m->thumbnail, client, name);
 }
 
-/* Asked again now and then: a file that is missing may come. */
-static void check_poll(struct model_check *check, const struct model_asker *as, const char *request)
+void model_check_ask(struct model_check *check, struct vmk_client *client, const char *request)
 {
-	struct vmk_client *client = as->user ? as->user : as->look;
-	bool same = !strcmp(check->request, request);
-	u64 now = now_monotonic();
-	/* Who may only look is told nothing about files. */
-	if (!*request || (as->restricted && !as->user) || (same && now - check->at < CHECK_NSEC) || vmk_client_fd(client) < 0)
-		return;
 	json_t *call = json_loads(request, 0, NULL), *result = NULL;
 	const char *method = json_string_value(json_object_get(call, "method"));
 	struct error err;
@@ -247,7 +239,6 @@ static void check_poll(struct model_check *check, const struct model_asker *as, 
 	const char *warning = json_string_value(json_array_get(json_object_get(result, "warnings"), 0));
 	str_copy(check->request, sizeof(check->request), request);
 	str_copy(check->trouble, sizeof(check->trouble), ret ? err.text : warning ? warning : "");
-	check->at = now;
 	json_decref(result);
 	json_decref(call);
 }
@@ -262,7 +253,6 @@ static void wants_poll(struct model *m, const struct model_asker *as, const stru
 	const struct machine *vm = wish->screen ? model_machine(m, wish->vm) : NULL;
 	if (vm)
 		screen_poll(m, as, vm);
-	check_poll(&m->check, as, wish->check);
 }
 
 /* The row of user.rights about vm. They are in the order of the machines: looking on from the last one found finds the next at once. */
@@ -362,7 +352,6 @@ static void answers_forget(struct model *m)
 		m->answers[k] = (struct model_answer){0};
 	}
 	memset(&m->thumbnail, 0, sizeof(m->thumbnail));
-	memset(&m->check, 0, sizeof(m->check));
 }
 
 void model_lost(struct model *m, const char *trouble)

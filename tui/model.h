@@ -50,14 +50,12 @@ enum ask {
 };
 #define WISH(name) (1ull << ASK_##name)
 
-#define MODEL_CHECK_SIZE 4096
 /* What the view that is shown wants to know. */
 struct model_wish {
 	u64 parts; /* WISH() bits */
 	char vm[128], volume[128], user[64]; /* whom those are about; "": of a machine or user nothing is asked, of volumes all */
 	u32 screen; /* not 0: a thumbnail of vm's screen. No bool: the struct is compared byte by byte */
 	unsigned seconds; /* at least so long between two answers of perf.*; 0: one */
-	char check[MODEL_CHECK_SIZE]; /* {"method": , "params": } as text: would the host do it (it does not); "": nothing */
 };
 
 struct model_answer {
@@ -65,13 +63,6 @@ struct model_answer {
 	char about[128]; /* the machine, volume or user it is about */
 	char trouble[200]; /* why there is none; "" while it has not been asked for */
 	u64 at; /* monotonic; 0: never asked */
-};
-
-/* What the host said to the last wish.check. */
-struct model_check {
-	char request[MODEL_CHECK_SIZE]; /* "": nothing has been asked */
-	char trouble[300]; /* why it would not be done, or the first warning; "": it would */
-	u64 at;
 };
 
 struct model {
@@ -96,7 +87,6 @@ struct model {
 	unsigned forgotten; /* how often: lines of the log from before are not those from after it */
 	struct model_answer answers[ASK_COUNT];
 	struct thumbnail thumbnail;
-	struct model_check check;
 };
 
 /* As whom the host is asked; both connections stay the caller's. */
@@ -121,6 +111,15 @@ void model_copy(struct model *to, const struct model *from);
 /* The answer of an ask, when it is about `about` (NULL: whatever it is about); else NULL. */
 json_t *model_answer(const struct model *m, enum ask ask, const char *about);
 const struct machine *model_machine(const struct model *m, const char *name);
+
+#define MODEL_CHECK_SIZE 4096
+/* Whether the host would do something (it does not). */
+struct model_check {
+	char request[MODEL_CHECK_SIZE]; /* {"method": , "params": } as text; "": nothing has been asked */
+	char trouble[300]; /* why it would not be done, or the first warning; "": it would */
+};
+/* Asks, with the rights of client. Waits as long as the host looks: at a file on a server that does not answer that is long. */
+void model_check_ask(struct model_check *check, struct vmk_client *client, const char *request);
 
 /* Parts of model_poll(), told rather than asked; for tests. They keep what they are given, and take anything. */
 void model_take_host(struct model *m, json_t *told);

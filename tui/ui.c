@@ -39,6 +39,7 @@ void ui_draw(struct ui *ui)
 		ui->message[0] = 0;
 	c->ascii = ui->ascii;
 	memset(&ui->wish, 0, sizeof(ui->wish));
+	ui->check_wish[0] = 0;
 	if (c->columns < MIN_COLUMNS || c->rows < MIN_ROWS) {
 		canvas_printf(c, 0, 0, c->columns, WHITE, BLACK, "Too small: %ux%u needed", MIN_COLUMNS, MIN_ROWS);
 		return;

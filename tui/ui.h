@@ -4,6 +4,7 @@
  *
  *	main loop	keys -> state -> views -> canvas -> ncurses
  *	poller thread	host -> model, each second (worker.c)
+ *	checker thread	what is filled in -> whether the host would do it (worker.c)
  *	worker thread	one action at a time: start, attach... (worker.c)
  *
  * Threads never touch struct ui: they leave a copy behind a lock and wake the main loop.
@@ -71,6 +72,8 @@ struct activity {
 struct ui {
 	struct canvas canvas;
 	struct model model;
+	struct model_check check; /* what the host said last of what a form asked about */
+	char check_wish[MODEL_CHECK_SIZE]; /* set by the form drawn last: a request to be checked; "": none */
 	u64 model_at; /* when it came; 0: the host need not answer (--dump) */
 	struct model_wish wish; /* set by the view drawn last: what else it shows */
 	enum view_id view, helped; /* helped: what help is about, and leads back to */
@@ -269,11 +272,14 @@ int worker_start(void);
 void worker_poll_now(void);
 void worker_wish(const struct model_wish *wish); /* what the model is to have besides; asks at once for what is new */
 bool worker_model(struct model *m); /* whether there is a newer one: copied */
+/* What a form asks for (ui->check_wish), and whether something new has come of it: copied. Asked anew from time to time while it is wished. */
+void worker_check_wish(const char *request);
+bool worker_check(struct model_check *check);
 /*
- * Who has logged in: the next models are what he may see. Takes fd, a connection of his; -1: nobody has, any more. No model comes that was
- * asked for before; what the caller shows is his to forget. Callable whether or not the worker has been started.
+ * Who has logged in: the next models are what he may see. Takes fd and check_fd, two connections of his (check_fd -1: nothing is checked);
+ * fd -1: nobody has, any more. No model comes that was asked for before; what the caller shows is his to forget. Callable whether or not the worker has been started.
  */
-void worker_user(int fd, bool admin);
+void worker_user(int fd, int check_fd, bool admin);
 void worker_hide_user(bool hidden); /* the screen is locked: models are as if nobody had logged in */
 bool worker_user_lost(void);	    /* that connection has ended */
 void worker_run(const struct job *job); /* takes params */

@@ -14,22 +14,27 @@
 #include "tui/ui.h"
 
 #define POLL_MS 1000
+#define CHECK_MS 2000
 
-static int wake_fd = -1, poke_fd = -1;
+static int wake_fd = -1, poke_fd = -1, check_poke_fd = -1;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
 /* Behind the lock. */
 static struct model latest;
 static bool latest_new, job_done, job_cancel;
 static struct job_progress job_told;
 static struct model_wish wished;
+static char check_wished[MODEL_CHECK_SIZE];
+static struct model_check checked;
+static bool checked_new;
 static struct job the_job;
 static struct who {
 	int fd; /* the user's connection; -1: nobody has logged in */
+	int check_fd; /* another one, which may have to wait for long; -1: none */
 	bool admin, hidden;
 	unsigned logins; /* so far */
 	unsigned changes; /* of any of this: what was asked for before one is not shown behind it */
 	bool lost;
-} who = {.fd = -1};
+} who = {.fd = -1, .check_fd = -1};
 
 static void wake(int fd)
 {
@@ -41,19 +46,19 @@ static void wake(int fd)
 
 /* ---- the model ---- */
 
-/* Of the poller's thread. */
+/* Of one thread that asks. */
 struct asking {
 	struct vmk_client *own, *user; /* NULL: none */
-	struct who as; /* without its descriptor */
+	struct who as; /* its descriptors are not this thread's */
 };
 
-/* With the lock held. Whether another one asks now. */
-static bool who_take(struct asking *a)
+/* With the lock held; fd: the one of who that this thread asks by. Whether another one asks now. */
+static bool who_take(struct asking *a, int fd)
 {
 	bool is_new = a->as.changes != who.changes;
 	if (a->as.logins != who.logins) {
 		vmk_disconnect(a->user);
-		a->user = who.fd >= 0 ? vmk_client_from_fd(fcntl(who.fd, F_DUPFD_CLOEXEC, 0)) : NULL;
+		a->user = fd >= 0 ? vmk_client_from_fd(fcntl(fd, F_DUPFD_CLOEXEC, 0)) : NULL;
 	}
 	a->as = who;
 	return is_new;
@@ -103,7 +108,7 @@ static void *poller(void *arg)
 		struct pollfd p = {.fd = poke_fd, .events = POLLIN};
 		pthread_mutex_lock(&lock);
 		struct model_wish wish = wished;
-		bool is_new = who_take(&asking);
+		bool is_new = who_take(&asking, who.fd);
 		pthread_mutex_unlock(&lock);
 		if (is_new)
 			model_forget(&model, !session_restricted());
@@ -124,30 +129,122 @@ static void *poller(void *arg)
 	}
 }
 
+/* ---- whether the host would do something ---- */
+
+/*
+ * Has a thread and a connection of its own: a file on a server that does not answer is waited for as long as the host does, and everything
+ * else is seen meanwhile. NULL: there is nobody to ask for. Who may only look is told nothing about files.
+ */
+static struct vmk_client *check_client(struct asking *a)
+{
+	if (a->as.fd >= 0 || session_restricted())
+		return a->as.hidden || !a->user || vmk_client_fd(a->user) < 0 ? NULL : a->user;
+	return a->own || !session_connect(&a->own, NULL) ? a->own : NULL;
+}
+
+/* In how many milliseconds to ask again, as a file that is missing may come; < 0: once something else is wished. */
+static int check_once(struct asking *a, const char *request)
+{
+	struct model_check check;
+	struct vmk_client *client = *request ? check_client(a) : NULL;
+	if (!client)
+		return *request ? CHECK_MS : -1;
+	u64 begun = now_monotonic();
+	model_check_ask(&check, client, request);
+	if (vmk_client_fd(client) < 0) {
+		connection_drop(&a->own);
+		return CHECK_MS;
+	}
+	pthread_mutex_lock(&lock);
+	if (a->as.changes == who.changes) {
+		checked = check;
+		checked_new = true;
+	}
+	pthread_mutex_unlock(&lock);
+	wake(wake_fd);
+	/* What takes the host long is not all it does. */
+	return (int)MAX((now_monotonic() - begun) / 1000000, (u64)CHECK_MS);
+}
+
+static void *checker(void *arg)
+{
+	struct asking asking = {.as.fd = -1};
+	char request[MODEL_CHECK_SIZE];
+	(void)arg;
+	for (;;) {
+		u64 count;
+		struct pollfd p = {.fd = check_poke_fd, .events = POLLIN};
+		pthread_mutex_lock(&lock);
+		who_take(&asking, who.check_fd);
+		str_copy(request, sizeof(request), check_wished);
+		pthread_mutex_unlock(&lock);
+		int wait = check_once(&asking, request);
+		if (poll(&p, 1, wait) > 0 && read(check_poke_fd, &count, sizeof(count)) < 0)
+			return NULL;
+	}
+}
+
+void worker_check_wish(const char *request)
+{
+	pthread_mutex_lock(&lock);
+	bool is_new = strcmp(check_wished, request) != 0;
+	str_copy(check_wished, sizeof(check_wished), request);
+	pthread_mutex_unlock(&lock);
+	if (is_new)
+		wake(check_poke_fd);
+}
+
+bool worker_check(struct model_check *check)
+{
+	pthread_mutex_lock(&lock);
+	bool is_new = checked_new;
+	if (is_new)
+		*check = checked;
+	checked_new = false;
+	pthread_mutex_unlock(&lock);
+	return is_new;
+}
+
+/* ---- who asks ---- */
+
 /* With the lock held. */
 static void who_changed(void)
 {
 	who.changes++;
 	who.lost = false;
 	model_forget(&latest, !session_restricted());
-	latest_new = false;
+	memset(&checked, 0, sizeof(checked));
+	latest_new = checked_new = false;
 }
 
-void worker_user(int fd, bool admin)
+/* Also for the thread that asks by it: a host that is slow to answer keeps no log-in open. */
+static void connection_end(int fd)
+{
+	if (fd < 0)
+		return;
+	shutdown(fd, SHUT_RDWR);
+	close(fd);
+}
+
+static void ask_anew(void)
+{
+	wake(poke_fd);
+	wake(check_poke_fd);
+}
+
+void worker_user(int fd, int check_fd, bool admin)
 {
 	pthread_mutex_lock(&lock);
-	if (who.fd >= 0) {
-		/* The poller's, too: a host that is slow to answer keeps no log-in open. */
-		shutdown(who.fd, SHUT_RDWR);
-		close(who.fd);
-	}
+	connection_end(who.fd);
+	connection_end(who.check_fd);
 	who.fd = fd;
+	who.check_fd = check_fd;
 	who.admin = admin;
 	who.hidden = false;
 	who.logins++;
 	who_changed();
 	pthread_mutex_unlock(&lock);
-	worker_poll_now();
+	ask_anew();
 }
 
 void worker_hide_user(bool hidden)
@@ -159,7 +256,7 @@ void worker_hide_user(bool hidden)
 		who_changed();
 	pthread_mutex_unlock(&lock);
 	if (is_new)
-		worker_poll_now();
+		ask_anew();
 }
 
 bool worker_user_lost(void)
@@ -261,9 +358,11 @@ int worker_start(void)
 {
 	wake_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
 	poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
-	if (wake_fd < 0 || poke_fd < 0)
+	check_poke_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	if (wake_fd < 0 || poke_fd < 0 || check_poke_fd < 0)
 		fatal("cannot make an eventfd: %m");
 	thread_start(poller);
+	thread_start(checker);
 	return wake_fd;
 }
 

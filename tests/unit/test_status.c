@@ -557,3 +557,56 @@ Test(status, a_form_asks_the_host_about_images)
 	pty_wait(&p, "is created");
 	leave();
 }
+
+static volatile bool looking, answered; /* the host looks for a file; it has found out */
+
+/* A file on a server that does not answer: looking for it takes as long as `hold` says. */
+static bool host_looks_for_long(int client, json_t *request)
+{
+	const char *method = json_string_value(json_object_get(request, "method"));
+	if (json_is_true(json_object_get(request, "dry_run"))) {
+		looking = true;
+		while (hold)
+			usleep(5000);
+		door_say(client, json_pack("{s:O, s:{s:s, s:[s]}}", "id", json_object_get(request, "id"), "result", "message", "would", "warnings",
+					   "the server does not answer"), -1);
+		answered = true;
+		return true;
+	}
+	if (strcmp(method, "host.show") || !looking || answered)
+		return false;
+	door_say(client, json_pack("{s:O, s:{s:s, s:s}}", "id", json_object_get(request, "id"), "result", "name", "GOES ON", "version", "0.1"), -1);
+	return true;
+}
+
+Test(status, a_host_that_looks_for_long_is_seen_meanwhile)
+{
+	door_hook = host_looks_for_long;
+	hold = true;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "n");
+	pty_wait(&p, "New virtual machine");
+	pty_type(&p, "web\t\t\t\t/nfs/gone.iso");
+	u64 deadline = now_monotonic() + PTY_SECONDS * NSEC_PER_SEC;
+	while (!looking) {
+		cr_assert_lt(now_monotonic(), deadline, "it does not ask");
+		pty_read(&p, 5);
+	}
+	pty_type(&p, "\x1b");
+	pty_wait(&p, "forget what is filled in?");
+	pty_type(&p, "y");
+	pty_wait(&p, "GOES ON");
+	/* Back in the form it is told once the host knows. */
+	pty_type(&p, "n");
+	pty_wait(&p, "New virtual machine");
+	pty_type(&p, "web\t\t\t\t/nfs/gone.iso");
+	quiet(500);
+	hold = false;
+	pty_wait(&p, "the server does not answer");
+	pty_type(&p, "\x1b");
+	pty_wait(&p, "forget what is filled in?");
+	pty_type(&p, "y");
+	pty_wait(&p, "World");
+	leave();
+}

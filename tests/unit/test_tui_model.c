@@ -397,8 +397,7 @@ Test(tui_model, who_has_logged_in_is_told_what_is_his)
 	struct answering look = {.who = "look"}, user = {.who = "user"};
 	pthread_t threads[2];
 	char text[64];
-	struct model_wish wish = {.parts = WISH(locks) | WISH(storage), .vm = "a", .screen = 1,
-				  .check = "{\"method\":\"vm.create\",\"params\":{\"name\":\"c\",\"cdrom\":\"/x\"}}"};
+	struct model_wish wish = {.parts = WISH(locks) | WISH(storage), .vm = "a", .screen = 1};
 	struct vmk_client *everybody = answering_begin(&look, &threads[0]), *susie = answering_begin(&user, &threads[1]);
 	struct model_asker as = {.look = everybody, .restricted = true};
 
@@ -407,8 +406,6 @@ Test(tui_model, who_has_logged_in_is_told_what_is_his)
 	cr_expect(strstr(m.answers[ASK_locks].trouble, "l logs in"), "%s", m.answers[ASK_locks].trouble);
 	cr_expect(strstr(m.thumbnail.trouble, "log in"), "%s", m.thumbnail.trouble);
 	cr_expect_str_eq(m.machines[1].rights, "r--");
-	cr_expect_not(look.checked, "who only looks is told nothing of files");
-	cr_expect_eq(m.check.request[0], 0);
 
 	model_forget(&m, false);
 	as.user = susie;
@@ -420,9 +417,6 @@ Test(tui_model, who_has_logged_in_is_told_what_is_his)
 	cr_expect_str_eq(text, "look", "everybody sees that");
 	cr_expect_str_eq(m.machines[0].rights, "---");
 	cr_expect_str_eq(m.machines[1].rights, "rwx");
-	cr_expect(user.checked);
-	cr_expect_str_eq(m.check.request, wish.check);
-	cr_expect_str_eq(m.check.trouble, "there is no such file");
 
 	/* Logged out: the machines are still known, nothing else. */
 	cr_expect_eq(m.n_log, 1);
@@ -434,7 +428,6 @@ Test(tui_model, who_has_logged_in_is_told_what_is_his)
 	cr_expect(copy.connected);
 	cr_expect_eq(copy.machines[1].rights[0], 0);
 	cr_expect_null(model_answer(&copy, ASK_locks, NULL));
-	cr_expect_eq(copy.check.trouble[0], 0);
 	model_forget(&copy, true);
 	cr_expect_eq(copy.n_machines, 0);
 	cr_expect_not(copy.connected);
@@ -447,6 +440,26 @@ Test(tui_model, who_has_logged_in_is_told_what_is_his)
 	cr_expect_str_eq(text, "user");
 	answering_end(&user, threads[1], susie);
 	answering_end(&look, threads[0], everybody);
+}
+
+Test(tui_model, the_host_checks_and_does_nothing)
+{
+	static struct model_check check;
+	static const char request[] = "{\"method\":\"vm.create\",\"params\":{\"name\":\"c\",\"cdrom\":\"/x\"}}";
+	struct answering user = {.who = "user"}, look = {.who = "look"};
+	pthread_t threads[2];
+	struct vmk_client *susie = answering_begin(&user, &threads[0]), *everybody = answering_begin(&look, &threads[1]);
+	model_check_ask(&check, susie, request);
+	cr_expect(user.checked);
+	cr_expect_str_eq(check.request, request);
+	cr_expect_str_eq(check.trouble, "there is no such file");
+	/* What is not refused, and what is. */
+	model_check_ask(&check, susie, "{\"method\":\"console.locks\",\"params\":{}}");
+	cr_expect_str_eq(check.trouble, "");
+	model_check_ask(&check, everybody, "{\"method\":\"console.locks\",\"params\":{}}");
+	cr_expect_str_eq(check.trouble, "no");
+	answering_end(&user, threads[0], susie);
+	answering_end(&look, threads[1], everybody);
 }
 
 /* ---- the canvas ---- */
