@@ -71,6 +71,10 @@ void form_key(struct ui *ui, const struct viewer_press *p);
 /* machine_form.c */
 void machine_create(struct ui *ui);
 void machine_edit(struct ui *ui, const char *name);
+/* One key of it; value NULL: it is not set yet. */
+void machine_set(struct ui *ui, const char *vm, const char *name, const char *value);
+/* Adds one whose files are there to the host's list. */
+void machine_register(struct ui *ui);
 /* Takes a medium out or pulls a cable out where it is connected, else puts it in; asks for the image that is to go into a drive. */
 void machine_plug(struct ui *ui, const char *vm, const char *device, bool connected);
 

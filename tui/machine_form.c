@@ -422,61 +422,114 @@ void machine_edit(struct ui *ui, const char *name)
 	form_free(&f);
 }
 
-/* ---- what is put into a drive ---- */
+/* ---- one value ---- */
 
-struct drive {
-	const char *vm, *device;
+/* A field that is one argument of a method. */
+struct one {
+	const char *method, *argument;
+	json_t *others; /* the method's other arguments */
+	const char *what; /* "connecting ide1:0 of web" */
+	bool optional; /* not told when it is empty */
 };
 
-static json_t *connect_params(const struct form *f, const struct drive *d)
+static json_t *one_params(const struct form_field *field, const struct one *one)
 {
-	const char *file = form_find(f, "file")->value;
-	return json_pack("{s:s, s:s, s:s*}", "vm", d->vm, "device", d->device, "file", *file ? file : NULL);
+	json_t *params = json_copy(one->others);
+	if (field->value[0] || !one->optional)
+		json_object_set_new(params, one->argument, json_string(field->value));
+	return params;
 }
 
-static void check_connect(const struct form *f, struct form_field *field, void *arg)
+static void check_one(const struct form *f, struct form_field *field, void *arg)
 {
-	/* Only the host knows which files there are. */
-	(void)f, (void)field, (void)arg;
+	/* What is no key of a machine only the host can judge. */
+	(void)f, (void)arg;
+	check_key(field);
 }
 
-static bool ask_connect(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg)
+static bool ask_one(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg)
 {
-	(void)field;
-	return request_make("vm.connect", connect_params(f, arg), request, size);
+	const struct one *one = arg;
+	(void)f;
+	return request_make(one->method, one_params(field, one), request, size);
 }
 
-static bool accept_connect(struct ui *ui, struct form *f, void *arg)
+static bool accept_one(struct ui *ui, struct form *f, void *arg)
 {
-	const struct drive *d = arg;
-	char what[200];
-	snprintf(what, sizeof(what), "connecting %.40s of %.100s", d->device, d->vm);
-	return !act_call_wait(ui, "vm.connect", connect_params(f, d), what, NULL);
+	const struct one *one = arg;
+	/* The heading is the other one. */
+	return !act_call_wait(ui, one->method, one_params(&f->fields[1], one), one->what, NULL);
 }
 
-static void medium_connect(struct ui *ui, struct drive *d)
+/* With a heading; the field is the caller's to add. */
+static struct form one_form(const char *title, const char *accept_label, const char *heading, struct one *one)
 {
-	char title[200];
-	struct form f = {.title = title, .accept_label = "Connect", .check = check_connect, .ask = ask_connect, .accept = accept_connect,
-			 .arg = d};
-	if (!act_rights(ui))
+	struct form f = {.title = title, .accept_label = accept_label, .check = check_one, .ask = ask_one, .accept = accept_one, .arg = one};
+	form_add(&f, FORM_HEADING, "", heading, "");
+	return f;
+}
+
+static void one_run(struct ui *ui, struct form *f, struct one *one)
+{
+	if (act_rights(ui))
+		form_run(ui, f);
+	form_free(f);
+	json_decref(one->others);
+}
+
+void machine_set(struct ui *ui, const char *vm, const char *name, const char *value)
+{
+	char title[200], what[200];
+	struct one one = {.method = "vm.set", .argument = "value", .what = what};
+	const struct config_key *key = config_key_find(name);
+	snprintf(title, sizeof(title), "A setting of %.100s", vm);
+	snprintf(what, sizeof(what), "setting %.60s of %.100s", name, vm);
+	one.others = json_pack("{s:s, s:s}", "vm", vm, "key", name);
+	struct form f = one_form(title, "Save", "Setting", &one);
+	json_t *set = value ? json_pack("[{s:s, s:s}]", "key", name, "value", value) : NULL;
+	if (key)
+		key_field(&f, key, name, set);
+	else
+		form_add(&f, FORM_TEXT, name, name, value ? value : "")->help = "vmx(5) lists the keys";
+	json_decref(set);
+	str_copy(f.note, sizeof(f.note), "An empty value takes the key away.");
+	if (f.fields[1].type == FORM_HEADING) {
+		ui_message(ui, true, "The value of %.60s is too long to be changed here: vm set changes it.", name);
+		form_free(&f);
+		json_decref(one.others);
 		return;
-	snprintf(title, sizeof(title), "A medium for %.40s of %.100s", d->device, d->vm);
-	form_add(&f, FORM_HEADING, "", "Medium", "");
+	}
+	one_run(ui, &f, &one);
+}
+
+void machine_register(struct ui *ui)
+{
+	struct one one = {.method = "vm.register", .argument = "path", .what = "adding a machine", .others = json_object()};
+	struct form f = one_form("A machine to be added", "Add", "Machine", &one);
+	form_add(&f, FORM_TEXT, "path", "Its .vmx file", "/")->help = "Path of its .vmx file";
+	one_run(ui, &f, &one);
+}
+
+static void medium_connect(struct ui *ui, const char *vm, const char *device)
+{
+	char title[200], what[200];
+	struct one one = {.method = "vm.connect", .argument = "file", .what = what, .optional = true};
+	snprintf(title, sizeof(title), "A medium for %.40s of %.100s", device, vm);
+	snprintf(what, sizeof(what), "connecting %.40s of %.100s", device, vm);
+	one.others = json_pack("{s:s, s:s}", "vm", vm, "device", device);
+	struct form f = one_form(title, "Connect", "Medium", &one);
 	struct form_field *file = form_add(&f, FORM_TEXT, "file", "Image", "");
 	file->help = "Path of the image file; empty: the one it had";
 	file->path = true;
-	form_run(ui, &f);
-	form_free(&f);
+	one_run(ui, &f, &one);
 }
 
 void machine_plug(struct ui *ui, const char *vm, const char *device, bool connected)
 {
 	char what[200];
-	struct drive d = {.vm = vm, .device = device};
 	/* A cable has no medium. */
 	if (!connected && !str_starts(device, "ethernet")) {
-		medium_connect(ui, &d);
+		medium_connect(ui, vm, device);
 		return;
 	}
 	snprintf(what, sizeof(what), "%s %.40s of %.100s", connected ? "disconnecting" : "connecting", device, vm);

@@ -67,10 +67,8 @@ static void do_clone(struct ui *ui, const char *vm)
 
 static void do_register(struct ui *ui, const char *vm)
 {
-	char path[256] = "/";
 	(void)vm;
-	if (ui_input(ui, "Add a machine", "Path of its .vmx file:", path, sizeof(path), true))
-		act_call(ui, "vm.register", json_pack("{s:s}", "path", path), "adding a machine");
+	machine_register(ui);
 }
 
 static void do_mode(struct ui *ui, const char *vm)

@@ -305,19 +305,11 @@ const struct key_hint view_details_hints[] = {
 
 static void config_change(struct ui *ui, const char *vm, json_t *row)
 {
-	char key[128], value[256], text[256], what[300];
-	row_text(row, "key", key, sizeof(key));
-	row_text(row, "value", value, sizeof(value));
-	if (!row) {
-		key[0] = 0;
-		if (!ui_input(ui, "New setting", "Key (vmx(5) lists them)", key, sizeof(key), true) || !key[0])
-			return;
-	}
-	snprintf(text, sizeof(text), "%.120s; empty takes it away", key);
-	if (!ui_input(ui, "Setting", text, value, sizeof(value), true))
-		return;
-	snprintf(what, sizeof(what), "setting %.100s of %.100s", key, vm);
-	act_call(ui, "vm.set", json_pack("{s:s, s:s, s:s}", "vm", vm, "key", key, "value", value), what);
+	char key[128] = "";
+	if (row)
+		machine_set(ui, vm, row_text(row, "key", key, sizeof(key)), json_string_value(json_object_get(row, "value")));
+	else if (ui_input(ui, "New setting", "Key (vmx(5) lists them)", key, sizeof(key), true) && key[0])
+		machine_set(ui, vm, key, NULL);
 }
 
 static void viewer_kick(struct ui *ui, const char *vm, json_t *row)

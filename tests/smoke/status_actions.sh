@@ -84,7 +84,10 @@ eventually 20 is_not_listed spare || missed "spare is still on the list"
 wait_no_terminal 10 'spare +root'
 terminal_keys x
 choose 'Add an existing machine'
-answer 'Path of its .vmx file' C-u "$spare" Enter
+wait_terminal 10 'A machine to be added'
+terminal_keys nowhere.vmx
+wait_terminal 10 '/nowhere.vmx: .*No such file'
+answer 'A machine to be added' C-u "$spare" F2
 eventually 20 is_listed spare || missed "spare is not on the list"
 wait_terminal 10 'spare +root'
 

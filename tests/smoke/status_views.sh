@@ -130,10 +130,20 @@ wait_terminal 10 'memsize +64'
 terminal_keys i
 wait_terminal 10 'Key '
 terminal_keys annotation Enter
-wait_terminal 10 'annotation; empty'
-terminal_keys 'set here' Enter
+wait_terminal 10 'A setting of web'
+terminal_keys 'set here' F2
 wait_terminal 10 'annotation +set here'
 [ "$(vmk vm get web annotation | grep -c 'set here')" = 1 ] || die "annotation is not set"
+terminal_keys i
+wait_terminal 10 'Key '
+terminal_keys ide1:0.fileName Enter
+wait_terminal 10 'A setting of web'
+terminal_keys /nowhere.iso
+wait_terminal 10 'there is no file /nowhere.iso'
+terminal_keys Escape
+wait_terminal 10 'forget what is filled in'
+terminal_keys y
+wait_terminal 10 'memsize +64'
 terminal_keys /
 wait_terminal 5 'Filter'
 terminal_keys annot Enter
