@@ -23,6 +23,8 @@
 /* The block's own size, so that what json_dumps() returns can still be given to free(). */
 static void free_wiped(void *block)
 {
+	/* jansson counts down with release order alone: what other threads have read of it, they have read. */
+	__atomic_thread_fence(__ATOMIC_ACQUIRE);
 	if (block)
 		explicit_bzero(block, malloc_usable_size(block));
 	free(block);
