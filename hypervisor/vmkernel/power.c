@@ -398,6 +398,7 @@ static int join(struct request *r)
 	struct joined *j = xcalloc(1, sizeof(*j));
 	*j = (struct joined){.next = leave.joined, .r = r};
 	leave.joined = j;
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked again to stop its machines");
 	return PENDING;
 }
 

@@ -28,6 +28,8 @@ printf '[Unit]\nRequires=basic.target\nAfter=basic.target\nWants=vmkernel.servic
 for unit in vmkernel vmk-machines; do
 	sed 's,/usr/s*bin/vm,/opt/vmk/vm,g' "etc/systemd/$unit.service" >"$UNITS/$unit.service"
 done
+mkdir "$UNITS/vmk-machines.service.d"
+printf "[Service]\nExecStopPost=/bin/sh -c 'echo \"\$\$SERVICE_RESULT\" >>/stopped'\n" >"$UNITS/vmk-machines.service.d/test.conf"
 
 # In its own namespaces: mounts what a container has, and becomes systemd.
 cat >"$TOP/boot.sh" <<END
@@ -106,6 +108,9 @@ ready_inside() {
 # What the power button, shutdown(8) or a UPS's daemon make systemd do.
 power_off() {
 	inside systemctl --no-block poweroff >"$TOP/poweroff.log" 2>&1 || die "systemctl poweroff: $(cat "$TOP/poweroff.log")"
+	goes_off
+}
+goes_off() {
 	eventually 120 off || { tail -n 40 "$TOP/systemd.log"; die "the computer does not go off"; }
 	wait "$outer"
 }
@@ -172,4 +177,16 @@ since_now
 power_off
 in_log 'base is still on' 'the host is asked to stop its machines' 'obeys is powered off' 'base is powered off'
 new_in_log 'plug|failed|killed' && die "not as planned: $(tail -n 20 "$LOG")"
+
+say "host shutdown: the machines first, then the computer, and nothing is left to stop"
+boot
+for machine in base obeys; do
+	eventually 60 ready_inside $machine || die "$machine does not boot"
+done
+since_now
+vmk_inside host shutdown || die "host shutdown"
+goes_off
+in_log 'the host is asked to shut down' 'obeys is powered off' 'base is powered off' 'the host shuts down: systemctl poweroff'
+new_in_log 'plug|failed|killed' && die "not as planned: $(tail -n 20 "$LOG")"
+[ "$(tr '\n' ' ' <"$C/stopped")" = "success success success " ] || die "vmk-machines.service ended with: $(cat "$C/stopped")"
 exit 0

@@ -57,7 +57,9 @@ terminal_keys BSpace 4
 form_to 'Size of a new disk'
 terminal_keys 8M
 form_to 'CD image'
-terminal_keys /usr/lib/grub-rescue/grub-rescue-cdrom.iso
+terminal_keys /nowhere.iso
+wait_terminal 10 'there is no file /nowhere.iso'
+terminal_keys C-u /usr/lib/grub-rescue/grub-rescue-cdrom.iso
 form_to 'annotation'
 terminal_keys 'made by form'
 terminal_keys F2

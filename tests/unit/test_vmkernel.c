@@ -596,6 +596,46 @@ static void warns(const char *method, json_t *params, bool only_checked, const c
 	json_decref(result);
 }
 
+/* The first warning about a file in the CD drive of alice's machine; "" when there is none. */
+static const char *warning_to_bob(bool only_checked, const char *file)
+{
+	static char text[300];
+	json_t *result = NULL;
+	vmk_set_dry_run(client, only_checked);
+	CHECK(vmk_call(client, "vm.set", P("s:s, s:s, s:s}", "vm", "alices", "key", "ide1:0.fileName", "value", file), &result, NULL, &err) == 0);
+	const char *warning = json_string_value(json_array_get(json_object_get(result, "warnings"), 0));
+	str_copy(text, sizeof(text), warning ? warning : "");
+	json_decref(result);
+	return text;
+}
+
+/* He learns nothing of what only the owner, or root, can see. */
+static void bob_names_files(void)
+{
+	char *there = xasprintf("%s/closed/there", get_root()), *gone = xasprintf("%s/closed/gone", get_root());
+	CHECK(strstr(warning_to_bob(true, "/x.iso"), "there is no file /x.iso"));
+	for (int only_checked = 1; only_checked >= 0; only_checked--) {
+		CHECK(!*warning_to_bob(only_checked, there));
+		CHECK(!*warning_to_bob(only_checked, gone));
+	}
+}
+
+Test(vmkernel, missing_images_are_told_of_by_ones_own_rights)
+{
+	if (geteuid() != 0)
+		return;
+	char *closed = xasprintf("%s/closed", get_root()), *there = xasprintf("%s/there", closed);
+	call_drop("user.add", P("s:s, s:s}", "name", "alice", "password", "secret"));
+	cr_assert_eq(mkdir(closed, 0700), 0);
+	cr_assert_eq(chown(closed, ALICE, ALICE), 0);
+	cr_assert_eq(replace_file(there, "x", 1, 0600, &err), 0);
+	call_drop("vm.create", P("s:s, s:s}", "name", "alices", "owner", "alice"));
+	call_drop("vm.chmod", P("s:s, s:s}", "vm", "alices", "mode", "706"));
+	as_user(BOB, 0, bob_names_files);
+	free(there);
+	free(closed);
+}
+
 /* Files that are not there forbid nothing, but are told of at once: in a dry run, and when it is done. */
 Test(vmkernel, missing_images_are_told_of)
 {
