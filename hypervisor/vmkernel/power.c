@@ -344,8 +344,7 @@ static int cancel_leaving(void *arg, struct error *err)
 
 static void look_leaving(void *arg)
 {
-	(void)arg;
-	task_percent(leave.r, leave.count ? (int)(leave.gone * 100 / leave.count) : 100);
+	task_percent(arg, leave.count ? (int)(leave.gone * 100 / leave.count) : 100);
 }
 
 static void list_machines(void)
@@ -381,7 +380,7 @@ static int leave_begin(struct request *r, enum ending ending, char *command, str
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked to %s", asked_to[ending]);
 	autostart_end();
 	list_machines();
-	task_begin(r, cancel_leaving, look_leaving, NULL, "%s: waiting for its machines", doing[ending]);
+	task_begin(r, cancel_leaving, look_leaving, r, "%s: waiting for its machines", doing[ending]);
 	return PENDING;
 }
 
@@ -399,6 +398,7 @@ static int join(struct request *r)
 	*j = (struct joined){.next = leave.joined, .r = r};
 	leave.joined = j;
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked again to stop its machines");
+	task_begin(r, NULL, look_leaving, r, "waiting for the host's machines, which somebody else has stopped"); /* however long */
 	return PENDING;
 }
 
