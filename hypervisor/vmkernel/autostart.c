@@ -6,6 +6,7 @@
  * vm-list, and are one step up to each that is waited for. A step begins when all machines of the one before are on (or have
  * failed, or are off again) and their waits are over, which are counted from then.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -150,6 +151,18 @@ void autostart_forget(void)
 
 /* ---- starting ---- */
 
+/* A machine that cannot be powered on does not stop the others. One that finds too many on their way is still due. */
+static void power_on(struct vm *vm)
+{
+	struct error err;
+	vm->autostart.on_ns = 0;
+	int ret = vm_running(vm) ? 0 : vm_start(vm, NULL, &err);
+	vm->autostart.due = ret == -EAGAIN;
+	vm->autostart.awaited = ret == PENDING;
+	if (ret < 0 && ret != -EAGAIN)
+		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+}
+
 static bool still_awaited(struct vm *vm)
 {
 	if (!vm_running(vm))
@@ -163,40 +176,22 @@ static bool still_awaited(struct vm *vm)
 	return now_monotonic() < vm->autostart.on_ns + wait_seconds(vm) * NSEC_PER_SEC;
 }
 
-static bool any_awaited(void)
+/* Machines in the order of their start: as far as the next step is open, those that are due are powered on. True: some are left. */
+static bool advance(struct vm **vms, unsigned n)
 {
-	bool any = false;
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+	unsigned awaited = 0; /* step */
+	bool left = false;
+	for (unsigned k = 0; k < n; k++) {
+		struct vm *vm = vms[k];
+		vm->autostart.due = vm->autostart.due && vm->autostart.step; /* somebody may have changed his mind */
+		if (vm->autostart.due && (!awaited || vm->autostart.step == awaited))
+			power_on(vm);
 		vm->autostart.awaited = vm->autostart.awaited && still_awaited(vm);
-		any |= vm->autostart.awaited;
+		if (!awaited && (vm->autostart.due || vm->autostart.awaited))
+			awaited = vm->autostart.step;
+		left |= vm->autostart.due;
 	}
-	return any;
-}
-
-/* 0 = nothing is left. */
-static unsigned next_step(void)
-{
-	unsigned best = 0;
-	autostart_number(); /* somebody may have changed his mind meanwhile */
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		vm->autostart.due = vm->autostart.due && vm->autostart.step;
-		if (vm->autostart.due && (!best || vm->autostart.step < best))
-			best = vm->autostart.step;
-	}
-	return best;
-}
-
-/* A machine that cannot be powered on does not stop the others. */
-static void power_on(struct vm *vm)
-{
-	struct error err;
-	vm->autostart.due = false;
-	if (vm_running(vm))
-		return;
-	vm->autostart.on_ns = 0;
-	vm->autostart.awaited = vm_start(vm, NULL, &err) == PENDING;
-	if (!vm->autostart.awaited)
-		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+	return left;
 }
 
 void autostart_end(void)
@@ -209,26 +204,15 @@ void autostart_end(void)
 	boot_remember();
 }
 
-static bool any_due(void)
-{
-	for (const struct vm *vm = host.vms; vm; vm = vm->next)
-		if (vm->autostart.due)
-			return true;
-	return false;
-}
-
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 {
+	unsigned n;
+	struct vm **sorted = autostart_sorted(&n);
 	(void)usec, (void)arg;
-	while (!any_awaited()) {
-		unsigned step = next_step();
-		if (!step)
-			break;
-		for (struct vm *vm = host.vms; vm; vm = vm->next)
-			if (vm->autostart.due && vm->autostart.step == step)
-				power_on(vm);
-	}
-	if (!any_due()) { /* nobody waits for the last */
+	autostart_number();
+	bool left = advance(sorted, n);
+	free(sorted);
+	if (!left) { /* nobody waits for the last */
 		autostart_end();
 		return 0;
 	}

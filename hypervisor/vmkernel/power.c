@@ -162,10 +162,21 @@ static void ask_guest(struct leaving *l, struct vm *vm)
 		pull_plug(l, vm);
 }
 
+static void suspend_or_ask(struct leaving *l, struct vm *vm)
+{
+	struct error why;
+	int ret = vm_suspend(vm, NULL, &why);
+	if (ret == -EAGAIN) { /* so many are on their way: at the next look */
+		l->told = false;
+	} else if (ret != PENDING) {
+		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s: its guest is asked to shut down", vm->name, why.text);
+		ask_guest(l, vm);
+	}
+}
+
 /* By what the machine is now: those that stopped before it may have taken their time. */
 static void tell_machine(struct leaving *l)
 {
-	struct error why;
 	struct vm *vm = registry_find(l->path);
 	if (vm && vm->state == VM_STARTING) /* not for long; it may be on its way out of the file it was suspended to */
 		return;
@@ -182,10 +193,8 @@ static void tell_machine(struct leaving *l)
 		pull_plug(l, vm);
 	else if (l->how == AUTOSTOP_SOFT)
 		ask_guest(l, vm);
-	else if (vm->suspend == SUSPEND_NOT && vm_suspend(vm, NULL, &why) != PENDING) {
-		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s: its guest is asked to shut down", vm->name, why.text);
-		ask_guest(l, vm);
-	}
+	else if (vm->suspend == SUSPEND_NOT)
+		suspend_or_ask(l, vm);
 }
 
 /* Writing a large machine takes its time: only one that does not get on is late. */

@@ -978,6 +978,18 @@ static void logged_in_order(const char *const words[], unsigned n)
 	free(path);
 }
 
+/* How often. */
+static unsigned logged(const char *words)
+{
+	char *path = xstrdup(here("root/var/log/vmk/vmkernel.log")), *text = file_text(path);
+	unsigned n = 0;
+	for (const char *at = text; (at = strstr(at, words)); at++)
+		n++;
+	free(text);
+	free(path);
+	return n;
+}
+
 static void plan_is(const char *vm, int stop, const char *start)
 {
 	json_t *rows = call("host.plan", NULL), *row = find(rows, "vm", vm);
@@ -1256,6 +1268,58 @@ Test(host, starts_machines_in_order)
 	host_anew();
 	wait_state("tools", "on", 60);
 	cr_expect_geq(now_monotonic() - begin, 2 * NSEC_PER_SEC, "the delay was not kept");
+}
+
+#define MANY 70 /* more than the host has helper processes for at once, and more than it gives one user */
+
+static void many_name(char name[20], unsigned k)
+{
+	snprintf(name, 20, "sleeps%u", k);
+}
+
+static void make_many(void)
+{
+	static const char *const keys[][2] = {{"autostart", "true"}, {"autostart.order", "5"}, {"autostop", "suspend"}};
+	char name[20];
+	for (unsigned k = 0; k < MANY; k++) {
+		many_name(name, k);
+		CHECK(!try("vm.create", P("s:s}", "name", name)));
+		for (unsigned j = 0; j < ARRAY_SIZE(keys); j++)
+			CHECK(!try("vm.set", P("s:s, s:s, s:s}", "vm", name, "key", keys[j][0], "value", keys[j][1])));
+	}
+}
+
+static unsigned count_state(const char *state)
+{
+	json_t *rows = call("vm.list", NULL), *row;
+	unsigned n = 0;
+	size_t k;
+	json_array_foreach(rows, k, row)
+		n += strcmp(text_of(row, "state"), state) == 0;
+	json_decref(rows);
+	return n;
+}
+
+/* All of one step, which are told at once: none is forgotten because its owner, or the host, is at so much. */
+Test(host, many_machines_of_one_step)
+{
+	if (geteuid() == 0) {
+		two_users();
+		as_user(ALICE, 0, make_many);
+	} else {
+		make_many();
+	}
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	host_anew();
+	for (int k = 0; k < 1500 && count_state("on") < MANY; k++)
+		usleep(20000);
+	cr_expect_eq(count_state("on"), MANY);
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	cr_expect_eq(logged("is suspended"), MANY);
+	host_anew();
+	wait_state("sleeps0", "on", 30);
 }
 
 /* Ports that browsers refuse are not given away, so this range holds none. */
