@@ -39,8 +39,7 @@ enum autostop power_plan(const struct vm *vm)
 {
 	if (!vm_running(vm))
 		return AUTOSTOP_NOTHING;
-	/* One that waits for an answer stands still: its guest hears nothing. One that is being powered on is waited for. */
-	if (vm->state != VM_STARTING && (!vm->control || vm->state == VM_STUCK || vm->question.id))
+	if (vm->question.id) /* it stands still: its guest hears nothing */
 		return AUTOSTOP_PLUG;
 	const char *how = usable(vm) ? config_string(vm->config, "autostop") : "softpoweroff";
 	return str_ieq(how, "suspend") ? AUTOSTOP_SUSPEND : str_ieq(how, "poweroff") ? AUTOSTOP_PLUG : AUTOSTOP_SOFT;
@@ -58,14 +57,14 @@ static json_t *plan_sentence(const struct vm *vm)
 		return json_string("is being suspended already");
 	switch (power_plan(vm)) {
 	case AUTOSTOP_SOFT:
+		if (vm->state == VM_STUCK)
+			return json_sprintf("its process does not answer, and may; after %u s its plug is pulled", seconds);
 		return json_sprintf("the guest is asked to shut down; after %u s its plug is pulled", seconds);
 	case AUTOSTOP_SUSPEND:
 		return json_sprintf("is suspended; if that fails, the guest is asked to shut down; after %u s without progress its plug is pulled",
 				    seconds);
 	case AUTOSTOP_PLUG:
-		if (vm->question.id)
-			return json_string("it waits for an answer (vm question): its plug is pulled");
-		return json_string(vm->state == VM_STUCK ? "its process does not answer and is ended" : "its plug is pulled");
+		return json_string(vm->question.id ? "it waits for an answer (vm question): its plug is pulled" : "its plug is pulled");
 	default:
 		return json_string(vm->state == VM_SUSPENDED ? "stays suspended" : "stays off");
 	}
@@ -117,6 +116,7 @@ struct leaving {
 	unsigned order;
 	bool told;
 	enum autostop how;
+	bool asked; /* the guest has been, or will be as soon as its process reads */
 	unsigned percent; /* of what is written, when it was last looked at */
 	u64 deadline_ns;
 	bool plug; /* is pulled */
@@ -153,13 +153,21 @@ static void pull_plug(struct leaving *l, struct vm *vm)
 		vm_kill(vm);
 }
 
-static void ask_guest(struct leaving *l, struct vm *vm)
+/* A process that cannot be reached just now, on a busy computer say, is tried again at the next look. */
+static void try_to_ask(struct leaving *l, struct vm *vm)
 {
 	struct error why;
+	vm_poll(vm); /* connects */
+	l->asked = vm_stop_within(vm, "soft", time_limit(vm) + 1, NULL, &why) == PENDING;
+	if (vm->question.id)
+		pull_plug(l, vm);
+}
+
+static void ask_guest(struct leaving *l, struct vm *vm)
+{
 	l->how = AUTOSTOP_SOFT;
 	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
-	if (vm_stop_within(vm, "soft", time_limit(vm) + 1, NULL, &why) != PENDING)
-		pull_plug(l, vm);
+	try_to_ask(l, vm);
 }
 
 static void suspend_or_ask(struct leaving *l, struct vm *vm)
@@ -224,8 +232,10 @@ static bool has_left(struct leaving *l)
 		leave.left += late;
 		return late;
 	}
+	if (!late && l->how == AUTOSTOP_SOFT && !l->asked)
+		try_to_ask(l, vm);
 	/* A guest that does not listen need not be waited for. */
-	if (late || (l->how == AUTOSTOP_SOFT && !vm->stoppers)) {
+	else if (late || (l->how == AUTOSTOP_SOFT && !vm->stoppers)) {
 		event_vm(LOG_LEVEL_WARNING, vm, "%s %s: its plug is pulled", vm->name, late ? "is not off in time" : "does not listen");
 		pull_plug(l, vm);
 	}

@@ -80,7 +80,10 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 	++*answered;
 	if (strstr(name, "mute") || hang)
 		return true;
+	static bool late;
 	if (strstr(packet, "\"status\"")) {
+		if (late)
+			return false;
 		snprintf(text, sizeof(text),
 			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s%s}",
 			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name),
@@ -105,6 +108,9 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		printf("heard %s\n", packet);
 		fflush(stdout);
 		say(client, "{\"ok\":true}", -1);
+	} else if (strstr(name, "late") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {
+		late = true; /* and powers off, only the answer has taken too long */
+		say(client, "{\"ok\":false,\"errno\":110,\"error\":\"no answer in time\"}", -1);
 	} else if (strstr(packet, "\"stop\"")) {
 		if (strstr(name, "stubborn")) {
 			say(client, "{\"ok\":false,\"errno\":95,\"error\":\"the guest does not listen\"}", -1);

@@ -875,11 +875,24 @@ static void expect_end(void)
 	daemon_pid = 0;
 }
 
+/* How often the log, read from its file, has these words. */
+static unsigned logged(const char *words)
+{
+	char *path = xstrdup(here("root/var/log/vmk/vmkernel.log")), *text = file_text(path);
+	unsigned n = 0;
+	for (const char *at = text; (at = strstr(at, words)); at++)
+		n++;
+	free(text);
+	free(path);
+	return n;
+}
+
 Test(host, shuts_down_as_planned)
 {
 	create("web");
 	create("deaf"); /* is asked, and takes its time */
 	create("stubborn"); /* does not listen */
+	create("late"); /* its process answers too late, but it does power off */
 	create("plug");
 	create("off");
 	set("plug", "autostop", "poweroff");
@@ -889,7 +902,7 @@ Test(host, shuts_down_as_planned)
 	char *lines = xasprintf("host.shutdownCommand = \"echo down > %s\"\n", here("bye"));
 	host_again(lines);
 	free(lines);
-	static const char *const on[] = {"web", "deaf", "stubborn", "plug"};
+	static const char *const on[] = {"web", "deaf", "stubborn", "late", "plug"};
 	for (unsigned k = 0; k < ARRAY_SIZE(on); k++)
 		call_drop("vm.start", VM(on[k]));
 	planned("web", "asked to shut down; after 60 s");
@@ -900,9 +913,9 @@ Test(host, shuts_down_as_planned)
 	vmk_set_dry_run(client, true);
 	json_t *plan = call("host.shutdown", NULL);
 	vmk_set_dry_run(client, false);
-	cr_expect_str_eq(text_of(plan, "message"), "would shut down the host: of its machines 3 are asked to shut down, 0 are suspended, "
+	cr_expect_str_eq(text_of(plan, "message"), "would shut down the host: of its machines 4 are asked to shut down, 0 are suspended, "
 						   "1 have their plug pulled, 1 are off");
-	cr_expect_eq(json_array_size(json_object_get(plan, "plan")), 5);
+	cr_expect_eq(json_array_size(json_object_get(plan, "plan")), 6);
 	json_decref(plan);
 	cr_expect(state_is("web", "on"));
 
@@ -913,6 +926,9 @@ Test(host, shuts_down_as_planned)
 	char *said = file_text(here("bye"));
 	cr_expect_str_eq(said, "down\n");
 	free(said);
+	cr_expect_eq(logged("deaf is not off in time: its plug"), 1);
+	cr_expect_eq(logged("stubborn does not listen: its plug"), 1);
+	cr_expect_eq(logged("its plug is pulled"), 2);
 	cr_expect(!machine_processes(0));
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
@@ -976,18 +992,6 @@ static void logged_in_order(const char *const words[], unsigned n)
 	}
 	free(text);
 	free(path);
-}
-
-/* How often. */
-static unsigned logged(const char *words)
-{
-	char *path = xstrdup(here("root/var/log/vmk/vmkernel.log")), *text = file_text(path);
-	unsigned n = 0;
-	for (const char *at = text; (at = strstr(at, words)); at++)
-		n++;
-	free(text);
-	free(path);
-	return n;
 }
 
 static void plan_is(const char *vm, int stop, const char *start)
@@ -1523,7 +1527,7 @@ Test(host, alerts)
 
 	call_drop("vm.start", VM("hang"));
 	wait_state("hang", "stuck", 30);
-	planned("hang", "does not answer and is ended");
+	planned("hang", "does not answer, and may; after 60 s its plug is pulled");
 	cr_expect(alerted("hang is stuck", "error", "hang"));
 	json_t *stuck = call("host.alerts", NULL);
 	cr_expect_str_eq(text_of(find(stuck, "vm", "hang"), "advice"), "wait, or end it: vm stop hang hard");
