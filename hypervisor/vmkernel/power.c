@@ -4,8 +4,8 @@
  *
  * Machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with the highest,
  * and so on. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
- * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then everything can be cancelled;
- * machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
+ * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then what people ask for can be
+ * cancelled, and not what the end of the computer does (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
  * finds them.
  */
 #include <errno.h>
@@ -399,7 +399,8 @@ static int leave_begin(struct request *r, enum ending ending, char *command, str
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked to %s", asked_to[ending]);
 	autostart_end();
 	list_machines();
-	task_begin(r, cancel_leaving, look_leaving, r, "%s: waiting for its machines", doing[ending]);
+	/* The plan alone is what the end of the computer asks for: it would go down under machines that go on. */
+	task_begin(r, ending == END_PLAN ? NULL : cancel_leaving, look_leaving, r, "%s: waiting for its machines", doing[ending]);
 	return PENDING;
 }
 

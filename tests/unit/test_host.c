@@ -1136,8 +1136,8 @@ Test(host, a_second_stop_waits_for_the_first)
 	if (third == 0)
 		_exit(stop_machines());
 	json_t *tasks = wait_tasks(3);
-	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(tasks, 0), "id")), -EBUSY, "somebody else has asked");
-	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(tasks, 1), "id")), -EOPNOTSUPP, "cannot be cancelled");
+	for (size_t k = 0; k < 3; k++)
+		call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(tasks, k), "id")), -EOPNOTSUPP, "cannot be cancelled");
 	json_decref(tasks);
 	kill_machine("deaf");
 	went(first, 0);
