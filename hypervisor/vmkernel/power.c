@@ -109,6 +109,8 @@ enum ending { END_STOP, END_PLAN, END_SHUTDOWN, END_REBOOT };
 static const char *const asked_to[] = {
 	[END_STOP] = "power off its machines", [END_PLAN] = "stop its machines", [END_SHUTDOWN] = "shut down", [END_REBOOT] = "start again"};
 
+static const char as_planned[] = "the VMkernel has ended; its machines are stopped as planned";
+
 /* A machine on its way. */
 struct leaving {
 	struct leaving *next; /* in the order of stopping */
@@ -136,6 +138,7 @@ static struct {
 	struct joined *joined;
 	unsigned count, gone, left; /* left: could not be ended */
 	bool running;		    /* the command is */
+	bool planned;		    /* somebody has been told that the plan is carried out */
 	sd_event_source *timer;
 } leave;
 
@@ -250,25 +253,35 @@ static void drop_first(struct leaving **p)
 	free(l);
 }
 
+static void answer_joined(int ret, const char *text, const struct error *err)
+{
+	while (leave.joined) {
+		struct joined *j = leave.joined;
+		leave.joined = j->next;
+		request_finish(j->r, ret, ret ? NULL : message_result("%s", text), err);
+		free(j);
+	}
+}
+
 /* The host goes on, or the daemon ends: everybody who waits hears it. */
 static void leave_end(int ret, const char *text, const struct error *err)
 {
-	struct joined joined = {.next = leave.joined, .r = leave.r}, *j = &joined;
+	struct request *r = leave.r;
 	while (leave.list)
 		drop_first(&leave.list);
 	leave.timer = sd_event_source_disable_unref(leave.timer);
 	free(leave.command);
 	leave.command = NULL;
 	leave.r = NULL;
-	leave.joined = NULL;
 	host.stopping = leave.running = false;
-	while (j) {
-		struct joined *next = j->next;
-		request_finish(j->r, ret, ret ? NULL : message_result("%s", text), err);
-		if (j != &joined)
-			free(j);
-		j = next;
-	}
+	answer_joined(ret, text, err);
+	request_finish(r, ret, ret ? NULL : message_result("%s", text), err);
+}
+
+static void end_daemon(void)
+{
+	autostart_forget();
+	sd_event_exit(host.event, 0);
 }
 
 /* The machines are off. */
@@ -278,9 +291,8 @@ static void leave_done(const char *what)
 	int n = snprintf(text, sizeof(text), "%s", what);
 	if (leave.left)
 		snprintf(text + n, sizeof(text) - (size_t)n, "; %u machines could not be ended", leave.left);
-	autostart_forget();
 	leave_end(0, text, NULL);
-	sd_event_exit(host.event, 0);
+	end_daemon();
 }
 
 static const char *command_name(void)
@@ -299,14 +311,21 @@ static void on_command_ended(void *arg, int ret, json_t *found, const struct err
 	fail(&why, ret, "the machines are off, but the host is still up: %s", err->text);
 	event_host(LOG_LEVEL_ERROR, EVENT_PUBLIC, "%s", why.text);
 	leave_end(ret, NULL, &why);
+	if (leave.planned) { /* then the computer goes down without the command: no machine is to be powered on */
+		host.stopping = true;
+		end_daemon();
+	}
 }
 
+/* Which may be what makes systemd ask for the plan, and wait for those who joined. */
 static void run_command(void)
 {
 	struct job_spec spec = {.seconds = COMMAND_SECONDS, .run = command_run, .done = on_command_ended, .arg = leave.command,
 				.group = true, .late = "the command has not ended in time, and was killed"};
 	struct error err;
 	leave.running = true;
+	leave.planned = leave.joined != NULL;
+	answer_joined(0, as_planned, NULL);
 	identity_of_user(geteuid(), &spec.who);
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "%s: %s", command_name(), leave.command);
 	if (job_start(&spec, NULL, NULL, &err))
@@ -339,7 +358,7 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 	}
 	if (!leave.list) {
 		leave_done(leave.ending == END_STOP ? "the VMkernel has ended; all machines are powered off"
-						    : "the VMkernel has ended; its machines are stopped as planned");
+						    : as_planned);
 		return 0;
 	}
 	tell_next();
@@ -412,12 +431,31 @@ int power_stop_alone(struct error *err)
 
 /* ---- host.stop ---- */
 
-static int join(struct request *r)
+static void on_joined_gone(struct request *r)
 {
+	struct joined **p = &leave.joined;
+	while (*p && (*p)->r != r)
+		p = &(*p)->next;
+	if (!*p)
+		return;
+	struct joined *j = *p;
+	*p = j->next;
+	free(j);
+	request_finish(r, 0, NULL, NULL);
+}
+
+static int join(struct request *r, json_t **result)
+{
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked again to stop its machines");
+	if (leave.running) { /* they are off */
+		leave.planned = true;
+		*result = message_result("%s", as_planned);
+		return 0;
+	}
 	struct joined *j = xcalloc(1, sizeof(*j));
 	*j = (struct joined){.next = leave.joined, .r = r};
 	leave.joined = j;
-	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked again to stop its machines");
+	r->gone = on_joined_gone;
 	task_begin(r, NULL, look_leaving, r, "waiting for the host's machines, which somebody else has stopped"); /* however long */
 	return PENDING;
 }
@@ -434,7 +472,7 @@ int handle_host_stop(struct request *r, json_t **result, struct error *err)
 	}
 	/* The end of the computer asks so, and must not go on while machines are still on their way. */
 	if (host.stopping && planned)
-		return join(r);
+		return join(r, result);
 	if (host.stopping)
 		return fail(err, -EALREADY, "the host is being stopped already");
 	return leave_begin(r, planned ? END_PLAN : END_STOP, NULL, err);

@@ -1110,6 +1110,14 @@ static pid_t somebody_joins(void)
 	return pid;
 }
 
+static pid_t somebody_stops_machines(void)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(stop_machines());
+	return pid;
+}
+
 static json_t *wait_tasks(size_t n)
 {
 	json_t *tasks = NULL;
@@ -1132,9 +1140,7 @@ Test(host, a_second_stop_waits_for_the_first)
 	pid_t first = somebody_stops("the host is asked to stop its machines");
 	call_fails("vm.start", VM("web"), -EBUSY, "the host is being stopped");
 	call_fails("host.stop", P("s:s}", "machines", "stop"), -EALREADY, "being stopped already");
-	pid_t second = somebody_joins(), third = fork();
-	if (third == 0)
-		_exit(stop_machines());
+	pid_t second = somebody_joins(), third = somebody_stops_machines();
 	json_t *tasks = wait_tasks(3);
 	for (size_t k = 0; k < 3; k++)
 		call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(tasks, k), "id")), -EOPNOTSUPP, "cannot be cancelled");
@@ -1146,6 +1152,60 @@ Test(host, a_second_stop_waits_for_the_first)
 	expect_end();
 	cr_expect(!machine_processes(0));
 	host_anew();
+}
+
+/* In a process of its own, which may be killed. */
+static pid_t somebody_shuts_down(void)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("host.shutdown", NULL) ? 1 : 0);
+	}
+	json_decref(wait_tasks(1));
+	return pid;
+}
+
+static json_t *first_task(void)
+{
+	json_t *tasks = call("task.list", NULL), *id = json_pack("{s:O}", "id", json_object_get(json_array_get(tasks, 0), "id"));
+	json_decref(tasks);
+	return id;
+}
+
+/* As systemd does, while the host's own shutdown is under way: by its command, or by another one that comes first. */
+Test(host, a_plan_amid_a_shutdown)
+{
+	create("deaf");
+	set("deaf", "autostop.timeout", "3600");
+	char *lines = xasprintf("host.shutdownCommand = \"touch %s; until [ -e %s ]; do sleep 0.05; done; echo going already >&2; exit 1\"\n",
+				here("runs"), here("go"));
+	host_again(lines);
+	call_drop("vm.start", VM("deaf"));
+	pid_t first = somebody_shuts_down(), second = somebody_joins();
+	call_fails("task.cancel", first_task(), -EBUSY, "somebody else has asked");
+	kill(second, SIGKILL);
+	cr_assert_eq(waitpid(second, NULL, 0), second);
+	json_decref(wait_tasks(1)); /* he waits no longer */
+	call_drop("task.cancel", first_task());
+	went(first, 1);
+	cr_expect(state_is("deaf", "on"));
+
+	first = somebody_shuts_down();
+	second = somebody_joins();
+	kill_machine("deaf");
+	went(second, 0);
+	for (int k = 0; k < 1500 && access(here("runs"), F_OK); k++)
+		usleep(20000);
+	went(somebody_stops_machines(), 0); /* while the command runs, which waits for systemd, which waits for him */
+	call_fails("vm.start", VM("deaf"), -EBUSY, "the host is being stopped");
+	cr_assert_eq(replace_file(here("go"), "", 0, 0644, &err), 0);
+	went(first, 1);
+	expect_end(); /* though the command has failed */
+	cr_expect_eq(logged("but the host is still up"), 1);
+	host_anew();
+	free(lines);
 }
 
 /* The daemon dies on the way: the machines that were not off yet are on, and are stopped without it. */
