@@ -2,7 +2,8 @@
 /*
  * autostart.c - see autostart.h
  *
- * Steps are numbered from 1. Machines of one autostart.order are one step; those without come after all of these, in the order of
+ * Each owner's machines have an order of their own, so that nobody keeps another's waiting. Steps are numbered from 1. Machines of
+ * one autostart.order are one step; those without come after all of these, in the order of
  * vm-list, and are one step up to each that is waited for. A step begins when all machines of the one before are on (or have
  * failed, or are off again) and their waits are over, which are counted from then.
  */
@@ -34,6 +35,11 @@ unsigned autostart_order(const struct vm *vm)
 	return usable(vm) ? (unsigned)config_number(vm->config, "autostart.order") : 0;
 }
 
+uid_t autostart_owner(const struct vm *vm)
+{
+	return vm->world ? vm->run_uid : vm->file.uid;
+}
+
 static bool for_tools(const struct vm *vm)
 {
 	return usable(vm) && config_bool(vm->config, "autostart.waitForTools");
@@ -50,12 +56,15 @@ static unsigned wait_seconds(const struct vm *vm)
 
 struct place {
 	struct vm *vm;
+	uid_t owner;
 	unsigned order, index;
 };
 
 static int compare_places(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
 	if (x->order != y->order)
 		return !y->order || (x->order && x->order < y->order) ? -1 : 1;
 	return x->index < y->index ? -1 : 1;
@@ -71,7 +80,7 @@ struct vm **autostart_sorted(unsigned *n)
 	struct vm **sorted = xcalloc(k + 1, sizeof(struct vm *));
 	k = 0;
 	for (struct vm *vm = host.vms; vm; vm = vm->next, k++)
-		places[k] = (struct place){.vm = vm, .order = autostart_order(vm), .index = k};
+		places[k] = (struct place){.vm = vm, .owner = autostart_owner(vm), .order = autostart_order(vm), .index = k};
 	qsort(places, k, sizeof(*places), compare_places);
 	while (k--)
 		sorted[k] = places[k].vm;
@@ -86,6 +95,10 @@ void autostart_number(void)
 	for (unsigned k = 0; k < n; k++) {
 		struct vm *vm = sorted[k];
 		unsigned order = autostart_order(vm);
+		if (k && autostart_owner(vm) != autostart_owner(sorted[k - 1])) {
+			step = 1;
+			before = 0;
+		}
 		vm->autostart.step = 0;
 		if (!wanted(vm))
 			continue;
@@ -176,7 +189,7 @@ static bool still_awaited(struct vm *vm)
 	return now_monotonic() < vm->autostart.on_ns + wait_seconds(vm) * NSEC_PER_SEC;
 }
 
-/* Machines in the order of their start: as far as the next step is open, those that are due are powered on. True: some are left. */
+/* One owner's machines in the order of their start: as far as the next step is open, those that are due are powered on. True: some are left. */
 static bool advance(struct vm **vms, unsigned n)
 {
 	unsigned awaited = 0; /* step */
@@ -207,10 +220,15 @@ void autostart_end(void)
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 {
 	unsigned n;
+	bool left = false;
 	struct vm **sorted = autostart_sorted(&n);
 	(void)usec, (void)arg;
 	autostart_number();
-	bool left = advance(sorted, n);
+	for (unsigned k = 0, end; k < n; k = end) {
+		for (end = k + 1; end < n && autostart_owner(sorted[end]) == autostart_owner(sorted[k]); end++)
+			;
+		left |= advance(sorted + k, end - k);
+	}
 	free(sorted);
 	if (!left) { /* nobody waits for the last */
 		autostart_end();

@@ -2,8 +2,8 @@
 /*
  * power.c - see power.h; handlers of host.plan, host.stop, host.shutdown, host.reboot
  *
- * Machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with the highest,
- * and so on. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
+ * Each owner's machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with
+ * the highest, and so on. Towards the end of the host's own time limit all that are left are told. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
  * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then what people ask for can be
  * cancelled, and not what the end of the computer does (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
  * finds them.
@@ -28,6 +28,7 @@
 #define LOOK_USEC 100000
 #define PLUG_NS (20 * NSEC_PER_SEC) /* then the process hangs in the kernel, and the host goes without it */
 #define COMMAND_SECONDS 60
+#define LAST_SECONDS 60u /* of autostop.limit, for all that are left */
 #define STOP_SECONDS 45 /* for guests of host.stop with machines "stop", whose autostop does not count */
 
 static bool usable(const struct vm *vm)
@@ -74,11 +75,15 @@ json_t *power_plan_rows(const struct caller *c)
 {
 	json_t *rows = json_array(), *off = json_array();
 	unsigned n, turn = 0, before = 0;
+	uid_t owner = (uid_t)-1;
 	struct vm **sorted = autostart_sorted(&n);
 	autostart_number();
 	while (n--) {
 		struct vm *vm = sorted[n];
 		bool on = vm_running(vm);
+		if (autostart_owner(vm) != owner)
+			turn = 0;
+		owner = autostart_owner(vm);
 		if (on && (!turn || autostart_order(vm) != before)) {
 			turn++;
 			before = autostart_order(vm);
@@ -115,6 +120,7 @@ static const char as_planned[] = "the VMkernel has ended; its machines are stopp
 struct leaving {
 	struct leaving *next; /* in the order of stopping */
 	char *path;
+	uid_t owner;
 	unsigned order;
 	bool told;
 	enum autostop how;
@@ -137,6 +143,8 @@ static struct {
 	struct leaving *list;
 	struct joined *joined;
 	unsigned count, gone, left; /* left: could not be ended */
+	u64 last_ns, end_ns; /* all are told; all have their plug pulled */
+	bool hurried;
 	bool running;		    /* the command is */
 	bool planned;		    /* somebody has been told that the plan is carried out */
 	sd_event_source *timer;
@@ -147,10 +155,16 @@ static unsigned time_limit(const struct vm *vm)
 	return leave.ending == END_STOP ? STOP_SECONDS : power_timeout(vm);
 }
 
+/* From now on. */
+static void set_deadline(struct leaving *l, const struct vm *vm)
+{
+	l->deadline_ns = MIN(now_monotonic() + time_limit(vm) * NSEC_PER_SEC, leave.end_ns);
+}
+
 static void pull_plug(struct leaving *l, struct vm *vm)
 {
 	struct error why;
-	l->plug = true;
+	l->told = l->plug = true;
 	l->deadline_ns = now_monotonic() + PLUG_NS;
 	if (vm_stop(vm, "hard", NULL, &why) != PENDING)
 		vm_kill(vm);
@@ -169,7 +183,7 @@ static void try_to_ask(struct leaving *l, struct vm *vm)
 static void ask_guest(struct leaving *l, struct vm *vm)
 {
 	l->how = AUTOSTOP_SOFT;
-	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
+	set_deadline(l, vm);
 	try_to_ask(l, vm);
 }
 
@@ -199,7 +213,7 @@ static void tell_machine(struct leaving *l)
 		l->how = AUTOSTOP_SUSPEND;
 	else if (leave.ending == END_STOP && l->how == AUTOSTOP_SUSPEND)
 		l->how = AUTOSTOP_SOFT;
-	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
+	set_deadline(l, vm);
 	if (l->how == AUTOSTOP_PLUG)
 		pull_plug(l, vm);
 	else if (l->how == AUTOSTOP_SOFT)
@@ -216,7 +230,7 @@ static void look_at_suspend(struct leaving *l, struct vm *vm)
 		ask_guest(l, vm);
 	} else if (vm->suspended_percent > l->percent) {
 		l->percent = vm->suspended_percent;
-		l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
+		set_deadline(l, vm);
 	}
 }
 
@@ -226,11 +240,11 @@ static bool has_left(struct leaving *l)
 	struct vm *vm = registry_find(l->path);
 	if (!vm || !vm_running(vm))
 		return true;
-	if (!l->told)
-		return false;
-	if (l->how == AUTOSTOP_SUSPEND && !l->plug)
+	if (l->told && l->how == AUTOSTOP_SUSPEND && !l->plug)
 		look_at_suspend(l, vm);
-	bool late = now_monotonic() >= l->deadline_ns;
+	bool late = now_monotonic() >= (l->told ? l->deadline_ns : leave.end_ns);
+	if (!l->told && !late)
+		return false;
 	if (l->plug) {
 		leave.left += late;
 		return late;
@@ -332,13 +346,20 @@ static void run_command(void)
 		on_command_ended(NULL, err.code, NULL, &err);
 }
 
-/* When all that were told have gone, the next: those of the same order at once. */
+/* When all of an owner's that were told have gone, his next: those of the same order at once. */
 static void tell_next(void)
 {
-	unsigned order = leave.list->order;
-	for (struct leaving *l = leave.list; l && l->order == order; l = l->next)
-		if (!l->told)
+	bool all = now_monotonic() >= leave.last_ns;
+	if (all && !leave.hurried)
+		event_host(LOG_LEVEL_WARNING, EVENT_PUBLIC, "the time to stop machines is nearly over (autostop.limit of vmkernel.conf): "
+							    "all that are left are told at once");
+	leave.hurried = all;
+	for (struct leaving *l = leave.list, *first = l; l; l = l->next) {
+		if (l->owner != first->owner)
+			first = l;
+		if (!l->told && (all || l->order == first->order))
 			tell_machine(l);
+	}
 }
 
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
@@ -394,7 +415,8 @@ static void list_machines(void)
 		if (!vm_running(sorted[k]))
 			continue;
 		struct leaving *l = xcalloc(1, sizeof(*l));
-		*l = (struct leaving){.next = leave.list, .path = xstrdup(sorted[k]->path), .order = autostart_order(sorted[k])};
+		*l = (struct leaving){.next = leave.list, .path = xstrdup(sorted[k]->path), .owner = autostart_owner(sorted[k]),
+				      .order = autostart_order(sorted[k])};
 		leave.list = l;
 		leave.count++;
 	}
@@ -414,6 +436,9 @@ static int leave_begin(struct request *r, enum ending ending, char *command, str
 	leave.r = r;
 	leave.ending = ending;
 	leave.command = command;
+	leave.end_ns = now_monotonic() + host.autostop_limit * NSEC_PER_SEC;
+	leave.last_ns = leave.end_ns - MIN(LAST_SECONDS, host.autostop_limit / 2) * NSEC_PER_SEC;
+	leave.hurried = false;
 	host.stopping = true;
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked to %s", asked_to[ending]);
 	autostart_end();

@@ -1334,6 +1334,43 @@ Test(host, starts_machines_in_order)
 	cr_expect_geq(now_monotonic() - begin, 2 * NSEC_PER_SEC, "the delay was not kept");
 }
 
+/* Nor does the host wait for ever for any of them. */
+Test(host, nobody_waits_for_the_machines_of_others)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	call_drop("vm.create", P("s:s, s:s}", "name", "base", "owner", "alice"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "deaf", "owner", "alice"));
+	starts_with_host("web", "9");
+	set("base", "autostart", "true");
+	set("base", "autostart.order", "1");
+	set("base", "autostart.delay", "3600");
+	set("deaf", "autostart", "true");
+	set("deaf", "autostart.order", "2");
+	set("deaf", "autostop.timeout", "3600");
+	plan_is("web", 0, "1");
+	plan_is("base", 0, "1, then 3600 s");
+	plan_is("deaf", 0, "2");
+	host_again("autostop.limit = \"6\"\n");
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	host_anew();
+	wait_state("web", "on", 30);
+	wait_state("base", "on", 30);
+	plan_is("deaf", 0, "2 (still to come)");
+	call_drop("vm.start", VM("deaf"));
+	plan_is("web", 1, "1");
+	plan_is("deaf", 1, "2 (still to come)");
+	plan_is("base", 2, "1, then 3600 s");
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	static const char *const order[] = {"the host is asked to stop", "the host is asked to stop", "web is powered off", "all that are left are told at once",
+					    "base is powered off", "deaf is not off in time: its plug is pulled"};
+	logged_in_order(order, ARRAY_SIZE(order));
+	host_anew();
+}
+
 #define MANY 70 /* more than the host has helper processes for at once, and more than it gives one user */
 
 static void many_name(char name[20], unsigned k)
@@ -1520,6 +1557,7 @@ Test(host_parts, configuration)
 		{"unheard.of = \"x\"\n", NULL},
 		{"console.address = \"here\"\n", "vmkernel.conf:1: console.address = \"here\": must be an IPv4 or IPv6 address"},
 		{"\nconsole.firstPort = \"80\"\n", "vmkernel.conf:2: console.firstPort = \"80\": must be a number from 1024 to 65535"},
+		{"autostop.limit = \"1\"\n", "must be a number from 2 to 86400"},
 		{"autostart = \"maybe\"\n", "must be TRUE or FALSE"},
 		{"log.level = \"loud\"\n", "must be one of debug|info|warning|error"},
 		{"console.firstPort = \"2000\"\nconsole.lastPort = \"1999\"\n", "lastPort is below"},
@@ -1539,6 +1577,7 @@ Test(host_parts, configuration)
 			cr_expect_str_eq(host.console_address, "127.0.0.1");
 			cr_expect(host.vnc_first == 5900 && host.vnc_last == 6999 && host.autostart && !*host.shutdown_command);
 			cr_expect_str_eq(host.keyboard_command, "setupcon -k");
+			cr_expect_eq(host.autostop_limit, 1500);
 		}
 		if (k == 1)
 			cr_expect(host.vnc_first == 2000 && host.vnc_last == 2001 && !host.autostart);
