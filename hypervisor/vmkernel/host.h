@@ -137,6 +137,7 @@ struct host {
 	unsigned vnc_first, vnc_last; /* console ports */
 	char console_address[48];     /* where they listen */
 	bool autostart;
+	unsigned autostop_limit; /* seconds */
 	char *shutdown_command, *reboot_command, *keyboard_command; /* of vmkernel.conf, "" = none; conf.def */
 	char engine[16];
 	json_t *passed_over; /* array of sentences */

@@ -569,6 +569,8 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 	}
 	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
 		return;
+	if (s->soft && ret == -ETIMEDOUT) /* no refusal: its process may come to it yet */
+		return;
 	if (s->soft)
 		stopper_end(s, ret, err);
 	else
