@@ -2,10 +2,12 @@
 /*
  * autostart.c - see autostart.h
  *
- * Steps are numbered from 1. Machines of one autostart.order are one step; those without come after all of these, in the order of
+ * Each owner's machines have an order of their own, so that nobody keeps another's waiting. Steps are numbered from 1. Machines of
+ * one autostart.order are one step; those without come after all of these, in the order of
  * vm-list, and are one step up to each that is waited for. A step begins when all machines of the one before are on (or have
  * failed, or are off again) and their waits are over, which are counted from then.
  */
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -33,6 +35,11 @@ unsigned autostart_order(const struct vm *vm)
 	return usable(vm) ? (unsigned)config_number(vm->config, "autostart.order") : 0;
 }
 
+uid_t autostart_owner(const struct vm *vm)
+{
+	return vm->world ? vm->run_uid : vm->file.uid;
+}
+
 static bool for_tools(const struct vm *vm)
 {
 	return usable(vm) && config_bool(vm->config, "autostart.waitForTools");
@@ -49,12 +56,15 @@ static unsigned wait_seconds(const struct vm *vm)
 
 struct place {
 	struct vm *vm;
+	uid_t owner;
 	unsigned order, index;
 };
 
 static int compare_places(const void *a, const void *b)
 {
 	const struct place *x = a, *y = b;
+	if (x->owner != y->owner)
+		return x->owner < y->owner ? -1 : 1;
 	if (x->order != y->order)
 		return !y->order || (x->order && x->order < y->order) ? -1 : 1;
 	return x->index < y->index ? -1 : 1;
@@ -70,7 +80,7 @@ struct vm **autostart_sorted(unsigned *n)
 	struct vm **sorted = xcalloc(k + 1, sizeof(struct vm *));
 	k = 0;
 	for (struct vm *vm = host.vms; vm; vm = vm->next, k++)
-		places[k] = (struct place){.vm = vm, .order = autostart_order(vm), .index = k};
+		places[k] = (struct place){.vm = vm, .owner = autostart_owner(vm), .order = autostart_order(vm), .index = k};
 	qsort(places, k, sizeof(*places), compare_places);
 	while (k--)
 		sorted[k] = places[k].vm;
@@ -85,6 +95,10 @@ void autostart_number(void)
 	for (unsigned k = 0; k < n; k++) {
 		struct vm *vm = sorted[k];
 		unsigned order = autostart_order(vm);
+		if (k && autostart_owner(vm) != autostart_owner(sorted[k - 1])) {
+			step = 1;
+			before = 0;
+		}
 		vm->autostart.step = 0;
 		if (!wanted(vm))
 			continue;
@@ -150,6 +164,18 @@ void autostart_forget(void)
 
 /* ---- starting ---- */
 
+/* A machine that cannot be powered on does not stop the others. One that finds too many on their way is still due. */
+static void power_on(struct vm *vm)
+{
+	struct error err;
+	vm->autostart.on_ns = 0;
+	int ret = vm_running(vm) ? 0 : vm_start(vm, NULL, &err);
+	vm->autostart.due = ret == -EAGAIN;
+	vm->autostart.awaited = ret == PENDING;
+	if (ret < 0 && ret != -EAGAIN)
+		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+}
+
 static bool still_awaited(struct vm *vm)
 {
 	if (!vm_running(vm))
@@ -163,40 +189,22 @@ static bool still_awaited(struct vm *vm)
 	return now_monotonic() < vm->autostart.on_ns + wait_seconds(vm) * NSEC_PER_SEC;
 }
 
-static bool any_awaited(void)
+/* One owner's machines in the order of their start: as far as the next step is open, those that are due are powered on. True: some are left. */
+static bool advance(struct vm **vms, unsigned n)
 {
-	bool any = false;
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+	unsigned awaited = 0; /* step */
+	bool left = false;
+	for (unsigned k = 0; k < n; k++) {
+		struct vm *vm = vms[k];
+		vm->autostart.due = vm->autostart.due && vm->autostart.step; /* somebody may have changed his mind */
+		if (vm->autostart.due && (!awaited || vm->autostart.step == awaited))
+			power_on(vm);
 		vm->autostart.awaited = vm->autostart.awaited && still_awaited(vm);
-		any |= vm->autostart.awaited;
+		if (!awaited && (vm->autostart.due || vm->autostart.awaited))
+			awaited = vm->autostart.step;
+		left |= vm->autostart.due;
 	}
-	return any;
-}
-
-/* 0 = nothing is left. */
-static unsigned next_step(void)
-{
-	unsigned best = 0;
-	autostart_number(); /* somebody may have changed his mind meanwhile */
-	for (struct vm *vm = host.vms; vm; vm = vm->next) {
-		vm->autostart.due = vm->autostart.due && vm->autostart.step;
-		if (vm->autostart.due && (!best || vm->autostart.step < best))
-			best = vm->autostart.step;
-	}
-	return best;
-}
-
-/* A machine that cannot be powered on does not stop the others. */
-static void power_on(struct vm *vm)
-{
-	struct error err;
-	vm->autostart.due = false;
-	if (vm_running(vm))
-		return;
-	vm->autostart.on_ns = 0;
-	vm->autostart.awaited = vm_start(vm, NULL, &err) == PENDING;
-	if (!vm->autostart.awaited)
-		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+	return left;
 }
 
 void autostart_end(void)
@@ -209,26 +217,20 @@ void autostart_end(void)
 	boot_remember();
 }
 
-static bool any_due(void)
-{
-	for (const struct vm *vm = host.vms; vm; vm = vm->next)
-		if (vm->autostart.due)
-			return true;
-	return false;
-}
-
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 {
+	unsigned n;
+	bool left = false;
+	struct vm **sorted = autostart_sorted(&n);
 	(void)usec, (void)arg;
-	while (!any_awaited()) {
-		unsigned step = next_step();
-		if (!step)
-			break;
-		for (struct vm *vm = host.vms; vm; vm = vm->next)
-			if (vm->autostart.due && vm->autostart.step == step)
-				power_on(vm);
+	autostart_number();
+	for (unsigned k = 0, end; k < n; k = end) {
+		for (end = k + 1; end < n && autostart_owner(sorted[end]) == autostart_owner(sorted[k]); end++)
+			;
+		left |= advance(sorted + k, end - k);
 	}
-	if (!any_due()) { /* nobody waits for the last */
+	free(sorted);
+	if (!left) { /* nobody waits for the last */
 		autostart_end();
 		return 0;
 	}

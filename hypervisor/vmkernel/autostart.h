@@ -18,8 +18,9 @@ void autostart_forget(void);
 void autostart_number(void);
 /* After autostart_number(): "2, then 30 s", "no". */
 json_t *autostart_sentence(const struct vm *vm);
-/* All machines in the order in which they start, whether they do or not: `n` of them. Caller frees. */
+/* All machines, `n` of them: one owner's after the other's, each in the order in which they start, whether they do or not. Caller frees. */
 struct vm **autostart_sorted(unsigned *n);
+uid_t autostart_owner(const struct vm *vm);
 /* Key autostart.order; 0 = none. */
 unsigned autostart_order(const struct vm *vm);
 

@@ -137,6 +137,7 @@ struct host {
 	unsigned vnc_first, vnc_last; /* console ports */
 	char console_address[48];     /* where they listen */
 	bool autostart;
+	unsigned autostop_limit; /* seconds */
 	char *shutdown_command, *reboot_command, *keyboard_command; /* of vmkernel.conf, "" = none; conf.def */
 	char engine[16];
 	json_t *passed_over; /* array of sentences */
@@ -211,6 +212,7 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 /* The same with another time limit than the mode's own, in seconds. */
 int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct request *r, struct error *err);
 void vm_kill(struct vm *vm);
+int vm_priority(const struct vm *vm, struct error *err); /* its process gets what sched.cpu.shares says */
 void supervise_adopt(void); /* machines that run already */
 void vm_poll(struct vm *vm); /* asks for its status */
 bool vm_running(const struct vm *vm);

@@ -24,6 +24,8 @@
 #define PACKET_MAX 65536
 #define RESULT_MAX (8 * MIB) /* larger ones than a packet go through a file in memory */
 
+const struct caller job_host = {.uid = 0};
+
 struct job {
 	struct job *next;
 	struct job_spec spec;
@@ -262,7 +264,7 @@ static int have_room(uid_t asker, struct error *err)
 	for (const struct job *j = host.jobs; j; j = j->next)
 		own += j->asker == asker;
 	if (host.n_jobs >= MAX_JOBS - (user ? RESERVED_JOBS : 0) || (user && own >= MAX_JOBS_USER))
-		return fail(err, -EBUSY, "the host is doing too much at once: try again");
+		return fail(err, -EAGAIN, "the host is doing too much at once: try again");
 	return 0;
 }
 

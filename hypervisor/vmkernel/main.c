@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
- * main.c - vmkernel, the resident daemon: vmkernel [--root DIR] [--ready-fd N]
+ * main.c - vmkernel, the resident daemon: vmkernel [--root DIR] [--ready-fd N] [--stop-machines]
  *
  * SIGTERM and SIGINT end the daemon and leave the machines running; SIGHUP reads vm-list again.
  */
@@ -17,6 +17,7 @@
 #include <systemd/sd-daemon.h>
 #include <unistd.h>
 
+#include "api/client.h"
 #include "lib/util.h"
 #include "vmkernel/autostart.h"
 #include "vmkernel/conf.h"
@@ -27,8 +28,8 @@
 #include "vmkernel/probe.h"
 #include "vmkernel/volumes.h"
 
-#define LOCK_USEC 100000
-#define LOCK_TRIES 100 /* of --stop-machines: ten seconds */
+#define ASK_USEC 100000
+#define ASK_TRIES 100 /* ten seconds */
 
 struct host host = {.lock_fd = -1, .root_fd = -1, .vmx_fd = -1, .authd_fd = -1, .log_fd = -1, .kvm_fd = -1};
 
@@ -66,26 +67,53 @@ static void open_root(const char *root)
 	free(worlds);
 }
 
-/* Whether it is ours now; one that ends, or will be started again elsewhere, may still hold it for a moment. */
-static bool lock_within(unsigned tries)
+static bool lock_try(void)
 {
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
-	while (fcntl(host.lock_fd, F_SETLK, &lock)) {
-		if (!--tries)
+	return fcntl(host.lock_fd, F_SETLK, &lock) == 0;
+}
+
+/* Has the daemon that serves the root stop its machines, or waits with whoever has asked before; 0 when they are off. */
+static int ask_daemon(struct error *err)
+{
+	struct vmk_client *client;
+	int ret = vmk_connect(&client, err);
+	if (ret)
+		return ret;
+	ret = vmk_call_long(client, "host.stop", json_pack("{s:s}", "machines", "plan"), NULL, NULL, NULL, NULL, err);
+	vmk_disconnect(client);
+	return ret;
+}
+
+/* False: a daemon has stopped the machines. One that dies on the way, or is started or ends just now, is gone or answers soon. */
+static bool lock_to_stop(void)
+{
+	struct error err;
+	for (unsigned k = 0; !lock_try(); k++) {
+		if (ask_daemon(&err) == 0)
 			return false;
-		usleep(LOCK_USEC);
+		if (k == ASK_TRIES)
+			fatal("the vmkernel cannot be asked to stop its machines: %s", err.text);
+		usleep(ASK_USEC);
 	}
 	return true;
 }
 
-/* One daemon a root. A POSIX lock: it goes with the process whatever ends it, and no child of the daemon shares it. */
-static void take_lock(unsigned tries)
+/*
+ * One daemon a root. A POSIX lock: it goes with the process whatever ends it, and no child of the daemon shares it. False: there is
+ * nothing left to do.
+ */
+static bool take_lock(bool stop_machines)
 {
 	char *path = root_path("run/vmk/lock"), text[32] = "";
 	host.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (host.lock_fd < 0)
 		fatal("cannot open %s: %m", path);
-	if (!lock_within(tries)) {
+	if (stop_machines && !lock_to_stop()) {
+		free(path);
+		return false;
+	}
+	if (!stop_machines && !lock_try()) {
 		ssize_t n = pread(host.lock_fd, text, sizeof(text) - 1, 0);
 		text[n > 0 ? n : 0] = 0;
 		text[strcspn(text, "\n")] = 0;
@@ -95,6 +123,7 @@ static void take_lock(unsigned tries)
 	if (ftruncate(host.lock_fd, 0) || pwrite(host.lock_fd, text, strlen(text), 0) < 0)
 		log_warning("cannot write %s: %m", path);
 	free(path);
+	return true;
 }
 
 /* The programs of the host stand beside this one; held open, so a root in a closed home works for every owner. */
@@ -180,7 +209,7 @@ static const char usage[] = "usage: vmkernel [--root DIR] [--ready-fd N] [--stop
 			    "  --root DIR       everything of the host is below DIR (default $VMK_ROOT, else /)\n"
 			    "  --foreground     stay in the foreground (always so)\n"
 			    "  --ready-fd N     write a line to descriptor N when the host answers\n"
-			    "  --stop-machines  where no vmkernel runs: stop the machines that are on as host plan tells, and end\n"
+			    "  --stop-machines  stop the machines that are on as host plan tells, whether a vmkernel runs or not, and end\n"
 			    "SIGTERM ends the daemon and leaves the machines running; `vmksh -c 'host stop stop'` powers them off first.\n";
 
 struct choice {
@@ -243,7 +272,8 @@ int main(int argc, char *argv[])
 	umask(022);
 	raise_limits();
 	open_root(choice.root);
-	take_lock(choice.stop_machines ? LOCK_TRIES : 1);
+	if (!take_lock(choice.stop_machines))
+		return 0;
 	if (events_open(&err) || conf_read(&err))
 		fatal("%s", err.text);
 	host.started_ns = now_monotonic();

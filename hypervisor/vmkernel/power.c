@@ -2,10 +2,10 @@
 /*
  * power.c - see power.h; handlers of host.plan, host.stop, host.shutdown, host.reboot
  *
- * Machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with the highest,
- * and so on. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
- * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then everything can be cancelled;
- * machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
+ * Each owner's machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with
+ * the highest, and so on. Towards the end of the host's own time limit all that are left are told. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
+ * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then what people ask for can be
+ * cancelled, and not what the end of the computer does (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
  * finds them.
  */
 #include <errno.h>
@@ -28,6 +28,7 @@
 #define LOOK_USEC 100000
 #define PLUG_NS (20 * NSEC_PER_SEC) /* then the process hangs in the kernel, and the host goes without it */
 #define COMMAND_SECONDS 60
+#define LAST_SECONDS 60u /* of autostop.limit, for all that are left */
 #define STOP_SECONDS 45 /* for guests of host.stop with machines "stop", whose autostop does not count */
 
 static bool usable(const struct vm *vm)
@@ -39,8 +40,7 @@ enum autostop power_plan(const struct vm *vm)
 {
 	if (!vm_running(vm))
 		return AUTOSTOP_NOTHING;
-	/* One that waits for an answer stands still: its guest hears nothing. One that is being powered on is waited for. */
-	if (vm->state != VM_STARTING && (!vm->control || vm->state == VM_STUCK || vm->question.id))
+	if (vm->question.id) /* it stands still: its guest hears nothing */
 		return AUTOSTOP_PLUG;
 	const char *how = usable(vm) ? config_string(vm->config, "autostop") : "softpoweroff";
 	return str_ieq(how, "suspend") ? AUTOSTOP_SUSPEND : str_ieq(how, "poweroff") ? AUTOSTOP_PLUG : AUTOSTOP_SOFT;
@@ -58,14 +58,14 @@ static json_t *plan_sentence(const struct vm *vm)
 		return json_string("is being suspended already");
 	switch (power_plan(vm)) {
 	case AUTOSTOP_SOFT:
+		if (vm->state == VM_STUCK)
+			return json_sprintf("its process does not answer, and may; after %u s its plug is pulled", seconds);
 		return json_sprintf("the guest is asked to shut down; after %u s its plug is pulled", seconds);
 	case AUTOSTOP_SUSPEND:
 		return json_sprintf("is suspended; if that fails, the guest is asked to shut down; after %u s without progress its plug is pulled",
 				    seconds);
 	case AUTOSTOP_PLUG:
-		if (vm->question.id)
-			return json_string("it waits for an answer (vm question): its plug is pulled");
-		return json_string(vm->state == VM_STUCK ? "its process does not answer and is ended" : "its plug is pulled");
+		return json_string(vm->question.id ? "it waits for an answer (vm question): its plug is pulled" : "its plug is pulled");
 	default:
 		return json_string(vm->state == VM_SUSPENDED ? "stays suspended" : "stays off");
 	}
@@ -75,11 +75,15 @@ json_t *power_plan_rows(const struct caller *c)
 {
 	json_t *rows = json_array(), *off = json_array();
 	unsigned n, turn = 0, before = 0;
+	uid_t owner = (uid_t)-1;
 	struct vm **sorted = autostart_sorted(&n);
 	autostart_number();
 	while (n--) {
 		struct vm *vm = sorted[n];
 		bool on = vm_running(vm);
+		if (autostart_owner(vm) != owner)
+			turn = 0;
+		owner = autostart_owner(vm);
 		if (on && (!turn || autostart_order(vm) != before)) {
 			turn++;
 			before = autostart_order(vm);
@@ -110,13 +114,17 @@ enum ending { END_STOP, END_PLAN, END_SHUTDOWN, END_REBOOT };
 static const char *const asked_to[] = {
 	[END_STOP] = "power off its machines", [END_PLAN] = "stop its machines", [END_SHUTDOWN] = "shut down", [END_REBOOT] = "start again"};
 
+static const char as_planned[] = "the VMkernel has ended; its machines are stopped as planned";
+
 /* A machine on its way. */
 struct leaving {
 	struct leaving *next; /* in the order of stopping */
 	char *path;
+	uid_t owner;
 	unsigned order;
 	bool told;
 	enum autostop how;
+	bool asked; /* the guest has been, or will be as soon as its process reads */
 	unsigned percent; /* of what is written, when it was last looked at */
 	u64 deadline_ns;
 	bool plug; /* is pulled */
@@ -135,7 +143,10 @@ static struct {
 	struct leaving *list;
 	struct joined *joined;
 	unsigned count, gone, left; /* left: could not be ended */
+	u64 last_ns, end_ns; /* all are told; all have their plug pulled */
+	bool hurried;
 	bool running;		    /* the command is */
+	bool planned;		    /* somebody has been told that the plan is carried out */
 	sd_event_source *timer;
 } leave;
 
@@ -144,28 +155,53 @@ static unsigned time_limit(const struct vm *vm)
 	return leave.ending == END_STOP ? STOP_SECONDS : power_timeout(vm);
 }
 
+/* From now on. */
+static void set_deadline(struct leaving *l, const struct vm *vm)
+{
+	l->deadline_ns = MIN(now_monotonic() + time_limit(vm) * NSEC_PER_SEC, leave.end_ns);
+}
+
 static void pull_plug(struct leaving *l, struct vm *vm)
 {
 	struct error why;
-	l->plug = true;
+	l->told = l->plug = true;
 	l->deadline_ns = now_monotonic() + PLUG_NS;
 	if (vm_stop(vm, "hard", NULL, &why) != PENDING)
 		vm_kill(vm);
 }
 
-static void ask_guest(struct leaving *l, struct vm *vm)
+/* A process that cannot be reached just now, on a busy computer say, is tried again at the next look. */
+static void try_to_ask(struct leaving *l, struct vm *vm)
 {
 	struct error why;
-	l->how = AUTOSTOP_SOFT;
-	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
-	if (vm_stop_within(vm, "soft", time_limit(vm) + 1, NULL, &why) != PENDING)
+	vm_poll(vm); /* connects */
+	l->asked = vm_stop_within(vm, "soft", time_limit(vm) + 1, NULL, &why) == PENDING;
+	if (vm->question.id)
 		pull_plug(l, vm);
+}
+
+static void ask_guest(struct leaving *l, struct vm *vm)
+{
+	l->how = AUTOSTOP_SOFT;
+	set_deadline(l, vm);
+	try_to_ask(l, vm);
+}
+
+static void suspend_or_ask(struct leaving *l, struct vm *vm)
+{
+	struct error why;
+	int ret = vm_suspend(vm, NULL, &why);
+	if (ret == -EAGAIN) { /* so many are on their way: at the next look */
+		l->told = false;
+	} else if (ret != PENDING) {
+		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s: its guest is asked to shut down", vm->name, why.text);
+		ask_guest(l, vm);
+	}
 }
 
 /* By what the machine is now: those that stopped before it may have taken their time. */
 static void tell_machine(struct leaving *l)
 {
-	struct error why;
 	struct vm *vm = registry_find(l->path);
 	if (vm && vm->state == VM_STARTING) /* not for long; it may be on its way out of the file it was suspended to */
 		return;
@@ -177,15 +213,13 @@ static void tell_machine(struct leaving *l)
 		l->how = AUTOSTOP_SUSPEND;
 	else if (leave.ending == END_STOP && l->how == AUTOSTOP_SUSPEND)
 		l->how = AUTOSTOP_SOFT;
-	l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
+	set_deadline(l, vm);
 	if (l->how == AUTOSTOP_PLUG)
 		pull_plug(l, vm);
 	else if (l->how == AUTOSTOP_SOFT)
 		ask_guest(l, vm);
-	else if (vm->suspend == SUSPEND_NOT && vm_suspend(vm, NULL, &why) != PENDING) {
-		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s: its guest is asked to shut down", vm->name, why.text);
-		ask_guest(l, vm);
-	}
+	else if (vm->suspend == SUSPEND_NOT)
+		suspend_or_ask(l, vm);
 }
 
 /* Writing a large machine takes its time: only one that does not get on is late. */
@@ -196,7 +230,7 @@ static void look_at_suspend(struct leaving *l, struct vm *vm)
 		ask_guest(l, vm);
 	} else if (vm->suspended_percent > l->percent) {
 		l->percent = vm->suspended_percent;
-		l->deadline_ns = now_monotonic() + time_limit(vm) * NSEC_PER_SEC;
+		set_deadline(l, vm);
 	}
 }
 
@@ -206,17 +240,19 @@ static bool has_left(struct leaving *l)
 	struct vm *vm = registry_find(l->path);
 	if (!vm || !vm_running(vm))
 		return true;
-	if (!l->told)
-		return false;
-	if (l->how == AUTOSTOP_SUSPEND && !l->plug)
+	if (l->told && l->how == AUTOSTOP_SUSPEND && !l->plug)
 		look_at_suspend(l, vm);
-	bool late = now_monotonic() >= l->deadline_ns;
+	bool late = now_monotonic() >= (l->told ? l->deadline_ns : leave.end_ns);
+	if (!l->told && !late)
+		return false;
 	if (l->plug) {
 		leave.left += late;
 		return late;
 	}
+	if (!late && l->how == AUTOSTOP_SOFT && !l->asked)
+		try_to_ask(l, vm);
 	/* A guest that does not listen need not be waited for. */
-	if (late || (l->how == AUTOSTOP_SOFT && !vm->stoppers)) {
+	else if (late || (l->how == AUTOSTOP_SOFT && !vm->stoppers)) {
 		event_vm(LOG_LEVEL_WARNING, vm, "%s %s: its plug is pulled", vm->name, late ? "is not off in time" : "does not listen");
 		pull_plug(l, vm);
 	}
@@ -231,25 +267,35 @@ static void drop_first(struct leaving **p)
 	free(l);
 }
 
+static void answer_joined(int ret, const char *text, const struct error *err)
+{
+	while (leave.joined) {
+		struct joined *j = leave.joined;
+		leave.joined = j->next;
+		request_finish(j->r, ret, ret ? NULL : message_result("%s", text), err);
+		free(j);
+	}
+}
+
 /* The host goes on, or the daemon ends: everybody who waits hears it. */
 static void leave_end(int ret, const char *text, const struct error *err)
 {
-	struct joined joined = {.next = leave.joined, .r = leave.r}, *j = &joined;
+	struct request *r = leave.r;
 	while (leave.list)
 		drop_first(&leave.list);
 	leave.timer = sd_event_source_disable_unref(leave.timer);
 	free(leave.command);
 	leave.command = NULL;
 	leave.r = NULL;
-	leave.joined = NULL;
 	host.stopping = leave.running = false;
-	while (j) {
-		struct joined *next = j->next;
-		request_finish(j->r, ret, ret ? NULL : message_result("%s", text), err);
-		if (j != &joined)
-			free(j);
-		j = next;
-	}
+	answer_joined(ret, text, err);
+	request_finish(r, ret, ret ? NULL : message_result("%s", text), err);
+}
+
+static void end_daemon(void)
+{
+	autostart_forget();
+	sd_event_exit(host.event, 0);
 }
 
 /* The machines are off. */
@@ -259,9 +305,8 @@ static void leave_done(const char *what)
 	int n = snprintf(text, sizeof(text), "%s", what);
 	if (leave.left)
 		snprintf(text + n, sizeof(text) - (size_t)n, "; %u machines could not be ended", leave.left);
-	autostart_forget();
 	leave_end(0, text, NULL);
-	sd_event_exit(host.event, 0);
+	end_daemon();
 }
 
 static const char *command_name(void)
@@ -280,27 +325,41 @@ static void on_command_ended(void *arg, int ret, json_t *found, const struct err
 	fail(&why, ret, "the machines are off, but the host is still up: %s", err->text);
 	event_host(LOG_LEVEL_ERROR, EVENT_PUBLIC, "%s", why.text);
 	leave_end(ret, NULL, &why);
+	if (leave.planned) { /* then the computer goes down without the command: no machine is to be powered on */
+		host.stopping = true;
+		end_daemon();
+	}
 }
 
+/* Which may be what makes systemd ask for the plan, and wait for those who joined. */
 static void run_command(void)
 {
 	struct job_spec spec = {.seconds = COMMAND_SECONDS, .run = command_run, .done = on_command_ended, .arg = leave.command,
 				.group = true, .late = "the command has not ended in time, and was killed"};
 	struct error err;
 	leave.running = true;
+	leave.planned = leave.joined != NULL;
+	answer_joined(0, as_planned, NULL);
 	identity_of_user(geteuid(), &spec.who);
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "%s: %s", command_name(), leave.command);
 	if (job_start(&spec, NULL, NULL, &err))
 		on_command_ended(NULL, err.code, NULL, &err);
 }
 
-/* When all that were told have gone, the next: those of the same order at once. */
+/* When all of an owner's that were told have gone, his next: those of the same order at once. */
 static void tell_next(void)
 {
-	unsigned order = leave.list->order;
-	for (struct leaving *l = leave.list; l && l->order == order; l = l->next)
-		if (!l->told)
+	bool all = now_monotonic() >= leave.last_ns;
+	if (all && !leave.hurried)
+		event_host(LOG_LEVEL_WARNING, EVENT_PUBLIC, "the time to stop machines is nearly over (autostop.limit of vmkernel.conf): "
+							    "all that are left are told at once");
+	leave.hurried = all;
+	for (struct leaving *l = leave.list, *first = l; l; l = l->next) {
+		if (l->owner != first->owner)
+			first = l;
+		if (!l->told && (all || l->order == first->order))
 			tell_machine(l);
+	}
 }
 
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
@@ -320,7 +379,7 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 	}
 	if (!leave.list) {
 		leave_done(leave.ending == END_STOP ? "the VMkernel has ended; all machines are powered off"
-						    : "the VMkernel has ended; its machines are stopped as planned");
+						    : as_planned);
 		return 0;
 	}
 	tell_next();
@@ -344,8 +403,7 @@ static int cancel_leaving(void *arg, struct error *err)
 
 static void look_leaving(void *arg)
 {
-	(void)arg;
-	task_percent(leave.r, leave.count ? (int)(leave.gone * 100 / leave.count) : 100);
+	task_percent(arg, leave.count ? (int)(leave.gone * 100 / leave.count) : 100);
 }
 
 static void list_machines(void)
@@ -357,7 +415,8 @@ static void list_machines(void)
 		if (!vm_running(sorted[k]))
 			continue;
 		struct leaving *l = xcalloc(1, sizeof(*l));
-		*l = (struct leaving){.next = leave.list, .path = xstrdup(sorted[k]->path), .order = autostart_order(sorted[k])};
+		*l = (struct leaving){.next = leave.list, .path = xstrdup(sorted[k]->path), .owner = autostart_owner(sorted[k]),
+				      .order = autostart_order(sorted[k])};
 		leave.list = l;
 		leave.count++;
 	}
@@ -377,11 +436,15 @@ static int leave_begin(struct request *r, enum ending ending, char *command, str
 	leave.r = r;
 	leave.ending = ending;
 	leave.command = command;
+	leave.end_ns = now_monotonic() + host.autostop_limit * NSEC_PER_SEC;
+	leave.last_ns = leave.end_ns - MIN(LAST_SECONDS, host.autostop_limit / 2) * NSEC_PER_SEC;
+	leave.hurried = false;
 	host.stopping = true;
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked to %s", asked_to[ending]);
 	autostart_end();
 	list_machines();
-	task_begin(r, cancel_leaving, look_leaving, NULL, "%s: waiting for its machines", doing[ending]);
+	/* The plan alone is what the end of the computer asks for: it would go down under machines that go on. */
+	task_begin(r, ending == END_PLAN ? NULL : cancel_leaving, look_leaving, r, "%s: waiting for its machines", doing[ending]);
 	return PENDING;
 }
 
@@ -393,12 +456,32 @@ int power_stop_alone(struct error *err)
 
 /* ---- host.stop ---- */
 
-static int join(struct request *r)
+static void on_joined_gone(struct request *r)
 {
+	struct joined **p = &leave.joined;
+	while (*p && (*p)->r != r)
+		p = &(*p)->next;
+	if (!*p)
+		return;
+	struct joined *j = *p;
+	*p = j->next;
+	free(j);
+	request_finish(r, 0, NULL, NULL);
+}
+
+static int join(struct request *r, json_t **result)
+{
+	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked again to stop its machines");
+	if (leave.running) { /* they are off */
+		leave.planned = true;
+		*result = message_result("%s", as_planned);
+		return 0;
+	}
 	struct joined *j = xcalloc(1, sizeof(*j));
 	*j = (struct joined){.next = leave.joined, .r = r};
 	leave.joined = j;
-	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the host is asked again to stop its machines");
+	r->gone = on_joined_gone;
+	task_begin(r, NULL, look_leaving, r, "waiting for the host's machines, which somebody else has stopped"); /* however long */
 	return PENDING;
 }
 
@@ -414,7 +497,7 @@ int handle_host_stop(struct request *r, json_t **result, struct error *err)
 	}
 	/* The end of the computer asks so, and must not go on while machines are still on their way. */
 	if (host.stopping && planned)
-		return join(r);
+		return join(r, result);
 	if (host.stopping)
 		return fail(err, -EALREADY, "the host is being stopped already");
 	return leave_begin(r, planned ? END_PLAN : END_STOP, NULL, err);

@@ -258,7 +258,8 @@ int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 	free(path);
 	if (w.conn < 0)
 		return fail_prefix(err, "%s cannot be suspended", vm->name);
-	struct job_spec spec = {.seconds = WRITE_SECONDS, .run = write_run, .done = on_written, .arg = &w, .done_arg = vm};
+	struct job_spec spec = {.seconds = WRITE_SECONDS, .run = write_run, .done = on_written, .arg = &w, .done_arg = vm,
+				.asker = r ? NULL : &job_host};
 	identity_of_user(vm->run_uid, &spec.who);
 	int ret = job_start(&spec, NULL, &vm->suspend_report, err);
 	close(w.conn);

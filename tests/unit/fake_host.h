@@ -19,6 +19,7 @@
 #include <string.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
@@ -71,8 +72,8 @@ static const char *stand_in_question(const char *name)
 	return "";
 }
 
-/* One packet; false when the machine is to end. */
-static bool stand_in_answer(int client, const char *name, const char *packet, int *answered)
+/* One packet, with a file or -1; false when the machine is to end. */
+static bool stand_in_answer(int client, const char *name, const char *packet, int file, int *answered)
 {
 	char text[1000];
 	bool hang = strstr(name, "hang") && *answered;
@@ -80,7 +81,10 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 	++*answered;
 	if (strstr(name, "mute") || hang)
 		return true;
+	static bool late;
 	if (strstr(packet, "\"status\"")) {
+		if (late)
+			return false;
 		snprintf(text, sizeof(text),
 			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s%s}",
 			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name),
@@ -93,12 +97,21 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		say(client, "{\"ok\":true}", -1);
 	} else if (strstr(name, "full") && strstr(packet, "\"suspend\"")) {
 		say(client, "{\"ok\":false,\"errno\":28,\"error\":\"no space left\"}", -1);
+	} else if (strstr(name, "sleeps") && strstr(packet, "\"suspend\"")) {
+		(void)!write(file, "asleep", 6);
+		say(client, "{\"ok\":true}", -1);
+	} else if (strstr(packet, "\"suspended\"")) {
+		say(client, "{\"ok\":true}", -1);
+		return false;
 	} else if (strstr(packet, "\"suspend\"")) {
 		suspending = true; /* and never answers */
 	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {
 		printf("heard %s\n", packet);
 		fflush(stdout);
 		say(client, "{\"ok\":true}", -1);
+	} else if (strstr(name, "late") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {
+		late = true; /* and powers off, only the answer has taken too long */
+		say(client, "{\"ok\":false,\"errno\":110,\"error\":\"no answer in time\"}", -1);
 	} else if (strstr(packet, "\"stop\"")) {
 		if (strstr(name, "stubborn")) {
 			say(client, "{\"ok\":false,\"errno\":95,\"error\":\"the guest does not listen\"}", -1);
@@ -159,15 +172,19 @@ NORETURN static void stand_in(char **argv)
 			char packet[1000];
 			if (!p[k].revents)
 				continue;
-			ssize_t len = recv(p[k].fd, packet, sizeof(packet) - 1, 0);
+			int file = -1;
+			unsigned files = 1;
+			ssize_t len = sock_recv(p[k].fd, packet, sizeof(packet) - 1, &file, &files);
 			if (len <= 0) {
 				close(p[k].fd);
 				p[k--] = p[--n];
 				continue;
 			}
 			packet[len] = 0;
-			if (!stand_in_answer(p[k].fd, name, packet, &answered))
+			if (!stand_in_answer(p[k].fd, name, packet, file, &answered))
 				_exit(0);
+			if (file >= 0)
+				close(file);
 		}
 	}
 }

@@ -875,11 +875,24 @@ static void expect_end(void)
 	daemon_pid = 0;
 }
 
+/* How often the log, read from its file, has these words. */
+static unsigned logged(const char *words)
+{
+	char *path = xstrdup(here("root/var/log/vmk/vmkernel.log")), *text = file_text(path);
+	unsigned n = 0;
+	for (const char *at = text; (at = strstr(at, words)); at++)
+		n++;
+	free(text);
+	free(path);
+	return n;
+}
+
 Test(host, shuts_down_as_planned)
 {
 	create("web");
 	create("deaf"); /* is asked, and takes its time */
 	create("stubborn"); /* does not listen */
+	create("late"); /* its process answers too late, but it does power off */
 	create("plug");
 	create("off");
 	set("plug", "autostop", "poweroff");
@@ -889,7 +902,7 @@ Test(host, shuts_down_as_planned)
 	char *lines = xasprintf("host.shutdownCommand = \"echo down > %s\"\n", here("bye"));
 	host_again(lines);
 	free(lines);
-	static const char *const on[] = {"web", "deaf", "stubborn", "plug"};
+	static const char *const on[] = {"web", "deaf", "stubborn", "late", "plug"};
 	for (unsigned k = 0; k < ARRAY_SIZE(on); k++)
 		call_drop("vm.start", VM(on[k]));
 	planned("web", "asked to shut down; after 60 s");
@@ -900,9 +913,9 @@ Test(host, shuts_down_as_planned)
 	vmk_set_dry_run(client, true);
 	json_t *plan = call("host.shutdown", NULL);
 	vmk_set_dry_run(client, false);
-	cr_expect_str_eq(text_of(plan, "message"), "would shut down the host: of its machines 3 are asked to shut down, 0 are suspended, "
+	cr_expect_str_eq(text_of(plan, "message"), "would shut down the host: of its machines 4 are asked to shut down, 0 are suspended, "
 						   "1 have their plug pulled, 1 are off");
-	cr_expect_eq(json_array_size(json_object_get(plan, "plan")), 5);
+	cr_expect_eq(json_array_size(json_object_get(plan, "plan")), 6);
 	json_decref(plan);
 	cr_expect(state_is("web", "on"));
 
@@ -913,6 +926,9 @@ Test(host, shuts_down_as_planned)
 	char *said = file_text(here("bye"));
 	cr_expect_str_eq(said, "down\n");
 	free(said);
+	cr_expect_eq(logged("deaf is not off in time: its plug"), 1);
+	cr_expect_eq(logged("stubborn does not listen: its plug"), 1);
+	cr_expect_eq(logged("its plug is pulled"), 2);
 	cr_expect(!machine_processes(0));
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
@@ -1060,6 +1076,60 @@ Test(host, stops_in_the_reverse_order)
 	host_anew();
 }
 
+static int stop_machines(void)
+{
+	char *command = xasprintf("%s --root %s --stop-machines 2>>%s", here("bin/vmkernel"), here("root"), here("output"));
+	int status = system(command);
+	free(command);
+	return WIFEXITED(status) ? WEXITSTATUS(status) : 255;
+}
+
+static bool pass_on(void *arg, u64 task, int percent, const char *what)
+{
+	if (task && percent == 0 && strstr(what, "somebody else"))
+		(void)!write(*(int *)arg, "x", 1);
+	return true;
+}
+
+/* In a process of its own: asks after somebody else, and hears that the host is at it, so he would wait for hours. */
+static pid_t somebody_joins(void)
+{
+	int heard[2];
+	char byte;
+	cr_assert_eq(pipe2(heard, O_CLOEXEC), 0);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(vmk_call_long(client, "host.stop", P("s:s}", "machines", "plan"), pass_on, &heard[1], NULL, NULL, &err) ? 1 : 0);
+	}
+	close(heard[1]);
+	cr_expect_eq(read(heard[0], &byte, 1), 1, "he hears nothing");
+	close(heard[0]);
+	cr_expect(log_has("the host is asked again"));
+	return pid;
+}
+
+static pid_t somebody_stops_machines(void)
+{
+	pid_t pid = fork();
+	if (pid == 0)
+		_exit(stop_machines());
+	return pid;
+}
+
+static json_t *wait_tasks(size_t n)
+{
+	json_t *tasks = NULL;
+	for (int k = 0; k < 1500 && json_array_size(tasks) != n; k++) {
+		json_decref(tasks);
+		usleep(20000);
+		tasks = call("task.list", NULL);
+	}
+	cr_assert_eq(json_array_size(tasks), n);
+	return tasks;
+}
+
 /* Who asks while others have is not sent away: the computer would go down under the machines. */
 Test(host, a_second_stop_waits_for_the_first)
 {
@@ -1070,25 +1140,72 @@ Test(host, a_second_stop_waits_for_the_first)
 	pid_t first = somebody_stops("the host is asked to stop its machines");
 	call_fails("vm.start", VM("web"), -EBUSY, "the host is being stopped");
 	call_fails("host.stop", P("s:s}", "machines", "stop"), -EALREADY, "being stopped already");
-	pid_t second = somebody_stops("the host is asked again");
-	json_t *tasks = call("task.list", NULL);
-	cr_assert_eq(json_array_size(tasks), 1);
-	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(tasks, 0), "id")), -EBUSY, "somebody else has asked");
+	pid_t second = somebody_joins(), third = somebody_stops_machines();
+	json_t *tasks = wait_tasks(3);
+	for (size_t k = 0; k < 3; k++)
+		call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(tasks, k), "id")), -EOPNOTSUPP, "cannot be cancelled");
 	json_decref(tasks);
 	kill_machine("deaf");
 	went(first, 0);
 	went(second, 0);
+	went(third, 0);
 	expect_end();
 	cr_expect(!machine_processes(0));
 	host_anew();
 }
 
-static int stop_machines_without_daemon(void)
+/* In a process of its own, which may be killed. */
+static pid_t somebody_shuts_down(void)
 {
-	char *command = xasprintf("%s --root %s --stop-machines 2>>%s", here("bin/vmkernel"), here("root"), here("output"));
-	int status = system(command);
-	free(command);
-	return status;
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("host.shutdown", NULL) ? 1 : 0);
+	}
+	json_decref(wait_tasks(1));
+	return pid;
+}
+
+static json_t *first_task(void)
+{
+	json_t *tasks = call("task.list", NULL), *id = json_pack("{s:O}", "id", json_object_get(json_array_get(tasks, 0), "id"));
+	json_decref(tasks);
+	return id;
+}
+
+/* As systemd does, while the host's own shutdown is under way: by its command, or by another one that comes first. */
+Test(host, a_plan_amid_a_shutdown)
+{
+	create("deaf");
+	set("deaf", "autostop.timeout", "3600");
+	char *lines = xasprintf("host.shutdownCommand = \"touch %s; until [ -e %s ]; do sleep 0.05; done; echo going already >&2; exit 1\"\n",
+				here("runs"), here("go"));
+	host_again(lines);
+	call_drop("vm.start", VM("deaf"));
+	pid_t first = somebody_shuts_down(), second = somebody_joins();
+	call_fails("task.cancel", first_task(), -EBUSY, "somebody else has asked");
+	kill(second, SIGKILL);
+	cr_assert_eq(waitpid(second, NULL, 0), second);
+	json_decref(wait_tasks(1)); /* he waits no longer */
+	call_drop("task.cancel", first_task());
+	went(first, 1);
+	cr_expect(state_is("deaf", "on"));
+
+	first = somebody_shuts_down();
+	second = somebody_joins();
+	kill_machine("deaf");
+	went(second, 0);
+	for (int k = 0; k < 1500 && access(here("runs"), F_OK); k++)
+		usleep(20000);
+	went(somebody_stops_machines(), 0); /* while the command runs, which waits for systemd, which waits for him */
+	call_fails("vm.start", VM("deaf"), -EBUSY, "the host is being stopped");
+	cr_assert_eq(replace_file(here("go"), "", 0, 0644, &err), 0);
+	went(first, 1);
+	expect_end(); /* though the command has failed */
+	cr_expect_eq(logged("but the host is still up"), 1);
+	host_anew();
+	free(lines);
 }
 
 /* The daemon dies on the way: the machines that were not off yet are on, and are stopped without it. */
@@ -1111,11 +1228,11 @@ Test(host, stops_machines_where_no_daemon_is)
 	set("deaf", "autostop.timeout", "1");
 	vmk_disconnect(client);
 	daemon_end(SIGTERM);
-	cr_expect_eq(stop_machines_without_daemon(), 0);
+	cr_expect_eq(stop_machines(), 0);
 	cr_expect(!machine_processes(0));
 	static const char *const order[] = {"deaf is still on", "deaf is not off in time", "base is powered off"};
 	logged_in_order(order, ARRAY_SIZE(order));
-	cr_expect_eq(stop_machines_without_daemon(), 0); /* nothing is left to do */
+	cr_expect_eq(stop_machines(), 0); /* nothing is left to do */
 	host_anew();
 	cr_expect(state_is("deaf", "off"));
 }
@@ -1215,6 +1332,95 @@ Test(host, starts_machines_in_order)
 	host_anew();
 	wait_state("tools", "on", 60);
 	cr_expect_geq(now_monotonic() - begin, 2 * NSEC_PER_SEC, "the delay was not kept");
+}
+
+/* Nor does the host wait for ever for any of them. */
+Test(host, nobody_waits_for_the_machines_of_others)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	call_drop("vm.create", P("s:s, s:s}", "name", "base", "owner", "alice"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "deaf", "owner", "alice"));
+	starts_with_host("web", "9");
+	set("base", "autostart", "true");
+	set("base", "autostart.order", "1");
+	set("base", "autostart.delay", "3600");
+	set("deaf", "autostart", "true");
+	set("deaf", "autostart.order", "2");
+	set("deaf", "autostop.timeout", "3600");
+	plan_is("web", 0, "1");
+	plan_is("base", 0, "1, then 3600 s");
+	plan_is("deaf", 0, "2");
+	host_again("autostop.limit = \"6\"\n");
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	host_anew();
+	wait_state("web", "on", 30);
+	wait_state("base", "on", 30);
+	plan_is("deaf", 0, "2 (still to come)");
+	call_drop("vm.start", VM("deaf"));
+	plan_is("web", 1, "1");
+	plan_is("deaf", 1, "2 (still to come)");
+	plan_is("base", 2, "1, then 3600 s");
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	static const char *const order[] = {"the host is asked to stop", "the host is asked to stop", "web is powered off", "all that are left are told at once",
+					    "base is powered off", "deaf is not off in time: its plug is pulled"};
+	logged_in_order(order, ARRAY_SIZE(order));
+	host_anew();
+}
+
+#define MANY 70 /* more than the host has helper processes for at once, and more than it gives one user */
+
+static void many_name(char name[20], unsigned k)
+{
+	snprintf(name, 20, "sleeps%u", k);
+}
+
+static void make_many(void)
+{
+	static const char *const keys[][2] = {{"autostart", "true"}, {"autostart.order", "5"}, {"autostop", "suspend"}};
+	char name[20];
+	for (unsigned k = 0; k < MANY; k++) {
+		many_name(name, k);
+		CHECK(!try("vm.create", P("s:s}", "name", name)));
+		for (unsigned j = 0; j < ARRAY_SIZE(keys); j++)
+			CHECK(!try("vm.set", P("s:s, s:s, s:s}", "vm", name, "key", keys[j][0], "value", keys[j][1])));
+	}
+}
+
+static unsigned count_state(const char *state)
+{
+	json_t *rows = call("vm.list", NULL), *row;
+	unsigned n = 0;
+	size_t k;
+	json_array_foreach(rows, k, row)
+		n += strcmp(text_of(row, "state"), state) == 0;
+	json_decref(rows);
+	return n;
+}
+
+/* All of one step, which are told at once: none is forgotten because its owner, or the host, is at so much. */
+Test(host, many_machines_of_one_step)
+{
+	if (geteuid() == 0) {
+		two_users();
+		as_user(ALICE, 0, make_many);
+	} else {
+		make_many();
+	}
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	host_anew();
+	for (int k = 0; k < 1500 && count_state("on") < MANY; k++)
+		usleep(20000);
+	cr_expect_eq(count_state("on"), MANY);
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	cr_expect_eq(logged("is suspended"), MANY);
+	host_anew();
+	wait_state("sleeps0", "on", 30);
 }
 
 /* Ports that browsers refuse are not given away, so this range holds none. */
@@ -1351,6 +1557,7 @@ Test(host_parts, configuration)
 		{"unheard.of = \"x\"\n", NULL},
 		{"console.address = \"here\"\n", "vmkernel.conf:1: console.address = \"here\": must be an IPv4 or IPv6 address"},
 		{"\nconsole.firstPort = \"80\"\n", "vmkernel.conf:2: console.firstPort = \"80\": must be a number from 1024 to 65535"},
+		{"autostop.limit = \"1\"\n", "must be a number from 2 to 86400"},
 		{"autostart = \"maybe\"\n", "must be TRUE or FALSE"},
 		{"log.level = \"loud\"\n", "must be one of debug|info|warning|error"},
 		{"console.firstPort = \"2000\"\nconsole.lastPort = \"1999\"\n", "lastPort is below"},
@@ -1370,6 +1577,7 @@ Test(host_parts, configuration)
 			cr_expect_str_eq(host.console_address, "127.0.0.1");
 			cr_expect(host.vnc_first == 5900 && host.vnc_last == 6999 && host.autostart && !*host.shutdown_command);
 			cr_expect_str_eq(host.keyboard_command, "setupcon -k");
+			cr_expect_eq(host.autostop_limit, 1500);
 		}
 		if (k == 1)
 			cr_expect(host.vnc_first == 2000 && host.vnc_last == 2001 && !host.autostart);
@@ -1418,7 +1626,7 @@ Test(host, alerts)
 
 	call_drop("vm.start", VM("hang"));
 	wait_state("hang", "stuck", 30);
-	planned("hang", "does not answer and is ended");
+	planned("hang", "does not answer, and may; after 60 s its plug is pulled");
 	cr_expect(alerted("hang is stuck", "error", "hang"));
 	json_t *stuck = call("host.alerts", NULL);
 	cr_expect_str_eq(text_of(find(stuck, "vm", "hang"), "advice"), "wait, or end it: vm stop hang hard");
