@@ -116,7 +116,6 @@ struct vm {
 		unsigned step; /* 0: does not start with the host */
 		bool due;      /* not yet powered on */
 		bool awaited;  /* powered on, and the next step waits for it */
-		u64 on_ns;     /* since when it is seen on, while awaited; 0: not yet */
 	} autostart;	       /* autostart.c's */
 };
 

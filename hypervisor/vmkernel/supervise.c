@@ -425,6 +425,7 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 		/* It ends by itself, or we end it; either way its end is answered. */
 		event_vm(LOG_LEVEL_ERROR, vm, "%s: %s", vm->name, why.text);
 		vm_kill(vm);
+		vm->killed = false; /* its end is a failure, though nobody may wait for it */
 	}
 }
 
