@@ -85,8 +85,8 @@ struct vm {
 	bool poweroff_told; /* it has said that it ends */
 	bool killed;	    /* by us */
 	struct request *starter;
-	bool resuming; /* it is being powered on from its file */
-	int resume_lock; /* resuming is cancelled: suspend_hold(), until its process has ended; -1 = it is not */
+	bool resuming; /* it is being powered on from its file, and has not answered yet */
+	bool resume_kept; /* and stays in it: its process is ended */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */

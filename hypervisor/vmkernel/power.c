@@ -27,6 +27,7 @@
 
 #define LOOK_USEC 100000
 #define PLUG_NS (20 * NSEC_PER_SEC) /* then the process hangs in the kernel, and the host goes without it */
+#define KEEP_NS (5 * NSEC_PER_SEC)
 #define COMMAND_SECONDS 60
 #define LAST_SECONDS 60u /* of autostop.limit, for all that are left */
 #define STOP_SECONDS 45 /* for guests of host.stop with machines "stop", whose autostop does not count */
@@ -127,6 +128,7 @@ struct leaving {
 	bool asked; /* the guest has been, or will be as soon as its process reads */
 	unsigned percent; /* of what is written, when it was last looked at */
 	u64 deadline_ns;
+	bool kept; /* in the file it is being resumed from, if it is not out of it */
 	bool plug; /* is pulled */
 };
 
@@ -164,7 +166,15 @@ static void set_deadline(struct leaving *l, const struct vm *vm)
 static void pull_plug(struct leaving *l, struct vm *vm)
 {
 	struct error why;
-	l->told = l->plug = true;
+	l->told = true;
+	l->how = AUTOSTOP_PLUG;
+	/* It need not lose what is in its file. */
+	if (vm->resuming && !l->kept && suspend_keep(vm, &why) == 0) {
+		l->kept = true;
+		l->deadline_ns = now_monotonic() + KEEP_NS;
+		return;
+	}
+	l->plug = true;
 	l->deadline_ns = now_monotonic() + PLUG_NS;
 	if (vm_stop(vm, "hard", NULL, &why) != PENDING)
 		vm_kill(vm);

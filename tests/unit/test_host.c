@@ -1287,6 +1287,41 @@ Test(host, a_power_failure_on_the_way)
 	free(half);
 }
 
+/* Nor does one lose anything that is still being resumed, though it does not answer. */
+Test(host, what_is_still_in_its_file_stays_there)
+{
+	create("mute");
+	set("mute", "autostop", "poweroff");
+	char *file = machine_path("mute", "mute.vmss"), *vmx = machine_path("mute", "mute.vmx");
+	struct stat st;
+	cr_assert_eq(stat(vmx, &st), 0);
+	cr_assert_eq(replace_file(file, "what it was", 11, 0600, &err), 0);
+	cr_assert_eq(chown(file, st.st_uid, st.st_gid), 0);
+	wait_state("mute", "suspended", 10);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("vm.start", VM("mute")) ? 1 : 0);
+	}
+	wait_state("mute", "starting", 30);
+	daemon_end(SIGKILL); /* the next one does not know for how long it has been at it */
+	went(pid, 1);
+	vmk_disconnect(client);
+	host_anew();
+	wait_state("mute", "on", 30);
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	cr_expect_eq(logged("resuming mute is cancelled: it stays suspended"), 1);
+	host_anew();
+	cr_expect(state_is("mute", "suspended"));
+	char *text = file_text(file);
+	cr_expect_str_eq(text, "what it was");
+	free(text);
+	free(vmx);
+	free(file);
+}
+
 /* What cannot be as planned becomes the next gentler thing, and the log tells. */
 Test(host, a_plan_that_fails_is_followed_by_another)
 {
