@@ -3,10 +3,11 @@
  * power.c - see power.h; handlers of host.plan, host.stop, host.shutdown, host.reboot
  *
  * Each owner's machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with
- * the highest, and so on. Towards the end of the host's own time limit all that are left are told. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
- * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then what people ask for can be
- * cancelled, and not what the end of the computer does (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
- * finds them.
+ * the highest, and so on; towards the end of the host's own time limit all that are left are told. Each is told as its key autostop
+ * says; who is not off within its time limit has its plug pulled, so that an end comes whatever guests do. Then the daemon ends, or
+ * first runs the command that ends the computer. Until then what people ask for can be cancelled, but not what the end of the computer
+ * asks for (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or
+ * `vmkernel --stop-machines`, finds them.
  */
 #include <errno.h>
 #include <stdio.h>
