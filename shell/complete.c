@@ -75,6 +75,8 @@ static void offer_key_values(struct seeker *s, const char *key)
 		offer_list(s, k->allowed, "|");
 	else if (k->type == CONFIG_KEYMAP)
 		offer_keymaps(s);
+	else if (k->type == CONFIG_SHARES)
+		offer_list(s, "low,normal,high", ",");
 	else if (k->type == CONFIG_PATH)
 		offer_files(s, true);
 	else if (strstr(k->pattern, ".devName") || strstr(k->pattern, ".networkName"))

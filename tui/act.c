@@ -89,8 +89,10 @@ int act_login_take(struct ui *ui, int door, struct error *err)
 	vmk_disconnect(client);
 	if (!ret && second < 0)
 		ret = fail(err, -EPROTO, "the host gave no second connection");
-	if (!ret)
+	if (!ret) {
 		worker_user(second, admin);
+		act_forget(ui);
+	}
 	session_extend(ui);
 	return ret;
 }

@@ -56,6 +56,8 @@ void act_unlock(struct ui *ui)
 	/* The rights are those there were when it was locked. */
 	ui->message[0] = 0;
 	worker_hide_user(false);
+	if (ui->door >= 0)
+		act_forget(ui);
 	if (!ui->locked_login || ui->door >= 0)
 		close(fd);
 	else if (act_login_take(ui, fd, &err))

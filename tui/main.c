@@ -147,12 +147,11 @@ static void wait_and_read(struct ui *ui)
 	if (p[2].revents)
 		attached_read(ui);
 	if (p[1].revents) {
-		static struct model model;
-		bool gone = worker_user_lost();
-		if (worker_model(&model)) {
-			ui_model(ui, &model);
+		bool gone = worker_user_lost(), was_connected = ui->model.connected;
+		if (worker_model(&ui->model)) {
+			ui_model(ui, was_connected);
 			ui->model_at = now_monotonic();
-			gone |= !model.connected;
+			gone |= !ui->model.connected;
 		}
 		/* A log-in ends with the daemon that knew its connection. */
 		if (gone && ui->door >= 0 && !ui->activity.busy)
@@ -269,7 +268,7 @@ static int dump_poll(struct ui *ui)
 	for (int pass = 0; !ret && again && pass < DUMP_PASSES; pass++) {
 		struct model_wish before = ui->wish;
 		ret = model_poll(&ui->model, &(struct model_asker){.look = client}, &ui->wish);
-		ui_model(ui, &ui->model);
+		ui_model(ui, ui->model.connected);
 		ui_draw(ui);
 		again = memcmp(&before, &ui->wish, sizeof(before));
 	}

@@ -376,6 +376,7 @@ void model_lost(struct model *m, const char *trouble)
 void model_forget(struct model *m, bool all)
 {
 	answers_forget(m);
+	m->forgotten++;
 	/* The administrator reads lines in it that others do not. */
 	if (m->log)
 		explicit_bzero(m->log, MODEL_LOG_LINES * sizeof(*m->log));
@@ -404,12 +405,12 @@ void model_free(struct model *m)
 }
 
 /*
- * Another daemon may have counted as far: what its newest line says and when tells them apart. Who sees more lines has another one as
- * his first.
+ * Two users may see as many lines, with the same first and last one, and others between them. Another daemon may have counted as far: what
+ * its newest line says and when tells them apart.
  */
 static bool logs_same(const struct model *a, const struct model *b)
 {
-	if (a->n_log != b->n_log || a->last_seq != b->last_seq || (a->n_log && a->log[0].seq != b->log[0].seq))
+	if (a->forgotten != b->forgotten || a->n_log != b->n_log || a->last_seq != b->last_seq || (a->n_log && a->log[0].seq != b->log[0].seq))
 		return false;
 	const struct log_entry *x = a->n_log ? &a->log[a->n_log - 1] : NULL, *y = b->n_log ? &b->log[b->n_log - 1] : NULL;
 	return !x || (!strcmp(x->time, y->time) && !strcmp(x->text, y->text));
@@ -420,6 +421,7 @@ void model_copy(struct model *to, const struct model *from)
 	struct machine *machines = xrealloc(to->machines, (from->n_machines + 1) * sizeof(*machines));
 	struct log_entry *log = to->log;
 	bool same_log = log && logs_same(to, from);
+	unsigned stale = to->n_log > from->n_log ? to->n_log - from->n_log : 0;
 	json_decref(to->host_told);
 	json_decref(to->machines_told);
 	for (unsigned k = 0; k < ASK_COUNT; k++)
@@ -436,6 +438,8 @@ void model_copy(struct model *to, const struct model *from)
 		log = xcalloc(MODEL_LOG_LINES, sizeof(*log));
 	if (!same_log && from->n_log)
 		memcpy(log, from->log, from->n_log * sizeof(*log));
+	if (log && stale)
+		explicit_bzero(log + from->n_log, stale * sizeof(*log));
 	to->log = log;
 }
 

@@ -93,6 +93,7 @@ struct model {
 	struct log_entry *log; /* oldest first; MODEL_LOG_LINES of room */
 	unsigned n_log;
 	u64 last_seq;
+	unsigned forgotten; /* how often: lines of the log from before are not those from after it */
 	struct model_answer answers[ASK_COUNT];
 	struct thumbnail thumbnail;
 	struct model_check check;

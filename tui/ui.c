@@ -63,12 +63,9 @@ const struct machine *ui_selected(struct ui *ui)
 	return NULL;
 }
 
-void ui_model(struct ui *ui, const struct model *m)
+void ui_model(struct ui *ui, bool was_connected)
 {
-	bool was = ui->model.connected;
-	if (m != &ui->model)
-		model_copy(&ui->model, m);
-	if (!was && ui->model.connected && ui->model.trouble[0])
+	if (!was_connected && ui->model.connected && ui->model.trouble[0])
 		ui_message(ui, false, "The host is back.");
 	/* Until something is selected it is the first by name. */
 	const struct machine *first = NULL;

@@ -120,8 +120,8 @@ void ui_key(struct ui *ui, const struct viewer_press *p);
 void ui_message(struct ui *ui, bool bad, const char *fmt, ...) PRINTF_LIKE(3, 4);
 /* The machine named ui->machine, NULL when there is none. Valid until the next main_turn(). */
 const struct machine *ui_selected(struct ui *ui);
-/* New data: keeps the selection on the same machine. */
-void ui_model(struct ui *ui, const struct model *m);
+/* There is new data in ui->model: keeps the selection on the same machine. */
+void ui_model(struct ui *ui, bool was_connected);
 void ui_view(struct ui *ui, enum view_id view);
 /* Keys that act on the selected machine (s p r u a e x, F2 F3 F4 F7 F9, Enter) or make one (n): true when it was one. For views that show which it is. */
 bool ui_machine_key(struct ui *ui, const struct viewer_press *p);

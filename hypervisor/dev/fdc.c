@@ -551,11 +551,18 @@ static void rewrite_done(struct dev_job *job)
 	}
 }
 
-/* What is under way comes to its end: before the medium changes, and before the controller is reset or saved. */
+/* What is under way comes to its end: before the controller is reset or saved, */
 static void settle(struct fdc *f)
 {
 	while (f->rewriting)
 		dev_job_finish(f->worker, &f->rewrite);
+}
+
+/* and before the medium of its drive changes. A question about the other drive stays open. */
+static void settle_drive(struct fdc *f, const struct drive *d)
+{
+	if (command_drive(f) == d)
+		settle(f);
 }
 
 /* ---- seeks ---- */
@@ -1119,7 +1126,7 @@ static int fdc_insert(struct device *dev, const char *name, int fd, const char *
 	const struct geometry *geometry;
 	struct disk *disk;
 
-	settle((struct fdc *)dev);
+	settle_drive((struct fdc *)dev, d);
 	/* Nothing locks a floppy drive: force is for an image that cannot be written out any more. */
 	bool same = d->disk && !strcmp(d->medium, file); /* the image is locked by ourselves */
 	int rc = same && !force && !disk_readonly(d->disk) ? disk_flush(d->disk) : 0;
@@ -1150,7 +1157,7 @@ static int fdc_eject(struct device *dev, const char *name, bool force, struct er
 {
 	struct drive *d = drive_named(dev, name);
 
-	settle((struct fdc *)dev);
+	settle_drive((struct fdc *)dev, d);
 	int rc = d->disk && !disk_readonly(d->disk) && !force ? disk_flush(d->disk) : 0;
 	if (rc)
 		return fail(err, rc, "%s cannot be written out: %s; force takes it out all the same", name, strerror(-rc));

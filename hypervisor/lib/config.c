@@ -9,6 +9,7 @@
 
 #include "lib/config.h"
 #include "lib/keymap_names.h"
+#include "lib/shares.h"
 #include "lib/util.h"
 
 struct line {
@@ -171,6 +172,9 @@ bool config_value_allowed(const struct config_key *k, const char *value, char *w
 		return choice_allowed(k->allowed, value);
 	case CONFIG_KEYMAP:
 		return keymap_name_allowed(value, what, size);
+	case CONFIG_SHARES:
+		snprintf(what, size, "must be low, normal, high or a number from 1 to 100000");
+		return shares_parse(value, &number);
 	case CONFIG_STRING:
 	case CONFIG_PATH:
 		break;

@@ -47,7 +47,7 @@ bool config_bool(const struct config *c, const char *key);
 u64 config_number(const struct config *c, const char *key);
 
 /* keys.def for help, completion and man pages. */
-enum config_type { CONFIG_STRING, CONFIG_PATH, CONFIG_BOOL, CONFIG_NUMBER, CONFIG_CHOICE, CONFIG_KEYMAP /* keymap_names.h */ };
+enum config_type { CONFIG_STRING, CONFIG_PATH, CONFIG_BOOL, CONFIG_NUMBER, CONFIG_CHOICE, CONFIG_KEYMAP /* keymap_names.h */, CONFIG_SHARES /* shares.h */ };
 struct config_key {
 	const char *pattern; /* '#' stands for a number, "ide#:#.present", '*' at the end for all that may follow */
 	enum config_type type;

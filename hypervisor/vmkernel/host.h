@@ -211,6 +211,7 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 /* The same with another time limit than the mode's own, in seconds. */
 int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct request *r, struct error *err);
 void vm_kill(struct vm *vm);
+int vm_priority(const struct vm *vm, struct error *err); /* its process gets what sched.cpu.shares says */
 void supervise_adopt(void); /* machines that run already */
 void vm_poll(struct vm *vm); /* asks for its status */
 bool vm_running(const struct vm *vm);

@@ -21,6 +21,7 @@
 #include "lib/util.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
+#include "vmkernel/priority.h"
 #include "vmkernel/question.h"
 #include "vmkernel/removable.h"
 #include "vmkernel/spawn.h"
@@ -434,6 +435,11 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 	}
 }
 
+int vm_priority(const struct vm *vm, struct error *err)
+{
+	return vm->config ? priority_set(vm->pid, priority_nice(config_string(vm->config, "sched.cpu.shares")), err) : 0;
+}
+
 /* Waits for the child's files; vm is in state STARTING. */
 static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 {
@@ -450,8 +456,10 @@ static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 	process_times(vm->pid, NULL, &vm->pid_start);
 	BUG_ON(sd_event_add_child(host.event, &vm->exit_source, vm->pid, WEXITED, on_child_exit, vm) < 0);
 	exit_source_last(vm);
-	/* Only a machine that the next daemon will find again may run. */
 	struct error why;
+	if (vm_priority(vm, &why))
+		log_warning("%s: %s", vm->name, why.text);
+	/* Only a machine that the next daemon will find again may run. */
 	const char *go = world_file_write(vm, &why) ? why.text : "go";
 	(void)sock_send(report, go, strlen(go), NULL, 0);
 	return 0;

@@ -608,8 +608,14 @@ static const char *when_it_counts(const struct vm *vm, const char *key)
 {
 	if (!vm_running(vm))
 		return "";
-	/* What the host itself reads, rather than the machine (consoles.c). */
-	return strncasecmp(key, "RemoteDisplay.", 14) == 0 ? "; it counts from the next viewer" : "; it counts from the next power on";
+	/* What the host itself reads, rather than the machine: (consoles.c) */
+	if (strncasecmp(key, "RemoteDisplay.", 14) == 0)
+		return "; it counts from the next viewer";
+	static const char *const at_once[] = {"displayName", "annotation", "autostart", "autostop", "sched."};
+	for (unsigned k = 0; k < ARRAY_SIZE(at_once); k++)
+		if (strncasecmp(key, at_once[k], strlen(at_once[k])) == 0)
+			return "";
+	return "; it counts from the next power on";
 }
 
 static void on_set(void *arg, int ret, json_t *file, const struct error *err)
@@ -622,12 +628,16 @@ static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 		return;
 	}
 	vm_refresh(vm);
+	struct error why;
+	bool kept = vm_running(vm) && vm_priority(vm, &why);
 	event_vm(LOG_LEVEL_INFO, vm, "%s: %s is changed", vm->name, w->files.key);
 	json_t *result = message_result("%s: %s is set%s", vm->name, w->files.key, when_it_counts(vm, w->files.key));
 	set_warnings(result, file);
 	if (json_is_true(json_object_get(file, "group_lost")))
 		json_object_set_new(result, "warnings",
 				    json_pack("[s]", "the .vmx file's group could not be kept: its rights are taken away"));
+	if (kept)
+		json_object_set_new(result, "warnings", json_pack("[s]", why.text));
 	work_finish(w, 0, result, NULL);
 }
 

@@ -7,9 +7,10 @@
  * VMkernel is away. Whoever waits for that thread's job (a reset, power off, a guest that touches a busy device) holds the
  * machine's lock, without which nobody could answer: then the question is taken back and the guest told.
  *
- * One question at a time, that of the thread which has waited longest. Its answer goes for all that wait for the same cause, and
- * "try again" for everybody: it does no harm. What still waits is asked afterwards.
+ * One question at a time, that of the thread which has waited longest. Its answer goes for all that wait because the same volume is
+ * full, and "try again" for everybody: it does no harm. What still waits is asked afterwards.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "lib/util.h"
@@ -38,9 +39,10 @@ static void drop_lock(struct question *q)
 	BUG_ON(pthread_mutex_unlock(&q->lock));
 }
 
+/* A full volume is full for everybody; another error (a bad sector, say) is about one place of one image. */
 static bool same_cause(const struct question_cause *a, const struct question_cause *b)
 {
-	return a->volume == b->volume && a->error == b->error;
+	return a->volume == b->volume && a->error == b->error && (a->error == -ENOSPC || a->error == -EDQUOT);
 }
 
 /* Under the question's lock: *at waits no longer; its successor stands there. */
@@ -135,7 +137,7 @@ bool question_settle(struct machine *m, u64 id, bool again)
 	asker = q->first;
 	bool same = asker && q->id == id;
 	while (same && *at) {
-		if (again || same_cause(&(*at)->cause, &asker->cause))
+		if (again || *at == asker || same_cause(&(*at)->cause, &asker->cause))
 			settle(at, again);
 		else
 			at = &(*at)->next;

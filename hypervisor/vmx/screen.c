@@ -57,14 +57,14 @@ static struct device *send_steps(struct people *p, const struct screen_message *
 	return p->pointer;
 }
 
-/* Another pointer has taken over: buttons that this one has are up there. */
-static void release_buttons(struct people *p, struct device *pointer, const struct screen_message *msg)
+/* Another pointer has taken over: buttons that this one has are up there, where it has been told to be last. */
+static void release_buttons(const struct screen *s, struct people *p, struct device *pointer)
 {
 	if (pointer == p->pointer)
 		p->move(pointer, 0, 0, 0, 0);
 	for (unsigned i = 0; i < ABSOLUTE_POINTERS; i++)
 		if (pointer == p->absolute[i].device)
-			p->absolute[i].move_to(pointer, msg->pointer.x, msg->pointer.y, 0, 0, 0);
+			p->absolute[i].move_to(pointer, s->placed_x, s->placed_y, 0, 0, 0);
 }
 
 /*
@@ -75,21 +75,25 @@ static void send_pointer(struct vmx *x, const struct screen_message *msg, unsign
 {
 	struct machine *m = x->machine;
 	struct people *p = &m->people;
+	struct screen *s = &x->screen;
 	struct device *taker = NULL;
 
 	machine_lock(m);
-	if (m->state == MACHINE_ON) {
+	if (m->state == MACHINE_ON && !suspend_active(x)) { /* a machine that is being written to a file does not change */
 		if (msg->pointer.placed)
 			taker = send_position(p, msg, buttons);
 		if (!taker)
 			taker = send_steps(p, msg, buttons);
 		if (p->pointing && p->pointing != taker && p->pointing_buttons)
-			release_buttons(p, p->pointing, msg);
+			release_buttons(s, p, p->pointing);
 		p->pointing = taker;
 		p->pointing_buttons = buttons;
 	}
 	machine_unlock(m);
-	x->screen.changed_at = now_monotonic();
+	s->placed = msg->pointer.placed;
+	s->placed_x = s->placed ? msg->pointer.x : s->placed_x;
+	s->placed_y = s->placed ? msg->pointer.y : s->placed_y;
+	s->changed_at = now_monotonic();
 }
 
 /* Several viewers share one mouse: a button is down while any of them holds it. */
@@ -121,9 +125,11 @@ static void viewer_release_all(struct viewer *v)
 		if (v->down[code / 8] >> (code % 8) & 1)
 			viewer_key(v, (u8)code, false);
 	if (v->buttons) {
+		/* The pointer stays where anybody has put it last: another one may be dragging something. */
+		const struct screen *s = &v->x->screen;
+		struct screen_message here = {.pointer = {.x = s->placed_x, .y = s->placed_y, .placed = s->placed}};
 		v->buttons = 0;
-		v->pointer.pointer.dx = v->pointer.pointer.dy = v->pointer.pointer.wheel = v->pointer.pointer.tilt = 0;
-		send_pointer(v->x, &v->pointer, buttons_held(v->x));
+		send_pointer(v->x, &here, buttons_held(v->x));
 	}
 }
 
@@ -393,8 +399,8 @@ static bool message_whole(const struct screen_message *msg, size_t len)
 		return true;
 	case SCREEN_KEY:
 		return len >= HEADER + sizeof(msg->key);
-	case SCREEN_POINTER:
-		return len >= HEADER + sizeof(msg->pointer);
+	case SCREEN_POINTER: /* front ends of before this one tell no tilt */
+		return len >= HEADER + sizeof(msg->pointer) - sizeof(msg->pointer.tilt);
 	case SCREEN_SERIAL_ON:
 		return len >= HEADER + sizeof(msg->serial);
 	case SCREEN_ANSWER:
@@ -416,7 +422,6 @@ static void viewer_input(struct viewer *v, const struct screen_message *msg)
 		viewer_key(v, msg->key.code, msg->key.down);
 	} else if (msg->type == SCREEN_POINTER) {
 		v->buttons = msg->pointer.buttons & SCREEN_BUTTONS;
-		v->pointer = *msg;
 		send_pointer(x, msg, buttons_held(x));
 	} else if (msg->type == SCREEN_SERIAL_IN && !serial_give(x->machine, v->line, msg->bytes, msg->length)) {
 		v->pending = *msg;
@@ -453,11 +458,11 @@ static int on_viewer(sd_event_source *source, int fd, uint32_t events, void *arg
 {
 	(void)source;
 	struct viewer *v = arg;
-	struct screen_message msg;
 
 	if (events & EPOLLOUT)
 		viewer_flush(v);
 	for (unsigned i = 0; i < MESSAGES_AT_ONCE && !v->waits; i++) {
+		struct screen_message msg = {0};
 		ssize_t n = recv(fd, &msg, sizeof(msg), MSG_DONTWAIT);
 		if (n < 0 && (errno == EAGAIN || errno == EINTR))
 			return 0;

@@ -36,8 +36,7 @@ struct viewer {
 	bool waits; /* `pending` did not fit into the line's buffer: nothing more is read */
 	struct screen_message pending;
 	u8 down[256 / 8]; /* keys it holds */
-	u16 buttons;
-	struct screen_message pointer; /* the last one */
+	u16 buttons; /* it holds */
 };
 
 /* ---- screen.c ---- */

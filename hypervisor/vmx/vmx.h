@@ -27,6 +27,9 @@ struct screen {
 	u64 written_at;	     /* when machine->screen_written was first seen since the last drawing; 0 = not yet */
 	u64 again_at;	     /* the picture changes by itself; 0 = never */
 	u64 last_id;	     /* of a viewer */
+	/* Where a viewer has put the pointer last (api/screen.h), and whether that was the last that was heard of it: else there were steps. */
+	u16 placed_x, placed_y;
+	bool placed;
 	/* Users who were not let in, the last few, and until when they need not ask again (sharing.c). */
 	struct screen_refused {
 		char user[40];

@@ -1,7 +1,7 @@
 #!/bin/bash
 # SPDX-License-Identifier: GPL-2.0-or-later
 # vmkstatus on a console: everybody looks; who logs in sees what is his in all views; with his log-out, a lock, or the host's end nothing
-# of that is left. The host is not root's, so that its administrator is somebody who can log in here.
+# of that is left. The host is not root's there, so that its administrator is somebody who can log in here. In a terminal another one logs in.
 . "$(dirname "$0")/lib.sh"
 [ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
 
@@ -10,6 +10,34 @@ printf 'secret-chief\n' | vmk user add chief >/dev/null || die "user add chief"
 printf 'secret-paul\n' | vmk user add paul >/dev/null || die "user add paul"
 chief=$(vmk --json user list | sed -n '/"chief"/,/}/s/.*"uid": *\([0-9]*\).*/\1/p' | head -1)
 [ -n "$chief" ] || chief=$(vmk user list | awk '$1 == "chief" { print $2 }')
+log_in() { # USER
+	wait_terminal 10 'User:'
+	terminal_keys "$1" Enter
+	wait_terminal 10 'Password'
+	terminal_keys "secret-$1" Enter
+	wait_terminal 20 "$1 is logged in"
+}
+never() { # PATTERN: not on the screen
+	terminal_text | grep -Eq -- "$1" && die "still there: $1"
+}
+
+say "in a terminal: who logs in next sees nothing of who was before"
+make_machine chiefs memory 16 owner chief
+make_machine pauls memory 16 owner paul
+in_terminal 100x30 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
+wait_terminal 20 'World +Name'
+terminal_keys 7 l
+log_in chief
+wait_terminal 20 'chiefs is created'
+never 'pauls'
+terminal_keys l
+wait_terminal 10 'Logged out'
+terminal_keys l
+log_in paul
+wait_terminal 20 'pauls is created'
+never 'chiefs'
+terminal_keys q
+vmk vm delete chiefs >/dev/null && vmk vm delete pauls >/dev/null || die "vm delete"
 vmk host stop >/dev/null || die "host stop"
 
 # Where he can reach it, whatever folder it was built in.
@@ -34,19 +62,9 @@ grub_prompt web
 type_line web 'echo seen-small'
 wait_screen web 20 '^seen-small'
 
-log_in() { # USER
-	wait_terminal 10 'User:'
-	terminal_keys "$1" Enter
-	wait_terminal 10 'Password'
-	terminal_keys "secret-$1" Enter
-	wait_terminal 20 "$1 is logged in"
-}
 locked_out() { # the page of addresses that may not log in
 	terminal_keys 6
 	wait_terminal 10 'Users .*Rights .*Locked out'
-}
-never() { # PATTERN: not on the screen, nor above it
-	tmux -S "$TMUX_SOCKET" capture-pane -p -S - | grep -Eq -- "$1" && die "still there: $1"
 }
 shows_nothing_of_chiefs() {
 	locked_out

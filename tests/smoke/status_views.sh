@@ -37,7 +37,9 @@ view() {
 }
 
 say "each view"
-view status "Host +$(hostname), vmk" 'Certificate +.*[0-9A-F]{2}' 'Engine +(bt|kvm)' 'Machines +1 on, 3 in all' 'CPU \[' 'Memory \[' 'Alerts' 'web is powered on'
+view status "Host +$(hostname)," 'Certificate +.*[0-9A-F]{2}' 'Engine +(bt|kvm)' 'Machines +1 on, 3 in all' 'CPU \[' 'Memory \[' 'Alerts'
+# A long name, and addresses, engines and what is wrong with them, leave no room for the log on a small screen.
+"$BIN/vmkstatus" --dump status --width 132 --height 50 | grep -q 'web is powered on' || die "the status view shows no log"
 view machines 'World +Name' 'db .*off' 'mail +susie' 'web .*on '
 view details 'web' 'State +on for' 'Memory +64 MB' 'Owner +root' 'Your rights +rwx' 'seen-small' 'web is powered on'
 view details/hardware 'ethernet0' 'ide1:0 .*CD'

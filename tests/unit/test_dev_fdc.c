@@ -556,11 +556,14 @@ static void write_that_waits(void)
 Test(fdc, full_host_disk_and_no_time_to_ask)
 {
 	u8 sector[SECTOR_BYTES];
+	struct error err;
 
 	fdc_setup();
 	fdc_seek(2);
 	host_disk_full();
 	write_that_waits();
+	cr_assert_eq(m->drive_ops->eject(m->drives, "floppy1", false, &err), 0);
+	cr_assert_eq(in8(0x3f4), 0x10, "what becomes of the other drive is no reason");
 	cr_assert_eq(eject(), 0);
 	fdc_wait();
 	cr_assert_eq(fdc_result(), 7);

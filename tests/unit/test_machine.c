@@ -509,6 +509,17 @@ Test(question, one_answer_for_all_who_wait_for_the_same, .timeout = 60)
 	cr_expect_eq(other.answer, -1, "another volume: nobody has been asked about it");
 	cr_expect_eq(asked("other"), id + 1);
 	cr_expect_not(question_settle(machine, id, false), "it has been answered");
+	/* A bad sector of one image says nothing of another. */
+	cr_expect(question_settle(machine, id + 1, true));
+	answer_is(&other, 1);
+	ask_behind(&a, 1, "a", 0);
+	ask_behind(&other, 1, "other", 1);
+	machine->question.first->cause.error = machine->question.first->next->cause.error = -EIO;
+	id = asked("a");
+	cr_expect(question_settle(machine, id, false));
+	answer_is(&a, 0);
+	cr_expect_eq(other.answer, -1);
+	cr_expect_eq(asked("other"), id + 1);
 	/* To try again harms nobody. */
 	ask_behind(&a, 1, "a", 1);
 	cr_expect(question_settle(machine, id + 1, true));

@@ -327,6 +327,53 @@ Test(people, a_button_is_down_while_anybody_holds_it)
 	close(looks);
 }
 
+static void nothing_to_do(struct vmx *, void *, int, const struct error *)
+{
+}
+
+/* The tablet writes to the guest's memory, which is on its way into the file. */
+Test(people, the_pointer_stands_still_while_the_machine_is_suspended)
+{
+	int fd = view(false);
+
+	dev_offer_absolute_pointer(machine->devices[2], take_place);
+	wanted[0] = true;
+	tell_pointer(fd, true, 1);
+	expect_heard("a1234,ffff,1,-1,1 ");
+	x.suspend.done = nothing_to_do;
+	tell_pointer(fd, true, 3);
+	expect_heard("");
+	x.suspend.done = NULL;
+	tell_pointer(fd, true, 2);
+	expect_heard("a1234,ffff,1,-1,2 ");
+	close(fd);
+	serve(50);
+}
+
+/* Whoever leaves with a button down moves nothing: another may be dragging. */
+Test(people, the_pointer_stays_where_it_was_put_last)
+{
+	struct screen_message far = {.type = SCREEN_POINTER, .pointer = {.buttons = 1, .x = 7, .y = 8, .placed = 1}};
+	int one = view(false), two = view(false);
+
+	dev_offer_absolute_pointer(machine->devices[2], take_place);
+	wanted[0] = true;
+	tell_pointer(one, true, 2);
+	/* As front ends of before there was a tilt say it. */
+	tell(two, far, sizeof(far.pointer) - sizeof(far.pointer.tilt));
+	serve(20);
+	expect_heard("a1234,ffff,1,-1,2 a7,8,0,0,3 ");
+	close(one);
+	serve(50);
+	expect_heard("a7,8,0,0,1 ");
+	/* Steps of a viewer that knows no position go to the mouse; the tablet's button goes up where it is. */
+	tell_pointer(two, false, 1);
+	expect_heard("3,-4,1,1 a7,8,0,0,0 ");
+	close(two);
+	serve(50);
+	expect_heard("0,0,0,0 ");
+}
+
 Test(people, who_may_only_look_cannot_type)
 {
 	int fd = view(true);

@@ -450,6 +450,59 @@ Test(status, what_only_the_user_may_see_goes_with_his_log_in)
 	cr_expect(!strstr(p.out, "192.0.2.77"), "%s", p.out);
 }
 
+/* ---- one after the other ---- */
+
+static volatile unsigned n_logins;
+static volatile int second_of[16]; /* users_fds: by which log-in they came */
+
+/* Each user has a line of the log for himself, and as many lines as the other. */
+static bool a_line_for_each(int client, json_t *request)
+{
+	static const char *const own[] = {"the host is awake", "PAINT DRIES IN THE CELLAR", "a fox jumps over sixty hedges"};
+	const char *method = json_string_value(json_object_get(request, "method"));
+	unsigned user = 0;
+	if (!strcmp(method, "session.whoami"))
+		n_logins++;
+	if (!strcmp(method, "session.connect"))
+		second_of[n_users_fds % 16] = (int)n_logins;
+	if (strcmp(method, "log.show"))
+		return strcmp(method, "console.locks") && two_sights(client, request);
+	for (unsigned k = 0; k < n_users_fds; k++)
+		if (users_fds[k % 16] == client)
+			user = (unsigned)second_of[k % 16];
+	bool all = json_integer_value(json_object_get(json_object_get(request, "params"), "since")) < 5;
+	door_say(client, all ? json_pack("{s:O, s:[{s:i, s:s}, {s:i, s:s}, {s:i, s:s}]}", "id", json_object_get(request, "id"), "result", "seq", 1,
+					 "text", "first for all", "seq", 2 + (int)user, "text", own[MIN(user, 2u)], "seq", 5, "text", "last for all")
+			     : json_pack("{s:O, s:[]}", "id", json_object_get(request, "id"), "result"), -1);
+	return true;
+}
+
+Test(status, who_logs_in_next_sees_nothing_of_who_was_before)
+{
+	struct error err;
+	cr_assert_eq(users_add("susie", "a-long-secret", NULL, &err), 0, "%s", err.text);
+	door_hook = a_line_for_each;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	pty_type(&p, "7");
+	pty_wait(&p, "the host is awake");
+	pty_type(&p, "l");
+	log_in();
+	pty_wait(&p, "PAINT DRIES");
+	pty_type(&p, "l");
+	pty_wait(&p, "the host is awake");
+	pty_type(&p, "l");
+	log_in();
+	pty_wait(&p, "a fox jumps");
+	/* Nor does it come back. */
+	quiet(1500);
+	pty_type(&p, "\x0c");
+	pty_wait(&p, "a fox jumps");
+	quiet(1500);
+	cr_expect(!strstr(p.out, "PAINT") && !strstr(p.out, "awake"), "%s", p.out);
+	leave();
+}
+
 /* ---- forms ask the host ---- */
 
 /* There is an image /there.iso and no other. */

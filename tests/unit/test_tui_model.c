@@ -183,6 +183,29 @@ Test(tui_model, another_daemons_log_is_copied)
 	cr_expect_str_eq(copy.log[1].time, "11:01");
 }
 
+/* Two users see as many lines, the same first and last one, and what is each one's own between them. */
+Test(tui_model, another_users_log_is_copied)
+{
+	static const char log[] = "[{\"seq\":1,\"time\":\"10:00\",\"text\":\"begins\"},{\"seq\":%d,\"time\":\"10:01\",\"text\":\"%s\"},"
+				  "{\"seq\":4,\"time\":\"10:02\",\"text\":\"goes on\"},{\"seq\":5,\"time\":\"10:03\",\"text\":\"for all\"}]";
+	for (int user = 0; user < 2; user++) {
+		char *text = xasprintf(log, user ? 3 : 2, user ? "bob's" : "susie's");
+		take(model_take_log, text);
+		free(text);
+		/* What shows it need not have forgotten anything. */
+		model_copy(&copy, &m);
+		cr_assert_eq(copy.n_log, 4);
+		cr_expect_str_eq(copy.log[1].text, user ? "bob's" : "susie's");
+		model_forget(&m, true);
+	}
+	/* Of a shorter log nothing longer is left behind. */
+	take(model_take_log, "[{\"seq\":1,\"time\":\"10:00\",\"text\":\"begins\"}]");
+	model_copy(&copy, &m);
+	cr_assert_eq(copy.n_log, 1);
+	for (int k = 1; k < 4; k++)
+		cr_expect_eq(copy.log[k].text[0], 0);
+}
+
 /* What is told may be what was told last. */
 Test(tui_model, a_message_about_the_message)
 {

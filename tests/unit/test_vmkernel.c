@@ -10,6 +10,57 @@ TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 120);
 
 /* ---- tests ---- */
 
+/* The nice value of each thread of the process. */
+static bool all_threads_have(pid_t pid, int nice)
+{
+	char path[40];
+	unsigned threads = 0;
+	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
+	DIR *dir = opendir(path);
+	cr_assert_not_null(dir);
+	for (const struct dirent *entry; (entry = readdir(dir));) {
+		id_t thread = (id_t)strtoul(entry->d_name, NULL, 10);
+		threads += thread != 0;
+		if (thread && getpriority(PRIO_PROCESS, thread) != nice)
+			threads = 1000;
+	}
+	closedir(dir);
+	return threads && threads < 1000;
+}
+
+static pid_t pid_of(const char *name)
+{
+	json_t *vm = call("vm.show", VM(name));
+	pid_t pid = (pid_t)json_integer_value(json_object_get(vm, "pid"));
+	json_decref(vm);
+	return pid;
+}
+
+static void set_shares(const char *shares)
+{
+	call_drop("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "web", "key", "sched.cpu.shares", "value", shares));
+}
+
+Test(vmkernel, shares_of_the_cpu_are_nice_values)
+{
+	create("web");
+	call_fails("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "web", "key", "sched.cpu.shares", "value", "most"), -EINVAL,
+		   "sched.cpu.shares = \"most\": must be low, normal, high or a number from 1 to 100000");
+	set_shares("low");
+	call_drop("vm.start", VM("web"));
+	cr_expect(all_threads_have(pid_of("web"), 3));
+	set_shares("250");
+	cr_expect(all_threads_have(pid_of("web"), 6));
+	set_shares("1");
+	cr_expect(all_threads_have(pid_of("web"), 19));
+	if (geteuid()) /* only root takes from others */
+		return;
+	set_shares("100000");
+	cr_expect(all_threads_have(pid_of("web"), -3));
+	set_shares("");
+	cr_expect(all_threads_have(pid_of("web"), 0));
+}
+
 Test(vmkernel, life_of_a_machine)
 {
 	create("web");
