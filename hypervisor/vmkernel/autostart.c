@@ -5,17 +5,21 @@
  * Each owner's machines have an order of their own, so that nobody keeps another's waiting. Steps are numbered from 1. Machines of
  * one autostart.order are one step; those without come after all of these, in the order of
  * vm-list, and are one step up to each that is waited for. A step begins when all machines of the one before are on (or have
- * failed, or are off again) and their waits are over, which are counted from then.
+ * failed, or are off again) and their waits are over, which are counted from the start of their processes.
  */
 #include <errno.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "lib/util.h"
 #include "vmkernel/autostart.h"
 
 #define LOOK_USEC 200000
+#define MARKER_MAX (8 * MIB)
+#define ALL_DONE "all" /* is no path */
 #define TOOLS_SECONDS 120 /* for guests' tools, where autostart.delay says nothing */
 
 static sd_event_source *timer; /* NULL: nothing is to be started, now or later */
@@ -132,26 +136,44 @@ static char *boot_marker(void)
 static char *this_boot(void)
 {
 	char *boot;
-	return read_file("/proc/sys/kernel/random/boot_id", 64, &boot, NULL, NULL) ? xstrdup("?") : boot;
+	return read_file("/proc/sys/kernel/random/boot_id", 64, &boot, NULL, NULL) ? xstrdup("?\n") : boot;
 }
 
-static bool boot_done(void)
+/*
+ * The marker holds the boot's number, a line for each machine that has had its turn, and in the end ALL_DONE. What was in it, or NULL
+ * and a new one when it is not of this boot. Caller frees.
+ */
+static char *boot_read(void)
 {
-	char *marker = boot_marker(), *boot = this_boot(), *before = NULL;
-	bool done = read_file(marker, 64, &before, NULL, NULL) == 0 && strcmp(before, boot) == 0;
-	free(before);
+	char *marker = boot_marker(), *boot = this_boot(), *text = NULL;
+	struct error err;
+	if (read_file(marker, MARKER_MAX, &text, NULL, NULL) || !str_starts(text, boot)) {
+		free(text);
+		text = NULL;
+		if (replace_file(marker, boot, strlen(boot), 0644, &err))
+			log_warning("%s", err.text);
+	}
 	free(boot);
 	free(marker);
-	return done;
+	return text;
 }
 
-static void boot_remember(void)
+static bool boot_has(const char *text, const char *line)
 {
-	char *marker = boot_marker(), *boot = this_boot();
-	struct error err;
-	if (replace_file(marker, boot, strlen(boot), 0644, &err))
-		log_warning("%s", err.text);
-	free(boot);
+	char *whole = xasprintf("\n%s\n", line);
+	bool has = text && strstr(text, whole);
+	free(whole);
+	return has;
+}
+
+static void boot_note(const char *line)
+{
+	char *marker = boot_marker();
+	FILE *f = fopen(marker, "ae");
+	if (!f || fprintf(f, "%s\n", line) < 0)
+		log_warning("cannot write %s: %m", marker);
+	if (f)
+		fclose(f);
 	free(marker);
 }
 
@@ -168,12 +190,22 @@ void autostart_forget(void)
 static void power_on(struct vm *vm)
 {
 	struct error err;
-	vm->autostart.on_ns = 0;
 	int ret = vm_running(vm) ? 0 : vm_start(vm, NULL, &err);
 	vm->autostart.due = ret == -EAGAIN;
 	vm->autostart.awaited = ret == PENDING;
+	if (ret != -EAGAIN)
+		boot_note(vm->path);
 	if (ret < 0 && ret != -EAGAIN)
 		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
+}
+
+/* Of its process, whichever daemon has started it. */
+static u64 age_ns(const struct vm *vm)
+{
+	struct timespec now;
+	clock_gettime(CLOCK_BOOTTIME, &now);
+	u64 start_ns = vm->pid_start * (NSEC_PER_SEC / (u64)sysconf(_SC_CLK_TCK)), now_ns = (u64)now.tv_sec * NSEC_PER_SEC + (u64)now.tv_nsec;
+	return now_ns > start_ns ? now_ns - start_ns : 0;
 }
 
 static bool still_awaited(struct vm *vm)
@@ -182,11 +214,9 @@ static bool still_awaited(struct vm *vm)
 		return false;
 	if (vm->state == VM_STARTING)
 		return true;
-	if (!vm->autostart.on_ns)
-		vm->autostart.on_ns = now_monotonic();
 	if (for_tools(vm) && vm->heartbeat_s >= 0)
 		return false;
-	return now_monotonic() < vm->autostart.on_ns + wait_seconds(vm) * NSEC_PER_SEC;
+	return age_ns(vm) < wait_seconds(vm) * NSEC_PER_SEC;
 }
 
 /* One owner's machines in the order of their start: as far as the next step is open, those that are due are powered on. True: some are left. */
@@ -214,7 +244,7 @@ void autostart_end(void)
 	timer = sd_event_source_disable_unref(timer);
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		vm->autostart.due = vm->autostart.awaited = false;
-	boot_remember();
+	boot_note(ALL_DONE);
 }
 
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
@@ -240,10 +270,15 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 
 void autostart_begin(void)
 {
-	if (boot_done())
+	char *before = boot_read();
+	bool all = boot_has(before, ALL_DONE);
+	for (struct vm *vm = host.vms; vm && !all; vm = vm->next) {
+		vm->autostart.awaited = boot_has(before, vm->path); /* if it is on, for the rest of its time */
+		vm->autostart.due = !vm->autostart.awaited;
+	}
+	free(before);
+	if (all)
 		return;
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		vm->autostart.due = true;
 	BUG_ON(sd_event_add_time_relative(host.event, &timer, CLOCK_MONOTONIC, LOOK_USEC, 0, on_look, NULL) < 0);
 	on_look(timer, 0, NULL);
 }

@@ -129,8 +129,7 @@ int conf_read(struct error *err)
 	if (c)
 		config_each(c, check, &checking);
 	ret = checking.ret;
-	if (!ret)
-		take(c);
+	take(ret ? NULL : c);
 	if (!ret && host.vnc_last < host.vnc_first)
 		ret = fail(err, -EINVAL, "vmkernel.conf: console.lastPort is below console.firstPort");
 	config_free(c);

@@ -14,7 +14,7 @@ struct conf_key {
 extern const struct conf_key conf_keys[]; /* in order of conf.def */
 extern const unsigned conf_key_count;
 
-/* Fills in host.*; a missing file means the defaults, an unknown key is a warning, a bad value an error. */
+/* Fills in host.*; a missing file means the defaults, an unknown key is a warning, a bad value an error (then the defaults hold). */
 int conf_read(struct error *err);
 
 #endif

@@ -85,8 +85,8 @@ struct vm {
 	bool poweroff_told; /* it has said that it ends */
 	bool killed;	    /* by us */
 	struct request *starter;
-	bool resuming; /* it is being powered on from its file */
-	int resume_lock; /* resuming is cancelled: suspend_hold(), until its process has ended; -1 = it is not */
+	bool resuming; /* it is being powered on from its file, and has not answered yet */
+	bool resume_kept; /* and stays in it: its process is ended */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */
@@ -116,7 +116,6 @@ struct vm {
 		unsigned step; /* 0: does not start with the host */
 		bool due;      /* not yet powered on */
 		bool awaited;  /* powered on, and the next step waits for it */
-		u64 on_ns;     /* since when it is seen on, while awaited; 0: not yet */
 	} autostart;	       /* autostart.c's */
 };
 

@@ -262,6 +262,23 @@ static void begin_work(const struct choice *choice)
 	autostart_begin();
 }
 
+/* A host that cannot be as it is meant to be does not start; machines that are on are stopped even so. */
+static void must(int ret, const struct choice *choice, const struct error *err)
+{
+	if (ret && !choice->stop_machines)
+		fatal("%s", err->text);
+	if (ret)
+		log_error("%s", err->text);
+}
+
+static bool any_on(void)
+{
+	for (const struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm_running(vm))
+			return true;
+	return false;
+}
+
 int main(int argc, char *argv[])
 {
 	struct choice choice = {.ready_fd = -1};
@@ -274,8 +291,8 @@ int main(int argc, char *argv[])
 	open_root(choice.root);
 	if (!take_lock(choice.stop_machines))
 		return 0;
-	if (events_open(&err) || conf_read(&err))
-		fatal("%s", err.text);
+	must(events_open(&err), &choice, &err);
+	must(conf_read(&err), &choice, &err);
 	host.started_ns = now_monotonic();
 	host.cpus = (unsigned)MAX(sysconf(_SC_NPROCESSORS_ONLN), 1);
 	host.passed_over = json_array();
@@ -284,11 +301,9 @@ int main(int argc, char *argv[])
 	host.kvm_fd = open("/dev/kvm", O_RDWR | O_CLOEXEC);
 	start_events();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel " VMK_VERSION " starts on %s", *get_root() ? get_root() : "/");
-	if (registry_load(&err))
-		fatal("%s", err.text);
+	must(registry_load(&err), &choice, &err);
 	supervise_adopt();
-	if (server_start(&err))
-		fatal("%s", err.text);
+	must(server_start(&err), &choice, &err);
 	begin_work(&choice);
 	tell_ready(choice.ready_fd);
 	ret = sd_event_loop(host.event);
@@ -296,5 +311,5 @@ int main(int argc, char *argv[])
 	server_stop();
 	job_kill_all();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");
-	return ret < 0 ? 1 : 0;
+	return ret < 0 || (choice.stop_machines && any_on()) ? 1 : 0;
 }

@@ -3,10 +3,11 @@
  * power.c - see power.h; handlers of host.plan, host.stop, host.shutdown, host.reboot
  *
  * Each owner's machines stop in the reverse of the order in which they start: those without autostart.order at once, then those with
- * the highest, and so on. Towards the end of the host's own time limit all that are left are told. Each is told as its key autostop says; who is not off within its time limit has its plug pulled, so that an end comes
- * whatever guests do. Then the daemon ends, or first runs the command that ends the computer. Until then what people ask for can be
- * cancelled, and not what the end of the computer does (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or `vmkernel --stop-machines`,
- * finds them.
+ * the highest, and so on; towards the end of the host's own time limit all that are left are told. Each is told as its key autostop
+ * says; who is not off within its time limit has its plug pulled, so that an end comes whatever guests do. Then the daemon ends, or
+ * first runs the command that ends the computer. Until then what people ask for can be cancelled, but not what the end of the computer
+ * asks for (END_PLAN); machines that have gone stay off. A daemon that dies on the way leaves the others on: the next one, or
+ * `vmkernel --stop-machines`, finds them.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -27,6 +28,7 @@
 
 #define LOOK_USEC 100000
 #define PLUG_NS (20 * NSEC_PER_SEC) /* then the process hangs in the kernel, and the host goes without it */
+#define KEEP_NS (5 * NSEC_PER_SEC)
 #define COMMAND_SECONDS 60
 #define LAST_SECONDS 60u /* of autostop.limit, for all that are left */
 #define STOP_SECONDS 45 /* for guests of host.stop with machines "stop", whose autostop does not count */
@@ -127,6 +129,7 @@ struct leaving {
 	bool asked; /* the guest has been, or will be as soon as its process reads */
 	unsigned percent; /* of what is written, when it was last looked at */
 	u64 deadline_ns;
+	bool kept; /* in the file it is being resumed from, if it is not out of it */
 	bool plug; /* is pulled */
 };
 
@@ -164,7 +167,15 @@ static void set_deadline(struct leaving *l, const struct vm *vm)
 static void pull_plug(struct leaving *l, struct vm *vm)
 {
 	struct error why;
-	l->told = l->plug = true;
+	l->told = true;
+	l->how = AUTOSTOP_PLUG;
+	/* It need not lose what is in its file. */
+	if (vm->resuming && !l->kept && suspend_keep(vm, &why) == 0) {
+		l->kept = true;
+		l->deadline_ns = now_monotonic() + KEEP_NS;
+		return;
+	}
+	l->plug = true;
 	l->deadline_ns = now_monotonic() + PLUG_NS;
 	if (vm_stop(vm, "hard", NULL, &why) != PENDING)
 		vm_kill(vm);

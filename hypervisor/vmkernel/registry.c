@@ -204,7 +204,7 @@ struct vm *registry_adopt(const char *path)
 {
 	struct vm *vm = xcalloc(1, sizeof(*vm)), **p = &host.vms;
 	vm->path = xstrdup(path);
-	vm->pidfd = vm->console_fd = vm->resume_lock = -1;
+	vm->pidfd = vm->console_fd = -1;
 	while (*p)
 		p = &(*p)->next;
 	*p = vm;

@@ -140,9 +140,6 @@ static void vm_down(struct vm *vm)
 	if (vm->pidfd >= 0)
 		close(vm->pidfd);
 	vm->pidfd = -1;
-	if (vm->resume_lock >= 0)
-		close(vm->resume_lock);
-	vm->resume_lock = -1;
 	if (vm->state == VM_STARTING) /* else somebody changes or deletes it */
 		vm->busy = NULL;
 	vm->state = VM_OFF;
@@ -155,7 +152,7 @@ static void vm_down(struct vm *vm)
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
 	removable_status(vm, NULL);
-	vm->poweroff_told = vm->killed = false;
+	vm->poweroff_told = vm->killed = vm->resume_kept = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
 }
@@ -215,7 +212,7 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 {
 	char how[96];
 	struct request *starter = vm->starter;
-	bool good = exit_code == 0 || vm->poweroff_told, killed = vm->killed && !starter, cancelled = vm->resume_lock >= 0;
+	bool good = exit_code == 0 || vm->poweroff_told, killed = vm->killed && !starter, cancelled = vm->resume_kept;
 	if (sig)
 		snprintf(how, sizeof(how), "ended by signal %d (%s)", sig, strsignal(sig));
 	else if (exit_code > 0)
@@ -333,6 +330,14 @@ static void vm_set_stuck(struct vm *vm)
 	event_vm_itself(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
 }
 
+/* It answers, so it is out of its file. */
+static void resumed(struct vm *vm)
+{
+	if (vm->resuming)
+		suspend_drop_empty(vm);
+	vm->resuming = false;
+}
+
 static void on_status(void *arg, int ret, json_t *answer, int fd, const struct error *err)
 {
 	struct vm *vm = arg;
@@ -345,6 +350,7 @@ static void on_status(void *arg, int ret, json_t *answer, int fd, const struct e
 	if (ret)
 		return;
 	take_status(vm, answer);
+	resumed(vm);
 	if (vm->state == VM_STUCK) {
 		vm->state = VM_ON;
 		event_vm_itself(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
@@ -388,8 +394,7 @@ static void on_first_status(void *arg, int ret, json_t *answer, int fd, const st
 	take_status(vm, answer);
 	const char *how = vm->resuming ? "resumed" : "powered on";
 	event_vm(LOG_LEVEL_INFO, vm, "%s is %s: world %u, engine %s", vm->name, how, vm->world, vm->engine);
-	if (vm->resuming)
-		suspend_drop_empty(vm);
+	resumed(vm);
 	json_t *result = message_result("%s is %s", vm->name, how);
 	json_object_set_new(result, "world", json_integer(vm->world));
 	json_object_set_new(result, "vnc_port", json_integer(vm->vnc_port));
@@ -403,7 +408,7 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 	(void)result;
 	if (ret) {
 		struct request *starter = vm->starter;
-		bool cancelled = vm->resume_lock >= 0;
+		bool cancelled = vm->resume_kept;
 		fail(&why, ret, "%s cannot be powered on: %s", vm->name, err->text);
 		vm->starter = NULL;
 		sd_event_source_disable_unref(vm->exit_source);
@@ -426,6 +431,7 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 		/* It ends by itself, or we end it; either way its end is answered. */
 		event_vm(LOG_LEVEL_ERROR, vm, "%s: %s", vm->name, why.text);
 		vm_kill(vm);
+		vm->killed = false; /* its end is a failure, though nobody may wait for it */
 	}
 }
 
@@ -493,15 +499,9 @@ static void look_resume(void *arg)
 	free(file);
 }
 
-/* Its process ends, and the machine is in its file as it was. */
 static int cancel_resume(void *arg, struct error *err)
 {
-	struct vm *vm = arg;
-	int ret = vm->resume_lock >= 0 ? fail(err, -EALREADY, "resuming %s is cancelled already", vm->name)
-				       : suspend_hold(vm, &vm->resume_lock, err);
-	if (!ret)
-		vm_kill(vm);
-	return ret;
+	return suspend_keep(arg, err);
 }
 
 int vm_start(struct vm *vm, struct request *r, struct error *err)
@@ -708,6 +708,7 @@ static void adopt_world(const char *file)
 		return;
 	}
 	vm->state = VM_ON;
+	vm->resuming = suspend_found(vm->path, vm->run_uid);
 	event_vm(LOG_LEVEL_INFO, vm, "%s is still on: world %u", vm->name, vm->world);
 	vm_poll(vm);
 }

@@ -24,6 +24,7 @@
 
 #define WRITE_SECONDS 3600
 #define DROP_SECONDS 60
+#define KEEP_SECONDS 60
 #define PACKET_MAX 16384
 
 /* ---- the file ---- */
@@ -45,28 +46,6 @@ bool suspend_found(const char *path, uid_t owner)
 
 	free(file);
 	return found;
-}
-
-/*
- * The process that resumes it takes the same lock before it empties the file: one of both is first. No file of the owner's is trusted
- * with more than being opened.
- */
-int suspend_hold(const struct vm *vm, int *lock, struct error *err)
-{
-	struct stat st;
-	char *file = suspend_file(vm->path);
-	int fd = open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), ret = 0;
-
-	if (fd < 0)
-		ret = fail(err, -errno, "%s goes on: its file cannot be opened: %m", vm->name);
-	else if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
-		ret = fail(err, -EBUSY, "%s is out of its file already", vm->name);
-	free(file);
-	if (ret && fd >= 0)
-		close(fd);
-	else
-		*lock = fd;
-	return ret;
 }
 
 /* ---- in the child ---- */
@@ -162,6 +141,40 @@ static int write_run(void *arg, int report, json_t **result, struct error *err)
 	free(made);
 	free(path);
 	free(folder);
+	return ret;
+}
+
+/* What keeps a machine in the file it is being resumed from. */
+struct keeper {
+	char *path;
+	unsigned world;
+	int pidfd;
+};
+
+/*
+ * The process that resumes it takes the same lock before it empties the file: one of both is first. The lock is held until that
+ * process has ended, which the daemon sees to when it hears that we have it.
+ */
+static int keep_run(void *arg, int report, json_t **result, struct error *err)
+{
+	static const char held[] = "{\"percent\": 100}";
+	const struct keeper *k = arg;
+	struct pollfd p = {.fd = k->pidfd, .events = POLLIN};
+	struct stat st;
+	char *file = suspend_file(job_path(k->path));
+	int fd = open(file, O_RDWR | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC | O_NOCTTY), ret = 0;
+	(void)result;
+	if (fd < 0)
+		ret = fail(err, -errno, "its file cannot be opened: %m");
+	else if (flock(fd, LOCK_EX | LOCK_NB) || fstat(fd, &st) || !S_ISREG(st.st_mode) || st.st_size == 0)
+		ret = fail(err, -EBUSY, "it is out of its file already");
+	else
+		(void)sock_send(report, held, strlen(held), NULL, 0);
+	while (!ret && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
+	free(file);
+	if (fd >= 0)
+		close(fd);
 	return ret;
 }
 
@@ -271,6 +284,53 @@ int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 	vm->suspender = r;
 	vm->busy = "is being suspended";
 	return PENDING;
+}
+
+/* ---- resuming given up ---- */
+
+/* NULL when that process has ended. */
+static struct vm *kept_machine(const struct keeper *k)
+{
+	struct vm *vm = registry_find(k->path);
+
+	return vm && vm->world == k->world ? vm : NULL;
+}
+
+static void on_held(void *arg, int percent)
+{
+	struct vm *vm = kept_machine(arg);
+	(void)percent;
+	if (!vm)
+		return;
+	vm->resume_kept = true;
+	vm_kill(vm);
+}
+
+static void on_kept(void *arg, int ret, json_t *result, const struct error *err)
+{
+	struct keeper *k = arg;
+	struct vm *vm = kept_machine(k);
+	(void)result;
+	if (vm && ret && !vm->resume_kept)
+		event_vm(LOG_LEVEL_WARNING, vm, "%s goes on: %s", vm->name, err->text);
+	free(k->path);
+	free(k);
+}
+
+int suspend_keep(struct vm *vm, struct error *err)
+{
+	struct keeper *k = xcalloc(1, sizeof(*k));
+
+	*k = (struct keeper){.path = xstrdup(vm->path), .world = vm->world, .pidfd = vm->pidfd};
+	struct job_spec spec = {.seconds = KEEP_SECONDS, .run = keep_run, .progress = on_held, .done = on_kept, .arg = k, .done_arg = k,
+				.asker = &job_host};
+	identity_of_user(vm->run_uid, &spec.who);
+	int ret = job_start(&spec, NULL, NULL, err);
+	if (ret) {
+		free(k->path);
+		free(k);
+	}
+	return ret;
 }
 
 /* ---- giving up what was suspended ---- */

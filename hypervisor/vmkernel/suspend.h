@@ -9,8 +9,8 @@
 char *suspend_file(const char *path);
 /* Whether the machine of this .vmx file is suspended: its owner has such a file and something is in it. */
 bool suspend_found(const char *path, uid_t owner);
-/* Keeps a machine that is being resumed in its file as long as *lock is open; -EBUSY when it is out of it. */
-int suspend_hold(const struct vm *vm, int *lock, struct error *err);
+/* Ends the process of a machine that is being resumed, unless the machine is out of its file by then: the log tells which. 0 or -errno. */
+int suspend_keep(struct vm *vm, struct error *err);
 
 /* PENDING or -errno. The machine is on and answers. */
 int vm_suspend(struct vm *vm, struct request *r, struct error *err);

@@ -132,7 +132,7 @@ int suspend_resume(struct vmx *x, int fd, struct error *err)
 {
 	int ret = vmss_read(x->machine, fd, err);
 
-	/* Whoever cancels holds the file (suspend_hold() of the vmkernel), and keeps it. */
+	/* Whoever cancels holds the file (suspend_keep() of the vmkernel), and keeps it. */
 	if (!ret && flock(fd, LOCK_EX | LOCK_NB) && errno == EWOULDBLOCK)
 		ret = fail(err, -ECANCELED, "resuming is cancelled");
 	/* From here on the machine lives; were its past run again, its disks would be another's. */

@@ -1208,6 +1208,24 @@ Test(host, a_plan_amid_a_shutdown)
 	free(lines);
 }
 
+/* So that no daemon starts: a line of vmkernel.conf, and the log. */
+static void break_configuration(bool broken)
+{
+	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *text = file_text(path), *end = strstr(text, "autostart = \"x\"");
+	char *log = xstrdup(here("root/var/log/vmk/vmkernel.log")), *kept = xstrdup(here("log"));
+	char *more = broken ? xasprintf("%sautostart = \"x\"\n", text) : strndup(text, (size_t)(end - text));
+	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
+	if (broken)
+		cr_assert(rename(log, kept) == 0 && mkdir(log, 0755) == 0);
+	else
+		cr_assert(rmdir(log) == 0 && rename(kept, log) == 0);
+	free(more);
+	free(kept);
+	free(log);
+	free(text);
+	free(path);
+}
+
 /* The daemon dies on the way: the machines that were not off yet are on, and are stopped without it. */
 Test(host, stops_machines_where_no_daemon_is)
 {
@@ -1225,13 +1243,21 @@ Test(host, stops_machines_where_no_daemon_is)
 	host_anew();
 	cr_expect(state_is("deaf", "on"));
 	cr_expect(state_is("base", "on"));
-	set("deaf", "autostop.timeout", "1");
 	vmk_disconnect(client);
 	daemon_end(SIGTERM);
+	first = somebody_stops_machines();
+	client = NULL;
+	for (int k = 0; k < 1500 && vmk_connect(&client, &err); k++)
+		usleep(20000);
+	set("deaf", "autostop.timeout", "1");
+	call_drop("host.stop", P("s:s}", "machines", "keep"));
+	went(first, 1); /* machines are on */
+	vmk_disconnect(client);
+	cr_expect(machine_processes(0));
+	break_configuration(true);
 	cr_expect_eq(stop_machines(), 0);
+	break_configuration(false);
 	cr_expect(!machine_processes(0));
-	static const char *const order[] = {"deaf is still on", "deaf is not off in time", "base is powered off"};
-	logged_in_order(order, ARRAY_SIZE(order));
 	cr_expect_eq(stop_machines(), 0); /* nothing is left to do */
 	host_anew();
 	cr_expect(state_is("deaf", "off"));
@@ -1259,6 +1285,41 @@ Test(host, a_power_failure_on_the_way)
 	call_drop("vm.start", VM("slow"));
 	cr_expect(log_has("slow has ended while the VMkernel was away"));
 	free(half);
+}
+
+/* Nor does one lose anything that is still being resumed, though it does not answer. */
+Test(host, what_is_still_in_its_file_stays_there)
+{
+	create("mute");
+	set("mute", "autostop", "poweroff");
+	char *file = machine_path("mute", "mute.vmss"), *vmx = machine_path("mute", "mute.vmx");
+	struct stat st;
+	cr_assert_eq(stat(vmx, &st), 0);
+	cr_assert_eq(replace_file(file, "what it was", 11, 0600, &err), 0);
+	cr_assert_eq(chown(file, st.st_uid, st.st_gid), 0);
+	wait_state("mute", "suspended", 10);
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("vm.start", VM("mute")) ? 1 : 0);
+	}
+	wait_state("mute", "starting", 30);
+	daemon_end(SIGKILL); /* the next one does not know for how long it has been at it */
+	went(pid, 1);
+	vmk_disconnect(client);
+	host_anew();
+	wait_state("mute", "on", 30);
+	call_drop("host.stop", P("s:s}", "machines", "plan"));
+	expect_end();
+	cr_expect_eq(logged("resuming mute is cancelled: it stays suspended"), 1);
+	host_anew();
+	cr_expect(state_is("mute", "suspended"));
+	char *text = file_text(file);
+	cr_expect_str_eq(text, "what it was");
+	free(text);
+	free(vmx);
+	free(file);
 }
 
 /* What cannot be as planned becomes the next gentler thing, and the log tells. */
@@ -1294,6 +1355,7 @@ Test(host, starts_machines_in_order)
 	starts_with_host("last", "0");
 	starts_with_host("tools", "30");
 	starts_with_host("first", "2");
+	starts_with_host("twin", "2");
 	starts_with_host("burn", "2"); /* ends as soon as it is powered on */
 	create("other");
 	set("first", "autostart.delay", "3600");
@@ -1308,17 +1370,25 @@ Test(host, starts_machines_in_order)
 
 	host_anew(); /* and answers, while an hour has to pass */
 	wait_state("first", "on", 30);
+	wait_state("twin", "on", 30);
 	plan_is("tools", 0, "2, then its tools, at most 1800 s (still to come)");
 	plan_is("last", 0, "3 (still to come)");
+	wait_log("burn: its process has failed");
 	wait_state("burn", "off", 30);
+	call_drop("vm.stop", VM("twin"));
 
 	vmk_disconnect(client);
 	daemon_end(SIGTERM);
-	host_anew(); /* goes on: what is on need not be waited for, and tools are heard before half an hour is over */
+	host_anew(); /* goes on: who had his turn has it no more, and of the hour nothing is forgotten */
+	wait_log("first is still on");
+	usleep(500000); /* two looks, for what should not be done */
+	plan_is("tools", 0, "2, then its tools, at most 1800 s (still to come)");
+	set("first", "autostart.delay", "1"); /* has passed since it was powered on; and tools are heard before half an hour is over */
 	wait_state("last", "on", 60);
 	static const char *const order[] = {"first is powered on", "first is still on", "tools is powered on", "last is powered on"};
 	logged_in_order(order, ARRAY_SIZE(order));
-	cr_expect(log_has("burn: its process has failed") && state_is("other", "off"));
+	cr_expect(state_is("twin", "off") && state_is("burn", "off") && state_is("other", "off"));
+	cr_expect_eq(logged("burn: its process has failed"), 1);
 	call_drop("vm.stop", VM("last"));
 	vmk_disconnect(client);
 	daemon_end(SIGTERM);
