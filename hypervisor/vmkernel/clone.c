@@ -27,7 +27,7 @@ struct clone {
 	char busy[160];		/* the source is */
 	pid_t pid;		/* of the child */
 	int report;		/* to it; -1: it has ended */
-	bool made;		/* it has made the folder, and the .vmx file there */
+	bool made;		/* it has made the folder */
 	sd_event_source *timer; /* since it was told to end */
 	struct vm_files left;	/* what could not be registered, or whose making was cut short */
 	struct error why;

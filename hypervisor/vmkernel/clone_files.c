@@ -306,8 +306,6 @@ static int make_all(struct cloning *c, struct error *err)
 		ret = vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
 	for (unsigned k = 0; k < c->n; k++)
 		c->copying.total += c->file[k].from >= 0 ? copy_data_bytes(c->file[k].from) : 0;
-	if (!ret)
-		copy_tell(&c->copying);
 	for (; !ret && c->made < c->n; c->made++)
 		if (c->file[c->made].from >= 0)
 			ret = make_copy(c, &c->file[c->made], err);
@@ -326,13 +324,15 @@ static void unmake(const struct cloning *c, const char *folder)
 
 int clone_files_run(void *arg, int report, json_t **result, struct error *err)
 {
-	struct cloning c = {.f = arg, .new_fd = -1, .copying = {.report = report, .told = -1}, .warnings = json_array()};
+	struct cloning c = {.f = arg, .new_fd = -1, .copying = {.report = report, .total = 1, .told = -1}, .warnings = json_array()};
 	int ret = read_source(&c, err);
 	if (ret)
 		return ret;
 	char *folder = vm_folder(job_path(c.f->path));
 	if (mkdir(folder, MODE_FOLDER))
 		return fail(err, -errno, "cannot make the folder %s: %m", folder);
+	/* The daemon, which hears that there is something to be deleted should this process be killed. */
+	copy_tell(&c.copying);
 	c.new_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ret = c.new_fd < 0 ? fail(err, -errno, "cannot open the folder %s: %m", folder) : make_all(&c, err);
 	if (!ret && fsync(c.new_fd))
