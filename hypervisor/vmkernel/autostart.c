@@ -223,12 +223,14 @@ static bool still_awaited(struct vm *vm)
 static bool advance(struct vm **vms, unsigned n)
 {
 	unsigned awaited = 0; /* step */
-	bool left = false;
+	bool left = false, full = false;
 	for (unsigned k = 0; k < n; k++) {
 		struct vm *vm = vms[k];
 		vm->autostart.due = vm->autostart.due && vm->autostart.step; /* somebody may have changed his mind */
-		if (vm->autostart.due && (!awaited || vm->autostart.step == awaited))
+		if (vm->autostart.due && !full && (!awaited || vm->autostart.step == awaited)) {
 			power_on(vm);
+			full = vm->autostart.due; /* as many of this owner's are on their way as may be */
+		}
 		vm->autostart.awaited = vm->autostart.awaited && still_awaited(vm);
 		if (!awaited && (vm->autostart.due || vm->autostart.awaited))
 			awaited = vm->autostart.step;

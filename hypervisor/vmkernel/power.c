@@ -202,7 +202,8 @@ static void suspend_or_ask(struct leaving *l, struct vm *vm)
 {
 	struct error why;
 	int ret = vm_suspend(vm, NULL, &why);
-	if (ret == -EAGAIN) { /* so many are on their way: at the next look */
+	/* So many are on their way, or somebody changes something: at the next look. */
+	if (ret == -EAGAIN || (ret == -EBUSY && vm->busy)) {
 		l->told = false;
 	} else if (ret != PENDING) {
 		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s: its guest is asked to shut down", vm->name, why.text);

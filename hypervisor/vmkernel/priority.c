@@ -49,14 +49,14 @@ static void autogroup_set(pid_t pid, int nice)
 int priority_set(pid_t pid, int nice, struct error *err)
 {
 	char path[40];
-	int ret = 0;
+	int ret = 0, own = MIN(getpriority(PRIO_PROCESS, 0) + nice, NICE_LEAST);
 	snprintf(path, sizeof(path), "/proc/%d/task", (int)pid);
 	DIR *dir = opendir(path);
 	if (!dir)
 		return fail(err, -errno, "process %d is gone", (int)pid);
 	for (const struct dirent *entry; (entry = readdir(dir));) {
 		id_t thread = (id_t)strtoul(entry->d_name, NULL, 10);
-		if (thread && setpriority(PRIO_PROCESS, thread, nice) && errno != ESRCH)
+		if (thread && setpriority(PRIO_PROCESS, thread, own) && errno != ESRCH)
 			ret = -errno;
 	}
 	closedir(dir);

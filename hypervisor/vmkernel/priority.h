@@ -15,7 +15,7 @@
 /* The nice value for what sched.cpu.shares says, -3 to 19. */
 int priority_nice(const char *shares);
 /*
- * For all threads there are of a process, and those they will make. The scheduler may have made the process's session a group of
+ * For all threads there are of a process, and those they will make, beside the daemon's own nice value. The scheduler may have made the process's session a group of
  * its own (autogroups), among which only theirs counts: that is set, too, for the session's leader. -EACCES: the daemon is not privileged and
  * the value is lower than it was.
  */

@@ -152,6 +152,7 @@ static void vm_down(struct vm *vm)
 	vm->engine[0] = 0;
 	vm->balloon_asked_mb = -1;
 	removable_status(vm, NULL);
+	vm->file.modified_ns = 0; /* it is read anew: the name it has been given meanwhile counts from now on */
 	vm->poweroff_told = vm->killed = vm->resume_kept = false;
 	while (vm->stoppers)
 		stopper_end(vm->stoppers, 0, NULL);
@@ -424,6 +425,9 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 		request_finish(starter, ret, NULL, &why);
 		return;
 	}
+	/* Again: only now it is sure to have a session of its own. */
+	if (vm_priority(vm, &why))
+		log_warning("%s: %s", vm->name, why.text);
 	int status = vm_connect(vm, &why);
 	if (!status)
 		status = control_send(vm->control, json_pack("{s:s}", "cmd", "status"), START_SECONDS, on_first_status, vm, &why);
@@ -457,8 +461,7 @@ static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 	BUG_ON(sd_event_add_child(host.event, &vm->exit_source, vm->pid, WEXITED, on_child_exit, vm) < 0);
 	exit_source_last(vm);
 	struct error why;
-	if (vm_priority(vm, &why))
-		log_warning("%s: %s", vm->name, why.text);
+	(void)vm_priority(vm, &why); /* while it has one thread, of which the others will have it */
 	/* Only a machine that the next daemon will find again may run. */
 	const char *go = world_file_write(vm, &why) ? why.text : "go";
 	(void)sock_send(report, go, strlen(go), NULL, 0);

@@ -420,6 +420,13 @@ static void set_warnings(json_t *result, json_t *found)
 		json_object_set(result, "warnings", warnings);
 }
 
+static void add_warning(json_t *result, const char *text)
+{
+	if (!json_object_get(result, "warnings"))
+		json_object_set_new(result, "warnings", json_array());
+	json_array_append_new(json_object_get(result, "warnings"), json_string(text));
+}
+
 static void on_created(void *arg, int ret, json_t *files, const struct error *err)
 {
 	struct work *w = arg;
@@ -611,7 +618,7 @@ static const char *when_it_counts(const struct vm *vm, const char *key)
 	/* What the host itself reads, rather than the machine: (consoles.c) */
 	if (strncasecmp(key, "RemoteDisplay.", 14) == 0)
 		return "; it counts from the next viewer";
-	static const char *const at_once[] = {"displayName", "annotation", "autostart", "autostop", "sched."};
+	static const char *const at_once[] = {"annotation", "autostart", "autostop", "sched."};
 	for (unsigned k = 0; k < ARRAY_SIZE(at_once); k++)
 		if (strncasecmp(key, at_once[k], strlen(at_once[k])) == 0)
 			return "";
@@ -629,15 +636,14 @@ static void on_set(void *arg, int ret, json_t *file, const struct error *err)
 	}
 	vm_refresh(vm);
 	struct error why;
-	bool kept = vm_running(vm) && vm_priority(vm, &why);
+	bool kept = vm_running(vm) && str_ieq(w->files.key, "sched.cpu.shares") && vm_priority(vm, &why);
 	event_vm(LOG_LEVEL_INFO, vm, "%s: %s is changed", vm->name, w->files.key);
 	json_t *result = message_result("%s: %s is set%s", vm->name, w->files.key, when_it_counts(vm, w->files.key));
 	set_warnings(result, file);
 	if (json_is_true(json_object_get(file, "group_lost")))
-		json_object_set_new(result, "warnings",
-				    json_pack("[s]", "the .vmx file's group could not be kept: its rights are taken away"));
+		add_warning(result, "the .vmx file's group could not be kept: its rights are taken away");
 	if (kept)
-		json_object_set_new(result, "warnings", json_pack("[s]", why.text));
+		add_warning(result, why.text);
 	work_finish(w, 0, result, NULL);
 }
 

@@ -1422,7 +1422,7 @@ Test(host, nobody_waits_for_the_machines_of_others)
 	plan_is("web", 0, "1");
 	plan_is("base", 0, "1, then 3600 s");
 	plan_is("deaf", 0, "2");
-	host_again("autostop.limit = \"6\"\n");
+	host_again("autostop.limit = \"12\"\n");
 	call_drop("host.stop", P("s:s}", "machines", "plan"));
 	expect_end();
 	host_anew();
