@@ -79,6 +79,18 @@ Test(vmkernel, shares_of_the_cpu_are_nice_values)
 	cr_expect(all_threads_have(pid_of("web"), 0));
 }
 
+Test(vmkernel, a_new_name_counts_from_power_off)
+{
+	create("web");
+	call_drop("vm.start", VM("web"));
+	json_t *told = call("vm.set", json_pack("{s:s,s:s,s:s}", "vm", "web", "key", "displayName", "value", "net"));
+	cr_expect_str_eq(json_string_value(json_object_get(told, "message")), "web: displayName is set; it counts from the next power on");
+	json_decref(told);
+	call_drop("vm.stop", json_pack("{s:s,s:s}", "vm", "web", "mode", "hard"));
+	call_drop("vm.show", VM("net"));
+	call_fails("vm.show", VM("web"), -ENOENT, "no virtual machine named web");
+}
+
 Test(vmkernel, life_of_a_machine)
 {
 	create("web");
