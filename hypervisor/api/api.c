@@ -124,22 +124,28 @@ static bool is_choice(const char *choices, const char *value)
 	return false;
 }
 
+/* What a sentence begins with: commands of a front end's own have no method's name. */
+static const char *title(const struct api_method *m)
+{
+	return *m->name ? m->name : m->words;
+}
+
 static int check_string(const struct api_method *m, const struct api_arg *arg, json_t *value, struct error *err)
 {
 	if (!json_is_string(value))
-		return fail(err, -EINVAL, "%s: %s must be a string", m->name, arg->name);
+		return fail(err, -EINVAL, "%s: %s must be a string", title(m), arg->name);
 	const char *s = json_string_value(value);
 	size_t len = json_string_length(value);
 	if (strlen(s) != len)
-		return fail(err, -EINVAL, "%s: %s must not contain a NUL character", m->name, arg->name);
+		return fail(err, -EINVAL, "%s: %s must not contain a NUL character", title(m), arg->name);
 	if (len > (arg->type == API_SECRET ? MAX_SECRET : MAX_STRING))
-		return fail(err, -EINVAL, "%s: %s is too long", m->name, arg->name);
+		return fail(err, -EINVAL, "%s: %s is too long", title(m), arg->name);
 	if (arg->type == API_CHOICE && !is_choice(arg->choices, s))
-		return fail(err, -EINVAL, "%s: %s must be one of %s", m->name, arg->name, arg->choices);
+		return fail(err, -EINVAL, "%s: %s must be one of %s", title(m), arg->name, arg->choices);
 	if (arg->type == API_PATH && *s != '/')
-		return fail(err, -EINVAL, "%s: %s must be an absolute path", m->name, arg->name);
+		return fail(err, -EINVAL, "%s: %s must be an absolute path", title(m), arg->name);
 	if (!len && arg->type != API_STRING && arg->type != API_SECRET)
-		return fail(err, -EINVAL, "%s: %s must not be empty", m->name, arg->name);
+		return fail(err, -EINVAL, "%s: %s must not be empty", title(m), arg->name);
 	return 0;
 }
 
@@ -148,11 +154,11 @@ static int check_value(const struct api_method *m, const struct api_arg *arg, js
 	switch (arg->type) {
 	case API_NUMBER:
 		if (!json_is_integer(value) || json_integer_value(value) < 0)
-			return fail(err, -EINVAL, "%s: %s must be a whole number, zero or more", m->name, arg->name);
+			return fail(err, -EINVAL, "%s: %s must be a whole number, zero or more", title(m), arg->name);
 		return 0;
 	case API_BOOL:
 		if (!json_is_boolean(value))
-			return fail(err, -EINVAL, "%s: %s must be true or false", m->name, arg->name);
+			return fail(err, -EINVAL, "%s: %s must be true or false", title(m), arg->name);
 		return 0;
 	default:
 		return check_string(m, arg, value, err);
@@ -179,7 +185,7 @@ int api_check(const struct api_method *m, json_t *params, struct error *err)
 	struct api_arg args[API_MAX_ARGS];
 	unsigned n = api_args(m, args);
 	if (!json_is_object(params))
-		return fail(err, -EINVAL, "%s: params must be an object", m->name);
+		return fail(err, -EINVAL, "%s: params must be an object", title(m));
 
 	const char *key;
 	json_t *value;
@@ -188,7 +194,7 @@ int api_check(const struct api_method *m, json_t *params, struct error *err)
 		while (k < n && strcmp(args[k].name, key) != 0)
 			k++;
 		if (k == n)
-			return fail(err, -EINVAL, "%s: unknown argument %.60s", m->name, key);
+			return fail(err, -EINVAL, "%s: unknown argument %.60s", title(m), key);
 	}
 	for (unsigned k = 0; k < n; k++) {
 		value = json_object_get(params, args[k].name);
@@ -198,7 +204,7 @@ int api_check(const struct api_method *m, json_t *params, struct error *err)
 		} else if (args[k].fallback[0]) {
 			json_object_set_new(params, args[k].name, value_from_text(&args[k], args[k].fallback));
 		} else if (!args[k].optional) {
-			return fail(err, -EINVAL, "%s: %s is missing", m->name, args[k].name);
+			return fail(err, -EINVAL, "%s: %s is missing", title(m), args[k].name);
 		}
 	}
 	return 0;

@@ -164,14 +164,14 @@ grub_prompt() {
 }
 
 # ipxe_prompt NAME: from power-on to iPXE's command line. Its banner waits two seconds for a key, whatever else this host has to do: who
-# was late sees it once more.
+# was late sees it once more. It measures its clock for a moment, too: where the host stood still just then, all its waits are long.
 ipxe_prompt() {
 	local _
 	for _ in 1 2 3 4 5; do
-		wait_screen "$1" 60 'Ctrl-B|iPXE>'
-		eventually 5 ipxe_listens "$1" && return
+		eventually 20 shows "$1" 'Ctrl-B|iPXE>' && eventually 5 ipxe_listens "$1" && return
 		vmk vm reset "$1" >/dev/null || die "vm reset"
 	done
+	screen_of "$1"
 	die "iPXE never came to its command line"
 }
 ipxe_listens() {
