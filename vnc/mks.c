@@ -747,8 +747,8 @@ static int serve(struct mks *m, struct error *err)
 		qemu_leds_show(m->rfb, m->page ? m->page->leds : 0);
 		int ret = ask_for_change(m);
 		m->ask_again = ret == -EAGAIN; /* vmx has much to do */
-		if (ret == -EPIPE)
-			detach(m);
+		if (ret == -EPIPE) /* it may have said why */
+			machine_events(m);
 	}
 	return 0;
 }

@@ -41,6 +41,11 @@ static ssize_t packet_receive(int fd, struct screen_message *m, int *page_fd)
 		return -EAGAIN;
 	memset(m, 0, sizeof(*m));
 	ssize_t n = sock_recv(fd, m, sizeof(*m), fds, &n_fds);
+	/* A machine that closes without having read all of ours resets the connection, which is told before what it has said last. */
+	if (n == -ECONNRESET) {
+		n_fds = SOCK_MAX_FDS;
+		n = sock_recv(fd, m, sizeof(*m), fds, &n_fds);
+	}
 	while (n >= 0 && n_fds > 1)
 		close(fds[--n_fds]);
 	if (n >= 0 && n_fds)

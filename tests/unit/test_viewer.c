@@ -211,6 +211,17 @@ Test(viewer, messages)
 	cr_assert_str_eq(viewer_farewell(viewer), "off?[2J");
 }
 
+/* Whoever is sent away must not come back for want of having heard it. */
+Test(viewer, the_last_word_is_heard_from_a_machine_that_reads_nothing)
+{
+	cr_assert_eq(viewer_ready(viewer), 0);
+	message_give(SCREEN_REMOVED, "root has sent you away", -1);
+	close(vmx);
+	cr_assert_eq(viewer_receive(viewer, NULL, NULL), VIEWER_ENDED);
+	cr_assert(viewer_was_removed(viewer));
+	cr_assert_str_eq(viewer_farewell(viewer), "root has sent you away");
+}
+
 static const struct keymap *us(void)
 {
 	static struct keymap *map;
