@@ -73,6 +73,16 @@ static bool lock_try(void)
 	return fcntl(host.lock_fd, F_SETLK, &lock) == 0;
 }
 
+/* Whether a daemon serves the root: 0 when its door is open. */
+static int find_daemon(struct error *err)
+{
+	struct vmk_client *client;
+	int ret = vmk_connect(&client, err);
+	if (ret == 0)
+		vmk_disconnect(client);
+	return ret;
+}
+
 /* Has the daemon that serves the root stop its machines, or waits with whoever has asked before; 0 when they are off. */
 static int ask_daemon(struct error *err)
 {
@@ -85,45 +95,52 @@ static int ask_daemon(struct error *err)
 	return ret;
 }
 
-/* False: a daemon has stopped the machines. One that dies on the way, or is started or ends just now, is gone or answers soon. */
-static bool lock_to_stop(void)
+/* The daemon that has the lock, by its own word. */
+static NORETURN void fail_locked(const char *what)
+{
+	char text[32] = "";
+	ssize_t n = pread(host.lock_fd, text, sizeof(text) - 1, 0);
+	text[n > 0 ? n : 0] = 0;
+	text[strcspn(text, "\n")] = 0;
+	fatal("a vmkernel (process %s) %s %s already", text, what, *get_root() ? get_root() : "/");
+}
+
+/*
+ * One daemon a root. A POSIX lock: it goes with the process whatever ends it, and no child of the daemon shares it. Whoever has it and
+ * keeps his door closed is starting or ending just now: he answers soon, or is gone. False: there is nothing left to do, for the
+ * daemon has stopped its machines.
+ */
+static bool lock_wait(bool stop_machines)
 {
 	struct error err;
 	for (unsigned k = 0; !lock_try(); k++) {
-		if (ask_daemon(&err) == 0)
-			return false;
-		if (k == ASK_TRIES)
+		if ((stop_machines ? ask_daemon : find_daemon)(&err) == 0) {
+			if (stop_machines)
+				return false;
+			fail_locked("serves");
+		}
+		if (k == ASK_TRIES && stop_machines)
 			fatal("the vmkernel cannot be asked to stop its machines: %s", err.text);
+		if (k == ASK_TRIES)
+			fail_locked("that does not answer holds");
 		usleep(ASK_USEC);
 	}
 	return true;
 }
 
-/*
- * One daemon a root. A POSIX lock: it goes with the process whatever ends it, and no child of the daemon shares it. False: there is
- * nothing left to do.
- */
+/* False: there is nothing left to do. */
 static bool take_lock(bool stop_machines)
 {
-	char *path = root_path("run/vmk/lock"), text[32] = "";
+	char *path = root_path("run/vmk/lock"), text[32];
 	host.lock_fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (host.lock_fd < 0)
 		fatal("cannot open %s: %m", path);
-	if (stop_machines && !lock_to_stop()) {
-		free(path);
-		return false;
-	}
-	if (!stop_machines && !lock_try()) {
-		ssize_t n = pread(host.lock_fd, text, sizeof(text) - 1, 0);
-		text[n > 0 ? n : 0] = 0;
-		text[strcspn(text, "\n")] = 0;
-		fatal("a vmkernel (process %s) serves %s already", text, *get_root() ? get_root() : "/");
-	}
+	bool ours = lock_wait(stop_machines);
 	snprintf(text, sizeof(text), "%d\n", (int)getpid());
-	if (ftruncate(host.lock_fd, 0) || pwrite(host.lock_fd, text, strlen(text), 0) < 0)
+	if (ours && (ftruncate(host.lock_fd, 0) || pwrite(host.lock_fd, text, strlen(text), 0) < 0))
 		log_warning("cannot write %s: %m", path);
 	free(path);
-	return true;
+	return ours;
 }
 
 /* The programs of the host stand beside this one; held open, so a root in a closed home works for every owner. */

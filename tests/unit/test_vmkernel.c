@@ -463,6 +463,30 @@ Test(vmkernel, one_daemon_a_root)
 	call_drop("vm.list", NULL);
 }
 
+/* A daemon that has closed its door and is not gone yet, or has it not open yet: the next one waits for it. */
+Test(vmkernel, waits_for_one_that_ends)
+{
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	int locked[2];
+	char byte;
+	daemon_end(SIGTERM);
+	cr_assert_eq(pipe(locked), 0);
+	pid_t ending = fork();
+	if (ending == 0) {
+		int fd = open(here("root/run/vmk/lock"), O_RDWR);
+		if (fcntl(fd, F_SETLK, &lock) == 0 && write(locked[1], "", 1) == 1)
+			sleep(1);
+		_exit(0);
+	}
+	close(locked[1]);
+	cr_assert_eq(read(locked[0], &byte, 1), 1);
+	close(locked[0]);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_expect_eq(waitpid(ending, NULL, WNOHANG), ending, "it did not wait");
+	cr_assert_eq(vmk_reconnect(client, &err), 0, "%s", err.text);
+	call_drop("vm.list", NULL);
+}
+
 Test(vmkernel, host_and_its_end)
 {
 	for (int k = 0; k < 1000 && !log_has("CPU engine: fake"); k++)
