@@ -9,6 +9,7 @@
 #include "lib/util.h"
 #include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
+#include "vmkernel/hostnet_methods.h"
 #include "vmkernel/text.h"
 #include "vmkernel/volumes.h"
 
@@ -136,6 +137,15 @@ static void look_at_consoles(struct alerts *a)
 		      "%u address%s locked out of the consoles after failed log-ins", locked, locked == 1 ? " is" : "es are");
 }
 
+static void look_at_network(struct alerts *a)
+{
+	unsigned seconds;
+	const char *interface = hostnet_on_trial(&seconds);
+	if (interface)
+		alert(a, LOG_LEVEL_WARNING, NULL, "host network keep keeps it, host network undo undoes it now",
+		      "the network of %s is on trial: it is undone in %u s", interface, seconds);
+}
+
 json_t *alerts_find(const struct caller *c)
 {
 	struct alerts a = {.c = c, .errors = json_array(), .warnings = json_array()};
@@ -143,6 +153,7 @@ json_t *alerts_find(const struct caller *c)
 	look_at_volumes(&a);
 	look_at_memory(&a);
 	look_at_consoles(&a);
+	look_at_network(&a);
 	json_array_extend(a.errors, a.warnings);
 	json_decref(a.warnings);
 	return a.errors;
