@@ -17,7 +17,7 @@
 #include "vmkernel/hostnet_links.h"
 #include "vmkernel/hostnet_probe.h"
 
-#define TRIES 3
+#define TRIES 2
 #define PING_MS 1000 /* the first one waits for ARP, too */
 #define QUERY_MS 1500
 #define LINKS_MAX 16

@@ -4,6 +4,7 @@
 # namespace with a gateway and a name server. Debian's ifup and ifdown set it up; nothing of this computer's network is touched.
 . "$(dirname "$0")/lib.sh"
 . tests/smoke/installed_lib.sh
+. tests/smoke/status_lib.sh
 own_computer --net
 command -v ifup >/dev/null || { say "skipped: needs ifupdown"; exit 0; }
 ip link add eth9 type veth peer name peer9 2>/dev/null || { say "skipped: needs leave to make network interfaces"; exit 0; }
@@ -86,7 +87,7 @@ grep -q 'is changed; in 600 seconds it is undone, unless it is kept' "$TOP/said"
 address_is 198.51.100.7/24 && gateway_is 198.51.100.1 || die "not applied: $(ip address; ip route)"
 grep -q 'address 198.51.100.7/24$' "$interfaces" && grep -q 'dns-nameservers 198.51.100.1$' "$interfaces" && ! grep -q netmask "$interfaces" &&
 	grep -q '^# to the router$' "$interfaces" && grep -q 'echo up' "$interfaces" || die "$(cat "$interfaces")"
-[ "$(cat "$C/etc/resolv.conf")" = "$(printf '# servers\nnameserver 198.51.100.1\nsearch example.org')" ] || die "$(cat "$C/etc/resolv.conf")"
+command -v resolvconf >/dev/null || [ "$(cat "$C/etc/resolv.conf")" = "$(printf '# servers\nnameserver 198.51.100.1\nsearch example.org')" ] || die "$(cat "$C/etc/resolv.conf")"
 inside host network | grep -q 'unless it is kept: host network keep' || die "the trial is not shown: $(inside host network)"
 inside host alerts | grep -q 'the network of eth9 is on trial' || die "no alert: $(inside host alerts)"
 expect_failure 'is on trial for .* seconds more' inside host network set eth9 dhcp
@@ -126,9 +127,14 @@ expect_failure 'eth9 is as it was before: ifup' inside host network set eth9 192
 as_at_first || die "not put back: $(diff "$TOP/first" "$interfaces"; ip address; ip route)"
 
 say "undone when told so, when the daemon is killed, or its child, or both"
-change() {
+change() { # guard: the daemon's child that has the lock of the network open
+	local child
 	inside host network set eth9 192.0.2.9/24 >/dev/null && address_is 192.0.2.9/24 || die "set"
-	guard=$(pgrep -P "$daemon_pid" -x vmkernel) || die "nobody watches over the trial"
+	guard=""
+	for child in $(pgrep -P "$daemon_pid"); do
+		ls -l "/proc/$child/fd" 2>/dev/null | grep -q 'run/vmk/network.lock' && guard=$child
+	done
+	[ -n "$guard" ] || die "nobody watches over the trial"
 }
 change
 inside host network undo | grep -q 'the network of eth9 is as it was before' || die "undo"
@@ -152,6 +158,40 @@ eventually 20 inside host network set eth9 192.0.2.9/24 >"$TOP/said" 2>&1 || die
 eventually 20 as_at_first || die "not undone: $(ip address)"
 eventually 10 logged 'as it was before: nobody kept the change' || die "no event: $(inside events)"
 
+say "by vmkstatus"
+daemon 600
+in_terminal 100x30 "env -u VMK_ROOT chroot $C /opt/vmk/vmkstatus"
+wait_terminal 20 'No virtual machines'
+terminal_keys 5
+wait_terminal 10 'nat +NAT'
+terminal_keys Right Right
+wait_terminal 20 'eth9 +up +static +192\.0\.2\.7/24 +192\.0\.2\.1'
+terminal_keys e
+wait_terminal 10 'IPv4 +192\.0\.2\.7/24'
+terminal_keys C-u 192.0.2.0/24
+wait_terminal 20 'not an address that a computer may have'
+terminal_keys C-u 192.0.2.10/24
+wait_no_terminal 20 'not an address that a computer may have'
+terminal_keys F2
+wait_terminal 30 'eth9 is on trial: undone in [0-9]+ s\. k keeps it'
+address_is 192.0.2.10/24 && gateway_is 192.0.2.1 || die "vmkstatus: $(ip address)"
+left=$(terminal_text | sed -n 's/.*on trial: undone in \([0-9]*\) s.*/\1/p')
+counts_down() {
+	local now
+	now=$(terminal_text | sed -n 's/.*on trial: undone in \([0-9]*\) s.*/\1/p')
+	[ -n "$now" ] && [ "$now" -lt "$left" ]
+}
+eventually 20 counts_down || die "no countdown"
+terminal_keys u
+wait_terminal 20 'the network of eth9 is as it was before'
+as_at_first || die "vmkstatus: u does not undo it"
+wait_no_terminal 20 'is on trial'
+terminal_keys p
+wait_terminal 10 'A name for the name servers'
+terminal_keys Enter
+wait_terminal 40 'gateway 192\.0\.2\.1 +eth9 +ok'
+terminal_keys q
+
 say "without a trial, and by hand"
 daemon 0
 inside host network set eth9 none | grep -q 'the network of eth9 is changed$' || die "set"
@@ -165,6 +205,36 @@ inside host network set eth9 192.0.2.9/24 gateway none >/dev/null || die "set"
 grep -q '^auto eth9$' "$interfaces" && grep -q '^iface eth9 inet static$' "$interfaces" || die "$(cat "$interfaces")"
 inside host network undo >/dev/null || die "undo"
 [ "$(cat "$interfaces")" = '# empty' ] && address_is 192.0.2.8/24 && gateway_is 192.0.2.1 || die "$(cat "$interfaces"; ip address; ip route)"
+
+say "systemd-networkd's files, with a networkctl that writes down what it is told and sets the address"
+if [ -e "$C/usr/bin/networkctl" ]; then
+	cat >"$TOP/networkctl" <<'END'
+#!/bin/sh
+echo "$*" >>/tmp/networkctl
+[ "$1" = reconfigure ] || exit 0
+address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network)
+[ "$address" != 192.0.2.66/24 ] || exit 1
+ip address flush dev "$2" && ip address add "$address" dev "$2"
+END
+	chmod 755 "$TOP/networkctl"
+	mount --bind "$TOP/networkctl" "$C/usr/bin/networkctl" || die "mount"
+	mkdir -p "$C/etc/systemd/network" "$C/run/systemd/units"
+	ln -s 0 "$C/run/systemd/units/invocation:systemd-networkd.service"
+	network=$C/etc/systemd/network/10-eth9.network
+	printf '[Match]\nName=eth9\n\n[Network]\n# of the administrator\nAddress=192.0.2.8/24\nLLMNR=no\n' >"$network"
+	cp "$network" "$TOP/first"
+	inside host network | grep -Eq '^eth9 .* static .*systemd-networkd +/etc/systemd/network/10-eth9.network' || die "$(inside host network)"
+	inside host network set eth9 192.0.2.9/24 >/dev/null || die "set"
+	address_is 192.0.2.9/24 && grep -q '^Address=192.0.2.9/24$' "$network" && grep -q '^# of the admin' "$network" || die "$(cat "$network"; ip address)"
+	inside host network undo >/dev/null || die "undo"
+	address_is 192.0.2.8/24 && cmp "$network" "$TOP/first" || die "not undone: $(ip address)"
+	expect_failure 'eth9 is as it was before: networkctl' inside host network set eth9 192.0.2.66/24
+	address_is 192.0.2.8/24 && cmp "$network" "$TOP/first" || die "not put back: $(ip address)"
+	[ "$(uniq "$C/tmp/networkctl" | sort | uniq -c | tr -s ' ' | tr '\n' ,)" = " 4 reconfigure eth9, 4 reload," ] || die "$(cat "$C/tmp/networkctl")"
+	rm "$C/run/systemd/units/invocation:systemd-networkd.service" "$network"
+else
+	say "skipped: there is no networkctl"
+fi
 
 say "files that are not understood"
 printf 'auto eth9\nthis is not a line\n' >"$interfaces"

@@ -484,12 +484,10 @@ Test(hostnet, lists_links)
 	cr_expect_not(hostnet_link("no-such", &one));
 }
 
-Test(hostnet, pings_and_asks)
+Test(hostnet, pings_and_asks_addresses_only)
 {
 	struct hostnet_answer answer;
 	double milliseconds;
-	int ret = hostnet_ping("lo", "127.0.0.1", &milliseconds);
-	cr_expect(ret == 0 || ret == -EPERM || ret == -EACCES, "%d", ret);
 	cr_expect_eq(hostnet_ping("lo", "localhost", &milliseconds), -EINVAL);
 	cr_expect_eq(hostnet_ask_server("localhost", NULL, false, &answer), -EINVAL);
 	cr_expect_eq(hostnet_ask_server("127.0.0.1", "a..b", false, &answer), -EINVAL);
