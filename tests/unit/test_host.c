@@ -730,12 +730,11 @@ Test(host_parts, volumes_are_found_in_paths)
 /* As in the child, whatever the caller said first. */
 Test(host_parts, a_cancelled_image_is_not_there)
 {
-	char folder[] = "/tmp/vmk-disks-XXXXXX";
+	char folder[TEMPORARY_PATH];
 	struct disk_progress progress = {.percent = 0, .cancelled = true};
 	struct stat st;
 	json_t *result = NULL;
-	cr_assert(mkdtemp(folder));
-	set_root(folder);
+	set_root(temporary_folder(folder));
 	char *volume = root_path("vmfs/volumes/local"), *path = xasprintf("%s/a.img", volume);
 	cr_assert_eq(make_dirs(volume, 0755, &err), 0);
 	cr_assert_eq(chdir(folder), 0);
@@ -749,9 +748,7 @@ Test(host_parts, a_cancelled_image_is_not_there)
 	cr_expect_eq(progress.percent, 100);
 	cr_expect(lstat(path, &st) == 0 && st.st_size == 3 << 20 && st.st_blocks * 512 >= 3 << 20);
 	json_decref(result);
-	char *command = xasprintf("rm -rf %s", folder);
-	cr_expect_eq(system(command), 0);
-	free(command);
+	cr_expect_eq(temporary_remove(folder), 0);
 	free(path);
 	free(volume);
 }
@@ -1578,9 +1575,7 @@ Test(host_parts, a_command_ends_when_nobody_reads)
 
 Test(host_parts, timezone_and_keyboard_are_written)
 {
-	char folder[] = "/tmp/vmk-etc-XXXXXX", link[200] = "", *text;
-	cr_assert(mkdtemp(folder));
-	char *path = xasprintf("%s/localtime", folder);
+	char folder[TEMPORARY_PATH], link[200] = "", *text, *path = xasprintf("%s/localtime", temporary_folder(folder));
 	for (int k = 0; k < 2; k++) {
 		cr_assert_eq(settings_write_timezone(folder, k ? "UTC" : "Europe/Berlin", &err), 0, "%s", err.text);
 		ssize_t n = readlink(path, link, sizeof(link) - 1);
@@ -1609,9 +1604,7 @@ Test(host_parts, timezone_and_keyboard_are_written)
 	cr_expect_str_eq(text, "# mine\nXKBOPTIONS=\"ctrl:nocaps\"\nXKBLAYOUT=\"fr\"\nXKBVARIANT=\"\"\n");
 	free(text);
 	free(path);
-	char *command = xasprintf("rm -rf %s", folder);
-	cr_expect_eq(system(command), 0);
-	free(command);
+	cr_expect_eq(temporary_remove(folder), 0);
 }
 
 /* ---- vmkernel.conf ---- */
@@ -1632,9 +1625,8 @@ Test(host_parts, configuration)
 		{"log.level = \"loud\"\n", "must be one of debug|info|warning|error"},
 		{"console.firstPort = \"2000\"\nconsole.lastPort = \"1999\"\n", "lastPort is below"},
 	};
-	char folder[] = "/tmp/vmk-conf-XXXXXX";
-	cr_assert(mkdtemp(folder));
-	set_root(folder);
+	char folder[TEMPORARY_PATH];
+	set_root(temporary_folder(folder));
 	char *etc = root_path("etc/vmk"), *path = root_path("etc/vmk/vmkernel.conf");
 	cr_assert_eq(make_dirs(etc, 0755, &err), 0);
 	for (unsigned k = 0; k < ARRAY_SIZE(cases); k++) {
@@ -1652,9 +1644,7 @@ Test(host_parts, configuration)
 		if (k == 1)
 			cr_expect(host.vnc_first == 2000 && host.vnc_last == 2001 && !host.autostart);
 	}
-	char *command = xasprintf("rm -rf %s", folder);
-	cr_expect_eq(system(command), 0);
-	free(command);
+	cr_expect_eq(temporary_remove(folder), 0);
 	free(path);
 	free(etc);
 }
