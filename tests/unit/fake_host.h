@@ -338,6 +338,27 @@ static inline void host_down(void)
 	cr_expect_eq(temporary_remove(base), 0);
 }
 
+__attribute__((unused, noinline)) static char *file_text(const char *path)
+{
+	char *text;
+	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
+	return text;
+}
+
+/* A new daemon on the same root, with more in vmkernel.conf. */
+static inline void host_again(const char *lines)
+{
+	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *text = file_text(path), *more = xasprintf("%s%s", text, lines);
+	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	free(more);
+	free(text);
+	free(path);
+}
+
 static json_t *call(const char *method, json_t *params)
 {
 	json_t *result = NULL;
@@ -405,13 +426,6 @@ static inline char *machine_path(const char *name, const char *file)
 	return result;
 }
 
-__attribute__((unused, noinline)) static char *file_text(const char *path)
-{
-	char *text;
-	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
-	return text;
-}
-
 static inline void set(const char *name, const char *key, const char *value)
 {
 	call_drop("vm.set", json_pack("{s:s, s:s, s:s}", "vm", name, "key", key, "value", value));
@@ -465,6 +479,16 @@ static inline void as_user(uid_t uid, gid_t extra, void (*fn)(void))
 	int status;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect_eq(status, 0, "as user %d: status %x", (int)uid, status);
+}
+
+/* Alice with a machine, bob with a folder for his. */
+static inline void two_users(void)
+{
+	call_drop("user.add", P("s:s, s:s}", "name", "alice", "password", "a"));
+	call_drop("user.add", P("s:s, s:s}", "name", "bob", "password", "b"));
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "alices", "size", "2M", "owner", "alice"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "firsts", "owner", "bob"));
+	call_drop("vm.delete", VM("firsts"));
 }
 
 #define CHECK(cond)                                                               \
