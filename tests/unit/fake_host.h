@@ -233,6 +233,20 @@ static char *here(const char *name)
 	return p;
 }
 
+/* Until a killed process that is not our child has ended: gone, or waiting for its parent. */
+static void wait_end(pid_t pid)
+{
+	char path[64], *stat = NULL;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	while (read_file(path, 4096, &stat, NULL, NULL) == 0 && !strstr(stat, ") Z")) {
+		free(stat);
+		stat = NULL;
+		usleep(10000);
+	}
+	free(stat);
+}
+
+/* Whether there are any that take the signal; killed ones have ended. */
 static bool machine_processes(int sig)
 {
 	bool any = false;
@@ -246,7 +260,11 @@ static bool machine_processes(int sig)
 		free(file);
 		pid_t pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
 		json_decref(o);
-		any |= pid > 1 && kill(pid, sig) == 0;
+		if (pid <= 1 || kill(pid, sig))
+			continue;
+		any = true;
+		if (sig == SIGKILL)
+			wait_end(pid);
 	}
 	if (d)
 		closedir(d);

@@ -289,7 +289,7 @@ Test(tasks, resuming_is_cancelled)
 		usleep(20000);
 	cr_expect(log_has("mute goes on: it is out of its file already"));
 	cr_expect(machine_processes(0));
-	machine_processes(SIGKILL);
+	cr_expect(machine_processes(SIGKILL));
 	int status;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "ended with %x", status);

@@ -326,18 +326,6 @@ out:
 	free(before);
 }
 
-/* Until a killed process that is not our child has ended: gone, or waiting for its parent. */
-static void wait_end(pid_t pid)
-{
-	char path[64], *stat = NULL;
-	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	for (bool ended = false; !ended; usleep(10000)) {
-		ended = read_file(path, 4096, &stat, NULL, &err) != 0 || strstr(stat, ") Z");
-		free(stat);
-		stat = NULL;
-	}
-}
-
 Test(vmkernel, a_machine_outlives_the_daemon)
 {
 	create("web");
