@@ -356,6 +356,15 @@ void consoles_start(void)
 	authd_start();
 }
 
+void consoles_stop(void)
+{
+	authd_gone();
+	/* It has copies of the sockets: closing ours would leave them listening. */
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->console_fd >= 0)
+			shutdown(vm->console_fd, SHUT_RDWR);
+}
+
 pid_t consoles_pid(void)
 {
 	return consoles.control_fd >= 0 ? consoles.pid : 0;

@@ -325,6 +325,7 @@ int main(int argc, char *argv[])
 	tell_ready(choice.ready_fd);
 	ret = sd_event_loop(host.event);
 	sd_notify(0, "STOPPING=1");
+	consoles_stop();
 	server_stop();
 	job_kill_all();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -234,19 +235,29 @@ static char *here(const char *name)
 }
 
 /* Until a killed process that is not our child has ended: gone, or waiting for its parent. */
-static void wait_end(pid_t pid)
+static inline void wait_end(pid_t pid)
 {
 	char path[64], *stat = NULL;
 	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
-	while (read_file(path, 4096, &stat, NULL, NULL) == 0 && !strstr(stat, ") Z")) {
+	for (bool ended = false; !ended; usleep(10000)) {
+		ended = read_file(path, 4096, &stat, NULL, NULL) != 0 || strstr(stat, ") Z");
 		free(stat);
 		stat = NULL;
-		usleep(10000);
 	}
-	free(stat);
 }
 
-/* Whether there are any that take the signal; killed ones have ended. */
+/* Waits until the condition holds, and returns whether it does. The limit is only for what hangs. */
+#define HOST_SECONDS 150
+#define wait_until(condition)                                                             \
+	({                                                                                \
+		u64 limit_ = now_monotonic() + HOST_SECONDS * NSEC_PER_SEC;               \
+		bool holds_;                                                              \
+		while (!(holds_ = (condition)) && now_monotonic() < limit_)               \
+			usleep(20000);                                                    \
+		holds_;                                                                   \
+	})
+
+/* Sends a signal to each machine's process, or 0 to see whether there are any; those that are killed have ended. */
 static bool machine_processes(int sig)
 {
 	bool any = false;
@@ -260,11 +271,10 @@ static bool machine_processes(int sig)
 		free(file);
 		pid_t pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
 		json_decref(o);
-		if (pid <= 1 || kill(pid, sig))
-			continue;
-		any = true;
-		if (sig == SIGKILL)
+		bool there = pid > 1 && kill(pid, sig) == 0;
+		if (there && sig == SIGKILL)
 			wait_end(pid);
+		any |= there;
 	}
 	if (d)
 		closedir(d);
@@ -291,7 +301,7 @@ static int daemon_start(uid_t uid)
 	}
 	close(ready[1]);
 	struct pollfd p = {.fd = ready[0], .events = POLLIN};
-	cr_assert_eq(poll(&p, 1, 50000), 1, "the daemon does not start");
+	cr_assert_eq(poll(&p, 1, HOST_SECONDS * 1000), 1, "the daemon does not start");
 	ssize_t n = read(ready[0], &byte, 1);
 	close(ready[0]);
 	if (n == 1)
@@ -314,6 +324,25 @@ static void daemon_end(int sig)
 	daemon_pid = 0;
 }
 
+/*
+ * The first of a hundred ports: away from the consoles of hosts in earnest, from other tests, and from what the kernel gives to whoever
+ * connects. Ours until this process ends, as long as which a socket of that name keeps others away.
+ */
+static int take_ports(void)
+{
+	int lock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_geq(lock, 0);
+	for (int k = 0; k < 120; k++) {
+		struct sockaddr_un name = {.sun_family = AF_UNIX};
+		int port = 20000 + (getpid() + k) % 120 * 100;
+		snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "vmk-test-ports-%d", port);
+		if (bind(lock, (struct sockaddr *)&name, sizeof(name)) == 0)
+			return port;
+	}
+	cr_assert_fail("all ports for tests are taken");
+	return 0;
+}
+
 static void host_make(uid_t uid)
 {
 	char self[400], text[200];
@@ -330,8 +359,7 @@ static void host_make(uid_t uid)
 	copy_file(vmkernel, here("bin/vmkernel"));
 	free(vmkernel);
 	cr_assert_eq(make_dirs(here("root/etc/vmk"), 0755, &err), 0);
-	/* Away from the consoles of hosts in earnest, from other tests, and from what the kernel gives to whoever connects. */
-	int port = 20000 + getpid() % 120 * 100;
+	int port = take_ports();
 	snprintf(text, sizeof(text), "console.firstPort = \"%d\"\nconsole.lastPort = \"%d\"\n", port, port + 99);
 	cr_assert_eq(replace_file(here("root/etc/vmk/vmkernel.conf"), text, strlen(text), 0644, &err), 0);
 	char *command = xasprintf("chown -R %d:%d %s", (int)uid, (int)uid, base);
@@ -425,12 +453,10 @@ static inline bool state_is(const char *name, const char *state)
 	return same;
 }
 
-/* Waits up to `seconds` for a state; the daemon learns of deaths a moment later. */
-static inline void wait_state(const char *name, const char *state, int seconds)
+/* The daemon learns of deaths a moment later. */
+static inline void wait_state(const char *name, const char *state)
 {
-	for (int k = 0; k < seconds * 50 && !state_is(name, state); k++)
-		usleep(20000);
-	cr_assert(state_is(name, state), "%s does not become %s", name, state);
+	cr_assert(wait_until(state_is(name, state)), "%s does not become %s", name, state);
 }
 
 static inline char *machine_path(const char *name, const char *file)

@@ -23,7 +23,7 @@
 #include "lib/util.h"
 #include "temporary.h"
 
-#define PTY_SECONDS 50
+#define PTY_SECONDS 150 /* only for what hangs */
 
 struct pty {
 	int fd;

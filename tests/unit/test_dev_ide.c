@@ -883,7 +883,7 @@ static void random_ram(struct rig *r)
 	}
 }
 
-Test(ide, random_traffic, .timeout = 60)
+Test(ide, random_traffic, .timeout = 600)
 {
 	struct rig r = rig_new("ide0:1.present = \"TRUE\"\nide0:1.deviceType = \"cdrom-image\"\nide0:0.mode = \"nonpersistent\"\n");
 	struct rig other = rig_new("ide0:1.present = \"TRUE\"\nide0:1.deviceType = \"cdrom-image\"\nide0:0.mode = \"nonpersistent\"\n");
@@ -911,7 +911,7 @@ Test(ide, random_traffic, .timeout = 60)
 #define STATE_HEADER 28 /* of a section, lib/state.c */
 
 /* A state stream with random changes is refused or loads; what follows is safe either way. */
-Test(ide, damaged_state, .timeout = 60)
+Test(ide, damaged_state, .timeout = 600)
 {
 	struct rig r = rig_new("");
 	unsigned loaded = 0;

@@ -767,7 +767,7 @@ static void random_access(struct rig *r)
 	}
 }
 
-Test(vga, random_traffic, .timeout = 60)
+Test(vga, random_traffic, .timeout = 600)
 {
 	struct rig r = rig_new(), other = rig_new();
 

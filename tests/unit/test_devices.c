@@ -259,7 +259,7 @@ static void torture(struct machine *m, struct machine *other, unsigned id)
 	}
 }
 
-TestSuite(devices, .init = make_root, .fini = remove_root, .timeout = 300);
+TestSuite(devices, .init = make_root, .fini = remove_root, .timeout = 600);
 
 Test(devices, all_are_there)
 {

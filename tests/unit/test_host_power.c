@@ -7,7 +7,7 @@
 #include "fake_host.h"
 #include "host_answers.h"
 
-TestSuite(host, .init = host_up, .fini = host_down, .timeout = 120);
+TestSuite(host, .init = host_up, .fini = host_down, .timeout = 600);
 
 /* Waits for the daemon's own end. */
 static void expect_end(void)
@@ -15,8 +15,7 @@ static void expect_end(void)
 	int status = -1;
 	vmk_disconnect(client);
 	client = NULL;
-	for (int k = 0; k < 1500 && waitpid(daemon_pid, &status, WNOHANG) == 0; k++)
-		usleep(20000);
+	(void)wait_until(waitpid(daemon_pid, &status, WNOHANG) != 0);
 	cr_expect_eq(status, 0, "the daemon ends with %x", status);
 	daemon_pid = 0;
 }
@@ -156,9 +155,7 @@ static void host_anew(void)
 
 static void wait_log(const char *words)
 {
-	for (int k = 0; k < 1500 && !log_has(words); k++)
-		usleep(20000);
-	cr_assert(log_has(words), "the log never has: %s", words);
+	cr_assert(wait_until(log_has(words)), "the log never has: %s", words);
 }
 
 /* In a process of its own: `host stop plan`, and whether it went well. Waits until the host says this. */
@@ -209,7 +206,7 @@ Test(host, stops_in_the_reverse_order)
 	plan_is("base", 3, "no");
 	plan_is("off", 0, "no");
 	pid_t first = somebody_stops("the host is asked to stop its machines");
-	wait_state("twin", "off", 30); /* told together with the one that is not off yet */
+	wait_state("twin", "off"); /* told together with the one that is not off yet */
 	cr_expect(state_is("free", "off"));
 	cr_expect(state_is("deaf", "on"));
 	cr_expect(state_is("base", "on"));
@@ -267,12 +264,7 @@ static pid_t somebody_stops_machines(void)
 static json_t *wait_tasks(size_t n)
 {
 	json_t *tasks = NULL;
-	for (int k = 0; k < 1500 && json_array_size(tasks) != n; k++) {
-		json_decref(tasks);
-		usleep(20000);
-		tasks = call("task.list", NULL);
-	}
-	cr_assert_eq(json_array_size(tasks), n);
+	cr_assert(wait_until((json_decref(tasks), tasks = call("task.list", NULL), json_array_size(tasks) == n)));
 	return tasks;
 }
 
@@ -342,8 +334,7 @@ Test(host, a_plan_amid_a_shutdown)
 	second = somebody_joins();
 	kill_machine("deaf");
 	went(second, 0);
-	for (int k = 0; k < 1500 && access(here("runs"), F_OK); k++)
-		usleep(20000);
+	cr_assert(wait_until(access(here("runs"), F_OK) == 0));
 	went(somebody_stops_machines(), 0); /* while the command runs, which waits for systemd, which waits for him */
 	call_fails("vm.start", VM("deaf"), -EBUSY, "the host is being stopped");
 	cr_assert_eq(replace_file(here("go"), "", 0, 0644, &err), 0);
@@ -393,8 +384,7 @@ Test(host, stops_machines_where_no_daemon_is)
 	daemon_end(SIGTERM);
 	first = somebody_stops_machines();
 	client = NULL;
-	for (int k = 0; k < 1500 && vmk_connect(&client, &err); k++)
-		usleep(20000);
+	cr_assert(wait_until(vmk_connect(&client, &err) == 0), "%s", err.text);
 	set("deaf", "autostop.timeout", "1");
 	call_drop("host.stop", P("s:s}", "machines", "keep"));
 	went(first, 1); /* machines are on */
@@ -418,9 +408,7 @@ Test(host, a_power_failure_on_the_way)
 	call_drop("vm.start", VM("slow"));
 	char *half = machine_path("slow", "slow.vmss.new");
 	pid_t first = somebody_stops("the host is asked to stop its machines");
-	for (int k = 0; k < 1500 && access(half, F_OK); k++)
-		usleep(20000);
-	cr_expect_eq(access(half, F_OK), 0);
+	cr_assert(wait_until(access(half, F_OK) == 0));
 	daemon_end(SIGKILL);
 	cr_expect(machine_processes(SIGKILL));
 	went(first, 1);
@@ -443,19 +431,19 @@ Test(host, what_is_still_in_its_file_stays_there)
 	cr_assert_eq(stat(vmx, &st), 0);
 	cr_assert_eq(replace_file(file, "what it was", 11, 0600, &err), 0);
 	cr_assert_eq(chown(file, st.st_uid, st.st_gid), 0);
-	wait_state("mute", "suspended", 10);
+	wait_state("mute", "suspended");
 	pid_t pid = fork();
 	if (pid == 0) {
 		if (vmk_connect(&client, &err))
 			_exit(2);
 		_exit(try("vm.start", VM("mute")) ? 1 : 0);
 	}
-	wait_state("mute", "starting", 30);
+	wait_state("mute", "starting");
 	daemon_end(SIGKILL); /* the next one does not know for how long it has been at it */
 	went(pid, 1);
 	vmk_disconnect(client);
 	host_anew();
-	wait_state("mute", "on", 30);
+	wait_state("mute", "on");
 	call_drop("host.stop", P("s:s}", "machines", "plan"));
 	expect_end();
 	cr_expect_eq(logged("resuming mute is cancelled: it stays suspended"), 1);
@@ -476,7 +464,7 @@ Test(host, a_plan_that_fails_is_followed_by_another)
 	set("full", "autostop", "suspend");
 	call_drop("vm.start", VM("full"));
 	call_drop("vm.start", VM("asks"));
-	wait_state("asks", "stuck", 20);
+	wait_state("asks", "stuck");
 	planned("full", "is suspended; if that fails, the guest is asked");
 	planned("asks", "it waits for an answer (vm question): its plug is pulled");
 	call_drop("host.stop", P("s:s}", "machines", "plan"));
@@ -515,12 +503,12 @@ Test(host, starts_machines_in_order)
 	expect_end();
 
 	host_anew(); /* and answers, while an hour has to pass */
-	wait_state("first", "on", 30);
-	wait_state("twin", "on", 30);
+	wait_state("first", "on");
+	wait_state("twin", "on");
 	plan_is("tools", 0, "2, then its tools, at most 1800 s (still to come)");
 	plan_is("last", 0, "3 (still to come)");
 	wait_log("burn: its process has failed");
-	wait_state("burn", "off", 30);
+	wait_state("burn", "off");
 	call_drop("vm.stop", VM("twin"));
 
 	vmk_disconnect(client);
@@ -530,7 +518,7 @@ Test(host, starts_machines_in_order)
 	usleep(500000); /* two looks, for what should not be done */
 	plan_is("tools", 0, "2, then its tools, at most 1800 s (still to come)");
 	set("first", "autostart.delay", "1"); /* has passed since it was powered on; and tools are heard before half an hour is over */
-	wait_state("last", "on", 60);
+	wait_state("last", "on");
 	static const char *const order[] = {"first is powered on", "first is still on", "tools is powered on", "last is powered on"};
 	logged_in_order(order, ARRAY_SIZE(order));
 	cr_expect(state_is("twin", "off") && state_is("burn", "off") && state_is("other", "off"));
@@ -546,7 +534,7 @@ Test(host, starts_machines_in_order)
 	expect_end();
 	u64 begin = now_monotonic();
 	host_anew();
-	wait_state("tools", "on", 60);
+	wait_state("tools", "on");
 	cr_expect_geq(now_monotonic() - begin, 2 * NSEC_PER_SEC, "the delay was not kept");
 }
 
@@ -572,8 +560,8 @@ Test(host, nobody_waits_for_the_machines_of_others)
 	call_drop("host.stop", P("s:s}", "machines", "plan"));
 	expect_end();
 	host_anew();
-	wait_state("web", "on", 30);
-	wait_state("base", "on", 30);
+	wait_state("web", "on");
+	wait_state("base", "on");
 	plan_is("deaf", 0, "2 (still to come)");
 	call_drop("vm.start", VM("deaf"));
 	plan_is("web", 1, "1");
@@ -629,12 +617,10 @@ Test(host, many_machines_of_one_step)
 	call_drop("host.stop", P("s:s}", "machines", "plan"));
 	expect_end();
 	host_anew();
-	for (int k = 0; k < 1500 && count_state("on") < MANY; k++)
-		usleep(20000);
-	cr_expect_eq(count_state("on"), MANY);
+	cr_expect(wait_until(count_state("on") == MANY), "%u are on", count_state("on"));
 	call_drop("host.stop", P("s:s}", "machines", "plan"));
 	expect_end();
 	cr_expect_eq(logged("is suspended"), MANY);
 	host_anew();
-	wait_state("sleeps0", "on", 30);
+	wait_state("sleeps0", "on");
 }

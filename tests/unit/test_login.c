@@ -48,7 +48,7 @@ static void tear_down(void)
 	cr_assert_eq(temporary_remove(root), 0);
 }
 
-TestSuite(login, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(login, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* An administrator's own service file, without the delay of a failed log-in. */
 static void pam_service_write(const char *extra)
