@@ -564,6 +564,19 @@ Test(vmkernel, users)
 	}
 	call_drop("user.delete", P("s:s}", "user", "demo"));
 	call_fails("user.delete", P("s:s}", "user", "demo"), -ENOENT, "no user named demo");
+	if (geteuid() != 0)
+		return;
+	/* One of the same name, and another number: his folder is there. */
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
+	call_drop("vm.create", json_pack("{s:s,s:s}", "name", "hers", "owner", "demo"));
+	char *kept = machine_path("hers", "kept");
+	cr_assert_eq(replace_file(kept, "x", 1, 0600, &err), 0);
+	call_drop("vm.unregister", VM("hers"));
+	call_drop("user.delete", P("s:s}", "user", "demo"));
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
+	call_fails("vm.create", json_pack("{s:s,s:s}", "name", "his", "owner", "demo"), -EEXIST, "holds files of user number 10001, who is gone");
+	cr_expect_eq(access(kept, F_OK), 0);
+	free(kept);
 }
 
 /* ---- hostile clients ---- */
