@@ -164,6 +164,7 @@ struct request {
 	/* Optional: the caller has hung up. The request may be finished here; else it goes on. */
 	void (*gone)(struct request *r);
 	bool dry_run;  /* dry_run.h */
+	bool aside;    /* a task.cancel on the connection of its task: it has to be answered at once */
 };
 
 /* A handler answers at once (0 and *result, NULL = {}; or -errno and err) or returns PENDING and calls request_finish() later. */

@@ -504,7 +504,8 @@ static void look_resume(void *arg)
 
 static int cancel_resume(void *arg, struct error *err)
 {
-	return suspend_keep(arg, err);
+	int ret = suspend_keep(arg, err);
+	return ret ? ret : PENDING;
 }
 
 int vm_start(struct vm *vm, struct request *r, struct error *err)

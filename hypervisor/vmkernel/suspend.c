@@ -247,7 +247,7 @@ static int cancel_suspend(void *arg, struct error *err)
 
 	if (vm->suspend != SUSPEND_WRITING || sock_send(vm->suspend_report, "cancel", 6, NULL, 0) < 0)
 		return fail(err, -EBUSY, "%s is in its file already", vm->name);
-	return 0; /* the child says what came of it */
+	return PENDING; /* the child says what came of it */
 }
 
 static void look_suspend(void *arg)
@@ -311,8 +311,12 @@ static void on_kept(void *arg, int ret, json_t *result, const struct error *err)
 	struct keeper *k = arg;
 	struct vm *vm = kept_machine(k);
 	(void)result;
-	if (vm && ret && !vm->resume_kept)
-		event_vm(LOG_LEVEL_WARNING, vm, "%s goes on: %s", vm->name, err->text);
+	if (vm && ret && !vm->resume_kept) {
+		struct error why;
+		fail(&why, -EBUSY, "%s goes on: %s", vm->name, err->text);
+		event_vm(LOG_LEVEL_WARNING, vm, "%s", why.text);
+		task_goes_on(vm->starter, &why);
+	}
 	free(k->path);
 	free(k);
 }
