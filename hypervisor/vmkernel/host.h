@@ -89,6 +89,7 @@ struct vm {
 	bool resume_kept; /* and stays in it: its process is ended */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
+	u64 suspended_bytes;	    /* of it, that are dealt with: grows as long as it gets on */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;

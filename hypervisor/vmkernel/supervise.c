@@ -310,6 +310,7 @@ static void take_status(struct vm *vm, json_t *status)
 	json_int_t up = json_integer_value(json_object_get(status, "uptime_ns"));
 	str_copy(vm->engine, sizeof(vm->engine), engine ? engine : "");
 	vm->suspended_percent = (unsigned)json_integer_value(json_object_get(status, "suspending")) % 101;
+	vm->suspended_bytes = (u64)json_integer_value(json_object_get(status, "suspended_bytes"));
 	vm->viewers = viewers > 0 && viewers < 10000 ? (unsigned)viewers : 0;
 	json_t *balloon = json_object_get(status, "balloon_asked_mb");
 	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;

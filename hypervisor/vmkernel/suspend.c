@@ -281,6 +281,7 @@ int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 	task_begin(r, cancel_suspend, look_suspend, vm, "suspending %s", vm->name);
 	vm->suspend = SUSPEND_WRITING;
 	vm->suspended_percent = 0;
+	vm->suspended_bytes = 0;
 	vm->suspender = r;
 	vm->busy = "is being suspended";
 	return PENDING;

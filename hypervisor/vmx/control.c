@@ -128,8 +128,10 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	}
 	json_object_set_new(answer, "devices", removable_list(x));
 	guest_tools_tell(x, answer);
-	if (suspend_active(x))
+	if (suspend_active(x)) {
 		json_object_set_new(answer, "suspending", json_integer(suspend_percent(x)));
+		json_object_set_new(answer, "suspended_bytes", json_integer((json_int_t)suspend_bytes(x)));
+	}
 	return 0;
 }
 
