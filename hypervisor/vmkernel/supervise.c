@@ -31,8 +31,8 @@
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
 #define EAGER_POLLS 4	  /* a second */
-#define HARD_SECONDS 8	  /* then SIGKILL */
-#define TRYSOFT_SECONDS 45
+#define HARD_SECONDS 8	  /* then SIGKILL; these three stand in vmksh(8) */
+#define TRYSOFT_SECONDS 45 /* of which the process gives the guest 30 */
 #define SOFT_SECONDS 60
 
 /* Somebody waiting for a machine to end. */
@@ -42,6 +42,7 @@ struct stopper {
 	struct request *request;
 	sd_event_source *timer;
 	bool soft; /* never kills */
+	bool hard; /* the guest is not asked */
 	bool asked, over; /* its command is not answered yet; nobody waits any more, it goes when it is */
 };
 
@@ -574,7 +575,7 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 	}
 	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
 		return;
-	if (s->soft && ret == -ETIMEDOUT) /* no refusal: its process may come to it yet */
+	if (ret == -ETIMEDOUT && !s->hard) /* no refusal: its process may come to it yet, before the time is over */
 		return;
 	if (s->soft)
 		stopper_end(s, ret, err);
@@ -625,6 +626,8 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
 	if (!vm->world)
 		return fail(err, -EALREADY, "%s is powered off already", vm->name);
+	if (!vm->control && vm->state != VM_STARTING)
+		(void)vm_connect(vm, err); /* it may have been lost just now */
 	if (!vm->control && soft)
 		return fail(err, -EBUSY, "%s does not answer", vm->name);
 	/* It stands still: its guest hears no button. */
@@ -636,7 +639,7 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 	if (r && r->dry_run)
 		return 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
-	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
+	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft, .hard = hard};
 	vm->stoppers = s;
 	unsigned seconds = limit ? limit : hard ? HARD_SECONDS : soft ? SOFT_SECONDS : TRYSOFT_SECONDS;
 	BUG_ON(sd_event_add_time_relative(host.event, &s->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 0, on_stop_timeout, s) < 0);

@@ -22,7 +22,7 @@
 #include "vmx/vmx.h"
 
 #define PACKET_MAX (80 * 1024) /* a variable of guestinfo, each byte of it escaped */
-#define SOFT_STOP_SECONDS 30
+#define SOFT_STOP_SECONDS 30 /* as vmksh(8) says; TRYSOFT_SECONDS of the VMkernel are more */
 
 struct controller {
 	struct vmx *x;
