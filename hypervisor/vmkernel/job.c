@@ -293,7 +293,8 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 		close(pair[0]);
 		child_main(job, pair[1]);
 	}
-	ret = job->pid < 0 ? fail(err, -errno, "cannot start a helper process: %m") : 0;
+	ret = job->pid < 0 ? fail(err, -ENOMEM, "the host has no room for another process: its memory or its limit of processes (ulimit -u, "
+						"TasksMax= of systemd) is used up") : 0;
 	close(pair[1]);
 	if (ret) {
 		close(pair[0]);

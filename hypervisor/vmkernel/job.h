@@ -51,7 +51,7 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 void job_cut(pid_t pid, const struct error *why);
 /* Reaps a child that has nothing more to say, without waiting for it. */
 void job_reap(pid_t pid);
-void job_kill_all(void); /* at the daemon's end; done() is not called */
+void job_kill_all(void); /* at the daemon's end: those whose work is of no use without it; done() is not called */
 
 /*
  * For use in the child: `path` as it can be opened there. Paths below the host's root are taken relative to it (the child's

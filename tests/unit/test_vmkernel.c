@@ -1116,6 +1116,24 @@ Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 120)
 	host_down();
 }
 
+static void no_process_more(void)
+{
+	const struct rlimit none = {0, 0};
+	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, &none, NULL) == 0);
+	CHECK(try("vm.create", json_pack("{s:s}", "name", "web")) == -ENOMEM);
+	CHECK(strstr(err.text, "no room for another process"));
+}
+
+/* That is another thing than too much at once. */
+Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 120)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	host_make(65534); /* no such limit is root's */
+	as_user(65534, 0, no_process_more);
+	host_down();
+}
+
 static void nobody_lives(void)
 {
 	CHECK(try("vm.create", json_pack("{s:s,s:s}", "name", "web", "size", "1M")) == 0);
