@@ -117,6 +117,9 @@ struct vm {
 		unsigned step; /* 0: does not start with the host */
 		bool due;      /* not yet powered on */
 		bool awaited;  /* powered on, and the next step waits for it */
+		bool starting; /* what comes of it is not known yet */
+		bool found;    /* and this daemon has not begun it */
+		bool complained; /* of what keeps it due */
 	} autostart;	       /* autostart.c's */
 };
 

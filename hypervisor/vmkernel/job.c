@@ -325,7 +325,7 @@ void job_kill_all(void)
 	while (host.jobs) {
 		struct job *job = host.jobs;
 		host.jobs = job->next;
-		if (!job->spec.cleans_up)
+		if (!job->spec.cleans_up && !job->spec.keep_child)
 			kill(job->pid, SIGKILL);
 		sd_event_source_disable_unref(job->io);
 		sd_event_source_disable_unref(job->timer);

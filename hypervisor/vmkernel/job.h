@@ -39,11 +39,11 @@ struct job_spec {
 	bool group; /* with processes of its own, which end with it at its time limit */
 	const char *late; /* the sentence then; NULL: about files */
 	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
-	bool keep_child; /* ends in exec: the process is the caller's, who reaps it */
+	bool keep_child; /* ends in exec: the process is the caller's, who reaps it. Not killed at the daemon's end */
 };
 extern const struct caller job_host; /* asker: the host itself, which shares no user's limit */
 /*
- * -EAGAIN: there are too many at once. *pid and *report may be NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that can
+ * -EAGAIN: there are too many at once, by the daemon's own count; -ENOMEM: the system has no room for one more. *pid and *report may be NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that can
  * not be started returns -errno and calls nothing.
  */
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err);

@@ -19,6 +19,7 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "vmkernel/autostart.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/priority.h"
@@ -154,9 +155,13 @@ static void vm_down(struct vm *vm)
 	vm->balloon_asked_mb = -1;
 	removable_status(vm, NULL);
 	vm->file.modified_ns = 0; /* it is read anew: the name it has been given meanwhile counts from now on */
+	autostart_turn_over(vm, false);
 	vm->poweroff_told = vm->killed = vm->resume_kept = false;
+	struct error why = {0};
+	if (vm->suspend == SUSPEND_WRITTEN)
+		fail(&why, -ECANCELED, "%s is suspended: it was in its file already", vm->name);
 	while (vm->stoppers)
-		stopper_end(vm->stoppers, 0, NULL);
+		stopper_end(vm->stoppers, why.code, &why);
 }
 
 /* ---- the end of a process ---- */
@@ -215,6 +220,7 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 	char how[96];
 	struct request *starter = vm->starter;
 	bool good = exit_code == 0 || vm->poweroff_told, killed = vm->killed && !starter, cancelled = vm->resume_kept;
+	bool in_file = vm->suspend == SUSPEND_WRITTEN; /* all of it, whatever the process ends by */
 	if (sig)
 		snprintf(how, sizeof(how), "ended by signal %d (%s)", sig, strsignal(sig));
 	else if (exit_code > 0)
@@ -225,6 +231,8 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 	vm_down(vm);
 	if (cancelled)
 		tell_resume_cancelled(vm, starter);
+	else if (in_file)
+		suspend_ended(vm);
 	else if (killed)
 		event_vm(LOG_LEVEL_INFO, vm, "%s is powered off: its process was killed", vm->name);
 	else if (good && !starter && suspend_ended(vm))
@@ -333,9 +341,10 @@ static void vm_set_stuck(struct vm *vm)
 	event_vm_itself(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
 }
 
-/* It answers, so it is out of its file. */
-static void resumed(struct vm *vm)
+/* It answers, so it is out of its file, if it was in one. */
+static void is_on(struct vm *vm)
 {
+	autostart_turn_over(vm, true);
 	if (vm->resuming)
 		suspend_drop_empty(vm);
 	vm->resuming = false;
@@ -353,7 +362,7 @@ static void on_status(void *arg, int ret, json_t *answer, int fd, const struct e
 	if (ret)
 		return;
 	take_status(vm, answer);
-	resumed(vm);
+	is_on(vm);
 	if (vm->state == VM_STUCK) {
 		vm->state = VM_ON;
 		event_vm_itself(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
@@ -390,6 +399,7 @@ static void on_first_status(void *arg, int ret, json_t *answer, int fd, const st
 	if (ret) {
 		vm->state = VM_ON;
 		vm_set_stuck(vm);
+		autostart_turn_over(vm, true);
 		request_finish(starter, ret, NULL, err);
 		return;
 	}
@@ -397,7 +407,7 @@ static void on_first_status(void *arg, int ret, json_t *answer, int fd, const st
 	take_status(vm, answer);
 	const char *how = vm->resuming ? "resumed" : "powered on";
 	event_vm(LOG_LEVEL_INFO, vm, "%s is %s: world %u, engine %s", vm->name, how, vm->world, vm->engine);
-	resumed(vm);
+	is_on(vm);
 	json_t *result = message_result("%s is %s", vm->name, how);
 	json_object_set_new(result, "world", json_integer(vm->world));
 	json_object_set_new(result, "vnc_port", json_integer(vm->vnc_port));

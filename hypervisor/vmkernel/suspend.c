@@ -203,11 +203,18 @@ static int drop_run(void *arg, int report, json_t **result, struct error *err)
 static void suspend_complete(struct vm *vm)
 {
 	struct request *r = vm->suspender;
+	struct error why;
 
 	vm->suspend = SUSPEND_NOT;
 	vm->suspender = NULL;
 	vm->busy = NULL;
 	vm_refresh(vm);
+	if (!suspend_found(vm->path, vm->run_uid)) {
+		fail(&why, -ENOENT, "%s is off: the file it was suspended to is gone", vm->name);
+		event_vm(LOG_LEVEL_ERROR, vm, "%s", why.text);
+		request_finish(r, why.code, NULL, &why);
+		return;
+	}
 	event_vm(LOG_LEVEL_INFO, vm, "%s is suspended", vm->name);
 	request_finish(r, 0, message_result("%s is suspended; vm start %s resumes it", vm->name, vm->name), NULL);
 }

@@ -119,8 +119,15 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		(void)!write(file, "asleep", 6);
 		say(client, "{\"ok\":true}", -1);
 	} else if (strstr(packet, "\"suspended\"")) {
+		if (strstr(name, "late"))
+			sleep(2);
 		say(client, "{\"ok\":true}", -1);
-		return false;
+		return strstr(name, "clings"); /* and does not end */
+	} else if (strstr(name, "creeps") && strstr(packet, "\"suspend\"")) {
+		suspending = true;
+		creeping.client = client;
+		creeping.file = dup(file);
+		creeping.begun_ns = now_monotonic();
 	} else if (strstr(packet, "\"suspend\"")) {
 		suspending = true; /* and never answers */
 	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {

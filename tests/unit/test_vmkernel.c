@@ -541,6 +541,39 @@ Test(vmkernel, host_and_its_end)
 	json_decref(pid);
 }
 
+/* Whose daemon and process were killed before he was on has not had his turn. */
+Test(vmkernel, a_start_with_the_host_that_was_cut_short)
+{
+	create("mute"); /* is being powered on as long as anybody looks */
+	set("mute", "autostart", "true");
+	cr_assert_eq(unlink(here("root/run/vmk/booted")), 0); /* the computer has started */
+	for (unsigned k = 0; k < 2; k++) {
+		vmk_disconnect(client);
+		daemon_end(SIGKILL);
+		machine_processes(SIGKILL);
+		cr_assert_eq(daemon_start(geteuid()), 0);
+		cr_assert_eq(vmk_connect(&client, &err), 0);
+		wait_state("mute", "starting", 30);
+	}
+}
+
+/* On a slow disk a whole percent of a large machine takes longer than autostop.timeout: it gets on all the same. */
+Test(vmkernel, a_large_machine_is_suspended_slowly)
+{
+	int status;
+	create("creeps");
+	set("creeps", "autostop", "suspend");
+	set("creeps", "autostop.timeout", "4");
+	call_drop("vm.start", VM("creeps"));
+	cr_expect_eq(vmk_call_long(client, "host.stop", P("s:s}", "machines", "plan"), NULL, NULL, NULL, NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+	vmk_disconnect(client);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	cr_expect(state_is("creeps", "suspended"));
+	cr_expect(!log_has("its plug is pulled"));
+}
+
 Test(vmkernel, users)
 {
 	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
