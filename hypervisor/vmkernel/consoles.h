@@ -19,6 +19,8 @@ void consoles_update(struct vm *vm);
 void consoles_claim(struct vm *vm);
 /* The machine is taken off the list. */
 void consoles_forget(struct vm *vm);
+/* At the daemon's end: nobody listens at the consoles any more, so the next daemon may, whatever processes of this one still live. */
+void consoles_end(void);
 /* "address:port" as a viewer needs it; false when the machine has no console. */
 bool consoles_address(const struct vm *vm, char *text, size_t size);
 /* The guest's key map, a name of lib/keymap_names.h. */

@@ -326,6 +326,7 @@ int main(int argc, char *argv[])
 	ret = sd_event_loop(host.event);
 	sd_notify(0, "STOPPING=1");
 	server_stop();
+	consoles_end();
 	job_kill_all();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");
 	return ret < 0 || (choice.stop_machines && any_on()) ? 1 : 0;

@@ -557,6 +557,46 @@ Test(vmkernel, a_start_with_the_host_that_was_cut_short)
 	}
 }
 
+static void console_is(const char *address)
+{
+	json_t *console = show("web", "console");
+	const char *text = json_string_value(console);
+	cr_expect_str_eq(text ? text : "none", address);
+	json_decref(console);
+}
+
+/* vmk-authd has the listening sockets too, and comes to close them when it is its turn. */
+Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
+{
+	char self[400] = "", text[80], port_text[16] = ""; /* the first one free; then a certain one */
+	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+	*strrchr(self, '/') = 0;
+	char *authd = xasprintf("%s/../bin/vmk-authd", self);
+	copy_file(authd, here("bin/vmk-authd"));
+	free(authd);
+	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *conf = file_text(path);
+	char *more = xasprintf("%sconsole.address = \"0.0.0.0\"\n", conf);
+	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	create("web");
+	for (unsigned k = 0; k < 2; k++) {
+		set("web", "RemoteDisplay.vnc.port", port_text);
+		json_t *port = show("web", "vnc_port");
+		snprintf(text, sizeof(text), "127.0.0.1:%d", (int)json_integer_value(port));
+		snprintf(port_text, sizeof(port_text), "%d", (int)json_integer_value(port) + 50);
+		json_decref(port);
+		set("web", "RemoteDisplay.vnc.password", "old-way");
+		console_is(text);
+		set("web", "RemoteDisplay.vnc.password", "");
+	}
+	free(more);
+	free(conf);
+	free(path);
+}
+
 /* On a slow disk a whole percent of a large machine takes longer than autostop.timeout: it gets on all the same. */
 Test(vmkernel, a_large_machine_is_suspended_slowly)
 {
