@@ -87,9 +87,11 @@ struct vm {
 	struct request *starter;
 	bool resuming; /* it is being powered on from its file, and has not answered yet */
 	bool resume_kept; /* and stays in it: its process is ended */
+	struct keeper *keeper; /* by suspend.c's, who has the file's lock */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
 	u64 suspended_bytes;	    /* of it, that are dealt with: grows as long as it gets on */
+	pid_t dropper;		    /* the child that deletes its file, or what is left of it; 0: none */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;

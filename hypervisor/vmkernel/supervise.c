@@ -205,15 +205,6 @@ static void tell_failure(struct vm *vm, const char *how, struct request *starter
 		on_last_words(e, err.code, NULL, &err);
 }
 
-/* The machine stays in its file. */
-static void tell_resume_cancelled(struct vm *vm, struct request *starter)
-{
-	struct error why;
-	fail(&why, -ECANCELED, "resuming %s is cancelled: it stays suspended", vm->name);
-	event_vm(LOG_LEVEL_INFO, vm, "%s", why.text);
-	request_finish(starter, why.code, NULL, &why);
-}
-
 /* exit_code -1 and signal 0: not known, as for a process of an earlier daemon. */
 static void vm_ended(struct vm *vm, int exit_code, int sig)
 {
@@ -230,7 +221,7 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 	vm->starter = NULL;
 	vm_down(vm);
 	if (cancelled)
-		tell_resume_cancelled(vm, starter);
+		suspend_kept(vm, starter);
 	else if (in_file)
 		suspend_ended(vm);
 	else if (killed)
@@ -430,7 +421,7 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 		vm_down(vm);
 		vm_refresh(vm);
 		if (cancelled) {
-			tell_resume_cancelled(vm, starter);
+			suspend_kept(vm, starter);
 			return;
 		}
 		event_vm(LOG_LEVEL_ERROR, vm, "%s", why.text);
