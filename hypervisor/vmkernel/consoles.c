@@ -121,13 +121,20 @@ static bool port_avoided(unsigned port)
 	return false;
 }
 
+/* vmk-authd has the socket too, until it comes to read that it is to close it. So nobody listens there now, and others may at once. */
+static void listen_no_more(const struct vm *vm)
+{
+	(void)shutdown(vm->console_fd, SHUT_RDWR);
+	close(vm->console_fd);
+}
+
 static void console_close(struct vm *vm)
 {
 	struct console_command c = {.type = CONSOLE_CLOSE, .port = vm->vnc_port};
 	if (vm->console_fd < 0)
 		return;
 	command_send(&c, -1);
-	close(vm->console_fd);
+	listen_no_more(vm);
 	ports_taken[vm->vnc_port / 8] &= (u8)~BIT(vm->vnc_port % 8);
 	vm->console_fd = -1;
 	vm->vnc_port = 0;
@@ -176,7 +183,9 @@ void consoles_update(struct vm *vm)
 	bool has = vm->console_fd >= 0;
 	u64 fixed = wanted(vm) ? config_number(vm->config, "RemoteDisplay.vnc.port") : 0;
 	if (has && (!wanted(vm) || (fixed && fixed != vm->vnc_port) || strcmp(vm->console_address, address_for(vm)) != 0)) {
+		unsigned had = vm->vnc_port;
 		console_close(vm);
+		vm->vnc_port = wanted(vm) ? had : 0;
 		has = false;
 	}
 	if (!has && wanted(vm))
@@ -359,10 +368,11 @@ void consoles_start(void)
 void consoles_stop(void)
 {
 	authd_gone();
-	/* It has copies of the sockets: closing ours would leave them listening. */
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (vm->console_fd >= 0)
-			shutdown(vm->console_fd, SHUT_RDWR);
+			listen_no_more(vm);
+		vm->console_fd = -1;
+	}
 }
 
 pid_t consoles_pid(void)
