@@ -13,6 +13,9 @@
 
 /* Once, when all machines are known (those that run keep their ports): starts vmk-authd. */
 void consoles_start(void);
+/* At the daemon's end: vmk-authd accepts nobody any more when this returns, and the next daemon gets the same ports (it waits for five
+ * seconds at most). Who has a console open keeps it. */
+void consoles_stop(void);
 /* After anything of the machine has changed that a console depends on: name, owner, configuration. Before consoles_start(): nothing. */
 void consoles_update(struct vm *vm);
 /* Gives a machine that is powered on a port even when the range is used up: one of a machine that is off. */
