@@ -501,6 +501,27 @@ Test(vmkernel, waits_for_one_that_ends)
 	call_drop("vm.list", NULL);
 }
 
+/* Whoever hears that the daemon has ended finds no door any more, and may start the next one at once. */
+Test(vmkernel, starts_again_at_once)
+{
+	static const char *const machines[] = {"keep", "stop"};
+	for (unsigned k = 0; k < 50; k++) {
+		pid_t before = daemon_pid;
+		struct vmk_client *late;
+		int status;
+		call_drop("host.stop", json_pack("{s:s}", "machines", machines[k % 2]));
+		bool open = vmk_connect(&late, &err) == 0;
+		if (open)
+			vmk_disconnect(late);
+		cr_assert(!open, "round %u: the door of a daemon that has ended is open", k);
+		vmk_disconnect(client);
+		cr_assert_eq(daemon_start(geteuid()), 0, "round %u: %s", k, file_text(here("output")));
+		cr_expect_eq(waitpid(before, &status, 0), before);
+		cr_expect_eq(status, 0);
+		cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	}
+}
+
 Test(vmkernel, host_and_its_end)
 {
 	cr_assert(wait_until(log_has("CPU engine: fake")));
