@@ -5,6 +5,7 @@
 # device is named but loop devices that are this test's own. Needs root, and leave to mount.
 . "$(dirname "$0")/lib.sh"
 . tests/smoke/installed_lib.sh
+. tests/smoke/status_lib.sh
 own_computer
 LOOP="" BUSY=""
 forget_loop() {
@@ -111,6 +112,37 @@ nothing_of images || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V"
 expect_failure 'cannot be removed|stays' inside storage remove local
 inside vm unregister web || die "vm unregister"
 
+say "the same in vmkstatus"
+status_screen() {
+	in_terminal 100x30 "env -u VMK_ROOT chroot $C /opt/vmk/vmkstatus"
+	wait_terminal 20 'World +Name'
+	terminal_keys 4
+	wait_terminal 20 'local .* [0-9]+ %'
+}
+gone() { # VOLUME
+	[ ! -e "$C$V/$1" ]
+}
+status_screen
+terminal_keys n
+wait_terminal 10 'What it is made of'
+terminal_keys images Tab /srv/open
+wait_terminal 20 'can be changed by others than root'
+terminal_keys C-u /srv/images F2
+wait_no_terminal 20 'What it is made of'
+eventually 20 mounted images || { terminal_text; die "no volume by form"; }
+wait_terminal 20 'images .* bind|images .* [0-9]+ %'
+umount "$C$V/images" || die "umount"
+only images
+wait_terminal 20 'images .* not mounted'
+terminal_keys w
+eventually 20 mounted images || { terminal_text; die "w does not mount it"; }
+wait_no_terminal 20 'images .* not mounted'
+terminal_keys x
+answer 'Unmount the volume images' y
+eventually 20 gone images || { terminal_text; die "x does not remove it"; }
+unchanged
+tmux -S "$TMUX_SOCKET" kill-server
+
 say "a mount that fails is undone"
 printf '#!/bin/sh\necho "mount: no such luck" >&2\nexit 32\n' >"$TOP/mount"
 chmod 755 "$TOP/mount"
@@ -143,6 +175,26 @@ grep -Pq "^UUID=$(blkid -p -s UUID -o value "$LOOP")\t$V/big\text4\t\S*nofail\S*
 inside vm create disk owner tester memory 16 volume big && inside vm start disk && inside vm stop disk hard || die "no machine on it"
 inside vm delete disk || die "vm delete"
 expect_failure 'mounted at' inside storage format other "$LOOP" erase big
+inside storage remove big || die "storage remove"
+unchanged
+
+say "the same in vmkstatus"
+status_screen
+terminal_keys Right Right
+wait_terminal 20 "$D .*ext4 .*free"
+only "$D"
+terminal_keys f
+wait_terminal 10 'LOST'
+terminal_keys again Tab Tab yes F2
+wait_terminal 10 'only big says'
+terminal_keys C-u big F2
+eventually 20 mounted again || { terminal_text; die "f does not format it"; }
+[ ! -e "$C$V/again/tester" ] && [ "$(blkid -p -s LABEL -o value "$LOOP")" = again ] || die "it is not a new file system"
+wait_terminal 20 "$D .* mounted at"
+tmux -S "$TMUX_SOCKET" kill-server
+inside storage remove again || die "storage remove"
+inside storage format big "$LOOP" erase again || die "storage format"
+mkdir "$C$V/big/tester"
 inside storage remove big || die "storage remove"
 unchanged
 
