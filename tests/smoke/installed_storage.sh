@@ -85,7 +85,8 @@ inside host alerts | grep -q '^error .*volume images is not mounted' || die "$(i
 expect_failure 'its volume images is not mounted' inside vm start web
 [ "$(stat -c %a "$C$V/images")" = 0 ] || die "the mount point can be written to: $(ls -la "$C$V")"
 expect_failure 'not mounted' inside vm create other owner tester memory 16 volume images
-inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img || die "vm create"
+inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img >"$TOP/warned" 2>&1 || die "vm create: $(cat "$TOP/warned")"
+grep -q 'its volume images is not mounted' "$TOP/warned" || die "$(cat "$TOP/warned")"
 expect_failure 'volume images is not mounted' inside vm start near
 inside vm delete near || die "vm delete"
 inside storage mount images || die "storage mount"
@@ -203,6 +204,40 @@ expect_failure 'erase "big"' inside storage format big "$LOOP" erase yes
 inside storage devices | grep -q "^$D .*ext4 *big *free" || die "$(inside storage devices)"
 inside storage add big "$D" || die "storage add"
 [ -d "$C$V/big/tester" ] || die "what was on it has gone: $(ls -la "$C$V/big")"
+inside storage remove big || die "storage remove"
+
+say "a disk that is not there any more"
+inside storage add big "$D" || die "storage add"
+umount "$C$V/big" && losetup -d "$LOOP" || die "it does not go"
+LOOP=""
+expect_failure 'is not there|superblock|special device' inside storage mount big
+listed big 'not mounted' || die "$(inside storage list)"
+inside storage remove big || die "storage remove"
+nothing_of big || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V")"
+LOOP=$(losetup -f --show "$TOP/disk") || die "losetup"
+D=${LOOP##*/}
+
+say "formatting is a task, which can be cancelled: then nothing is on the disk"
+cat >"$TOP/mkfs" <<'CONTENT'
+#!/bin/sh
+printf 'Creating journal: done\nWriting inode tables:  5/10\b\b\b\b\b'
+exec sleep 600
+CONTENT
+chmod 755 "$TOP/mkfs"
+mount --bind "$TOP/mkfs" "$C/usr/sbin/mkfs.ext4" || die "mount"
+inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
+formatting() {
+	inside --csv task list | grep "formatting $LOOP" | grep -Eq '(^|[^0-9])50([^0-9]|$)'
+}
+eventually 20 formatting || die "no task: $(inside task list; cat "$TOP/format")"
+expect_failure 'another volume is being changed' inside storage add images /srv/images
+inside task cancel "$(inside --csv task list | sed -n "s/^\"*\([0-9]*\)\"*,.*formatting.*/\1/p")" || die "task cancel: $(inside --csv task list)"
+wait $!
+grep -q 'no file system now.*cancelled' "$TOP/format" || die "$(cat "$TOP/format")"
+umount "$C/usr/sbin/mkfs.ext4" || die "umount"
+[ -z "$(blkid -p "$LOOP")" ] || die "$(blkid -p "$LOOP")"
+nothing_of big || die "something is left"
+inside storage format big "$LOOP" erase yes || die "storage format"
 inside storage remove big || die "storage remove"
 
 say "what somebody else uses is refused"
