@@ -48,6 +48,9 @@ static void alert(struct alerts *a, enum log_level level, const struct vm *vm, c
 static void look_at_volume(struct alerts *a, const struct volume *v)
 {
 	char left[32], what[300];
+	if (v->state == VOLUME_NOT_MOUNTED)
+		alert(a, LOG_LEVEL_ERROR, NULL, "storage mount tries again, and says why it fails; storage remove gives the volume up",
+		      "volume %s is not mounted", v->name);
 	u64 percent = v->capacity ? (v->capacity - MIN(v->free, v->capacity)) * 100 / v->capacity : 0;
 	if (percent < VOLUME_WARNING)
 		return;
@@ -86,6 +89,7 @@ static void look_at_console(struct alerts *a, struct vm *vm)
 
 static void look_at_machines(struct alerts *a)
 {
+	char volume[256];
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (!(vm_rights(a->c, vm) & RIGHT_R))
 			continue;
@@ -98,8 +102,9 @@ static void look_at_machines(struct alerts *a)
 			look_at_console(a, vm);
 		if (vm->problem[0])
 			alert(a, LOG_LEVEL_WARNING, vm,
-			      vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
-					   : "put the file back, or take the machine off the list: vm unregister NAME",
+			      volumes_lack(vm->path, volume) ? "mount its volume: storage mount"
+			      : vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
+			      : "put the file back, or take the machine off the list: vm unregister NAME",
 			      "the configuration of %s cannot be used: %s", vm->name, vm->problem);
 	}
 }

@@ -16,6 +16,7 @@ static const char *const aware[] = {
 	"vm.reset",  "vm.balloon",  "vm.set",	     "console.kick", "user.add", "user.passwd", "user.delete",
 	"vm.clone", "vm.answer", "vm.connect", "vm.disconnect", "task.cancel", "console.locks",
 	"host.shutdown", "host.reboot", "host.date", "host.keyboard", "host.ntp", "host.name", "vm.chmod", "vm.chown", "disk.create", "disk.resize", "disk.delete",
+	"storage.add", "storage.format", "storage.mount", "storage.remove",
 };
 
 bool dry_run_calls(const struct request *r)

@@ -1,4 +1,4 @@
-// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas
+// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the daemon (fake_host.h) tells of the host and does with it: volumes, images, networks, hardware, rights, shutting down.
