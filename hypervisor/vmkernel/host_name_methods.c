@@ -55,7 +55,9 @@ static void on_named(void *arg, int ret, json_t *done, const struct error *err)
 	const char *certified = consoles_certificate_name();
 	json_t *result = NULL;
 	(void)done;
-	if (!ret && !c->dry_run) {
+	if (!ret && c->dry_run) {
+		result = message_result("would call the host %s", c->name);
+	} else if (!ret) {
 		result = name_result();
 		event_acting(c->r);
 		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the host %s is called %s now", c->old, c->name);

@@ -150,7 +150,10 @@ static void on_done(void *arg, int ret, json_t *done, const struct error *err)
 {
 	struct time_change *c = arg;
 	json_t *result = NULL;
-	if (!ret && done) {
+	if (!ret && c->dry_run) {
+		result = message_result("would %s%s%s", c->set_servers ? "set the time servers" : "", c->set_servers && c->set_on ? " and " : "",
+					!c->set_on ? "" : c->on ? "switch the time service on" : "switch the time service off");
+	} else if (!ret && done) {
 		result = json_copy(done);
 		tell(c, result);
 	}
