@@ -14,18 +14,14 @@
 
 #define OUTPUT_MAX 200 /* of the last line */
 
-/* Of whoever started the daemon it may lack the folders for administrators. */
-#define SYSTEM_PATH "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
-
-NORETURN static void execute(const char *const argv[], int out)
+NORETURN static void execute(const char *command, int out)
 {
 	signal(SIGPIPE, SIG_DFL); /* which a helper process ignores: a pipeline in the command would not end */
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
 	dup2(null, STDIN_FILENO);
 	dup2(out, STDOUT_FILENO);
 	dup2(out, STDERR_FILENO);
-	execvp(argv[0], (char *const *)argv);
-	dprintf(STDERR_FILENO, "%s: %s\n", argv[0], strerror(errno));
+	execl("/bin/sh", "sh", "-c", command, (char *)NULL);
 	_exit(127);
 }
 
@@ -44,43 +40,26 @@ static void last_line(int in, char line[OUTPUT_MAX])
 		fclose(f);
 }
 
-/* `name` is what sentences call it. */
-static int run(const char *const argv[], const char *name, struct error *err)
+int command_run(void *arg, int report, json_t **result, struct error *err)
 {
+	const char *command = arg;
 	char line[OUTPUT_MAX];
 	int pipe_fds[2], status = 0;
+	(void)report, (void)result;
 	if (pipe2(pipe_fds, O_CLOEXEC))
 		return fail(err, -errno, "pipe: %m");
 	pid_t pid = fork();
 	if (pid == 0)
-		execute(argv, pipe_fds[1]);
+		execute(command, pipe_fds[1]);
 	close(pipe_fds[1]);
-	if (pid < 0) {
-		close(pipe_fds[0]);
+	if (pid < 0)
 		return fail(err, -errno, "fork: %m");
-	}
 	last_line(pipe_fds[0], line);
 	if (waitpid(pid, &status, 0) != pid)
 		return fail(err, -errno, "cannot wait for the command: %m");
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
 	int number = WIFEXITED(status) ? WEXITSTATUS(status) : WTERMSIG(status);
-	return fail(err, -EIO, "the command \"%.150s\" %s %d%s%s", name, WIFEXITED(status) ? "ended with status" : "was ended by signal", number,
+	return fail(err, -EIO, "the command \"%.150s\" %s %d%s%s", command, WIFEXITED(status) ? "ended with status" : "was ended by signal", number,
 		    *line ? ": " : "", line);
-}
-
-int command_run(void *arg, int report, json_t **result, struct error *err)
-{
-	const char *const argv[] = {"/bin/sh", "-c", arg, NULL};
-	(void)report, (void)result;
-	return run(argv, arg, err);
-}
-
-int command_argv(const char *const argv[], struct error *err)
-{
-	char name[160] = "";
-	for (unsigned k = 0; argv[k]; k++)
-		snprintf(name + strlen(name), sizeof(name) - strlen(name), "%s%s", k ? " " : "", argv[k]);
-	setenv("PATH", SYSTEM_PATH, 1);
-	return run(argv, name, err);
 }

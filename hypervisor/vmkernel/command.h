@@ -11,10 +11,4 @@
  */
 job_fn command_run;
 
-/*
- * The same without a shell, for what somebody has typed: argv[0] is looked for where the system's programs are, NULL behind the last. In a
- * job's child; its time limit ends the command too if the job has a `group`.
- */
-int command_argv(const char *const argv[], struct error *err);
-
 #endif

@@ -13,7 +13,7 @@
 #include "vmkernel/text.h"
 #include "vmkernel/time_servers.h"
 
-#define TIME_SECONDS 90 /* a service may take its time to stop and to start, and does both again where it is put back */
+#define TIME_SECONDS 150 /* as long as time_service.c gives what it starts, and again where all is put back */
 #define COMPUTER "" /* the root of its files */
 
 struct time_change {
@@ -60,6 +60,17 @@ static json_t *describe(json_t *warnings)
 	return o;
 }
 
+static void warn_of_few(const struct time_change *c, const struct time_service_state *was, const struct augeas_file *file, json_t *warnings)
+{
+	unsigned needed = time_servers_needed(was->service, file);
+	for (unsigned k = 0; k < c->servers.n; k++)
+		if (time_server_is_pool(c->servers.names[k]))
+			return;
+	if (c->servers.n < needed)
+		json_array_append_new(warnings, json_sprintf("%s sets the clock only where %u servers agree: see %s", was->service->name, needed,
+							     augeas_file_path(file)));
+}
+
 /* What counts besides what was written. */
 static void warn_of_others(const struct time_change *c, const struct time_service_state *was, json_t *warnings)
 {
@@ -102,12 +113,14 @@ static int change(const struct time_change *c, json_t *warnings, struct error *e
 		return ret;
 	}
 	ret = apply(c, &was, &first);
-	if (ret && put_back(c, &was, file, &second))
+	if (ret && put_back(c, &was, file, &second)) {
 		fail(err, ret, "%.220s; nor does it get back to how it was: %.200s", first.text, second.text);
-	else if (ret)
+	} else if (ret) {
 		fail(err, ret, "all is as it was: %s", first.text);
-	else if (file)
+	} else if (file) {
+		warn_of_few(c, &was, file, warnings);
 		warn_of_others(c, &was, warnings);
+	}
 	augeas_file_close(file);
 	return ret;
 }

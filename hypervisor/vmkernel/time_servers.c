@@ -81,13 +81,32 @@ static void read_lines(const struct time_service *s, const struct augeas_file *f
 	augeas_file_free_matches(lines);
 }
 
-/* A name of the pool's is one of many servers, which are to be asked together. */
-static char *new_line(const struct time_service *s, const char *name)
+bool time_server_is_pool(const char *name)
 {
 	static const char pool[] = "pool.ntp.org";
 	size_t len = strlen(name);
-	bool many = len >= strlen(pool) && str_ieq(name + len - strlen(pool), pool);
-	return xasprintf("%s %s%s", many ? s->pool : s->server, name, s->options);
+	return len >= strlen(pool) && str_ieq(name + len - strlen(pool), pool);
+}
+
+/* Servers of the pool are to be asked together. */
+static char *new_line(const struct time_service *s, const char *name)
+{
+	return xasprintf("%s %s%s", time_server_is_pool(name) ? s->pool : s->server, name, s->options);
+}
+
+unsigned time_servers_needed(const struct time_service *s, const struct augeas_file *file)
+{
+	unsigned needed = 1;
+	char **lines = s->server ? augeas_file_matches(file, LINE) : NULL;
+	for (char **line = lines; line && *line; line++) {
+		const char *text = augeas_file_get(file, "%s", *line);
+		const char *word = !text ? NULL : str_starts(text, "minsources") ? text : str_starts(text, "tos") ? strstr(text, "minsane") : NULL;
+		unsigned number;
+		if (word && sscanf(word, "%*s %3u", &number) == 1)
+			needed = number;
+	}
+	augeas_file_free_matches(lines);
+	return needed;
 }
 
 /* Behind the line `place`, or at the end where there is none. */

@@ -31,6 +31,10 @@ int time_servers_read(const char *root, const struct time_service *s, struct tim
  */
 int time_servers_change(const char *root, const struct time_service *s, const struct time_servers *wanted, struct augeas_file **file,
 			struct error *err);
+/* How many servers must agree before the service sets the clock (minsane, minsources); 1 where the file does not say. */
+unsigned time_servers_needed(const struct time_service *s, const struct augeas_file *file);
+/* Whether it is a name of many servers. */
+bool time_server_is_pool(const char *name);
 int time_servers_save(struct augeas_file *file, struct error *err);
 
 #endif

@@ -14,11 +14,12 @@
 #include <unistd.h>
 
 #include "lib/util.h"
-#include "vmkernel/command.h"
+#include "vmkernel/program.h"
 #include "vmkernel/time_service.h"
 
 #define LATE_NS (3600 * NSEC_PER_SEC)
 #define LOOK_NS (60 * NSEC_PER_SEC)
+#define PROGRAM_SECONDS 30
 #define START_MS 10000 /* until a service that was started is to run */
 
 /* As Debian has them. First those that do more: where several are installed and none is in use. */
@@ -174,23 +175,26 @@ void time_service_text(const struct time_service_state *s, const struct clock_st
 
 /* ---- changing ---- */
 
+static int run(const char *program, const char *first, const char *second, struct error *err)
+{
+	const char *const words[] = {program, first, second, NULL};
+	const struct program p = {.words = (char *const *)words, .seconds = PROGRAM_SECONDS};
+	return program_run(&p, err);
+}
+
 static int start_or_stop(const struct time_service_state *s, const char *verb, struct error *err)
 {
-	const char *const systemd[] = {"systemctl", verb, s->service->unit, NULL};
-	const char *const sysv[] = {"service", s->service->script, verb, NULL};
-	return command_argv(s->systemd ? systemd : sysv, err);
+	return s->systemd ? run("systemctl", verb, s->service->unit, err) : run("service", s->service->script, verb, err);
 }
 
 static int enable(const struct time_service_state *s, bool on, struct error *err)
 {
-	const char *const systemd[] = {"systemctl", on ? "enable" : "disable", s->service->unit, NULL};
-	const char *const defaults[] = {"update-rc.d", s->service->script, "defaults", NULL};
-	const char *const sysv[] = {"update-rc.d", s->service->script, on ? "enable" : "disable", NULL};
+	const char *verb = on ? "enable" : "disable";
 	if (s->systemd)
-		return command_argv(systemd, err);
+		return run("systemctl", verb, s->service->unit, err);
 	/* "enable" turns links around, and there may be none yet. */
-	int ret = on ? command_argv(defaults, err) : 0;
-	return ret ? ret : command_argv(sysv, err);
+	int ret = on ? run("update-rc.d", s->service->script, "defaults", err) : 0;
+	return ret ? ret : run("update-rc.d", s->service->script, verb, err);
 }
 
 /* Scripts say that all is well before the daemon has looked at its files. */

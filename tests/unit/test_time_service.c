@@ -201,7 +201,9 @@ Test(time_service, a_file_without_servers_gets_them_at_its_end)
 {
 	install("usr/sbin/chronyd", "etc/init.d/chrony");
 	write_file("etc/chrony/chrony.conf", "# nothing\nrtcsync");
-	augeas_file_close(change("a b"));
+	struct augeas_file *f = change("a b");
+	cr_expect_eq(time_servers_needed(look().service, f), 1);
+	augeas_file_close(f);
 	expect_text("etc/chrony/chrony.conf", "# nothing\nrtcsync\nserver a iburst\nserver b iburst\n");
 	expect_servers("a b");
 }
@@ -212,7 +214,9 @@ Test(time_service, ntpsec_and_openntpd)
 	write_file("etc/ntpsec/ntp.conf", "driftfile /var/lib/ntpsec/ntp.drift\ntos minclock 4 minsane 3\npool 0.debian.pool.ntp.org iburst\n"
 					  "pool 1.debian.pool.ntp.org iburst\n\nrestrict default kod nomodify nopeer noquery limited\n");
 	expect_servers("0.debian.pool.ntp.org 1.debian.pool.ntp.org");
-	augeas_file_close(change("fd00::1"));
+	struct augeas_file *f = change("fd00::1");
+	cr_expect_eq(time_servers_needed(look().service, f), 3);
+	augeas_file_close(f);
 	expect_text("etc/ntpsec/ntp.conf", "driftfile /var/lib/ntpsec/ntp.drift\ntos minclock 4 minsane 3\nserver fd00::1 iburst\n"
 					   "\nrestrict default kod nomodify nopeer noquery limited\n");
 	write_file("etc/init.d/openntpd", "");
