@@ -417,10 +417,10 @@ int block_devices_find(const struct block_sources *s, struct block_device **list
 	mount_table_free(f.fstab);
 	free(f.swaps);
 	free(folder);
-	*list = f.list;
-	*n = f.n;
 	if (ret)
 		free(f.list);
+	*list = ret ? NULL : f.list;
+	*n = ret ? 0 : f.n;
 	return ret;
 }
 

@@ -14,6 +14,7 @@
 #define FSTAB_MAX_BYTES (256 * 1024)
 #define FSTAB "fstab"
 #define FSTAB_LENS "Fstab.lns"
+#define EMPTY "# fstab(5)\n"
 
 /* ---- reading ---- */
 
@@ -78,7 +79,7 @@ int mount_table_read(const char *path, bool mountinfo, struct mount_table **out,
 		take_line(t, fs);
 	mnt_free_iter(each);
 	mnt_unref_table(tb);
-	if (ret == -ENOENT)
+	if (ret == -ENOENT && !mountinfo)
 		ret = 0;
 	*out = ret ? NULL : t;
 	if (ret)
@@ -200,6 +201,17 @@ int fstab_add(const char *etc, const struct mount_line *line, unsigned passno, s
 	int ret = fstab_open_for(etc, line->target, &f, err);
 	if (ret)
 		return ret;
+	/* Augeas has no place for a line in a file that is not there. */
+	if (!augeas_file_exists(f)) {
+		char *path = xasprintf("%s/" FSTAB, etc);
+		augeas_file_close(f);
+		ret = replace_file(path, EMPTY, strlen(EMPTY), 0644, err);
+		free(path);
+		if (!ret)
+			ret = fstab_open_for(etc, line->target, &f, err);
+		if (ret)
+			return ret;
+	}
 	/* "01": records that are there have numbers without a leading zero. */
 	ret = set_record(f, "./01", line, passno, err);
 	if (!ret)

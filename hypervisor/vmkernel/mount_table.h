@@ -2,7 +2,7 @@
 /*
  * mount_table.h - what is to be mounted (fstab) and what is (mountinfo), by libmount; and lines of fstab, by augeas.
  *
- * Files are read as they are found: a missing one is empty, a line of fstab that is none is left out. All of it is for a job's child
+ * A missing fstab is an empty one, and a line of it that is none is left out. All of it is for a job's child
  * (job.h); one thread.
  */
 #ifndef VMK_VMKERNEL_MOUNT_TABLE_H
@@ -29,7 +29,7 @@ struct mount_table {
 	unsigned bad_line; /* the first that could not be read, 0: none */
 };
 
-/* mountinfo != 0: the file is a mountinfo, else a fstab. -EFBIG, -EINVAL: it is no such file. Caller frees. */
+/* `mountinfo`: the file is a mountinfo, else a fstab. -EFBIG, -EINVAL: it is no such file. Caller frees. */
 int mount_table_read(const char *path, bool mountinfo, struct mount_table **out, struct error *err);
 void mount_table_free(struct mount_table *t); /* NULL is allowed */
 /* The last one mounted there, or NULL. */
