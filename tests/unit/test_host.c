@@ -316,6 +316,8 @@ static void bob_looks_at_rights(void)
 	CHECK(try("vm.chown", P("s:s, s:s}", "vm", "bobs", "user", "alice")) == -EPERM);
 	CHECK(try("host.date", NULL) == -EPERM);
 	CHECK(try("host.keyboard", NULL) == -EPERM);
+	CHECK(try("host.ntp", NULL) == -EPERM);
+	CHECK(try("host.name", NULL) == -EPERM);
 	CHECK(try("host.shutdown", NULL) == -EPERM);
 	CHECK(try("host.reboot", NULL) == -EPERM);
 }
@@ -805,6 +807,20 @@ Test(host, a_private_host_keeps_its_hands_off_the_computer)
 	call_fails("host.date", P("s:s}", "timezone", "Moon/Sea"), -ENOENT, "no time zone");
 	call_fails("host.keyboard", P("s:s}", "map", "de"), -EOPNOTSUPP, "private host");
 	call_fails("host.keyboard", P("s:s}", "map", "xx"), -EINVAL, "must be a keyboard layout");
+	json_t *ntp = call("host.ntp", NULL), *name = call("host.name", NULL);
+	char own[256] = "";
+	cr_expect(json_is_boolean(json_object_get(ntp, "on")) && json_is_array(json_object_get(ntp, "servers")));
+	cr_expect_str_neq(text_of(ntp, "clock"), "?");
+	cr_assert_eq(gethostname(own, sizeof(own) - 1), 0);
+	cr_expect_str_eq(text_of(name, "name"), own);
+	json_decref(ntp);
+	json_decref(name);
+	call_fails("host.ntp", P("s:s}", "switch", "on"), -EOPNOTSUPP, "private host");
+	call_fails("host.ntp", P("s:s}", "switch", "maybe"), -EINVAL, "must be one of");
+	call_fails("host.ntp", P("s:s}", "servers", "192.0.2.1"), -EOPNOTSUPP, "private host");
+	call_fails("host.ntp", P("s:s}", "servers", "$(reboot)"), -EINVAL, "neither a host's name nor an address");
+	call_fails("host.name", P("s:s}", "name", "other"), -EOPNOTSUPP, "private host");
+	call_fails("host.name", P("s:s}", "name", "a b"), -EINVAL, "must be letters");
 	json_t *maps = call("host.keyboards", NULL);
 	expect_columns("host.keyboards", maps);
 	cr_expect_not_null(find(maps, "name", "de(nodeadkeys)"));
