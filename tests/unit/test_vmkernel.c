@@ -587,7 +587,7 @@ Test(vmkernel, a_start_with_the_host_that_was_cut_short)
 		machine_processes(SIGKILL);
 		cr_assert_eq(daemon_start(geteuid()), 0);
 		cr_assert_eq(vmk_connect(&client, &err), 0);
-		wait_state("mute", "starting", 30);
+		wait_state("mute", "starting");
 	}
 }
 
