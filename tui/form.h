@@ -86,6 +86,10 @@ void machine_register(struct ui *ui);
 /* Takes a medium out or pulls a cable out where it is connected, else puts it in; asks for the image that is to go into a drive. */
 void machine_plug(struct ui *ui, const char *vm, const char *device, bool connected);
 
+/* host_form.c */
+void host_name_form(struct ui *ui);
+void host_time_form(struct ui *ui);
+
 /* volume_form.c: source may be ""; row: of storage.devices, or of storage.list */
 void volume_create(struct ui *ui, const char *source);
 void volume_format(struct ui *ui, json_t *row);

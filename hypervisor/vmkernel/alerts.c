@@ -11,6 +11,7 @@
 #include "vmkernel/consoles.h"
 #include "vmkernel/hostnet_methods.h"
 #include "vmkernel/text.h"
+#include "vmkernel/time_service.h"
 #include "vmkernel/volumes.h"
 
 #define VOLUME_WARNING 90 /* percent in use */
@@ -137,6 +138,23 @@ static void look_at_consoles(struct alerts *a)
 		      "%u address%s locked out of the consoles after failed log-ins", locked, locked == 1 ? " is" : "es are");
 }
 
+/* The computer's clock is its administrator's: a private host can do nothing about it. */
+static void look_at_time(struct alerts *a)
+{
+	const struct time_watch *time = time_service_last();
+	enum time_trouble trouble = *get_root() ? TIME_RIGHT : time_watch_trouble(time, now_monotonic());
+	const char *name = time->service.service ? time->service.service->name : "";
+	if (trouble == TIME_NOBODY)
+		alert(a, LOG_LEVEL_WARNING, NULL, "install chrony or systemd-timesyncd; host ntp shows and sets it",
+		      "nothing keeps the host's clock right, which machines take their time from");
+	else if (trouble == TIME_OFF)
+		alert(a, LOG_LEVEL_WARNING, NULL, "host ntp on", "the time service %s is off: nothing keeps the host's clock right, which machines take their time from",
+		      name);
+	else if (trouble == TIME_LATE)
+		alert(a, LOG_LEVEL_WARNING, NULL, "see whether the servers that host ntp shows can be reached",
+		      "the host's clock has not been synchronised for over an hour, though %s runs", name);
+}
+
 static void look_at_network(struct alerts *a)
 {
 	unsigned seconds;
@@ -153,6 +171,7 @@ json_t *alerts_find(const struct caller *c)
 	look_at_volumes(&a);
 	look_at_memory(&a);
 	look_at_consoles(&a);
+	look_at_time(&a);
 	look_at_network(&a);
 	json_array_extend(a.errors, a.warnings);
 	json_decref(a.warnings);

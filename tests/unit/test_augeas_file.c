@@ -9,49 +9,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "lib/util.h"
+#include "folder_rig.h"
 #include "vmkernel/augeas_file.h"
 
 #define HOSTS "Hosts.lns"
 
-static char folder[64];
-static struct error err;
-
-static void make_folder(void)
-{
-	strcpy(folder, "/tmp/vmk-test-XXXXXX");
-	cr_assert(mkdtemp(folder));
-}
-
-static void remove_folder(void)
-{
-	char *command = xasprintf("rm -rf %s", folder);
-	cr_assert_eq(system(command), 0);
-	free(command);
-}
-
 TestSuite(augeas_file, .init = make_folder, .fini = remove_folder);
-
-static char *path_of(const char *name)
-{
-	return xasprintf("%s/%s", folder, name);
-}
-
-static void write_text(const char *name, const char *text, size_t len)
-{
-	char *path = path_of(name);
-	cr_assert_eq(replace_file(path, text, len, 0644, &err), 0, "%s", err.text);
-	free(path);
-}
-
-static void expect_text(const char *name, const char *wanted)
-{
-	char *path = path_of(name), *text;
-	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
-	cr_expect_str_eq(text, wanted, "%s is:\n%s", name, text);
-	free(text);
-	free(path);
-}
 
 static struct augeas_file *open_file(const char *name, const char *lens)
 {
