@@ -13,6 +13,11 @@
 
 /* Once, when all machines are known (those that run keep their ports): starts vmk-authd. */
 void consoles_start(void);
+/*
+ * Once, when the daemon ends: vmk-authd is told to end, and nothing listens at the consoles' ports any more, so that the next daemon has
+ * them at once though vmk-authd may take a moment, or stays as long as somebody is connected.
+ */
+void consoles_stop(void);
 /* After anything of the machine has changed that a console depends on: name, owner, configuration. Before consoles_start(): nothing. */
 void consoles_update(struct vm *vm);
 /* Gives a machine that is powered on a port even when the range is used up: one of a machine that is off. */

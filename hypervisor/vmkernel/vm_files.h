@@ -28,7 +28,7 @@ struct vm_files {
  * returns 0, gone else.
  */
 int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err);
-/* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. */
+/* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. -EEXIST: a user who is gone has files there. */
 int owner_folder(const struct identity *who, const char *owner, struct error *err);
 
 /* The same on another volume, whose files may not answer: run as the daemon's own user. */
