@@ -125,7 +125,7 @@ static json_t *addresses_record(const struct hostnet_link *link)
 }
 
 /* `was_up`: its manager has brought it up, and can do so again; else it is as somebody set it by hand. NULL: it cannot be told. */
-static json_t *make_record(const struct hostnet_files *files, const struct hostnet_config *config, const struct hostnet_link *link, struct error *err)
+static json_t *make_record(struct hostnet_files *files, const struct hostnet_config *config, const struct hostnet_link *link, struct error *err)
 {
 	struct error why;
 	bool was_up = config->manager == HOSTNET_NETWORKD ? config->file[0] != 0 : RUN2(&why, "ifquery", "--state", link->name) == 0;
