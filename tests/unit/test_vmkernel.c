@@ -1191,10 +1191,14 @@ Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 120)
 
 static void no_process_more(void)
 {
-	const struct rlimit none = {0, 0};
+	struct rlimit before, none;
+	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, NULL, &before) == 0);
+	none = (struct rlimit){.rlim_max = before.rlim_max};
 	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, &none, NULL) == 0);
 	CHECK(try("vm.create", json_pack("{s:s}", "name", "web")) == -ENOMEM);
 	CHECK(strstr(err.text, "no room for another process"));
+	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, &before, NULL) == 0); /* sanitizers look for leaks in a process of their own */
+	CHECK(try("vm.create", json_pack("{s:s}", "name", "web")) == 0);
 }
 
 /* That is another thing than too much at once. */
