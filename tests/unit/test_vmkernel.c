@@ -603,7 +603,7 @@ Test(vmkernel, a_large_machine_is_suspended_slowly)
 	int status;
 	create("creeps");
 	set("creeps", "autostop", "suspend");
-	set("creeps", "autostop.timeout", "4");
+	set("creeps", "autostop.timeout", "6");
 	call_drop("vm.start", VM("creeps"));
 	cr_expect_eq(vmk_call_long(client, "host.stop", P("s:s}", "machines", "plan"), NULL, NULL, NULL, NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
