@@ -10,7 +10,7 @@ passed=0
 failed=0
 failures=() # lines "NAME<tab>LOG", told again at the end
 words=("$@")
-unit_seconds=600
+unit_seconds=1800 # limits are there to end what hangs; a slow machine is not a fault
 if [ "${VMK_LONG:-0}" = 1 ]; then
 	unit_seconds=3600
 fi
@@ -31,29 +31,29 @@ reason() { # LOG
 	grep -aE '^FAILED: |^\[(FAIL|----)\]|ERROR: (Address|Leak)Sanitizer|runtime error:' "$1" | head -n 8
 }
 
-count() { # NAME STATUS LOG
+count() { # NAME STATUS LOG BEGAN
 	if [ "$2" = 0 ]; then
 		passed=$((passed + 1))
-		echo "ok    $1"
+		echo "ok    $1	$((SECONDS - $4)) s"
 	else
 		failed=$((failed + 1))
 		failures+=("$1 (status $2)"$'\t'"$3")
-		echo "FAIL  $1 (status $2)"
+		echo "FAIL  $1 (status $2)	$((SECONDS - $4)) s"
 		tail -n 40 "$3" | sed 's/^/      /'
 	fi
 }
 
 run_one() { # NAME SECONDS COMMAND...: one test
-	local name=$1 seconds=$2 log
+	local name=$1 seconds=$2 began=$SECONDS log
 	shift 2
 	wanted "$name" || return 0
 	log=build/log/$(echo "$name" | tr '/ ' '__').log
 	timeout -k 10 "$seconds" "$@" >"$log" 2>&1 </dev/null
-	count "$name" $? "$log"
+	count "$name" $? "$log" "$began"
 }
 
 run_unit() { # MODE NAME: a Criterion program; its own tests are counted
-	local name=$1/$2 log line
+	local name=$1/$2 began=$SECONDS log line
 	wanted "$name" || return 0
 	log=build/log/$1_$2.log
 	timeout -k 10 "$unit_seconds" "build/$1/tests/$2" >"$log" 2>&1 </dev/null
@@ -63,14 +63,14 @@ run_unit() { # MODE NAME: a Criterion program; its own tests are counted
 		[ $((status == 0 || BASH_REMATCH[1] > BASH_REMATCH[2])) = 1 ] && [ "${BASH_REMATCH[1]}" -gt 0 ]; then
 		passed=$((passed + BASH_REMATCH[2]))
 		failed=$((failed + BASH_REMATCH[1] - BASH_REMATCH[2]))
-		echo "${BASH_REMATCH[2]}/${BASH_REMATCH[1]}	$name"
+		echo "${BASH_REMATCH[2]}/${BASH_REMATCH[1]}	$name	$((SECONDS - began)) s"
 		[ "${BASH_REMATCH[1]}" = "${BASH_REMATCH[2]}" ] && return
 		failures+=("$name"$'\t'"$log")
 		grep -v '^\[====\]' "$log" | tail -n 40 | sed 's/^/      /'
 	elif [ "$status" = 0 ] && [[ $line == *'Tested: 0 |'* ]] && "build/$1/tests/$2" --list 2>/dev/null </dev/null | grep -q '── '; then
 		echo "skip  $name: $(grep -m 1 -a '^skipped: ' "$log" | cut -d' ' -f2-)" # each of its tests: no /dev/kvm, no AVX2
 	else
-		count "$name" $((status ? status : 1)) "$log"
+		count "$name" $((status ? status : 1)) "$log" "$began"
 	fi
 }
 
@@ -106,13 +106,12 @@ run_mode() {
 
 # Lanes that run beside each other share the tests: each takes what no other has taken. What measures time runs by itself.
 run_smoke() { # MODE PATTERN: of tests' names
-	local t name seconds
+	local t name
 	for t in tests/smoke/$2.sh; do
 		name=$1/smoke/$(basename "$t" .sh)
 		case $name in */lib | */*_lib | */long_*) continue ;; esac
 		mkdir "$taken/${name//\//_}" 2>/dev/null || continue
-		case $name in */alone_*) seconds=1800 ;; *) seconds=900 ;; esac # who measures does it again where it is disturbed
-		VMK_BUILD=build/$1 run_one "$name" $seconds "$t"
+		VMK_BUILD=build/$1 run_one "$name" 1800 "$t"
 	done
 }
 
@@ -172,5 +171,6 @@ for f in ${failures[@]+"${failures[@]}"}; do
 		tail -n 12 "${f#*$'\t'}"
 	} | cut -c1-300 | sed 's/^/      /'
 done
+echo "$((SECONDS / 60)) min $((SECONDS % 60)) s"
 echo "$passed passed, $failed failed"
 [ "$failed" = 0 ] && [ "$passed" -gt 0 ]

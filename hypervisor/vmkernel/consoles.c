@@ -20,6 +20,7 @@
 #define AGAIN_FIRST_USEC 200000u
 #define AGAIN_MAX_USEC 60000000u
 #define LIVED_WELL_NS (60 * NSEC_PER_SEC)
+#define PATIENCE_NS (3 * NSEC_PER_SEC) /* with the vmk-authd of a daemon that was killed */
 
 static struct {
 	bool started;
@@ -27,6 +28,7 @@ static struct {
 	pid_t pid;
 	sd_event_source *io, *child, *again;
 	u64 started_ns;
+	u64 patience_ns; /* until when ports are waited for */
 	unsigned failures;
 	char fingerprint[CONSOLE_TEXT_SIZE];
 	u64 certificate_end;
@@ -158,6 +160,17 @@ static bool try_port(struct vm *vm, unsigned port, struct error *err)
 	return true;
 }
 
+/* A port that was the machine's before: who has it yet may be on his way out. */
+static bool try_own_port(struct vm *vm, unsigned port, struct error *err)
+{
+	while (!try_port(vm, port, err)) {
+		if (err->code != -EADDRINUSE || port_taken(port) || now_monotonic() >= consoles.patience_ns)
+			return false;
+		usleep(20000);
+	}
+	return true;
+}
+
 /* The configured port; else the one it had, or the first free one. */
 static void console_open(struct vm *vm)
 {
@@ -165,11 +178,11 @@ static void console_open(struct vm *vm)
 	unsigned fixed = (unsigned)config_number(vm->config, "RemoteDisplay.vnc.port"), had = vm->vnc_port;
 	vm->vnc_port = 0;
 	if (fixed) {
-		if (!try_port(vm, fixed, &err))
+		if (!try_own_port(vm, fixed, &err))
 			event_vm(LOG_LEVEL_WARNING, vm, "%s has no console: %s", vm->name, err.text);
 		return;
 	}
-	if (had && try_port(vm, had, &err))
+	if (had && try_own_port(vm, had, &err))
 		return;
 	for (unsigned port = host.vnc_first; port <= host.vnc_last; port++)
 		if (!port_avoided(port) && try_port(vm, port, &err))
@@ -356,6 +369,7 @@ static void authd_start(void)
 void consoles_start(void)
 {
 	consoles.started = true;
+	consoles.patience_ns = now_monotonic() + PATIENCE_NS;
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		if (vm->world)
 			consoles_update(vm);
@@ -365,8 +379,9 @@ void consoles_start(void)
 	authd_start();
 }
 
-void consoles_end(void)
+void consoles_stop(void)
 {
+	authd_gone();
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (vm->console_fd >= 0)
 			listen_no_more(vm);

@@ -13,14 +13,17 @@
 
 /* Once, when all machines are known (those that run keep their ports): starts vmk-authd. */
 void consoles_start(void);
+/*
+ * Once, when the daemon ends: vmk-authd is told to end, and nothing listens at the consoles' ports any more, so that the next daemon has
+ * them at once though vmk-authd may take a moment, or stays as long as somebody is connected.
+ */
+void consoles_stop(void);
 /* After anything of the machine has changed that a console depends on: name, owner, configuration. Before consoles_start(): nothing. */
 void consoles_update(struct vm *vm);
 /* Gives a machine that is powered on a port even when the range is used up: one of a machine that is off. */
 void consoles_claim(struct vm *vm);
 /* The machine is taken off the list. */
 void consoles_forget(struct vm *vm);
-/* At the daemon's end: nobody listens at the consoles any more, so the next daemon may, whatever processes of this one still live. */
-void consoles_end(void);
 /* "address:port" as a viewer needs it; false when the machine has no console. */
 bool consoles_address(const struct vm *vm, char *text, size_t size);
 /* The guest's key map, a name of lib/keymap_names.h. */

@@ -186,6 +186,8 @@ json_t *message_result(const char *fmt, ...) PRINTF_LIKE(1, 2);
 /* server.c */
 void server_tell_progress(struct request *r); /* to its caller, when he wants to know and reads */
 int server_start(struct error *err);
+/* Nobody new comes in. Before anybody is told that the daemon has ended: he may start another, which must not find this one's door. */
+void server_close_door(void);
 void server_stop(void); /* answers what is pending with a sentence, closes all */
 
 /* rights.c */

@@ -309,6 +309,7 @@ static void leave_end(int ret, const char *text, const struct error *err)
 
 static void end_daemon(void)
 {
+	server_close_door();
 	autostart_forget();
 	sd_event_exit(host.event, 0);
 }
@@ -320,8 +321,8 @@ static void leave_done(const char *what)
 	int n = snprintf(text, sizeof(text), "%s", what);
 	if (leave.left)
 		snprintf(text + n, sizeof(text) - (size_t)n, "; %u machines could not be ended", leave.left);
+	end_daemon(); /* first: whoever hears the answer finds no door */
 	leave_end(0, text, NULL);
-	end_daemon();
 }
 
 static const char *command_name(void)
@@ -507,6 +508,7 @@ int handle_host_stop(struct request *r, json_t **result, struct error *err)
 	if (strcmp(machines, "keep") == 0) {
 		event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel is asked to end");
 		*result = message_result("the VMkernel has ended; machines that are on keep running");
+		server_close_door();
 		sd_event_exit(host.event, 0);
 		return 0;
 	}

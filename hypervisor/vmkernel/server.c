@@ -539,18 +539,23 @@ int server_start(struct error *err)
 	return ret < 0 ? fail(err, ret, "cannot watch the door: %s", strerror(-ret)) : 0;
 }
 
+void server_close_door(void)
+{
+	door_source = sd_event_source_disable_unref(door_source);
+	if (door_fd < 0)
+		return;
+	char *path = root_path("run/vmk/door.sock");
+	unlink(path);
+	free(path);
+	close(door_fd);
+	door_fd = -1;
+}
+
 void server_stop(void)
 {
 	struct error err;
 	fail(&err, -ECANCELED, "the VMkernel has ended");
-	if (door_source)
-		sd_event_source_disable_unref(door_source);
-	if (door_fd >= 0) {
-		char *path = root_path("run/vmk/door.sock");
-		unlink(path);
-		free(path);
-		close(door_fd);
-	}
+	server_close_door();
 	while (host.conns) {
 		struct conn *c = host.conns;
 		/* Whoever works on the request finds its connection gone. */
