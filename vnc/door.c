@@ -17,7 +17,7 @@
 #include "vnc/web.h"
 
 /* A browser speaks first, a viewer waits for the server: who has said nothing for so long is a viewer. */
-#define SILENCE_NS (300 * 1000 * 1000ull)
+#define SILENCE_NS (600 * 1000 * 1000ull)
 /* A viewer that takes nothing for so long has gone to sleep. */
 #define STUCK_NS (60 * NSEC_PER_SEC)
 /*

@@ -20,6 +20,7 @@
 #define AGAIN_FIRST_USEC 200000u
 #define AGAIN_MAX_USEC 60000000u
 #define LIVED_WELL_NS (60 * NSEC_PER_SEC)
+#define PATIENCE_NS (3 * NSEC_PER_SEC) /* with the vmk-authd of a daemon that was killed */
 
 static struct {
 	bool started;
@@ -27,6 +28,7 @@ static struct {
 	pid_t pid;
 	sd_event_source *io, *child, *again;
 	u64 started_ns;
+	u64 patience_ns; /* until when ports are waited for */
 	unsigned failures;
 	char fingerprint[CONSOLE_TEXT_SIZE];
 	u64 certificate_end;
@@ -121,13 +123,20 @@ static bool port_avoided(unsigned port)
 	return false;
 }
 
+/* vmk-authd has the socket too, until it comes to read that it is to close it. So nobody listens there now, and others may at once. */
+static void listen_no_more(const struct vm *vm)
+{
+	(void)shutdown(vm->console_fd, SHUT_RDWR);
+	close(vm->console_fd);
+}
+
 static void console_close(struct vm *vm)
 {
 	struct console_command c = {.type = CONSOLE_CLOSE, .port = vm->vnc_port};
 	if (vm->console_fd < 0)
 		return;
 	command_send(&c, -1);
-	close(vm->console_fd);
+	listen_no_more(vm);
 	ports_taken[vm->vnc_port / 8] &= (u8)~BIT(vm->vnc_port % 8);
 	vm->console_fd = -1;
 	vm->vnc_port = 0;
@@ -151,6 +160,17 @@ static bool try_port(struct vm *vm, unsigned port, struct error *err)
 	return true;
 }
 
+/* A port that was the machine's before: who has it yet may be on his way out. */
+static bool try_own_port(struct vm *vm, unsigned port, struct error *err)
+{
+	while (!try_port(vm, port, err)) {
+		if (err->code != -EADDRINUSE || port_taken(port) || now_monotonic() >= consoles.patience_ns)
+			return false;
+		usleep(20000);
+	}
+	return true;
+}
+
 /* The configured port; else the one it had, or the first free one. */
 static void console_open(struct vm *vm)
 {
@@ -158,11 +178,11 @@ static void console_open(struct vm *vm)
 	unsigned fixed = (unsigned)config_number(vm->config, "RemoteDisplay.vnc.port"), had = vm->vnc_port;
 	vm->vnc_port = 0;
 	if (fixed) {
-		if (!try_port(vm, fixed, &err))
+		if (!try_own_port(vm, fixed, &err))
 			event_vm(LOG_LEVEL_WARNING, vm, "%s has no console: %s", vm->name, err.text);
 		return;
 	}
-	if (had && try_port(vm, had, &err))
+	if (had && try_own_port(vm, had, &err))
 		return;
 	for (unsigned port = host.vnc_first; port <= host.vnc_last; port++)
 		if (!port_avoided(port) && try_port(vm, port, &err))
@@ -176,7 +196,9 @@ void consoles_update(struct vm *vm)
 	bool has = vm->console_fd >= 0;
 	u64 fixed = wanted(vm) ? config_number(vm->config, "RemoteDisplay.vnc.port") : 0;
 	if (has && (!wanted(vm) || (fixed && fixed != vm->vnc_port) || strcmp(vm->console_address, address_for(vm)) != 0)) {
+		unsigned had = vm->vnc_port;
 		console_close(vm);
+		vm->vnc_port = wanted(vm) ? had : 0;
 		has = false;
 	}
 	if (!has && wanted(vm))
@@ -347,6 +369,7 @@ static void authd_start(void)
 void consoles_start(void)
 {
 	consoles.started = true;
+	consoles.patience_ns = now_monotonic() + PATIENCE_NS;
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		if (vm->world)
 			consoles_update(vm);
@@ -359,10 +382,11 @@ void consoles_start(void)
 void consoles_stop(void)
 {
 	authd_gone();
-	/* It has copies of the sockets: closing ours would leave them listening. */
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (vm->console_fd >= 0)
-			shutdown(vm->console_fd, SHUT_RDWR);
+			listen_no_more(vm);
+		vm->console_fd = -1;
+	}
 }
 
 pid_t consoles_pid(void)

@@ -177,6 +177,7 @@ static int on_signal(sd_event_source *s, const struct signalfd_siginfo *si, void
 	struct error err;
 	if (si->ssi_signo != SIGHUP) {
 		event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel ends on a signal; machines that are on keep running");
+		server_close_door();
 		return sd_event_exit(sd_event_source_get_event(s), 0);
 	}
 	if (registry_load(&err))

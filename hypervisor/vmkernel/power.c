@@ -127,7 +127,7 @@ struct leaving {
 	bool told;
 	enum autostop how;
 	bool asked; /* the guest has been, or will be as soon as its process reads */
-	unsigned percent; /* of what is written, when it was last looked at */
+	u64 bytes; /* of it in its file, when it was last looked at */
 	u64 deadline_ns;
 	bool kept; /* in the file it is being resumed from, if it is not out of it */
 	bool plug; /* is pulled */
@@ -240,8 +240,11 @@ static void look_at_suspend(struct leaving *l, struct vm *vm)
 	if (vm->suspend == SUSPEND_NOT) { /* its disk is full, say; the reason is in the log already */
 		event_vm(LOG_LEVEL_WARNING, vm, "%s could not be suspended: its guest is asked to shut down", vm->name);
 		ask_guest(l, vm);
-	} else if (vm->suspended_percent > l->percent) {
-		l->percent = vm->suspended_percent;
+		return;
+	}
+	vm_poll(vm);
+	if (vm->suspended_bytes > l->bytes) {
+		l->bytes = vm->suspended_bytes;
 		set_deadline(l, vm);
 	}
 }
@@ -306,6 +309,7 @@ static void leave_end(int ret, const char *text, const struct error *err)
 
 static void end_daemon(void)
 {
+	server_close_door();
 	autostart_forget();
 	sd_event_exit(host.event, 0);
 }
@@ -317,8 +321,8 @@ static void leave_done(const char *what)
 	int n = snprintf(text, sizeof(text), "%s", what);
 	if (leave.left)
 		snprintf(text + n, sizeof(text) - (size_t)n, "; %u machines could not be ended", leave.left);
+	end_daemon(); /* first: whoever hears the answer finds no door */
 	leave_end(0, text, NULL);
-	end_daemon();
 }
 
 static const char *command_name(void)
@@ -504,6 +508,7 @@ int handle_host_stop(struct request *r, json_t **result, struct error *err)
 	if (strcmp(machines, "keep") == 0) {
 		event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "the VMkernel is asked to end");
 		*result = message_result("the VMkernel has ended; machines that are on keep running");
+		server_close_door();
 		sd_event_exit(host.event, 0);
 		return 0;
 	}

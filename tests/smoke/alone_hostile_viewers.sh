@@ -7,9 +7,10 @@
 SECONDS_EACH=3  # of measuring, without and with a hostile viewer
 TRIES=8         # while the machine is busy: what hostile viewers do, they do at each of them;
 CALM_TRIES=3    # while it is not
-EXTRA_MS=100    # longer than without
+EXTRA_MS=100    # longer than without; on a machine that makes anybody wait, RING_TIMES what it does itself
+RING_TIMES=6    # at each step of a key's way somebody is at work, where the ring's threads only pass the token on
 BUSY_MS=25      # what the machine itself makes anybody wait, from which on it is busy
-case $SLOW in 4) MEMORY_MIB=800 ;; *) MEMORY_MIB=4500 ;; esac # shared pages counted in each; sanitizers have many of their own
+case $SLOW in 4) MEMORY_MIB=1000 ;; *) MEMORY_MIB=4500 ;; esac # shared pages counted in each; sanitizers have many of their own
 PROCESSES=140   # 64 strangers, and what is logged in here
 LINES_A_SECOND=20
 QUIET=127.0.0.2     # where those who say nothing come from
@@ -86,7 +87,7 @@ hostile() { # ADDRESS KIND [NUMBER]: in the background; its pid in $attacker
 	# His own work is done elsewhere in real life: what he makes the host do must not come before anybody, his own may come last.
 	nice -n 10 "$SMOKE/hostile" "$console" "$@" >"$out" 2>&1 </dev/null &
 	attacker=$!
-	eventually 20 grep -q '^ready' "$out" || { cat "$out"; die "hostile $* did not get ready"; }
+	eventually 60 grep -q '^ready' "$out" || { cat "$out"; die "hostile $* did not get ready"; }
 }
 stop_hostile() { # PID KIND
 	kill "$1" 2>/dev/null
@@ -99,20 +100,22 @@ stop_hostile() { # PID KIND
 # calm NAME: while the attackers are there he waits hardly longer than before. Else the phase is done again, for a busy machine
 # (by the control) more often than for a quiet one.
 calm() {
-	local line worst limit
+	local line worst limit ring extra=$((EXTRA_MS * 10))
 	line=$(measure "$1")
 	worst=$(field worst "$line")
-	limit=$((quiet_worst + EXTRA_MS * 10))
+	ring=$(field machine "$line")
+	[ $((ring * RING_TIMES)) -le $extra ] || extra=$((ring * RING_TIMES))
+	limit=$((quiet_worst + extra))
 	echo "   $line (limit $((limit / 10)))"
 	[ "$worst" -gt $limit ] || return 0
-	[ "$(field machine "$line")" -gt $((BUSY_MS * 10)) ] || breaches=$((breaches + 1))
+	[ "$ring" -gt $((BUSY_MS * 10)) ] || breaches=$((breaches + 1))
 	[ $breaches -lt $CALM_TRIES ] || die "in phase $1 the good viewer waited $((worst / 10)) ms; without, $((quiet_worst / 10)) ms"
 	return 1
 }
 
 # phase NAME ATTACK...: ATTACK starts attackers, whose pids and kinds it appends to $attackers
 phase() {
-	local name=$1 try pair ok=no
+	local name=$1 try pair ok=no able=no # able: the machine itself was not busy before, once at least
 	shift
 	breaches=0
 	say "$name"
@@ -120,6 +123,7 @@ phase() {
 		local line before=$SECONDS lines
 		line=$(measure quiet)
 		quiet_worst=$(field worst "$line")
+		[ "$(field machine "$line")" -gt $((BUSY_MS * 10)) ] || able=yes
 		[ "$try" = 1 ] || echo "   once more ($try)"
 		echo "   $line"
 		lines=$(log_lines)
@@ -133,7 +137,8 @@ phase() {
 		[ $lines -le $(((SECONDS - before + 1) * LINES_A_SECOND)) ] || die "$lines lines of log in $((SECONDS - before)) seconds"
 		[ $ok = no ] || break
 	done
-	[ $ok = yes ] || die "in phase $name the good viewer was made to wait at each of $TRIES tries"
+	[ $ok$able != noyes ] || die "in phase $name the good viewer was made to wait at each of $TRIES tries"
+	[ $ok = yes ] || say "whether $name made him wait cannot be told: at each of $TRIES tries the machine was busy before"
 	eventually 15 alone || die "processes of hostile viewers are left: $(ps -o pid,args --ppid "$authd")"
 }
 alone() { # vmk-authd, the two processes of the good viewer, and of those who say nothing as many as there may be
@@ -150,23 +155,16 @@ comes_in() {
 	"$SMOKE/hostile" "$console" "$1" login | grep -q '^in '
 }
 
-say "200 connections that say nothing, from one address"
 silent() {
-	: >"$VMK_ROOT/silent"
-	"$SMOKE/hostile" "$console" $QUIET connects 200 >"$VMK_ROOT/silent" 2>&1 &
-	silent_pid=$!
-	eventually 20 grep -q '^ready' "$VMK_ROOT/silent" || die "200 connections were not made"
+	with $QUIET connects 200
 	eventually 20 refused_the_others || die "not all connections but $STRANGERS_EACH were refused at once"
 }
 refused_the_others() {
 	[ "$(pgrep -P "$authd" -f -- --control-fd | wc -l)" -le $((1 + STRANGERS_EACH)) ]
 }
-line=$(measure quiet)
-quiet_worst=$(field worst "$line")
-echo "   $line"
-silent
-breaches=0
-calm silent || calm silent || calm silent || die "200 connections made the good viewer wait"
+phase silent silent # 200 connections that say nothing, from one address
+silent # and these stay
+silent_pid=$attacker
 comes_in 127.0.0.1 || die "nobody can log in from another address"
 expect_failure 'no conversation' "$SMOKE/hostile" "$console" $QUIET login
 
@@ -207,9 +205,9 @@ comes_in 127.0.1.4 || die "nobody can log in beside three crowds"
 kill "${crowds[@]}"
 
 say "who said nothing has been sent away, and his address is welcome again"
-eventually 25 grep -q '^refused' "$VMK_ROOT/silent" || die "silent connections are kept: $(cat "$VMK_ROOT/silent")"
-wait $silent_pid || die "$(cat "$VMK_ROOT/silent")"
-cat "$VMK_ROOT/silent"
+eventually 25 grep -q '^refused' "$VMK_ROOT/hostile.connects" || die "silent connections are kept: $(cat "$VMK_ROOT/hostile.connects")"
+wait $silent_pid || die "$(cat "$VMK_ROOT/hostile.connects")"
+cat "$VMK_ROOT/hostile.connects"
 comes_in $QUIET || die "nobody can log in from where the silent connections came"
 
 say "guessing has locked its own address out, and no more guesses were tried than there may be"

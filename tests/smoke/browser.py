@@ -92,8 +92,8 @@ class Browser:
             raise Failed(result["exceptionDetails"].get("exception", {}).get("description", "an exception"))
         return result["result"].get("value")
 
-    def wait(self, what, expression):
-        end = time.monotonic() + PATIENCE
+    def wait(self, what, expression, seconds=PATIENCE):
+        end = time.monotonic() + seconds
         while time.monotonic() < end:
             try:
                 if self.value(expression):
@@ -106,14 +106,28 @@ class Browser:
 
     # ---- commands ----
 
+    def navigate(self, url):
+        """Who says nothing for a moment is taken for a VNC viewer, and on a loaded machine a browser may be late: it is asked again."""
+        end = time.monotonic() + PATIENCE
+        while error := self.call("Page.navigate", url=url).get("errorText"):
+            if time.monotonic() > end:
+                raise Failed(error)
+            time.sleep(1)
+
     def open(self, url):
-        error = self.call("Page.navigate", url=url).get("errorText")
-        if error:
-            raise Failed(error)
+        self.navigate(url)
         self.wait("the page", "document.readyState == 'complete' && document.location.protocol == 'https:'")
 
     def login(self, user, password):
-        self.wait("noVNC's form", "document.getElementById('noVNC_credentials_dlg').classList.contains('noVNC_open')")
+        form = "document.getElementById('noVNC_credentials_dlg').classList.contains('noVNC_open')"
+        for left in (3, 2, 1, 0):
+            try:
+                self.wait("noVNC's form", form, PATIENCE / 4)
+                break
+            except Failed:
+                if not left:
+                    raise
+                self.open(self.value("document.location.href"))  # its connection came too late
         fill = "document.getElementById('noVNC_%s_input').value = %s; "
         self.value(fill % ("username", json.dumps(user)) + fill % ("password", json.dumps(password)) +
                    "document.getElementById('noVNC_credentials_button').click()")

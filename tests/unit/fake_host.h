@@ -82,10 +82,26 @@ static bool stand_in_forgotten(void)
 	return strstr(program, " (deleted)") != NULL;
 }
 
+/* One called "creeps" writes for nine seconds, and gets on by a byte each time it is looked at. */
+static struct {
+	int client, file; /* who waits for the end; 0: nobody */
+	u64 begun_ns, bytes;
+} creeping;
+
+static void stand_in_creeps(char text[64])
+{
+	snprintf(text, 64, ",\"suspending\":42,\"suspended_bytes\":%llu", (unsigned long long)++creeping.bytes);
+	if (!creeping.client || now_monotonic() < creeping.begun_ns + 9 * NSEC_PER_SEC)
+		return;
+	(void)!write(creeping.file, "asleep", 6);
+	say(creeping.client, "{\"ok\":true}", -1);
+	creeping.client = 0;
+}
+
 /* One packet, with a file or -1; false when the machine is to end. */
 static bool stand_in_answer(int client, const char *name, const char *packet, int file, int *answered)
 {
-	char text[1000];
+	char text[1000], progress[64] = ",\"suspending\":42";
 	bool hang = strstr(name, "hang") && *answered;
 	static bool suspending, told;
 	++*answered;
@@ -95,9 +111,11 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 	if (strstr(packet, "\"status\"")) {
 		if (late)
 			return false;
+		if (strstr(name, "creeps"))
+			stand_in_creeps(progress);
 		snprintf(text, sizeof(text),
 			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s%s}",
-			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name),
+			 suspending ? progress : "", told ? "" : stand_in_question(name),
 			 strstr(name, "tools") && *answered > 2 ? ",\"heartbeat_s\":0" : "");
 		say(client, text, -1);
 		if (strstr(name, "nags"))
@@ -111,8 +129,15 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		(void)!write(file, "asleep", 6);
 		say(client, "{\"ok\":true}", -1);
 	} else if (strstr(packet, "\"suspended\"")) {
+		if (strstr(name, "late"))
+			sleep(2);
 		say(client, "{\"ok\":true}", -1);
-		return false;
+		return strstr(name, "clings"); /* and does not end */
+	} else if (strstr(name, "creeps") && strstr(packet, "\"suspend\"")) {
+		suspending = true;
+		creeping.client = client;
+		creeping.file = dup(file);
+		creeping.begun_ns = now_monotonic();
 	} else if (strstr(packet, "\"suspend\"")) {
 		suspending = true; /* and never answers */
 	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {

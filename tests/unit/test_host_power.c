@@ -410,7 +410,7 @@ Test(host, a_power_failure_on_the_way)
 	pid_t first = somebody_stops("the host is asked to stop its machines");
 	cr_assert(wait_until(access(half, F_OK) == 0));
 	daemon_end(SIGKILL);
-	machine_processes(SIGKILL);
+	cr_expect(machine_processes(SIGKILL));
 	went(first, 1);
 	vmk_disconnect(client);
 	cr_assert_eq(replace_file(half, "half of it", 10, 0600, &err), 0);

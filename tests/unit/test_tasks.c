@@ -288,15 +288,101 @@ Test(tasks, resuming_is_cancelled)
 	}
 	json_t *list = wait_tasks(1);
 	cr_assert_eq(truncate(file, 0), 0);
-	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
+	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")), -EBUSY,
+		   "mute goes on: it is out of its file already");
 	cr_expect(wait_until(log_has("mute goes on: it is out of its file already")));
 	cr_expect(machine_processes(0));
-	machine_processes(SIGKILL);
+	cr_expect(machine_processes(SIGKILL));
 	int status;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "ended with %x", status);
 	json_decref(list);
 	free(file);
+}
+
+/* In a process of its own; it shall succeed. */
+static pid_t suspend_aside(const char *name)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("vm.suspend", VM(name)) ? 1 : 0);
+	}
+	return pid;
+}
+
+static void wait_file(const char *path)
+{
+	for (int k = 0; k < 1500 && access(path, F_OK); k++)
+		usleep(20000);
+	cr_assert_eq(access(path, F_OK), 0, "%s is not made", path);
+}
+
+/* Who cancels when the file is whole already hears what became of it. */
+Test(tasks, suspending_is_cancelled_too_late)
+{
+	create("sleeps-late");
+	call_drop("vm.start", VM("sleeps-late"));
+	char *file = machine_path("sleeps-late", "sleeps-late.vmss");
+	pid_t pid = suspend_aside("sleeps-late");
+	wait_file(file);
+	json_t *list = call("task.list", NULL);
+	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")), -EBUSY,
+		   "suspending sleeps-late could not be cancelled any more: sleeps-late is suspended");
+	ended_well(pid);
+	cr_expect(state_is("sleeps-late", "suspended"));
+	no_tasks();
+	json_decref(list);
+	free(file);
+}
+
+static unsigned children_of(pid_t parent)
+{
+	unsigned n = 0;
+	struct dirent *e;
+	DIR *d = opendir("/proc");
+	while (d && (e = readdir(d))) {
+		char *path = xasprintf("/proc/%s/stat", e->d_name), *text = NULL;
+		int pid = 0;
+		if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && read_file(path, 4096, &text, NULL, NULL) == 0)
+			n += sscanf(strrchr(text, ')'), ") %*c %d", &pid) == 1 && pid == parent;
+		free(text);
+		free(path);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* Its file is whole, only the process has not ended by itself. */
+Test(tasks, a_process_is_killed_when_its_machine_is_in_a_file)
+{
+	create("sleeps-clings");
+	call_drop("vm.start", VM("sleeps-clings"));
+	char *file = machine_path("sleeps-clings", "sleeps-clings.vmss");
+	unsigned before = children_of(daemon_pid);
+	pid_t pid = suspend_aside("sleeps-clings");
+	wait_file(file);
+	for (int k = 0; k < 1500 && children_of(daemon_pid) > before; k++) /* the one that wrote it has told the daemon */
+		usleep(20000);
+	machine_processes(SIGKILL);
+	ended_well(pid);
+	cr_expect(state_is("sleeps-clings", "suspended"));
+	cr_expect(log_has("sleeps-clings is suspended"));
+	call_drop("vm.discard", VM("sleeps-clings"));
+	call_drop("vm.start", VM("sleeps-clings"));
+	free(file);
+}
+
+/* Whose process is slow to answer is given the time that trysoft has. */
+Test(tasks, a_slow_answer_costs_no_plug)
+{
+	create("late");
+	call_drop("vm.start", VM("late"));
+	call_drop("vm.stop", VM("late"));
+	cr_expect(state_is("late", "off"));
+	cr_expect(!log_has("its process was killed"));
 }
 
 Test(tasks, a_stop_is_not_waited_for_any_more)

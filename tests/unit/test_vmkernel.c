@@ -501,6 +501,27 @@ Test(vmkernel, waits_for_one_that_ends)
 	call_drop("vm.list", NULL);
 }
 
+/* Whoever hears that the daemon has ended finds no door any more, and may start the next one at once. */
+Test(vmkernel, starts_again_at_once)
+{
+	static const char *const machines[] = {"keep", "stop"};
+	for (unsigned k = 0; k < 50; k++) {
+		pid_t before = daemon_pid;
+		struct vmk_client *late;
+		int status;
+		call_drop("host.stop", json_pack("{s:s}", "machines", machines[k % 2]));
+		bool open = vmk_connect(&late, &err) == 0;
+		if (open)
+			vmk_disconnect(late);
+		cr_assert(!open, "round %u: the door of a daemon that has ended is open", k);
+		vmk_disconnect(client);
+		cr_assert_eq(daemon_start(geteuid()), 0, "round %u: %s", k, file_text(here("output")));
+		cr_expect_eq(waitpid(before, &status, 0), before);
+		cr_expect_eq(status, 0);
+		cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	}
+}
+
 Test(vmkernel, host_and_its_end)
 {
 	cr_assert(wait_until(log_has("CPU engine: fake")));
@@ -554,6 +575,79 @@ Test(vmkernel, host_and_its_end)
 	json_decref(pid);
 }
 
+/* Whose daemon and process were killed before he was on has not had his turn. */
+Test(vmkernel, a_start_with_the_host_that_was_cut_short)
+{
+	create("mute"); /* is being powered on as long as anybody looks */
+	set("mute", "autostart", "true");
+	cr_assert_eq(unlink(here("root/run/vmk/booted")), 0); /* the computer has started */
+	for (unsigned k = 0; k < 2; k++) {
+		vmk_disconnect(client);
+		daemon_end(SIGKILL);
+		machine_processes(SIGKILL);
+		cr_assert_eq(daemon_start(geteuid()), 0);
+		cr_assert_eq(vmk_connect(&client, &err), 0);
+		wait_state("mute", "starting", 30);
+	}
+}
+
+static void console_is(const char *address)
+{
+	json_t *console = show("web", "console");
+	const char *text = json_string_value(console);
+	cr_expect_str_eq(text ? text : "none", address);
+	json_decref(console);
+}
+
+/* vmk-authd has the listening sockets too, and comes to close them when it is its turn. */
+Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
+{
+	char self[400] = "", text[80], port_text[16] = ""; /* the first one free; then a certain one */
+	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+	*strrchr(self, '/') = 0;
+	char *authd = xasprintf("%s/../bin/vmk-authd", self);
+	copy_file(authd, here("bin/vmk-authd"));
+	free(authd);
+	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *conf = file_text(path);
+	char *more = xasprintf("%sconsole.address = \"0.0.0.0\"\n", conf);
+	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	create("web");
+	for (unsigned k = 0; k < 2; k++) {
+		set("web", "RemoteDisplay.vnc.port", port_text);
+		json_t *port = show("web", "vnc_port");
+		snprintf(text, sizeof(text), "127.0.0.1:%d", (int)json_integer_value(port));
+		snprintf(port_text, sizeof(port_text), "%d", (int)json_integer_value(port) + 50);
+		json_decref(port);
+		set("web", "RemoteDisplay.vnc.password", "old-way");
+		console_is(text);
+		set("web", "RemoteDisplay.vnc.password", "");
+	}
+	free(more);
+	free(conf);
+	free(path);
+}
+
+/* On a slow disk a whole percent of a large machine takes longer than autostop.timeout: it gets on all the same. */
+Test(vmkernel, a_large_machine_is_suspended_slowly)
+{
+	int status;
+	create("creeps");
+	set("creeps", "autostop", "suspend");
+	set("creeps", "autostop.timeout", "4");
+	call_drop("vm.start", VM("creeps"));
+	cr_expect_eq(vmk_call_long(client, "host.stop", P("s:s}", "machines", "plan"), NULL, NULL, NULL, NULL, &err), 0, "%s", err.text);
+	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
+	vmk_disconnect(client);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0);
+	cr_expect(state_is("creeps", "suspended"));
+	cr_expect(!log_has("its plug is pulled"));
+}
+
 Test(vmkernel, users)
 {
 	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
@@ -577,6 +671,19 @@ Test(vmkernel, users)
 	}
 	call_drop("user.delete", P("s:s}", "user", "demo"));
 	call_fails("user.delete", P("s:s}", "user", "demo"), -ENOENT, "no user named demo");
+	if (geteuid() != 0)
+		return;
+	/* One of the same name, and another number: his folder is there. */
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
+	call_drop("vm.create", json_pack("{s:s,s:s}", "name", "hers", "owner", "demo"));
+	char *kept = machine_path("hers", "kept");
+	cr_assert_eq(replace_file(kept, "x", 1, 0600, &err), 0);
+	call_drop("vm.unregister", VM("hers"));
+	call_drop("user.delete", P("s:s}", "user", "demo"));
+	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
+	call_fails("vm.create", json_pack("{s:s,s:s}", "name", "his", "owner", "demo"), -EEXIST, "holds files of user number 10001, who is gone");
+	cr_expect_eq(access(kept, F_OK), 0);
+	free(kept);
 }
 
 /* ---- hostile clients ---- */
@@ -1113,6 +1220,24 @@ Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 600)
 	host_make(65534);
 	create("web");
 	call_fails("vm.create", json_pack("{s:s}", "name", "web"), -EEXIST, "exists already");
+	host_down();
+}
+
+static void no_process_more(void)
+{
+	const struct rlimit none = {0, 0};
+	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, &none, NULL) == 0);
+	CHECK(try("vm.create", json_pack("{s:s}", "name", "web")) == -ENOMEM);
+	CHECK(strstr(err.text, "no room for another process"));
+}
+
+/* That is another thing than too much at once. */
+Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 120)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	host_make(65534); /* no such limit is root's */
+	as_user(65534, 0, no_process_more);
 	host_down();
 }
 
