@@ -314,9 +314,7 @@ static pid_t suspend_aside(const char *name)
 
 static void wait_file(const char *path)
 {
-	for (int k = 0; k < 1500 && access(path, F_OK); k++)
-		usleep(20000);
-	cr_assert_eq(access(path, F_OK), 0, "%s is not made", path);
+	cr_assert(wait_until(access(path, F_OK) == 0), "%s is not made", path);
 }
 
 /* Who cancels when the file is whole already hears what became of it. */
@@ -364,8 +362,7 @@ Test(tasks, a_process_is_killed_when_its_machine_is_in_a_file)
 	unsigned before = children_of(daemon_pid);
 	pid_t pid = suspend_aside("sleeps-clings");
 	wait_file(file);
-	for (int k = 0; k < 1500 && children_of(daemon_pid) > before; k++) /* the one that wrote it has told the daemon */
-		usleep(20000);
+	cr_assert(wait_until(children_of(daemon_pid) <= before)); /* the one that wrote it has told the daemon */
 	machine_processes(SIGKILL);
 	ended_well(pid);
 	cr_expect(state_is("sleeps-clings", "suspended"));

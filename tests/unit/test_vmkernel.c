@@ -587,7 +587,7 @@ Test(vmkernel, a_start_with_the_host_that_was_cut_short)
 		machine_processes(SIGKILL);
 		cr_assert_eq(daemon_start(geteuid()), 0);
 		cr_assert_eq(vmk_connect(&client, &err), 0);
-		wait_state("mute", "starting", 30);
+		wait_state("mute", "starting");
 	}
 }
 
@@ -1232,7 +1232,7 @@ static void no_process_more(void)
 }
 
 /* That is another thing than too much at once. */
-Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 120)
+Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 600)
 {
 	if (geteuid() != 0)
 		cr_skip_test("needs root");
