@@ -314,9 +314,7 @@ static pid_t suspend_aside(const char *name)
 
 static void wait_file(const char *path)
 {
-	for (int k = 0; k < 1500 && access(path, F_OK); k++)
-		usleep(20000);
-	cr_assert_eq(access(path, F_OK), 0, "%s is not made", path);
+	cr_assert(wait_until(access(path, F_OK) == 0), "%s is not made", path);
 }
 
 /* In a process of its own: lets the machine say that it is in its file, once somebody has cancelled that. */
@@ -388,8 +386,7 @@ Test(tasks, a_process_is_killed_when_its_machine_is_in_a_file)
 	unsigned before = children_of(daemon_pid);
 	pid_t pid = suspend_aside("sleeps-clings");
 	wait_file(file);
-	for (int k = 0; k < 1500 && children_of(daemon_pid) > before; k++) /* the one that wrote it has told the daemon */
-		usleep(20000);
+	cr_assert(wait_until(children_of(daemon_pid) <= before)); /* the one that wrote it has told the daemon */
 	machine_processes(SIGKILL);
 	ended_well(pid);
 	cr_expect(state_is("sleeps-clings", "suspended"));
@@ -822,7 +819,11 @@ Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)
 	int fd = open(disk, O_WRONLY | O_CLOEXEC);
 	cr_assert_geq(fd, 0);
 	memset(block, 'x', sizeof(block));
-	for (off_t at = 0; at < 256 << 20; at += (off_t)sizeof(block))
+	/* So much that it takes a while, if there is room for that twice. */
+	struct statvfs fs;
+	cr_assert_eq(fstatvfs(fd, &fs), 0);
+	off_t bytes = (off_t)MIN((u64)fs.f_bavail * fs.f_frsize / 4, 256ull << 20);
+	for (off_t at = 0; at < bytes; at += (off_t)sizeof(block))
 		cr_assert_eq(pwrite(fd, block, sizeof(block), at), (ssize_t)sizeof(block));
 	/* As a machine that runs: the image is locked. */
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

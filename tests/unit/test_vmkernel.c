@@ -792,7 +792,7 @@ Test(vmkernel, silent_and_deaf_clients)
 	u64 start = now_monotonic();
 	for (int k = 0; k < 20; k++)
 		call_drop("vm.list", NULL);
-	cr_expect_lt(now_monotonic() - start, 30 * NSEC_PER_SEC);
+	cr_expect_lt(now_monotonic() - start, 100 * NSEC_PER_SEC);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
 	cr_expect_lt(daemon_kb(), before + 30000, "%llu kB, before %llu", (unsigned long long)daemon_kb(), (unsigned long long)before);
 #else
@@ -1236,7 +1236,7 @@ static void no_process_more(void)
 }
 
 /* That is another thing than too much at once. */
-Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 120)
+Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 600)
 {
 	if (geteuid() != 0)
 		cr_skip_test("needs root");
