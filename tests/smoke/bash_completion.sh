@@ -73,6 +73,7 @@ say "a file whose name would be a command"
 mkdir "$TOP/files"
 touch "$TOP/files/\$(touch $(basename "$TOP").proof)!x"
 terminal_keys "clear; vmk vm register $TOP/files/" Tab '; echo status-$?' Enter
+wait_terminal 10 '!x is registered'
 wait_terminal 10 '^status-[0-9]'
 [ -z "$(find . "$TOP" -maxdepth 1 -name '*.proof')" ] || die "a name is executed"
 
