@@ -595,10 +595,10 @@ static bool control_serve(struct authd *a)
 
 static void control_lost(struct authd *a)
 {
+	close(a->control_fd);
+	a->control_fd = -1;
 	while (a->n_ports)
 		port_close(a, a->ports[0].is.port);
-	close(a->control_fd); /* last: a daemon that ends waits for this, and the next one opens the ports */
-	a->control_fd = -1;
 }
 
 /* ---- the loop ---- */

@@ -21,6 +21,7 @@
 #define MARKER_MAX (8 * MIB)
 #define ALL_DONE "all" /* is no path */
 #define TOOLS_SECONDS 120 /* for guests' tools, where autostart.delay says nothing */
+#define STUCK_NS (60 * NSEC_PER_SEC) /* a process that has not answered by then has had its turn */
 
 static sd_event_source *timer; /* NULL: nothing is to be started, now or later */
 
@@ -140,7 +141,8 @@ static char *this_boot(void)
 }
 
 /*
- * The marker holds the boot's number, a line for each machine that has had its turn, and in the end ALL_DONE. What was in it, or NULL
+ * The marker holds the boot's number, a line for each machine whose turn is over, and in the end ALL_DONE. A turn is over when what comes of
+ * it is known: were it earlier, a daemon killed in between would leave behind a machine that nobody starts. What was in it, or NULL
  * and a new one when it is not of this boot. Caller frees.
  */
 static char *boot_read(void)
@@ -186,17 +188,25 @@ void autostart_forget(void)
 
 /* ---- starting ---- */
 
-/* A machine that cannot be powered on does not stop the others. One that finds too many on their way is still due. */
+/*
+ * A machine that cannot be powered on does not stop the others. One that finds too many on their way is still due, or no room for its
+ * process.
+ */
 static void power_on(struct vm *vm)
 {
 	struct error err;
-	int ret = vm_running(vm) ? 0 : vm_start(vm, NULL, &err);
-	vm->autostart.due = ret == -EAGAIN;
-	vm->autostart.awaited = ret == PENDING;
-	if (ret != -EAGAIN)
+	bool found = vm_running(vm);
+	int ret = found ? 0 : vm_start(vm, NULL, &err);
+	vm->autostart.due = ret == -EAGAIN || ret == -ENOMEM;
+	vm->autostart.awaited = vm->autostart.starting = ret >= 0;
+	vm->autostart.found = found;
+	if (ret >= 0 || ret == -EAGAIN)
+		return;
+	if (!vm->autostart.complained)
+		event_vm(LOG_LEVEL_ERROR, vm, "%s%s", err.text, vm->autostart.due ? ": it is tried again" : "");
+	vm->autostart.complained = vm->autostart.due;
+	if (!vm->autostart.due)
 		boot_note(vm->path);
-	if (ret < 0 && ret != -EAGAIN)
-		event_vm(LOG_LEVEL_ERROR, vm, "%s", err.text);
 }
 
 /* Of its process, whichever daemon has started it. */
@@ -206,6 +216,23 @@ static u64 age_ns(const struct vm *vm)
 	clock_gettime(CLOCK_BOOTTIME, &now);
 	u64 start_ns = vm->pid_start * (NSEC_PER_SEC / (u64)sysconf(_SC_CLK_TCK)), now_ns = (u64)now.tv_sec * NSEC_PER_SEC + (u64)now.tv_nsec;
 	return now_ns > start_ns ? now_ns - start_ns : 0;
+}
+
+void autostart_turn_over(struct vm *vm, bool on)
+{
+	if (!vm->autostart.starting)
+		return;
+	vm->autostart.starting = false;
+	vm->autostart.due = !on && vm->autostart.found; /* what another daemon had begun has come to nothing */
+	if (!vm->autostart.due)
+		boot_note(vm->path);
+}
+
+/* One that is on already, but answers nobody. */
+static void look_at_found(struct vm *vm)
+{
+	if (vm->autostart.found && vm->state != VM_STARTING && (vm->engine[0] || age_ns(vm) > STUCK_NS))
+		autostart_turn_over(vm, true);
 }
 
 static bool still_awaited(struct vm *vm)
@@ -219,13 +246,17 @@ static bool still_awaited(struct vm *vm)
 	return age_ns(vm) < wait_seconds(vm) * NSEC_PER_SEC;
 }
 
-/* One owner's machines in the order of their start: as far as the next step is open, those that are due are powered on. True: some are left. */
+/*
+ * One owner's machines in the order of their start: as far as the next step is open, those that are due are powered on. True: the turns
+ * of some are not over.
+ */
 static bool advance(struct vm **vms, unsigned n)
 {
 	unsigned awaited = 0; /* step */
 	bool left = false, full = false;
 	for (unsigned k = 0; k < n; k++) {
 		struct vm *vm = vms[k];
+		look_at_found(vm);
 		vm->autostart.due = vm->autostart.due && vm->autostart.step; /* somebody may have changed his mind */
 		if (vm->autostart.due && !full && (!awaited || vm->autostart.step == awaited)) {
 			power_on(vm);
@@ -234,7 +265,7 @@ static bool advance(struct vm **vms, unsigned n)
 		vm->autostart.awaited = vm->autostart.awaited && still_awaited(vm);
 		if (!awaited && (vm->autostart.due || vm->autostart.awaited))
 			awaited = vm->autostart.step;
-		left |= vm->autostart.due;
+		left |= vm->autostart.due || vm->autostart.starting;
 	}
 	return left;
 }
@@ -245,7 +276,7 @@ void autostart_end(void)
 		return;
 	timer = sd_event_source_disable_unref(timer);
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		vm->autostart.due = vm->autostart.awaited = false;
+		vm->autostart.due = vm->autostart.awaited = vm->autostart.starting = false;
 	boot_note(ALL_DONE);
 }
 
@@ -262,7 +293,7 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 		left |= advance(sorted + k, end - k);
 	}
 	free(sorted);
-	if (!left) { /* nobody waits for the last */
+	if (!left) { /* nobody waits for what the last has to wait */
 		autostart_end();
 		return 0;
 	}

@@ -23,5 +23,7 @@ struct vm **autostart_sorted(unsigned *n);
 uid_t autostart_owner(const struct vm *vm);
 /* Key autostart.order; 0 = none. */
 unsigned autostart_order(const struct vm *vm);
+/* What has come of a machine's start is known: it is on, or has ended. Nothing happens if it did not start with the host. */
+void autostart_turn_over(struct vm *vm, bool on);
 
 #endif

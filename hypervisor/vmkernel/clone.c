@@ -60,7 +60,7 @@ static int cancel_clone(void *arg, struct error *err)
 	if (ret < 0)
 		return fail(err, ret, "cannot wait for the end of the copy: %s", strerror(-ret));
 	(void)sock_send(c->report, "cancel", 6, NULL, 0);
-	return 0;
+	return PENDING;
 }
 
 static void on_progress(void *arg, int percent)

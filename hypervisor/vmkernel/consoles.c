@@ -4,7 +4,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/in.h>
-#include <poll.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
@@ -22,7 +21,6 @@
 #define AGAIN_MAX_USEC 60000000u
 #define LIVED_WELL_NS (60 * NSEC_PER_SEC)
 #define PATIENCE_NS (3 * NSEC_PER_SEC) /* with the vmk-authd of a daemon that was killed */
-#define STOP_MS 5000
 
 static struct {
 	bool started;
@@ -125,13 +123,20 @@ static bool port_avoided(unsigned port)
 	return false;
 }
 
+/* vmk-authd has the socket too, until it comes to read that it is to close it. So nobody listens there now, and others may at once. */
+static void listen_no_more(const struct vm *vm)
+{
+	(void)shutdown(vm->console_fd, SHUT_RDWR);
+	close(vm->console_fd);
+}
+
 static void console_close(struct vm *vm)
 {
 	struct console_command c = {.type = CONSOLE_CLOSE, .port = vm->vnc_port};
 	if (vm->console_fd < 0)
 		return;
 	command_send(&c, -1);
-	close(vm->console_fd);
+	listen_no_more(vm);
 	ports_taken[vm->vnc_port / 8] &= (u8)~BIT(vm->vnc_port % 8);
 	vm->console_fd = -1;
 	vm->vnc_port = 0;
@@ -191,7 +196,9 @@ void consoles_update(struct vm *vm)
 	bool has = vm->console_fd >= 0;
 	u64 fixed = wanted(vm) ? config_number(vm->config, "RemoteDisplay.vnc.port") : 0;
 	if (has && (!wanted(vm) || (fixed && fixed != vm->vnc_port) || strcmp(vm->console_address, address_for(vm)) != 0)) {
+		unsigned had = vm->vnc_port;
 		console_close(vm);
+		vm->vnc_port = wanted(vm) ? had : 0;
 		has = false;
 	}
 	if (!has && wanted(vm))
@@ -374,16 +381,12 @@ void consoles_start(void)
 
 void consoles_stop(void)
 {
-	struct console_report drop;
-	struct pollfd p = {.fd = consoles.control_fd, .events = POLLIN};
-	if (consoles.control_fd < 0)
-		return;
-	u64 end = now_monotonic() + STOP_MS * 1000000ull;
-	shutdown(consoles.control_fd, SHUT_WR);
-	for (u64 now; (now = now_monotonic()) < end;)
-		if (poll(&p, 1, (int)((end - now) / 1000000 + 1)) > 0 && recv(p.fd, &drop, sizeof(drop), MSG_DONTWAIT) <= 0)
-			break;
 	authd_gone();
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		if (vm->console_fd >= 0)
+			listen_no_more(vm);
+		vm->console_fd = -1;
+	}
 }
 
 pid_t consoles_pid(void)

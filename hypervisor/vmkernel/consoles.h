@@ -13,8 +13,10 @@
 
 /* Once, when all machines are known (those that run keep their ports): starts vmk-authd. */
 void consoles_start(void);
-/* At the daemon's end: vmk-authd accepts nobody any more when this returns, and the next daemon gets the same ports (it waits for five
- * seconds at most). Who has a console open keeps it. */
+/*
+ * Once, when the daemon ends: vmk-authd is told to end, and nothing listens at the consoles' ports any more, so that the next daemon has
+ * them at once though vmk-authd may take a moment, or stays as long as somebody is connected.
+ */
 void consoles_stop(void);
 /* After anything of the machine has changed that a console depends on: name, owner, configuration. Before consoles_start(): nothing. */
 void consoles_update(struct vm *vm);

@@ -87,8 +87,11 @@ struct vm {
 	struct request *starter;
 	bool resuming; /* it is being powered on from its file, and has not answered yet */
 	bool resume_kept; /* and stays in it: its process is ended */
+	struct keeper *keeper; /* by suspend.c's, who has the file's lock */
 	enum { SUSPEND_NOT, SUSPEND_WRITING, SUSPEND_WRITTEN } suspend;
 	unsigned suspended_percent; /* while it is written */
+	u64 suspended_bytes;	    /* of it, that are dealt with: grows as long as it gets on */
+	pid_t dropper;		    /* the child that deletes its file, or what is left of it; 0: none */
 	int suspend_report;	    /* to the child that sees to it, meanwhile */
 	struct request *suspender;
 	struct stopper *stoppers;
@@ -116,6 +119,9 @@ struct vm {
 		unsigned step; /* 0: does not start with the host */
 		bool due;      /* not yet powered on */
 		bool awaited;  /* powered on, and the next step waits for it */
+		bool starting; /* what comes of it is not known yet */
+		bool found;    /* and this daemon has not begun it */
+		bool complained; /* of what keeps it due */
 	} autostart;	       /* autostart.c's */
 };
 
@@ -164,6 +170,7 @@ struct request {
 	/* Optional: the caller has hung up. The request may be finished here; else it goes on. */
 	void (*gone)(struct request *r);
 	bool dry_run;  /* dry_run.h */
+	bool aside;    /* a task.cancel on the connection of its task: it has to be answered at once */
 };
 
 /* A handler answers at once (0 and *result, NULL = {}; or -errno and err) or returns PENDING and calls request_finish() later. */

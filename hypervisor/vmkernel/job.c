@@ -100,6 +100,13 @@ static void send_packet(int report, const char *text)
 		(void)sock_send(report, "@", 1, &fd, 1);
 }
 
+/* Locks among them: who hears that it is done may want the same files at once, and the end of a process takes its time. */
+static void let_go_of_files(int report)
+{
+	(void)close_range(STDERR_FILENO + 1, (unsigned)report - 1, 0);
+	(void)close_range((unsigned)report + 1, ~0u, 0);
+}
+
 NORETURN static void child_main(struct job *job, int report)
 {
 	struct error err = {0};
@@ -130,6 +137,7 @@ NORETURN static void child_main(struct job *job, int report)
 		json_object_set_new(packet, "result", result);
 	}
 	char *text = json_dumps(packet, JSON_COMPACT);
+	let_go_of_files(report);
 	if (text)
 		send_packet(report, text);
 	_exit(ret ? 1 : 0);
@@ -293,7 +301,8 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 		close(pair[0]);
 		child_main(job, pair[1]);
 	}
-	ret = job->pid < 0 ? fail(err, -errno, "cannot start a helper process: %m") : 0;
+	ret = job->pid < 0 ? fail(err, -ENOMEM, "the host has no room for another process: its memory or its limit of processes (ulimit -u, "
+						"TasksMax= of systemd) is used up") : 0;
 	close(pair[1]);
 	if (ret) {
 		close(pair[0]);
@@ -324,7 +333,7 @@ void job_kill_all(void)
 	while (host.jobs) {
 		struct job *job = host.jobs;
 		host.jobs = job->next;
-		if (!job->spec.cleans_up)
+		if (!job->spec.cleans_up && !job->spec.keep_child)
 			kill(job->pid, SIGKILL);
 		sd_event_source_disable_unref(job->io);
 		sd_event_source_disable_unref(job->timer);

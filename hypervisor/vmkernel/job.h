@@ -39,11 +39,11 @@ struct job_spec {
 	bool group; /* with processes of its own, which end with it at its time limit */
 	const char *late; /* the sentence then; NULL: about files */
 	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
-	bool keep_child; /* ends in exec: the process is the caller's, who reaps it */
+	bool keep_child; /* ends in exec: the process is the caller's, who reaps it. Not killed at the daemon's end */
 };
 extern const struct caller job_host; /* asker: the host itself, which shares no user's limit */
 /*
- * -EAGAIN: there are too many at once. *pid and *report may be NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that can
+ * -EAGAIN: there are too many at once, by the daemon's own count; -ENOMEM: the system has no room for one more. *pid and *report may be NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that can
  * not be started returns -errno and calls nothing.
  */
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err);
@@ -51,7 +51,7 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 void job_cut(pid_t pid, const struct error *why);
 /* Reaps a child that has nothing more to say, without waiting for it. */
 void job_reap(pid_t pid);
-void job_kill_all(void); /* at the daemon's end; done() is not called */
+void job_kill_all(void); /* at the daemon's end: those whose work is of no use without it; done() is not called */
 
 /*
  * For use in the child: `path` as it can be opened there. Paths below the host's root are taken relative to it (the child's

@@ -326,9 +326,9 @@ int main(int argc, char *argv[])
 	tell_ready(choice.ready_fd);
 	ret = sd_event_loop(host.event);
 	sd_notify(0, "STOPPING=1");
+	consoles_stop();
 	server_stop();
 	job_kill_all();
-	consoles_stop();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");
 	return ret < 0 || (choice.stop_machines && any_on()) ? 1 : 0;
 }

@@ -127,7 +127,7 @@ struct leaving {
 	bool told;
 	enum autostop how;
 	bool asked; /* the guest has been, or will be as soon as its process reads */
-	unsigned percent; /* of what is written, when it was last looked at */
+	u64 bytes; /* of it in its file, when it was last looked at */
 	u64 deadline_ns;
 	bool kept; /* in the file it is being resumed from, if it is not out of it */
 	bool plug; /* is pulled */
@@ -240,8 +240,11 @@ static void look_at_suspend(struct leaving *l, struct vm *vm)
 	if (vm->suspend == SUSPEND_NOT) { /* its disk is full, say; the reason is in the log already */
 		event_vm(LOG_LEVEL_WARNING, vm, "%s could not be suspended: its guest is asked to shut down", vm->name);
 		ask_guest(l, vm);
-	} else if (vm->suspended_percent > l->percent) {
-		l->percent = vm->suspended_percent;
+		return;
+	}
+	vm_poll(vm);
+	if (vm->suspended_bytes > l->bytes) {
+		l->bytes = vm->suspended_bytes;
 		set_deadline(l, vm);
 	}
 }

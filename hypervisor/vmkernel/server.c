@@ -127,7 +127,6 @@ static void request_free(struct request *r)
 			break;
 		}
 	}
-	task_end(r);
 	rpc_request_free(&r->rpc);
 	free(r);
 }
@@ -155,6 +154,7 @@ static void request_answer(struct request *r, int ret, json_t *result, int code,
 	}
 	if (!ret && !result && r->dry_run)
 		result = dry_run_result(r);
+	task_end(r, ret, ret ? err->text : json_string_value(json_object_get(result, "message")));
 	if (r->fd >= 0 && fd < 0)
 		close(r->fd);
 	if (!c) {
@@ -302,7 +302,7 @@ void server_tell_progress(struct request *r)
 /* Carries out a task.cancel; false: it is another request, which has to wait. */
 static bool conn_cancel(struct conn *c, const char *text, size_t len)
 {
-	struct request r = {.caller = c->caller, .fd = -1};
+	struct request r = {.caller = c->caller, .fd = -1, .aside = true};
 	struct error err = {0};
 	json_t *result = NULL;
 	size_t line_len;

@@ -190,7 +190,7 @@ static int on_create_cancelled(void *arg, struct error *err)
 	struct disk_request *d = arg;
 	(void)err;
 	atomic_store(&d->work.progress->cancelled, true);
-	return 0;
+	return PENDING;
 }
 
 static void on_create_look(void *arg)

@@ -19,6 +19,7 @@
 
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "vmkernel/autostart.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/control.h"
 #include "vmkernel/priority.h"
@@ -31,8 +32,8 @@
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
 #define EAGER_POLLS 4	  /* a second */
-#define HARD_SECONDS 8	  /* then SIGKILL */
-#define TRYSOFT_SECONDS 45
+#define HARD_SECONDS 8	  /* then SIGKILL; these three stand in vmksh(8) */
+#define TRYSOFT_SECONDS 45 /* of which the process gives the guest 30 */
 #define SOFT_SECONDS 60
 
 /* Somebody waiting for a machine to end. */
@@ -42,6 +43,7 @@ struct stopper {
 	struct request *request;
 	sd_event_source *timer;
 	bool soft; /* never kills */
+	bool hard; /* the guest is not asked */
 	bool asked, over; /* its command is not answered yet; nobody waits any more, it goes when it is */
 };
 
@@ -153,9 +155,13 @@ static void vm_down(struct vm *vm)
 	vm->balloon_asked_mb = -1;
 	removable_status(vm, NULL);
 	vm->file.modified_ns = 0; /* it is read anew: the name it has been given meanwhile counts from now on */
+	autostart_turn_over(vm, false);
 	vm->poweroff_told = vm->killed = vm->resume_kept = false;
+	struct error why = {0};
+	if (vm->suspend == SUSPEND_WRITTEN)
+		fail(&why, -ECANCELED, "%s is suspended: it was in its file already", vm->name);
 	while (vm->stoppers)
-		stopper_end(vm->stoppers, 0, NULL);
+		stopper_end(vm->stoppers, why.code, &why);
 }
 
 /* ---- the end of a process ---- */
@@ -199,21 +205,13 @@ static void tell_failure(struct vm *vm, const char *how, struct request *starter
 		on_last_words(e, err.code, NULL, &err);
 }
 
-/* The machine stays in its file. */
-static void tell_resume_cancelled(struct vm *vm, struct request *starter)
-{
-	struct error why;
-	fail(&why, -ECANCELED, "resuming %s is cancelled: it stays suspended", vm->name);
-	event_vm(LOG_LEVEL_INFO, vm, "%s", why.text);
-	request_finish(starter, why.code, NULL, &why);
-}
-
 /* exit_code -1 and signal 0: not known, as for a process of an earlier daemon. */
 static void vm_ended(struct vm *vm, int exit_code, int sig)
 {
 	char how[96];
 	struct request *starter = vm->starter;
 	bool good = exit_code == 0 || vm->poweroff_told, killed = vm->killed && !starter, cancelled = vm->resume_kept;
+	bool in_file = vm->suspend == SUSPEND_WRITTEN; /* all of it, whatever the process ends by */
 	if (sig)
 		snprintf(how, sizeof(how), "ended by signal %d (%s)", sig, strsignal(sig));
 	else if (exit_code > 0)
@@ -223,7 +221,9 @@ static void vm_ended(struct vm *vm, int exit_code, int sig)
 	vm->starter = NULL;
 	vm_down(vm);
 	if (cancelled)
-		tell_resume_cancelled(vm, starter);
+		suspend_kept(vm, starter);
+	else if (in_file)
+		suspend_ended(vm);
 	else if (killed)
 		event_vm(LOG_LEVEL_INFO, vm, "%s is powered off: its process was killed", vm->name);
 	else if (good && !starter && suspend_ended(vm))
@@ -310,6 +310,7 @@ static void take_status(struct vm *vm, json_t *status)
 	json_int_t up = json_integer_value(json_object_get(status, "uptime_ns"));
 	str_copy(vm->engine, sizeof(vm->engine), engine ? engine : "");
 	vm->suspended_percent = (unsigned)json_integer_value(json_object_get(status, "suspending")) % 101;
+	vm->suspended_bytes = (u64)json_integer_value(json_object_get(status, "suspended_bytes"));
 	vm->viewers = viewers > 0 && viewers < 10000 ? (unsigned)viewers : 0;
 	json_t *balloon = json_object_get(status, "balloon_asked_mb");
 	vm->balloon_asked_mb = json_is_integer(balloon) ? (int)(json_integer_value(balloon) & INT32_MAX) : -1;
@@ -331,9 +332,10 @@ static void vm_set_stuck(struct vm *vm)
 	event_vm_itself(LOG_LEVEL_WARNING, vm, "%s is stuck: its process does not answer", vm->name);
 }
 
-/* It answers, so it is out of its file. */
-static void resumed(struct vm *vm)
+/* It answers, so it is out of its file, if it was in one. */
+static void is_on(struct vm *vm)
 {
+	autostart_turn_over(vm, true);
 	if (vm->resuming)
 		suspend_drop_empty(vm);
 	vm->resuming = false;
@@ -351,7 +353,7 @@ static void on_status(void *arg, int ret, json_t *answer, int fd, const struct e
 	if (ret)
 		return;
 	take_status(vm, answer);
-	resumed(vm);
+	is_on(vm);
 	if (vm->state == VM_STUCK) {
 		vm->state = VM_ON;
 		event_vm_itself(LOG_LEVEL_INFO, vm, "%s answers again", vm->name);
@@ -388,6 +390,7 @@ static void on_first_status(void *arg, int ret, json_t *answer, int fd, const st
 	if (ret) {
 		vm->state = VM_ON;
 		vm_set_stuck(vm);
+		autostart_turn_over(vm, true);
 		request_finish(starter, ret, NULL, err);
 		return;
 	}
@@ -395,7 +398,7 @@ static void on_first_status(void *arg, int ret, json_t *answer, int fd, const st
 	take_status(vm, answer);
 	const char *how = vm->resuming ? "resumed" : "powered on";
 	event_vm(LOG_LEVEL_INFO, vm, "%s is %s: world %u, engine %s", vm->name, how, vm->world, vm->engine);
-	resumed(vm);
+	is_on(vm);
 	json_t *result = message_result("%s is %s", vm->name, how);
 	json_object_set_new(result, "world", json_integer(vm->world));
 	json_object_set_new(result, "vnc_port", json_integer(vm->vnc_port));
@@ -418,7 +421,7 @@ static void on_spawned(void *arg, int ret, json_t *result, const struct error *e
 		vm_down(vm);
 		vm_refresh(vm);
 		if (cancelled) {
-			tell_resume_cancelled(vm, starter);
+			suspend_kept(vm, starter);
 			return;
 		}
 		event_vm(LOG_LEVEL_ERROR, vm, "%s", why.text);
@@ -504,7 +507,8 @@ static void look_resume(void *arg)
 
 static int cancel_resume(void *arg, struct error *err)
 {
-	return suspend_keep(arg, err);
+	int ret = suspend_keep(arg, err);
+	return ret ? ret : PENDING;
 }
 
 int vm_start(struct vm *vm, struct request *r, struct error *err)
@@ -572,7 +576,7 @@ static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const str
 	}
 	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
 		return;
-	if (s->soft && ret == -ETIMEDOUT) /* no refusal: its process may come to it yet */
+	if (ret == -ETIMEDOUT && !s->hard) /* no refusal: its process may come to it yet, before the time is over */
 		return;
 	if (s->soft)
 		stopper_end(s, ret, err);
@@ -623,6 +627,8 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
 	if (!vm->world)
 		return fail(err, -EALREADY, "%s is powered off already", vm->name);
+	if (!vm->control && vm->state != VM_STARTING)
+		(void)vm_connect(vm, err); /* it may have been lost just now */
 	if (!vm->control && soft)
 		return fail(err, -EBUSY, "%s does not answer", vm->name);
 	/* It stands still: its guest hears no button. */
@@ -634,7 +640,7 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 	if (r && r->dry_run)
 		return 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
-	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft};
+	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft, .hard = hard};
 	vm->stoppers = s;
 	unsigned seconds = limit ? limit : hard ? HARD_SECONDS : soft ? SOFT_SECONDS : TRYSOFT_SECONDS;
 	BUG_ON(sd_event_add_time_relative(host.event, &s->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 0, on_stop_timeout, s) < 0);

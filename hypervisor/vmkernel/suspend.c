@@ -12,6 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/file.h>
+#include <sys/pidfd.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -54,6 +55,7 @@ struct writing {
 	const char *path, *name;
 	int conn;   /* to the machine's process */
 	int report; /* the daemon's word to stop, or its end */
+	int dropper; /* pidfd of the child that deletes what was left of the last resume: it shall not meet this file; or -1 */
 };
 
 /* Waits for the machine's process; -ECANCELED when the daemon is quicker. Without time it only looks. */
@@ -102,6 +104,7 @@ static int tell(const struct writing *w, const char *text, int fd, bool cancella
 
 static int write_in(int folder, const struct writing *w, const char *made, const char *file, struct error *err)
 {
+	struct pollfd p = {.fd = w->dropper, .events = POLLIN};
 	(void)unlinkat(folder, made, 0); /* of an earlier one that was interrupted */
 	int fd = openat(folder, made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -111,6 +114,8 @@ static int write_in(int folder, const struct writing *w, const char *made, const
 		ret = tell(w, "{\"cmd\":\"suspend\"}", fd, true, err);
 	if (!ret)
 		ret = wait_unless_cancelled(w, 0, err); /* the last moment */
+	while (!ret && w->dropper >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
+		;
 	if (!ret && (renameat(folder, made, folder, file) || fsync(folder)))
 		ret = fail(err, -errno, "cannot give %s its name: %m", file);
 	if (!ret)
@@ -149,6 +154,8 @@ struct keeper {
 	char *path;
 	unsigned world;
 	int pidfd;
+	struct vm *vm; /* its process has ended, and the lock is waited for; or NULL */
+	struct request *starter;
 };
 
 /*
@@ -203,11 +210,18 @@ static int drop_run(void *arg, int report, json_t **result, struct error *err)
 static void suspend_complete(struct vm *vm)
 {
 	struct request *r = vm->suspender;
+	struct error why;
 
 	vm->suspend = SUSPEND_NOT;
 	vm->suspender = NULL;
 	vm->busy = NULL;
 	vm_refresh(vm);
+	if (!suspend_found(vm->path, vm->run_uid)) {
+		fail(&why, -ENOENT, "%s is off: the file it was suspended to is gone", vm->name);
+		event_vm(LOG_LEVEL_ERROR, vm, "%s", why.text);
+		request_finish(r, why.code, NULL, &why);
+		return;
+	}
 	event_vm(LOG_LEVEL_INFO, vm, "%s is suspended", vm->name);
 	request_finish(r, 0, message_result("%s is suspended; vm start %s resumes it", vm->name, vm->name), NULL);
 }
@@ -247,7 +261,7 @@ static int cancel_suspend(void *arg, struct error *err)
 
 	if (vm->suspend != SUSPEND_WRITING || sock_send(vm->suspend_report, "cancel", 6, NULL, 0) < 0)
 		return fail(err, -EBUSY, "%s is in its file already", vm->name);
-	return 0; /* the child says what came of it */
+	return PENDING; /* the child says what came of it */
 }
 
 static void look_suspend(void *arg)
@@ -260,7 +274,7 @@ static void look_suspend(void *arg)
 
 int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 {
-	struct writing w = {.path = vm->path, .name = vm->name};
+	struct writing w = {.path = vm->path, .name = vm->name, .dropper = -1};
 
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
@@ -274,13 +288,18 @@ int vm_suspend(struct vm *vm, struct request *r, struct error *err)
 	struct job_spec spec = {.seconds = WRITE_SECONDS, .run = write_run, .done = on_written, .arg = &w, .done_arg = vm,
 				.asker = r ? NULL : &job_host};
 	identity_of_user(vm->run_uid, &spec.who);
+	if (vm->dropper)
+		w.dropper = pidfd_open(vm->dropper, 0);
 	int ret = job_start(&spec, NULL, &vm->suspend_report, err);
+	if (w.dropper >= 0)
+		close(w.dropper);
 	close(w.conn);
 	if (ret)
 		return ret;
 	task_begin(r, cancel_suspend, look_suspend, vm, "suspending %s", vm->name);
 	vm->suspend = SUSPEND_WRITING;
 	vm->suspended_percent = 0;
+	vm->suspended_bytes = 0;
 	vm->suspender = r;
 	vm->busy = "is being suspended";
 	return PENDING;
@@ -298,21 +317,53 @@ static struct vm *kept_machine(const struct keeper *k)
 
 static void on_held(void *arg, int percent)
 {
-	struct vm *vm = kept_machine(arg);
+	struct keeper *k = arg;
+	struct vm *vm = kept_machine(k);
 	(void)percent;
 	if (!vm)
 		return;
 	vm->resume_kept = true;
+	vm->keeper = k;
 	vm_kill(vm);
+}
+
+static void tell_cancelled(struct vm *vm, struct request *starter)
+{
+	struct error why;
+	fail(&why, -ECANCELED, "resuming %s is cancelled: it stays suspended", vm->name);
+	event_vm(LOG_LEVEL_INFO, vm, "%s", why.text);
+	request_finish(starter, why.code, NULL, &why);
+}
+
+void suspend_kept(struct vm *vm, struct request *starter)
+{
+	if (!vm->keeper) {
+		tell_cancelled(vm, starter);
+		return;
+	}
+	/* Whoever resumes it before the lock is let go would hear that he has cancelled. */
+	vm->busy = "is being kept in its file";
+	vm->keeper->vm = vm;
+	vm->keeper->starter = starter;
 }
 
 static void on_kept(void *arg, int ret, json_t *result, const struct error *err)
 {
 	struct keeper *k = arg;
-	struct vm *vm = kept_machine(k);
+	struct vm *vm = k->vm ? k->vm : kept_machine(k);
 	(void)result;
-	if (vm && ret && !vm->resume_kept)
-		event_vm(LOG_LEVEL_WARNING, vm, "%s goes on: %s", vm->name, err->text);
+	if (vm && vm->keeper == k)
+		vm->keeper = NULL;
+	if (k->vm) {
+		vm->busy = NULL;
+		vm_refresh(vm);
+		tell_cancelled(vm, k->starter);
+	} else if (vm && ret && !vm->resume_kept) {
+		struct error why;
+		fail(&why, -EBUSY, "%s goes on: %s", vm->name, err->text);
+		event_vm(LOG_LEVEL_WARNING, vm, "%s", why.text);
+		task_goes_on(vm->starter, &why);
+	}
 	free(k->path);
 	free(k);
 }
@@ -338,9 +389,11 @@ int suspend_keep(struct vm *vm, struct error *err)
 static void on_dropped(void *arg, int ret, json_t *result, const struct error *err)
 {
 	struct drop *d = arg;
-	struct vm *vm = d->request ? d->request->vm : NULL;
+	struct vm *vm = d->request ? d->request->vm : registry_find(d->path);
 	(void)result;
-	if (vm) {
+	if (vm)
+		vm->dropper = 0;
+	if (d->request) {
 		vm->busy = NULL;
 		vm_refresh(vm);
 		if (!ret)
@@ -361,7 +414,7 @@ static int drop_start(struct vm *vm, struct request *r, struct error *err)
 	*d = (struct drop){.path = xstrdup(vm->path), .only_empty = !r, .request = r};
 	struct job_spec spec = {.seconds = DROP_SECONDS, .run = drop_run, .done = on_dropped, .arg = d, .done_arg = d};
 	identity_of_user(vm->file.uid, &spec.who);
-	int ret = job_start(&spec, NULL, NULL, err);
+	int ret = job_start(&spec, &vm->dropper, NULL, err);
 	if (!ret)
 		return PENDING;
 	free(d->path);

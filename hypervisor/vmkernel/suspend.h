@@ -11,6 +11,8 @@ char *suspend_file(const char *path);
 bool suspend_found(const char *path, uid_t owner);
 /* Ends the process of a machine that is being resumed, unless the machine is out of its file by then: the log tells which. 0 or -errno. */
 int suspend_keep(struct vm *vm, struct error *err);
+/* That process has ended, and `starter` (may be NULL) is answered when the machine can be resumed again. */
+void suspend_kept(struct vm *vm, struct request *starter);
 
 /* PENDING or -errno. The machine is on and answers. */
 int vm_suspend(struct vm *vm, struct request *r, struct error *err);

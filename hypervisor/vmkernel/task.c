@@ -13,6 +13,7 @@
 #include "vmkernel/task.h"
 
 #define TELL_USEC 150000 /* more than five times a second */
+#define CANCEL_NS (15 * NSEC_PER_SEC) /* who cancels waits at most so long for what comes of it */
 
 struct task {
 	u64 id;
@@ -23,12 +24,29 @@ struct task {
 	task_look *look;
 	void *arg;
 	bool for_operators;
+	struct request *canceller; /* waits for what comes of it */
+	u64 patience_ns;	   /* until then */
 };
 
 static u64 last_id;
 static unsigned n_tasks;
 static u64 n_ended; /* requests, tasks or not */
 static sd_event_source *timer; /* runs while there are tasks */
+
+/* It was in vain, if there is a reason. */
+static void answer_canceller(struct task *t, const char *outcome, const struct error *why)
+{
+	struct request *canceller = t->canceller;
+	t->canceller = NULL;
+	request_finish(canceller, why ? why->code : 0, why ? NULL : message_result("%s %s", t->what, outcome), why);
+}
+
+/* It is not known yet: the child is busy, or stopped. */
+static void look_at_canceller(struct task *t)
+{
+	if (t->canceller && now_monotonic() >= t->patience_ns)
+		answer_canceller(t, "is being cancelled", NULL);
+}
 
 static int on_tell(sd_event_source *s, uint64_t usec, void *arg)
 {
@@ -38,6 +56,8 @@ static int on_tell(sd_event_source *s, uint64_t usec, void *arg)
 	for (struct request *r = host.pending; r; r = r->next) {
 		if (r->task && r->task->look)
 			r->task->look(r->task->arg);
+		if (ended == n_ended && r->task)
+			look_at_canceller(r->task);
 		if (ended == n_ended)
 			server_tell_progress(r);
 		if (ended != n_ended)
@@ -83,14 +103,28 @@ void task_percent(struct request *r, int percent)
 		r->task->percent = MIN(percent, 100);
 }
 
-void task_end(struct request *r)
+void task_goes_on(struct request *r, const struct error *why)
 {
+	if (r && r->task && r->task->canceller)
+		answer_canceller(r->task, "goes on", why);
+}
+
+void task_end(struct request *r, int ret, const char *text)
+{
+	struct error late;
+	struct task *t = r->task;
 	n_ended++;
-	if (!r->task)
+	if (!t)
 		return;
-	free(r->task);
 	r->task = NULL;
 	n_tasks--;
+	if (t->canceller && ret == -ECANCELED) {
+		answer_canceller(t, "is cancelled", NULL);
+	} else if (t->canceller) {
+		fail(&late, -EBUSY, "%s could not be cancelled any more: %s", t->what, text ? text : "it is done");
+		answer_canceller(t, "is done", &late);
+	}
+	free(t);
 }
 
 bool task_tell(const struct request *r, u64 *id, int *percent, const char **what)
@@ -166,10 +200,16 @@ int handle_task_cancel(struct request *r, json_t **result, struct error *err)
 	struct task kept = *of->task;
 	of->task->cancel = NULL;
 	int ret = kept.cancel(kept.arg, err);
-	if (ret) { /* then the task is still there */
+	if (ret < 0) { /* then the task is still there */
 		of->task->cancel = kept.cancel;
 		return ret;
 	}
-	*result = message_result("%s is cancelled", what);
+	if (ret == PENDING && !r->aside) {
+		of->task->canceller = r;
+		of->task->patience_ns = now_monotonic() + CANCEL_NS;
+		return PENDING;
+	}
+	/* Aside, whoever cancels hears the end of the task itself. */
+	*result = message_result("%s is %scancelled", what, ret ? "being " : "");
 	return 0;
 }

@@ -13,8 +13,9 @@
 #define TASK_WHAT_MAX 200
 
 /*
- * Called at most once after a success: 0, and request_finish() follows with -ECANCELED (now or later; the task may have come to
- * its end meanwhile); or -errno with a sentence why it cannot be cancelled now.
+ * Called at most once after a success. 0: request_finish() has been called with -ECANCELED. PENDING: whoever works on it is told, and
+ * its request_finish() shows whether in time, or task_goes_on() says that it was not; who cancels waits for that. Or -errno with a
+ * sentence why it cannot be cancelled now.
  */
 typedef int task_cancel(void *arg, struct error *err);
 /* Called before the progress is told, some times a second: may ask for it, or call task_percent(). */
@@ -26,8 +27,10 @@ void task_begin(struct request *r, task_cancel *cancel, task_look *look, void *a
 void task_for_operators(struct request *r);
 /* 0 to 100, negative: not known. */
 void task_percent(struct request *r, int percent);
-/* server.c, when a request ends. */
-void task_end(struct request *r);
+/* Its cancelling has come to nothing, though it has not come to its end: `why` says so to whoever has cancelled. */
+void task_goes_on(struct request *r, const struct error *why);
+/* server.c, when a request ends, before it is answered; `text` is its answer's sentence, or NULL. */
+void task_end(struct request *r, int ret, const char *text);
 
 /* A task's number, sentence and percentage (negative: unknown), for notifications; false when r is no task. */
 bool task_tell(const struct request *r, u64 *id, int *percent, const char **what);

@@ -9,6 +9,7 @@
 
 #include "lib/machine_files.h"
 #include "lib/util.h"
+#include "pam/users.h"
 #include "vmkernel/media.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
@@ -241,10 +242,29 @@ int vm_files_delete(void *arg, int report, json_t **result, struct error *err)
 	return 0;
 }
 
+/*
+ * A user who was deleted leaves his folder, and no number is given twice: whoever has the name after him could not make a machine in
+ * it. An empty one makes room; files in one are not the new user's.
+ */
+static int folder_of_nobody(const char *folder, const struct identity *who, const char *owner, struct error *err)
+{
+	struct stat st;
+	char name[USER_NAME_SIZE];
+	if (geteuid() != 0 || lstat(folder, &st) || st.st_uid == who->uid)
+		return 0;
+	users_name_of(st.st_uid, name);
+	if (name[0] < '0' || name[0] > '9' || rmdir(folder) == 0)
+		return 0;
+	return fail(err, -EEXIST, "%s holds files of user number %s, who is gone: move it away, or give it to %s with chown", folder, name,
+		    owner);
+}
+
 int owner_folder(const struct identity *who, const char *owner, struct error *err)
 {
 	char *local = root_path("vmfs/volumes/local"), *folder = xasprintf("%s/%s", local, owner);
 	int ret = make_dirs(local, 0755, err);
+	if (!ret)
+		ret = folder_of_nobody(folder, who, owner, err);
 	if (!ret && mkdir(folder, 0755) == 0) {
 		if (geteuid() == 0 && lchown(folder, who->uid, who->gid))
 			ret = fail(err, -errno, "cannot give %s to %s: %m", folder, owner);

@@ -24,7 +24,7 @@ struct vm_files {
  * returns 0, gone else.
  */
 int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err);
-/* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. */
+/* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. -EEXIST: a user who is gone has files there. */
 int owner_folder(const struct identity *who, const char *owner, struct error *err);
 
 /* {"warnings": about files that are not there (media.h)} */

@@ -22,7 +22,7 @@
 #include "vmx/vmx.h"
 
 #define PACKET_MAX (80 * 1024) /* a variable of guestinfo, each byte of it escaped */
-#define SOFT_STOP_SECONDS 30
+#define SOFT_STOP_SECONDS 30 /* as vmksh(8) says; TRYSOFT_SECONDS of the VMkernel are more */
 
 struct controller {
 	struct vmx *x;
@@ -128,8 +128,10 @@ static int run_status(struct vmx *x, json_t *args, json_t *answer, int *fd, stru
 	}
 	json_object_set_new(answer, "devices", removable_list(x));
 	guest_tools_tell(x, answer);
-	if (suspend_active(x))
+	if (suspend_active(x)) {
 		json_object_set_new(answer, "suspending", json_integer(suspend_percent(x)));
+		json_object_set_new(answer, "suspended_bytes", json_integer((json_int_t)suspend_bytes(x)));
+	}
 	return 0;
 }
 

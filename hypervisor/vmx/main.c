@@ -366,6 +366,7 @@ static void close_down(struct vmx *x)
 
 	if (x->loop) {
 		suspend_give_up(x);
+		move_serial(x); /* its last words, written since the loop looked last */
 		control_event(x, "poweroff", why);
 		screen_bye(x, why);
 		terminal_free(x);

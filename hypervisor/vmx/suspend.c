@@ -23,6 +23,11 @@ unsigned suspend_percent(const struct vmx *x)
 	return x->suspend.writer ? vmss_write_percent(x->suspend.writer) : 100;
 }
 
+u64 suspend_bytes(const struct vmx *x)
+{
+	return x->suspend.writer ? vmss_write_bytes(x->suspend.writer) : 0;
+}
+
 static void stop_writing(struct vmx *x)
 {
 	struct suspend *s = &x->suspend;

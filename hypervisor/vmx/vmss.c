@@ -19,7 +19,7 @@
 #define BLOCK_BYTES (BLOCK_PAGES * PAGE)
 #define END_MARK (~0ull)
 #define LEVEL 1 /* the disk is slower */
-#define STEP_BYTES (8 * MIB) /* of memory, between two looks at people */
+#define STEP_BYTES (8 * MIB) /* of memory or file, between two looks at people */
 
 /* Both are written as they stand; other byte orders do not run x86-64 monitors. */
 struct header {
@@ -58,6 +58,7 @@ struct vmss_writer {
 	ZSTD_CCtx *zstd;
 	u64 at;	    /* memory before it is written */
 	u64 blocks;
+	u64 end, synced; /* of the file, 0: not all is written yet; what of it has reached the disk */
 	u8 *pages;  /* the non-zero ones of a block */
 	u8 *packed;
 	size_t packed_room;
@@ -188,15 +189,35 @@ static int write_last(struct vmss_writer *w, struct error *err)
 
 	b.checksum = block_checksum(&b);
 	int ret = write_bytes(w, &b, sizeof(b), err);
-	if (!ret && fsync(w->fd))
-		ret = fail(err, -errno, "the suspended machine cannot be written: %s", strerror(errno));
-	return ret;
+	if (ret)
+		return ret;
+	off_t end = lseek(w->fd, 0, SEEK_CUR);
+	if (end < 0)
+		return fail(err, -errno, "the suspended machine cannot be written: %s", strerror(errno));
+	w->end = (u64)end;
+	return 1;
+}
+
+/* A slow disk may have much of it before it: it is waited for in steps as well, that people see it getting on. */
+static int sync_step(struct vmss_writer *w, struct error *err)
+{
+	const unsigned how = SYNC_FILE_RANGE_WAIT_BEFORE | SYNC_FILE_RANGE_WRITE | SYNC_FILE_RANGE_WAIT_AFTER;
+
+	if (w->synced >= w->end)
+		return fsync(w->fd) ? fail(err, -errno, "the suspended machine cannot be written: %s", strerror(errno)) : 0;
+	/* What it tells of a failed write fsync() may not tell again. */
+	if (sync_file_range(w->fd, (off_t)w->synced, STEP_BYTES, how) && (errno == EIO || errno == ENOSPC || errno == EDQUOT))
+		return fail(err, -errno, "the suspended machine cannot be written: %s", strerror(errno));
+	w->synced += STEP_BYTES;
+	return 1;
 }
 
 int vmss_write_step(struct vmss_writer *w, struct error *err)
 {
 	u64 end = w->machine->memory.bytes;
 
+	if (w->end)
+		return sync_step(w, err);
 	for (u64 done = 0; done < STEP_BYTES; done += BLOCK_BYTES) {
 		w->at = next_in_use(w);
 		if (w->at >= end)
@@ -213,6 +234,11 @@ int vmss_write_step(struct vmss_writer *w, struct error *err)
 unsigned vmss_write_percent(const struct vmss_writer *w)
 {
 	return (unsigned)(w->at * 100 / w->machine->memory.bytes);
+}
+
+u64 vmss_write_bytes(const struct vmss_writer *w)
+{
+	return w->at + w->synced;
 }
 
 void vmss_write_end(struct vmss_writer *w)

@@ -25,6 +25,8 @@ int vmss_write_begin(struct machine *m, int fd, struct vmss_writer **out, struct
 /* 1: not ready yet; 0: all is on the disk; or -errno with a sentence. */
 int vmss_write_step(struct vmss_writer *w, struct error *err);
 unsigned vmss_write_percent(const struct vmss_writer *w);
+/* Grows with each step: of memory that is packed, then of the file that has reached the disk. */
+u64 vmss_write_bytes(const struct vmss_writer *w);
 void vmss_write_end(struct vmss_writer *w);
 
 /* Into a machine that was built and never ran. After a failure it must not run. The file is not changed. */

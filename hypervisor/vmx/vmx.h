@@ -84,6 +84,7 @@ void vmx_stop(struct vmx *x);
 /* Writes the machine to an empty file; takes fd in every case. done() comes later, and not after a failure here. */
 int suspend_begin(struct vmx *x, int fd, suspend_done *done, void *arg, struct error *err);
 bool suspend_active(const struct vmx *x);
+u64 suspend_bytes(const struct vmx *x); /* dealt with so far: grows as long as it gets on */
 unsigned suspend_percent(const struct vmx *x);
 void suspend_keep(struct vmx *x);    /* the process ends, the file is the machine */
 void suspend_give_up(struct vmx *x); /* the machine goes on; done() is not called */

@@ -6,7 +6,6 @@
  */
 #include "hostile_driver.h"
 
-#define SLOT 15
 #define CONFIG (VIRTIO_REGS + 0x2000)
 
 extern const struct device_ops dev_virtio_input;
@@ -40,14 +39,9 @@ static void command(struct machine *m, const struct command *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct machine *m = card_machine(&dev_virtio_input, "virtio.tablet.present = \"TRUE\"\n");
+	static const struct virtio_card card = {
+		.ops = &dev_virtio_input, .slot = 15, .config = "virtio.tablet.present = \"TRUE\"\n", .set_up = set_up, .command = command};
 
-	if (!size)
-		return 0;
-	card_reset(m, data, size);
-	virtio_map(m, SLOT);
-	set_up(m, data[0]);
-	drive_card(m, data + 1, size - 1, command);
-	check_state(m->absolute);
+	virtio_run(&card, data, size);
 	return 0;
 }

@@ -6,8 +6,6 @@
  */
 #include "hostile_driver.h"
 
-#define SLOT 28
-
 extern const struct device_ops dev_virtio_net;
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -32,14 +30,9 @@ static void command(struct machine *m, const struct command *c)
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct machine *m = card_machine(&dev_virtio_net, "");
+	static const struct virtio_card card = {
+		.ops = &dev_virtio_net, .slot = 28, .config = "", .set_up = set_up, .command = command};
 
-	if (!size)
-		return 0;
-	card_reset(m, data, size);
-	virtio_map(m, SLOT);
-	set_up(m, data[0]);
-	drive_card(m, data + 1, size - 1, command);
-	check_state(m->device[1]);
+	virtio_run(&card, data, size);
 	return 0;
 }

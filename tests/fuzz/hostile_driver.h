@@ -74,16 +74,6 @@ static inline void common_command(struct machine *m, const struct command *c)
 	}
 }
 
-static inline void drive_card(struct machine *m, const uint8_t *data, size_t size, void (*own)(struct machine *m, const struct command *c))
-{
-	for (size_t i = 0; i < COMMANDS_MAX && (i + 1) * COMMAND_BYTES <= size; i++, data += COMMAND_BYTES) {
-		struct command c = {data[0], data[1], data[2] | (u32)data[3] << 8,
-				    data[4] | (u32)data[5] << 8 | (u32)data[6] << 16 | (u32)data[7] << 24};
-		common_command(m, &c);
-		own(m, &c);
-	}
-}
-
 /* What the device saves it must take back, unchanged. */
 static inline void check_state(struct device *d)
 {
@@ -99,20 +89,29 @@ static inline void check_state(struct device *d)
 	state_writer_free(again);
 }
 
+/* The commands, and what the card saves behind them. */
+static inline void drive_card(struct machine *m, const uint8_t *data, size_t size, void (*own)(struct machine *m, const struct command *c))
+{
+	for (size_t i = 0; i < COMMANDS_MAX && (i + 1) * COMMAND_BYTES <= size; i++, data += COMMAND_BYTES) {
+		struct command c = {data[0], data[1], data[2] | (u32)data[3] << 8,
+				    data[4] | (u32)data[5] << 8 | (u32)data[6] << 16 | (u32)data[7] << 24};
+		common_command(m, &c);
+		own(m, &c);
+	}
+	check_state(m->device[1]);
+}
+
+/* A register of the PCI function 0 of a slot, as a BIOS sets it. */
+static inline void pci_config(struct machine *m, unsigned slot, unsigned at, u32 value)
+{
+	fake_out(m, 0xcf8, 4, 0x80000000 | slot << 11 | at);
+	fake_out(m, 0xcfc, at == 4 ? 2 : 4, value);
+}
+
 /* ---- virtio ---- */
 
 #define VIRTIO_REGS 0xe0000000u /* BAR 4 */
 #define VIRTIO_IO   0xc000	/* BAR 0, where there is one */
-
-static inline void virtio_map(struct machine *m, unsigned slot)
-{
-	static const u32 registers[][2] = {{0x10, VIRTIO_IO}, {0x20, VIRTIO_REGS}, {0x04, 7}};
-
-	for (unsigned i = 0; i < ARRAY_SIZE(registers); i++) {
-		fake_out(m, 0xcf8, 4, 0x80000000 | slot << 11 | registers[i][0]);
-		fake_out(m, 0xcfc, registers[i][0] == 4 ? 2 : 4, registers[i][1]);
-	}
-}
 
 /* Two queues of 16 entries at 1000h, 1800h, 1c00h (descriptors, available, used) and at 2000h, 2800h, 2c00h. */
 static inline void virtio_set_up(struct machine *m, u32 features)
@@ -151,6 +150,30 @@ static inline void virtio_command(struct machine *m, const struct command *c)
 		fake_store(m, VIRTIO_REGS + 0x3000 + 4 * (c->byte & 1), 2, c->byte & 1);
 		break;
 	}
+}
+
+/* A virtio device under test; a set_up() tells virtio_set_up() the features that its byte means. */
+struct virtio_card {
+	const struct device_ops *ops;
+	unsigned slot;
+	const char *config;
+	void (*set_up)(struct machine *m, u8 features);
+	void (*command)(struct machine *m, const struct command *c);
+};
+
+/* One input: a byte of features, then the driver's commands, with both queues set up before them. */
+static inline void virtio_run(const struct virtio_card *card, const uint8_t *data, size_t size)
+{
+	struct machine *m = card_machine(card->ops, card->config);
+
+	if (!size)
+		return;
+	card_reset(m, data, size);
+	pci_config(m, card->slot, 0x10, VIRTIO_IO);
+	pci_config(m, card->slot, 0x20, VIRTIO_REGS);
+	pci_config(m, card->slot, 0x04, 7);
+	card->set_up(m, data[0]);
+	drive_card(m, data + 1, size - 1, card->command);
 }
 
 #endif

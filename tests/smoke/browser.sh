@@ -14,8 +14,8 @@ other=$(console_of other)
 eventually 10 test -s "$VNC_CA" || die "the host has no certificate"
 spki=$(openssl x509 -in "$VNC_CA" -noout -pubkey | openssl pkey -pubin -outform der | openssl dgst -sha256 -binary | base64) || die "openssl"
 
-mkdir "$VMK_ROOT/profile"
-export HOME=$VMK_ROOT/profile
+mkdir -p -m 700 "$VMK_ROOT/profile/run"
+export HOME=$VMK_ROOT/profile XDG_RUNTIME_DIR=$VMK_ROOT/profile/run # else its library of sounds leaves a folder in /tmp
 coproc BROWSER { exec tests/smoke/browser.py "$HOME" "$spki" 2>"$VMK_ROOT/browser.log"; }
 browser=$BROWSER_PID
 answer() {

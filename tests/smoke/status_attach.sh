@@ -3,6 +3,7 @@
 # Machines' screens in vmkstatus: from one to the next, text copied from one and typed into another, a resize meanwhile, vmkernel restarted
 # underneath, a suspended machine's end; the way back is always there.
 . "$(dirname "$0")/lib.sh"
+. tests/smoke/status_lib.sh
 
 start_host
 for vm in one two; do
@@ -25,15 +26,14 @@ for size in 40x10 132x50 80x25; do
 done
 
 say "marked and copied: the line"
-row=$(terminal_text | grep -n '^a-line-of-machine-one' | cut -d: -f1)
+to_the_line() { # in the marking of text, of which nothing else moves
+	local row
+	row=$(terminal_text | grep -nx 'a-line-of-machine-one' | cut -d: -f1)
+	cursor_to "$row"
+}
 terminal_keys F12 m
 wait_terminal 10 'Enter copy'
-for _ in $(seq 30); do
-	y=$(($(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}') + 1))
-	[ "$y" = "$row" ] && break
-	if [ "$y" -lt "$row" ]; then terminal_keys Down; else terminal_keys Up; fi
-	sleep 0.1
-done
+to_the_line
 terminal_keys Enter
 wait_terminal 10 'characters are copied'
 clipboard() { [ "$(tmux -S "$TMUX_SOCKET" show-buffer 2>/dev/null)" = a-line-of-machine-one ]; }
@@ -51,17 +51,12 @@ terminal_keys F12 n
 wait_terminal 10 '^ one  '
 terminal_keys F12 p
 wait_terminal 10 '^ two  '
+wait_terminal 20 '^a-line-of-machine-one$'
 
 say "copied again, to a terminal that has a clipboard"
 terminal_keys F12 m
 wait_terminal 10 'Enter copy'
-terminal_keys Up
-for _ in $(seq 30); do
-	y=$(($(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}') + 1))
-	[ "$(terminal_text | sed -n "${y}p")" = a-line-of-machine-one ] && break
-	terminal_keys Up
-	sleep 0.1
-done
+to_the_line
 terminal_keys Enter
 eventually 10 clipboard || die "the terminal's clipboard holds '$(tmux -S "$TMUX_SOCKET" show-buffer 2>&1)'"
 
@@ -75,9 +70,8 @@ say "the machine is suspended: back among the others"
 vmk vm suspend two >/dev/null || die "vm suspend"
 wait_terminal 20 'World +Name'
 wait_terminal 10 'two .*suspended'
-terminal_keys End
-wait_terminal 10 'two'
-terminal_keys F2
+terminal_keys End F2
+wait_terminal 20 'two is resumed'
 wait_state two on 20
 wait_terminal 10 'two .*on '
 terminal_keys Enter

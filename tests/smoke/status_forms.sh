@@ -15,27 +15,6 @@ machines() {
 there() {
 	[ "$(machines)" = "$1" ]
 }
-form_to() { # the cursor to the field with this label; the next key when the last one was taken
-	local _ before
-	for _ in $(seq 80); do
-		form_at "$1" && return
-		before=$(form_looks)
-		terminal_keys Down
-		eventually 2 form_moved "$before"
-	done
-	terminal_text
-	die "the form has no field $1"
-}
-form_at() {
-	terminal_text | grep -q "^ $1" && [ "$(cursor_row)" = "$(terminal_text | grep -n "^ $1" | head -1 | cut -d: -f1)" ]
-}
-form_looks() {
-	cursor_row
-	terminal_text
-}
-form_moved() {
-	[ "$(form_looks)" != "$1" ]
-}
 
 say "made at 80x25, resized in mid-form"
 in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus"
@@ -54,14 +33,18 @@ there '' || die "made with 63 MB"
 tmux -S "$TMUX_SOCKET" resize-window -x 132 -y 50
 wait_terminal 10 'F2 Create'
 terminal_keys BSpace 4
+wait_terminal 10 'Memory \(MB\) +64'
 form_to 'Size of a new disk'
 terminal_keys 8M
+wait_terminal 10 'Size of a new disk +8M'
 form_to 'CD image'
 terminal_keys /nowhere.iso
 wait_terminal 10 'there is no file /nowhere.iso'
 terminal_keys C-u /usr/lib/grub-rescue/grub-rescue-cdrom.iso
+wait_terminal 10 'CD image +/usr/lib/.*\.iso'
 form_to 'annotation'
 terminal_keys 'made by form'
+wait_terminal 10 'annotation +made by form'
 terminal_keys F2
 wait_terminal 20 'web is created'
 there 'web ' || die "the machines are '$(machines)'"
@@ -83,10 +66,13 @@ say "what only the host can know leaves the form open"
 terminal_keys n
 wait_terminal 10 'New virtual machine'
 terminal_keys other
+wait_terminal 10 'Name +other'
 form_to 'Configuration file'
 terminal_keys /proc/none/other.vmx
+wait_terminal 10 'Configuration file +/proc/none/other.vmx'
 terminal_keys F2
-wait_terminal 20 '/proc/none'
+wait_terminal 20 'cannot make the folder'
+wait_no_terminal 10 'Please wait'
 wait_terminal 5 'New virtual machine'
 there 'web ' || die "the machines are '$(machines)'"
 terminal_keys Escape
@@ -101,6 +87,7 @@ terminal_keys e
 wait_terminal 10 'Settings of web'
 form_to memsize
 terminal_keys C-u 32
+wait_terminal 10 'memsize +32'
 form_to autostart
 terminal_keys p
 wait_terminal 5 '< poweron >'
@@ -112,25 +99,20 @@ wait_terminal 20 'World +Name'
 
 say "the menu: clone, delete"
 terminal_keys x
-wait_terminal 10 'Clone'
-terminal_keys 3
-wait_terminal 10 'Name of the copy'
-terminal_keys C-u copy Enter
+choose 'Clone'
+answer 'Name of the copy' C-u copy Enter
+wait_terminal 20 'copy is created'
 eventually 20 there 'copy web ' || die "the machines are '$(machines)'"
 [ "$(value copy annotation)" = 'made by form' ] || die "the copy has not the settings"
 wait_terminal 10 'copy .*off'
 terminal_keys Home x
-wait_terminal 10 'Delete it with its files'
-terminal_keys 6
-wait_terminal 10 'copy: delete it'
-terminal_keys n
-sleep 0.2
+choose 'Delete it with its files'
+answer 'copy: delete it' n
 there 'copy web ' || die "deleted without a yes"
 terminal_keys x
-wait_terminal 10 'Delete it with its files'
-terminal_keys 6
-wait_terminal 10 'copy: delete it'
-terminal_keys y
+choose 'Delete it with its files'
+answer 'copy: delete it' y
+wait_terminal 20 'copy is deleted'
 eventually 20 there 'web ' || die "the machines are '$(machines)'"
 
 say "a machine that asks: its question pops up, the answer is passed on"
@@ -140,12 +122,21 @@ vmk vm unregister web >/dev/null && mv "$folder" "$folder.moved" && vmk vm regis
 wait_terminal 10 'web .*off'
 terminal_keys Home
 eventually 10 there 'web ' || die "the machines are '$(machines)'"
-sleep 1.5 # the next answers of the host tell of the new one
-terminal_keys F2
-wait_terminal 20 'web asks'
+asks() {
+	terminal_text | grep -q 'web asks'
+}
+# Until the host's next answers tell of the new one; keys of an open list these are not.
+powered_on_asks() {
+	asks || { terminal_keys F2 && sleep 1; asks; }
+}
+eventually 20 powered_on_asks || { terminal_text; die "web's question is not shown"; }
 wait_terminal 5 '1 Moved'
-sleep 1 # keys that were under way are not meant for it
-terminal_keys 1
+# Keys that were under way when it came are not meant for it.
+answered() {
+	asks && terminal_keys 1 && sleep 1
+	! asks
+}
+eventually 20 answered || { terminal_text; die "the question takes no answer"; }
 wait_state web on 20
 wait_no_terminal 10 'web asks'
 vmk vm stop web hard >/dev/null

@@ -6,6 +6,53 @@ cursor_row() {
 	echo $(($(tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}') + 1))
 }
 
+# cursor_at ROW
+cursor_at() {
+	[ "$(cursor_row)" = "$1" ]
+}
+cursor_has_left() { # ROW
+	! cursor_at "$1"
+}
+
+# cursor_to ROW: where Up and Down move it by a row each; the next key when the last one was taken
+cursor_to() {
+	local _ row
+	for _ in $(seq 100); do
+		row=$(cursor_row)
+		[ "$row" != "$1" ] || return 0
+		if [ "$row" -lt "$1" ]; then terminal_keys Down; else terminal_keys Up; fi
+		eventually 10 cursor_has_left "$row" || break
+	done
+	terminal_text
+	die "the cursor is in row $(cursor_row), not $1"
+}
+
+# form_place: the row the cursor is in and the label of that field, both of one moment
+form_place() {
+	tmux -S "$TMUX_SOCKET" display-message -p '#{cursor_y}' \; capture-pane -p |
+		awk 'NR == 1 { row = $0 + 2; print row } NR == row { sub(/^ +/, ""); sub(/  .*/, ""); print }'
+}
+form_at() { # LABEL
+	[ "$(form_place | tail -n +2)" = "$1" ]
+}
+form_moved() { # FROM: another field, whatever else has come to be shown meanwhile
+	[ "$(form_place)" != "$1" ]
+}
+
+# form_to LABEL: the cursor to that field: down to the last one, and up from there; the next key when the last one was taken
+form_to() {
+	local _ place key=Down
+	for _ in $(seq 200); do
+		form_at "$1" && return
+		place=$(form_place)
+		[[ $place != *'[ '*' ]' ]] || key=Up
+		terminal_keys $key
+		eventually 10 form_moved "$place" || break
+	done
+	terminal_text
+	die "the form has no field $1"
+}
+
 # answer PATTERN KEY...: a question that shows PATTERN gets these keys, and is gone before anything else is typed
 answer() {
 	wait_terminal 10 "$1"

@@ -23,6 +23,7 @@
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -30,6 +31,7 @@
 #include "api/client.h"
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "temporary.h"
 
 /* ---- the stand-in for vmk-vmx ---- */
 
@@ -72,10 +74,34 @@ static const char *stand_in_question(const char *name)
 	return "";
 }
 
+/* Its test has ended without host_down(), and the folder that it was made in is removed. */
+static bool stand_in_forgotten(void)
+{
+	char program[400] = "";
+	(void)!readlink("/proc/self/exe", program, sizeof(program) - 1);
+	return strstr(program, " (deleted)") != NULL;
+}
+
+/* One called "creeps" writes for nine seconds, and gets on by a byte each time it is looked at. */
+static struct {
+	int client, file; /* who waits for the end; 0: nobody */
+	u64 begun_ns, bytes;
+} creeping;
+
+static void stand_in_creeps(char text[64])
+{
+	snprintf(text, 64, ",\"suspending\":42,\"suspended_bytes\":%llu", (unsigned long long)++creeping.bytes);
+	if (!creeping.client || now_monotonic() < creeping.begun_ns + 9 * NSEC_PER_SEC)
+		return;
+	(void)!write(creeping.file, "asleep", 6);
+	say(creeping.client, "{\"ok\":true}", -1);
+	creeping.client = 0;
+}
+
 /* One packet, with a file or -1; false when the machine is to end. */
 static bool stand_in_answer(int client, const char *name, const char *packet, int file, int *answered)
 {
-	char text[1000];
+	char text[1000], progress[64] = ",\"suspending\":42";
 	bool hang = strstr(name, "hang") && *answered;
 	static bool suspending, told;
 	++*answered;
@@ -85,9 +111,11 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 	if (strstr(packet, "\"status\"")) {
 		if (late)
 			return false;
+		if (strstr(name, "creeps"))
+			stand_in_creeps(progress);
 		snprintf(text, sizeof(text),
 			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s%s}",
-			 suspending ? ",\"suspending\":42" : "", told ? "" : stand_in_question(name),
+			 suspending ? progress : "", told ? "" : stand_in_question(name),
 			 strstr(name, "tools") && *answered > 2 ? ",\"heartbeat_s\":0" : "");
 		say(client, text, -1);
 		if (strstr(name, "nags"))
@@ -101,8 +129,15 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		(void)!write(file, "asleep", 6);
 		say(client, "{\"ok\":true}", -1);
 	} else if (strstr(packet, "\"suspended\"")) {
+		if (strstr(name, "late"))
+			sleep(2);
 		say(client, "{\"ok\":true}", -1);
-		return false;
+		return strstr(name, "clings"); /* and does not end */
+	} else if (strstr(name, "creeps") && strstr(packet, "\"suspend\"")) {
+		suspending = true;
+		creeping.client = client;
+		creeping.file = dup(file);
+		creeping.begun_ns = now_monotonic();
 	} else if (strstr(packet, "\"suspend\"")) {
 		suspending = true; /* and never answers */
 	} else if (strstr(name, "deaf") && strstr(packet, "\"stop\"") && !strstr(packet, "hard")) {
@@ -165,7 +200,8 @@ NORETURN static void stand_in(char **argv)
 	struct pollfd p[17] = {{.fd = control, .events = POLLIN}};
 	nfds_t n = 1;
 	for (;;) {
-		poll(p, n, -1);
+		if (poll(p, n, 5000) == 0 && stand_in_forgotten())
+			_exit(0);
 		if (p[0].revents && n < ARRAY_SIZE(p))
 			p[n++] = (struct pollfd){.fd = accept(control, NULL, NULL), .events = POLLIN};
 		for (nfds_t k = 1; k < n; k++) {
@@ -198,7 +234,7 @@ __attribute__((constructor)) static void maybe_stand_in(int argc, char **argv)
 
 /* ---- the host under test ---- */
 
-static char base[64]; /* holds bin/ and root/ */
+static char base[TEMPORARY_PATH]; /* holds bin/ and root/ */
 static pid_t daemon_pid;
 static struct vmk_client *client;
 static struct error err;
@@ -223,6 +259,30 @@ static char *here(const char *name)
 	return p;
 }
 
+/* Until a killed process that is not our child has ended: gone, or waiting for its parent. */
+static inline void wait_end(pid_t pid)
+{
+	char path[64], *stat = NULL;
+	snprintf(path, sizeof(path), "/proc/%d/stat", (int)pid);
+	for (bool ended = false; !ended; usleep(10000)) {
+		ended = read_file(path, 4096, &stat, NULL, NULL) != 0 || strstr(stat, ") Z");
+		free(stat);
+		stat = NULL;
+	}
+}
+
+/* Waits until the condition holds, and returns whether it does. The limit is only for what hangs. */
+#define HOST_SECONDS 150
+#define wait_until(condition)                                                             \
+	({                                                                                \
+		u64 limit_ = now_monotonic() + HOST_SECONDS * NSEC_PER_SEC;               \
+		bool holds_;                                                              \
+		while (!(holds_ = (condition)) && now_monotonic() < limit_)               \
+			usleep(20000);                                                    \
+		holds_;                                                                   \
+	})
+
+/* Sends a signal to each machine's process, or 0 to see whether there are any; those that are killed have ended. */
 static bool machine_processes(int sig)
 {
 	bool any = false;
@@ -236,7 +296,10 @@ static bool machine_processes(int sig)
 		free(file);
 		pid_t pid = (pid_t)json_integer_value(json_object_get(o, "pid"));
 		json_decref(o);
-		any |= pid > 1 && kill(pid, sig) == 0;
+		bool there = pid > 1 && kill(pid, sig) == 0;
+		if (there && sig == SIGKILL)
+			wait_end(pid);
+		any |= there;
 	}
 	if (d)
 		closedir(d);
@@ -263,7 +326,7 @@ static int daemon_start(uid_t uid)
 	}
 	close(ready[1]);
 	struct pollfd p = {.fd = ready[0], .events = POLLIN};
-	cr_assert_eq(poll(&p, 1, 50000), 1, "the daemon does not start");
+	cr_assert_eq(poll(&p, 1, HOST_SECONDS * 1000), 1, "the daemon does not start");
 	ssize_t n = read(ready[0], &byte, 1);
 	close(ready[0]);
 	if (n == 1)
@@ -286,6 +349,25 @@ static void daemon_end(int sig)
 	daemon_pid = 0;
 }
 
+/*
+ * The first of a hundred ports: away from the consoles of hosts in earnest, from other tests, and from what the kernel gives to whoever
+ * connects. Ours until this process ends, as long as which a socket of that name keeps others away.
+ */
+static int take_ports(void)
+{
+	int lock = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	cr_assert_geq(lock, 0);
+	for (int k = 0; k < 120; k++) {
+		struct sockaddr_un name = {.sun_family = AF_UNIX};
+		int port = 20000 + (getpid() + k) % 120 * 100;
+		snprintf(name.sun_path + 1, sizeof(name.sun_path) - 1, "vmk-test-ports-%d", port);
+		if (bind(lock, (struct sockaddr *)&name, sizeof(name)) == 0)
+			return port;
+	}
+	cr_assert_fail("all ports for tests are taken");
+	return 0;
+}
+
 static void host_make(uid_t uid)
 {
 	char self[400], text[200];
@@ -293,9 +375,7 @@ static void host_make(uid_t uid)
 	cr_assert_gt(n, 0);
 	self[n] = 0;
 	umask(022);
-	strcpy(base, "/tmp/vmk-kernel-XXXXXX");
-	cr_assert(mkdtemp(base));
-	cr_assert_eq(chmod(base, 0755), 0);
+	cr_assert_eq(chmod(temporary_folder(base), 0755), 0);
 	cr_assert_eq(mkdir(here("bin"), 0755), 0);
 	cr_assert_eq(mkdir(here("root"), 0755), 0);
 	copy_file(self, here("bin/vmk-vmx"));
@@ -304,8 +384,7 @@ static void host_make(uid_t uid)
 	copy_file(vmkernel, here("bin/vmkernel"));
 	free(vmkernel);
 	cr_assert_eq(make_dirs(here("root/etc/vmk"), 0755, &err), 0);
-	/* Away from the consoles of hosts in earnest, from other tests, and from what the kernel gives to whoever connects. */
-	int port = 20000 + getpid() % 120 * 100;
+	int port = take_ports();
 	snprintf(text, sizeof(text), "console.firstPort = \"%d\"\nconsole.lastPort = \"%d\"\n", port, port + 99);
 	cr_assert_eq(replace_file(here("root/etc/vmk/vmkernel.conf"), text, strlen(text), 0644, &err), 0);
 	char *command = xasprintf("chown -R %d:%d %s", (int)uid, (int)uid, base);
@@ -327,9 +406,28 @@ static inline void host_down(void)
 	vmk_disconnect(client);
 	daemon_end(SIGTERM);
 	machine_processes(SIGKILL);
-	char *command = xasprintf("chmod -R u+rwX %s; rm -rf %s", base, base);
-	cr_expect_eq(system(command), 0);
-	free(command);
+	cr_expect_eq(temporary_remove(base), 0);
+}
+
+__attribute__((unused, noinline)) static char *file_text(const char *path)
+{
+	char *text;
+	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
+	return text;
+}
+
+/* A new daemon on the same root, with more in vmkernel.conf. */
+static inline void host_again(const char *lines)
+{
+	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *text = file_text(path), *more = xasprintf("%s%s", text, lines);
+	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	free(more);
+	free(text);
+	free(path);
 }
 
 static json_t *call(const char *method, json_t *params)
@@ -380,12 +478,10 @@ static inline bool state_is(const char *name, const char *state)
 	return same;
 }
 
-/* Waits up to `seconds` for a state; the daemon learns of deaths a moment later. */
-static inline void wait_state(const char *name, const char *state, int seconds)
+/* The daemon learns of deaths a moment later. */
+static inline void wait_state(const char *name, const char *state)
 {
-	for (int k = 0; k < seconds * 50 && !state_is(name, state); k++)
-		usleep(20000);
-	cr_assert(state_is(name, state), "%s does not become %s", name, state);
+	cr_assert(wait_until(state_is(name, state)), "%s does not become %s", name, state);
 }
 
 static inline char *machine_path(const char *name, const char *file)
@@ -397,13 +493,6 @@ static inline char *machine_path(const char *name, const char *file)
 	free(copy);
 	json_decref(path);
 	return result;
-}
-
-__attribute__((unused, noinline)) static char *file_text(const char *path)
-{
-	char *text;
-	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
-	return text;
 }
 
 static inline void set(const char *name, const char *key, const char *value)
@@ -459,6 +548,16 @@ static inline void as_user(uid_t uid, gid_t extra, void (*fn)(void))
 	int status;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect_eq(status, 0, "as user %d: status %x", (int)uid, status);
+}
+
+/* Alice with a machine, bob with a folder for his. */
+static inline void two_users(void)
+{
+	call_drop("user.add", P("s:s, s:s}", "name", "alice", "password", "a"));
+	call_drop("user.add", P("s:s, s:s}", "name", "bob", "password", "b"));
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "alices", "size", "2M", "owner", "alice"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "firsts", "owner", "bob"));
+	call_drop("vm.delete", VM("firsts"));
 }
 
 #define CHECK(cond)                                                               \

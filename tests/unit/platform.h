@@ -8,6 +8,7 @@
 #include "fake_machine.h"
 
 #include "lib/log.h"
+#include "temporary.h"
 
 extern const struct device_ops dev_pic, dev_pit, dev_rtc, dev_dma, dev_pci, dev_piix3, dev_piix4pm, dev_i8042, dev_uart, dev_fdc,
 	dev_debug;
@@ -119,7 +120,7 @@ static inline size_t receive(const char *text)
 
 /* ---- a machine with a floppy disk: each sector begins with its number ---- */
 
-static char floppy_path[] = "/tmp/test_floppy.XXXXXX";
+static char floppy_path[TEMPORARY_PATH];
 #define SECTOR_BYTES 512
 #define FLOPPY_BYTES (2880 * SECTOR_BYTES)
 
@@ -135,10 +136,8 @@ static inline const char *floppy_config(void)
 static inline void floppy_machine(void)
 {
 	u8 sector[SECTOR_BYTES];
-	int fd;
+	int fd = temporary_file(floppy_path);
 
-	strcpy(floppy_path + strlen(floppy_path) - 6, "XXXXXX");
-	fd = mkstemp(floppy_path);
 	for (unsigned i = 0; i < 2880; i++) {
 		memset(sector, (int)(i * 7), sizeof(sector));
 		sector[0] = (u8)i;

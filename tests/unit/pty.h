@@ -21,12 +21,13 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "temporary.h"
 
-#define PTY_SECONDS 50
+#define PTY_SECONDS 150 /* only for what hangs */
 
 struct pty {
 	int fd;
-	pid_t pid;
+	pid_t pid; /* 0: it has ended */
 	char out[1 << 20]; /* all it said since pty_start() or the last pty_wait() */
 	size_t len;
 };
@@ -43,11 +44,11 @@ static inline const char *program_path(const char *name)
 	return path;
 }
 
-/* A root in /tmp as VMK_ROOT and HOME. */
+/* A new root as VMK_ROOT and HOME. */
 static inline void root_make(void)
 {
-	static char root[] = "/tmp/vmk-test-XXXXXX";
-	cr_assert(mkdtemp(root) && chmod(root, 0755) == 0);
+	static char root[TEMPORARY_PATH];
+	cr_assert_eq(chmod(temporary_folder(root), 0755), 0);
 	set_root(root);
 	setenv("VMK_ROOT", root, 1);
 	setenv("HOME", root, 1);
@@ -57,9 +58,7 @@ static inline void root_make(void)
 
 static inline void root_remove(void)
 {
-	char *command = xasprintf("rm -rf '%s'", get_root());
-	cr_assert_eq(system(command), 0);
-	free(command);
+	cr_assert_eq(temporary_remove(get_root()), 0);
 }
 
 /* argv as execv() takes it, argv[0] a program of ours. */
@@ -129,6 +128,7 @@ static inline int pty_end(struct pty *p)
 			break;
 	}
 	close(p->fd);
+	p->pid = 0;
 	return WIFEXITED(status) ? WEXITSTATUS(status) : 128 + WTERMSIG(status);
 }
 

@@ -5,7 +5,7 @@
 
 static struct pty p;
 
-TestSuite(console, .init = fake_door_open, .fini = root_remove, .timeout = 120);
+TestSuite(console, .init = fake_door_open, .fini = root_remove, .timeout = 600);
 
 /* The terminal is as it was: lines, echo, signals. */
 static void terminal_is_restored(void)

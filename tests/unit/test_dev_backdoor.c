@@ -436,7 +436,7 @@ Test(guest_rpc, a_conversation_is_saved)
 }
 
 /* Whatever is called in whatever order, and whatever a damaged file says. */
-Test(guest_rpc, hostile_calls_and_damaged_state, .timeout = 60)
+Test(guest_rpc, hostile_calls_and_damaged_state, .timeout = 600)
 {
 	struct error err;
 	unsigned seed = 1;

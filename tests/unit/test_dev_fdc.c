@@ -221,8 +221,8 @@ Test(fdc, disk_change_line)
 
 static char *other_floppy(unsigned bytes)
 {
-	char *path = xstrdup("/tmp/test_floppy2.XXXXXX");
-	int fd = mkstemp(path);
+	char *path = xcalloc(1, TEMPORARY_PATH);
+	int fd = temporary_file(path);
 
 	cr_assert_eq(write(fd, "the other", 9), 9);
 	cr_assert_eq(ftruncate(fd, bytes), 0);

@@ -6,6 +6,7 @@
 
 #include "disk/disk.h"
 #include "fake_machine.h"
+#include "temporary.h"
 
 extern const struct device_ops dev_ide, dev_pci;
 
@@ -17,18 +18,14 @@ extern const struct device_ops dev_ide, dev_pci;
 struct rig {
 	struct machine *m;
 	struct device *pci, *ide;
-	char disk[32], cd[32];
+	char disk[TEMPORARY_PATH], cd[TEMPORARY_PATH];
 };
 
 /* A file whose 32-bit words count up from `first`: sector n starts with first + 128 n. */
-static void make_file(char path[32], u32 first, u32 words)
+static void make_file(char path[TEMPORARY_PATH], u32 first, u32 words)
 {
-	int fd;
-	FILE *f;
+	FILE *f = fdopen(temporary_file(path), "w");
 
-	strcpy(path, "/tmp/test_ide.XXXXXX");
-	fd = mkstemp(path);
-	f = fdopen(fd, "w");
 	for (u32 i = 0; i < words; i++) {
 		u32 w = first + i;
 
@@ -649,7 +646,7 @@ static u32 first_word(struct rig *r)
 Test(ide, cd_changed)
 {
 	struct rig r = rig_new("");
-	char other[32];
+	char other[TEMPORARY_PATH];
 
 	make_file(other, 0x7000000, CD_BLOCKS * 256);
 	cr_assert_str_eq(r.m->drive_ops->medium(r.ide, "ide1:0"), r.cd);
@@ -739,7 +736,7 @@ Test(ide, cd_after_resuming)
 {
 	struct rig r = rig_new("");
 	struct error err;
-	char other[32];
+	char other[TEMPORARY_PATH];
 
 	make_file(other, 0x7000000, CD_BLOCKS * 256);
 	sense_of(&r, test_ready);
@@ -886,7 +883,7 @@ static void random_ram(struct rig *r)
 	}
 }
 
-Test(ide, random_traffic, .timeout = 60)
+Test(ide, random_traffic, .timeout = 600)
 {
 	struct rig r = rig_new("ide0:1.present = \"TRUE\"\nide0:1.deviceType = \"cdrom-image\"\nide0:0.mode = \"nonpersistent\"\n");
 	struct rig other = rig_new("ide0:1.present = \"TRUE\"\nide0:1.deviceType = \"cdrom-image\"\nide0:0.mode = \"nonpersistent\"\n");
@@ -914,7 +911,7 @@ Test(ide, random_traffic, .timeout = 60)
 #define STATE_HEADER 28 /* of a section, lib/state.c */
 
 /* A state stream with random changes is refused or loads; what follows is safe either way. */
-Test(ide, damaged_state, .timeout = 60)
+Test(ide, damaged_state, .timeout = 600)
 {
 	struct rig r = rig_new("");
 	unsigned loaded = 0;

@@ -189,8 +189,8 @@ Test(rtc, cmos_for_the_firmware)
 
 Test(rtc, cmos_file)
 {
-	char path[] = "/tmp/test_nvram.XXXXXX", config[100];
-	int fd = mkstemp(path);
+	char path[TEMPORARY_PATH], config[200];
+	int fd = temporary_file(path);
 	u8 file[300];
 
 	snprintf(config, sizeof(config), "nvram = \"%s\"\nbios.bootOrder = \"cdrom\"\n", path);

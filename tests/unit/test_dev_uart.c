@@ -95,8 +95,8 @@ Test(uart, loopback)
 
 Test(uart, file)
 {
-	char path[] = "/tmp/test_serial.XXXXXX", config[120], text[20] = "";
-	int fd = mkstemp(path);
+	char path[TEMPORARY_PATH], config[200], text[20] = "";
+	int fd = temporary_file(path);
 
 	cr_assert_eq(write(fd, "old ", 4), 4);
 	snprintf(config, sizeof(config), "serial2.present = \"TRUE\"\nserial2.fileType = \"file\"\nserial2.fileName = \"%s\"\n", path);

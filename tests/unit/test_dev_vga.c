@@ -2,6 +2,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* test_dev_vga.c - the display adapter: registers, planes, every kind of mode, what viewers are told, state. */
 #include "fake_machine.h"
+#include "temporary.h"
 
 extern const struct device_ops dev_vga, dev_pci;
 
@@ -11,7 +12,7 @@ extern const struct device_ops dev_vga, dev_pci;
 struct rig {
 	struct machine *m;
 	struct device *pci, *vga;
-	char rom[32];
+	char rom[TEMPORARY_PATH];
 };
 
 static struct rig rig_new(void)
@@ -19,10 +20,8 @@ static struct rig rig_new(void)
 	static u8 rom[5000] = {0x55, 0xaa, 10};
 	struct rig r = {0};
 	char *config;
-	int fd;
+	int fd = temporary_file(r.rom);
 
-	strcpy(r.rom, "/tmp/test_vga.XXXXXX");
-	fd = mkstemp(r.rom);
 	cr_assert_eq(write(fd, rom, sizeof(rom)), sizeof(rom));
 	close(fd);
 	config = xasprintf("vgabios.fileName = \"%s\"\nsvga.vramSize = \"4194304\"\n", r.rom);
@@ -768,7 +767,7 @@ static void random_access(struct rig *r)
 	}
 }
 
-Test(vga, random_traffic, .timeout = 60)
+Test(vga, random_traffic, .timeout = 600)
 {
 	struct rig r = rig_new(), other = rig_new();
 

@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "temporary.h"
 #include "vmx/machine.h"
 
 #if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
@@ -21,7 +22,7 @@
 #define SAVE_EVERY (ACCESSES / 20)
 
 /* Images are locked by the machine that uses them: each machine has its folder. */
-static char root[] = "/tmp/vmk-test-devices-XXXXXX";
+static char root[TEMPORARY_PATH];
 static unsigned folders;
 
 static void make_file(const char *folder, const char *name, size_t size)
@@ -53,15 +54,12 @@ static char *make_folder(void)
 static void make_root(void)
 {
 	log_threshold(LOG_LEVEL_ERROR); /* devices say what the guest does wrong */
-	cr_assert(mkdtemp(root));
+	temporary_folder(root);
 }
 
 static void remove_root(void)
 {
-	char *command = xasprintf("rm -rf %s", root);
-
-	cr_assert_eq(system(command), 0);
-	free(command);
+	cr_assert_eq(temporary_remove(root), 0);
 }
 
 static const char vmx_text[] =
@@ -261,7 +259,7 @@ static void torture(struct machine *m, struct machine *other, unsigned id)
 	}
 }
 
-TestSuite(devices, .init = make_root, .fini = remove_root, .timeout = 300);
+TestSuite(devices, .init = make_root, .fini = remove_root, .timeout = 600);
 
 Test(devices, all_are_there)
 {

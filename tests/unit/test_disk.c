@@ -13,16 +13,16 @@
 #include <unistd.h>
 
 #include "disk/disk.h"
+#include "temporary.h"
 
 #define SECTORS 64
 
 /* A file of `bytes`, whose sector n is filled with n + 1; returns a descriptor of its own for the disk. */
 static int make_image(int *keep, size_t bytes, int flags)
 {
-	char path[] = "/tmp/test_disk.XXXXXX";
-	int fd = mkstemp(path), other;
+	char path[TEMPORARY_PATH];
+	int fd = temporary_file(path), other;
 
-	cr_assert_geq(fd, 0);
 	for (size_t i = 0; i < bytes; i++) {
 		u8 b = (u8)(i / SECTOR + 1);
 
@@ -218,8 +218,8 @@ Test(disk, refuses_what_is_no_image)
 
 Test(disk, one_writer)
 {
-	char path[] = "/tmp/test_disk.XXXXXX";
-	int fd = mkstemp(path);
+	char path[TEMPORARY_PATH];
+	int fd = temporary_file(path);
 	struct disk *writer, *other = NULL;
 	struct error err;
 

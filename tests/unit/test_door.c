@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "temporary.h"
 #include "vnc/des.h"
 #include "vnc/gate.h"
 #include "vnc/handshake.h"
@@ -380,19 +381,16 @@ Test(login, security_types)
 
 /* ---- lock-outs ---- */
 
-static char root[] = "/tmp/vmk-door-XXXXXX";
+static char root[TEMPORARY_PATH];
 
 static void root_make(void)
 {
-	cr_assert(mkdtemp(root));
-	set_root(root);
+	set_root(temporary_folder(root));
 }
 
 static void root_remove(void)
 {
-	char *command = xasprintf("rm -rf '%s'", root);
-	cr_assert_eq(system(command), 0);
-	free(command);
+	cr_assert_eq(temporary_remove(root), 0);
 }
 
 Test(lockout, grows_and_is_remembered, .init = root_make, .fini = root_remove)

@@ -217,7 +217,7 @@ static bool runs_on(const struct cpu_ops *ops, const char *path)
 	return true;
 }
 
-ParameterizedTest(struct program *program, guest, program, .timeout = 60)
+ParameterizedTest(struct program *program, guest, program, .timeout = 600)
 {
 	unsigned engines = 0;
 	for (unsigned n = 0; cpu_engines[n]; n++) {

@@ -36,7 +36,7 @@ static void teardown(void)
 		bare_free(b);
 }
 
-TestSuite(kvm, .init = setup, .fini = teardown, .timeout = 60);
+TestSuite(kvm, .init = setup, .fini = teardown, .timeout = 600);
 
 static void note_is(unsigned n, char what, u64 at, unsigned size, u64 value)
 {

@@ -19,14 +19,7 @@
 #include "lib/sock.h"
 #include "lib/state.h"
 #include "lib/util.h"
-
-static char *temporary_folder(void)
-{
-	static char path[64];
-	strcpy(path, "/tmp/vmk-test-XXXXXX");
-	cr_assert(mkdtemp(path));
-	return path;
-}
+#include "temporary.h"
 
 Test(lib, text_becomes_utf8)
 {
@@ -120,7 +113,7 @@ Test(machine_words, names)
 Test(util, replace_file_is_whole_or_not_at_all)
 {
 	struct error err;
-	char *path = xasprintf("%s/f", temporary_folder()), *text;
+	char folder[TEMPORARY_PATH], *path = xasprintf("%s/f", temporary_folder(folder)), *text;
 	cr_assert_eq(replace_file(path, "old", 3, 0640, &err), 0);
 	struct stat st;
 	cr_assert_eq(stat(path, &st), 0);
@@ -201,11 +194,9 @@ Test(sock, descriptors_and_peer)
 Test(sock, peer_of_an_accepted_connection)
 {
 	struct error err;
-	char *path = xasprintf("%s/s", temporary_folder());
+	char folder[TEMPORARY_PATH], *path = xasprintf("%s/s", temporary_folder(folder));
 	int listener = sock_listen(path, SOCK_STREAM, 0666, &err);
 	cr_assert_geq(listener, 0);
-	char *folder = xstrdup(path);
-	*strrchr(folder, '/') = 0;
 	chmod(folder, 0755);
 	pid_t child = fork();
 	if (!child) {
@@ -226,7 +217,7 @@ Test(sock, peer_of_an_accepted_connection)
 Test(sock, long_paths)
 {
 	struct error err;
-	char *folder = temporary_folder(), *deep = xasprintf("%s/%0*d", folder, 150, 1);
+	char folder[TEMPORARY_PATH], *deep = xasprintf("%s/%0*d", temporary_folder(folder), 150, 1);
 	cr_assert_eq(make_dirs(deep, 0755, &err), 0);
 	char *path = xasprintf("%s/door.sock", deep);
 	int listener = sock_listen(path, SOCK_STREAM, 0600, &err);

@@ -38,7 +38,7 @@ static void *run_host(void *arg)
 	return NULL;
 }
 
-Test(lock, cpus_and_the_host_add_up, .timeout = 120)
+Test(lock, cpus_and_the_host_add_up, .timeout = 600)
 {
 	struct bare *cpu[CPUS];
 	pthread_t threads[CPUS + 1];

@@ -16,15 +16,18 @@
 #include "lib/util.h"
 #include "pam/login.h"
 #include "pam/users.h"
+#include "temporary.h"
 
-static char root[] = "/tmp/vmk login [test] XXXXXX";
+static char root[TEMPORARY_PATH + 20]; /* of a name that wants to be quoted */
 static int door;
 static struct error err;
 
 static void set_up(void)
 {
 	umask(022);
-	cr_assert(mkdtemp(root));
+	char folder[TEMPORARY_PATH];
+	snprintf(root, sizeof(root), "%s/vmk login [test]", temporary_folder(folder));
+	cr_assert(chmod(folder, 0755) == 0 && mkdir(root, 0700) == 0);
 	/* As under a home that is closed to others. */
 	chmod(root, 0700);
 	set_root(root);
@@ -42,12 +45,10 @@ static void set_up(void)
 
 static void tear_down(void)
 {
-	char *command = xasprintf("rm -rf '%s'", root);
-	cr_assert_eq(system(command), 0);
-	free(command);
+	cr_assert_eq(temporary_remove(root), 0);
 }
 
-TestSuite(login, .init = set_up, .fini = tear_down, .timeout = 60);
+TestSuite(login, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* An administrator's own service file, without the delay of a failed log-in. */
 static void pam_service_write(const char *extra)

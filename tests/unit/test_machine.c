@@ -324,7 +324,7 @@ static bool rests(void)
 	return runs() <= before + 1;
 }
 
-Test(vcpu, halted_guest_sleeps_until_an_interrupt, .timeout = 60)
+Test(vcpu, halted_guest_sleeps_until_an_interrupt, .timeout = 600)
 {
 	start();
 	eventually(runs() > 0);
@@ -336,7 +336,7 @@ Test(vcpu, halted_guest_sleeps_until_an_interrupt, .timeout = 60)
 	finish();
 }
 
-Test(vcpu, accesses_reach_devices, .timeout = 60)
+Test(vcpu, accesses_reach_devices, .timeout = 600)
 {
 	start();
 	atomic_store(&the_cpu->script, POKE);
@@ -352,7 +352,7 @@ Test(vcpu, accesses_reach_devices, .timeout = 60)
 	finish();
 }
 
-Test(vcpu, hold_stops_a_spinning_guest, .timeout = 60)
+Test(vcpu, hold_stops_a_spinning_guest, .timeout = 600)
 {
 	start();
 	atomic_store(&the_cpu->script, SPIN);
@@ -369,7 +369,7 @@ Test(vcpu, hold_stops_a_spinning_guest, .timeout = 60)
 	finish();
 }
 
-Test(vcpu, triple_fault_resets, .timeout = 60)
+Test(vcpu, triple_fault_resets, .timeout = 600)
 {
 	start();
 	machine_hold(machine);
@@ -385,7 +385,7 @@ Test(vcpu, triple_fault_resets, .timeout = 60)
 	finish();
 }
 
-Test(vcpu, a_failing_engine_powers_off_with_an_error, .timeout = 60)
+Test(vcpu, a_failing_engine_powers_off_with_an_error, .timeout = 600)
 {
 	start();
 	machine_hold(machine);
@@ -397,7 +397,7 @@ Test(vcpu, a_failing_engine_powers_off_with_an_error, .timeout = 60)
 	finish();
 }
 
-Test(vcpu, the_first_request_decides_the_exit_status, .timeout = 60)
+Test(vcpu, the_first_request_decides_the_exit_status, .timeout = 600)
 {
 	start();
 	machine_lock(machine);
@@ -452,7 +452,7 @@ static void answer_is(struct asker *a, int answer)
 	cr_expect_eq(a->answer, answer);
 }
 
-Test(question, waits_for_an_answer, .timeout = 60)
+Test(question, waits_for_an_answer, .timeout = 600)
 {
 	struct asker a;
 	char text[QUESTION_TEXT];
@@ -491,7 +491,7 @@ static void ask_behind(struct asker *a, u64 volume, const char *text, unsigned b
 	eventually(waiting() == before + 1);
 }
 
-Test(question, one_answer_for_all_who_wait_for_the_same, .timeout = 60)
+Test(question, one_answer_for_all_who_wait_for_the_same, .timeout = 600)
 {
 	struct asker a, b, other;
 	char text[QUESTION_TEXT];
@@ -529,7 +529,7 @@ Test(question, one_answer_for_all_who_wait_for_the_same, .timeout = 60)
 	finish();
 }
 
-Test(question, is_taken_back_from_whoever_is_waited_for, .timeout = 60)
+Test(question, is_taken_back_from_whoever_is_waited_for, .timeout = 600)
 {
 	struct asker a, b;
 	char text[QUESTION_TEXT];
@@ -577,7 +577,7 @@ static void work_is_done(struct dev_job *job)
 }
 
 /* A reset, with the machine's lock, waits for the thread that waits for people, who need the lock. */
-Test(question, a_reset_ends_it, .timeout = 60)
+Test(question, a_reset_ends_it, .timeout = 600)
 {
 	struct dev_job job = {.work = work_on_a_full_disk, .done = work_is_done};
 	struct error err;
@@ -606,7 +606,7 @@ Test(question, a_reset_ends_it, .timeout = 60)
 	finish();
 }
 
-Test(vcpu, dirty_pages_are_handed_over_while_the_guest_runs, .timeout = 60)
+Test(vcpu, dirty_pages_are_handed_over_while_the_guest_runs, .timeout = 600)
 {
 	static u8 vram[MIB] __attribute__((aligned(4096)));
 	unsigned long bits[4] = {0};

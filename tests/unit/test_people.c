@@ -11,6 +11,7 @@
 #include <sys/socket.h>
 
 #include "lib/sock.h"
+#include "temporary.h"
 #include "vmx/viewers.h"
 
 static struct vmx x;
@@ -55,9 +56,11 @@ static u64 refresh(struct device *d)
 	return again;
 }
 
+static char folder[TEMPORARY_PATH];
+
 static char *socket_path(void)
 {
-	return xasprintf("/tmp/vmk-test-people-%d", (int)getpid());
+	return xasprintf("%s/control", folder);
 }
 
 static const struct screen_who somebody = {"susie", "192.0.2.7", false};
@@ -65,6 +68,7 @@ static const struct screen_who somebody = {"susie", "192.0.2.7", false};
 static void open_house(void)
 {
 	struct error err;
+	temporary_folder(folder);
 	char *path = socket_path();
 
 	log_threshold(LOG_LEVEL_ERROR);
@@ -86,17 +90,14 @@ static void open_house(void)
 
 static void close_house(void)
 {
-	char *path = socket_path();
-
 	screen_free(&x);
 	control_free(&x);
 	sd_event_unref(x.loop);
-	unlink(path);
-	free(path);
+	cr_expect_eq(temporary_remove(folder), 0);
 	finish();
 }
 
-TestSuite(people, .init = open_house, .fini = close_house, .timeout = 60);
+TestSuite(people, .init = open_house, .fini = close_house, .timeout = 600);
 
 /* Lets vmx's loop do what it has to do. */
 static void serve(unsigned ms)
@@ -774,7 +775,7 @@ Test(people, a_controller_that_does_not_read_is_dropped)
 {
 	int fd = control(), other = control();
 
-	for (unsigned i = 0; i < 3000 && sock_send(fd, "{\"cmd\":\"status\"}", 16, NULL, 0) >= 0; i++)
+	for (unsigned i = 0; i < 300000 /* more than any host keeps of them */ && sock_send(fd, "{\"cmd\":\"status\"}", 16, NULL, 0) >= 0; i++)
 		serve(0);
 	serve(50);
 	cr_expect_null(x.controllers[0]);

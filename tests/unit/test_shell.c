@@ -21,7 +21,7 @@ static void tear_down(void)
 	root_remove();
 }
 
-TestSuite(shell, .init = set_up, .fini = tear_down, .timeout = 120);
+TestSuite(shell, .init = set_up, .fini = tear_down, .timeout = 600);
 
 /* The words of a line's first command, each in [], or the sentence of what is wrong with it. */
 static const char *words_of(const char *line)
@@ -297,7 +297,7 @@ static char *const vmksh[] = {(char *)"vmksh", NULL};
 static void say(int client, json_t *message)
 {
 	char *text = json_dumps(message, JSON_COMPACT), *line = xasprintf("%s\n", text);
-	write_full(client, line, strlen(line));
+	send(client, line, strlen(line), MSG_NOSIGNAL); /* he may have left */
 	free(line);
 	free(text);
 	json_decref(message);
@@ -386,8 +386,8 @@ Test(shell, a_task_shows_how_far_it_is_and_is_cancelled)
 	cancelled_too_late = false;
 	/* Nothing is drawn where nobody looks. */
 	char *out = NULL;
-	/* On a busy host it may not have begun when its time is over. */
-	for (unsigned seconds = 1; seconds < 30 && (!out || !*out); seconds *= 3) {
+	/* On a busy host it may not have begun, or not have heard that it is a task, when its time is over. */
+	for (unsigned seconds = 1; seconds < 100 && (!out || !strstr(out, "cancelled")); seconds *= 3) {
 		free(out);
 		cr_assert_eq(run(&out, "timeout -s INT %u $BIN/vmksh vm suspend demo", seconds), 124);
 	}
@@ -422,7 +422,7 @@ static bool hook_half(int client, json_t *request)
 	static const char half[] = "{\"jsonrpc\": \"2.0\", \"id\": 2, \"result\": {\"name\": \"de";
 	if (!is_method(request, "vm.show"))
 		return false;
-	write_full(client, half, strlen(half));
+	send(client, half, strlen(half), MSG_NOSIGNAL);
 	shutdown(client, SHUT_RDWR);
 	return true;
 }
@@ -585,7 +585,7 @@ Test(shell, random_bytes_are_no_harm)
 		fwrite(noise, 1, sizeof(noise), f);
 		fclose(f);
 		char *out;
-		int status = run(&out, "timeout 60 $BIN/vmksh <$HOME/noise >/dev/null 2>&1");
+		int status = run(&out, "timeout 500 $BIN/vmksh <$HOME/noise >/dev/null 2>&1");
 		cr_assert_leq(status, 2, "seed %u: status %d", seed, status);
 		free(out);
 	}
@@ -606,7 +606,7 @@ Test(shell, random_bytes_are_no_harm)
 	}
 	/* A Ctrl-C may throw away what was typed right behind it: as a person would, again. */
 	bool alive = false;
-	for (int k = 0; k < 8 && !alive; k++) {
+	for (int k = 0; k < 20 && !alive; k++) {
 		u64 until = now_monotonic() + 6 * NSEC_PER_SEC;
 		pty_type(&p, "\x03\x03");
 		pty_type(&p, "\x15" "echo al''ive\n");

@@ -7,8 +7,9 @@
 static struct pty p;
 static char params_heard[4096];
 static volatile bool asking, cancelled;
+static volatile int question_id;
 
-TestSuite(status, .init = fake_door_open, .fini = root_remove, .timeout = 120);
+TestSuite(status, .init = fake_door_open, .fini = root_remove, .timeout = 600);
 
 static void start(const char *one, const char *two)
 {
@@ -20,6 +21,26 @@ static void leave(void)
 {
 	pty_type(&p, "\x1b[21~"); /* F10 */
 	cr_assert_eq(pty_end(&p), 0);
+}
+
+/* Bytes that come within `ms`. */
+static size_t written_within(int ms)
+{
+	u64 until = now_monotonic() + (u64)ms * 1000000;
+	p.len = 0;
+	for (u64 now; (now = now_monotonic()) < until;)
+		pty_read(&p, (int)((until - now) / 1000000) + 1);
+	pty_read(&p, 0);
+	return p.len;
+}
+
+/* Whether such a time comes in which nothing is written: what a busy host has drawn late is over at the second or third one. */
+static bool falls_silent(int ms)
+{
+	for (int k = 0; k < 6; k++)
+		if (written_within(ms) == 0)
+			return true;
+	return false;
 }
 
 /* Reads until nothing has come for `ms`. */
@@ -170,31 +191,51 @@ static json_t *stuck_machine(int client, json_t *request)
 		asking = false;
 	if (strcmp(method, "vm.list"))
 		return listen_params(client, request);
-	json_t *question = asking ? json_pack("{s:i, s:s, s:[{s:s,s:s},{s:s,s:s}]}", "id", 5, "text", "The disk of the host is full.", "choices", "name",
+	json_t *question = asking ? json_pack("{s:i, s:s, s:[{s:s,s:s},{s:s,s:s}]}", "id", question_id, "text", "The disk of the host is full.", "choices", "name",
 					      "retry", "label", "Try again", "name", "off", "label", "Power it off") : json_null();
 	return json_pack("[{s:s, s:s, s:i, s:o}]", "name", "demo", "state", asking ? "stuck" : "on", "world", 101, "question", question);
 }
 
-Test(status, a_question_pops_up_and_is_answered)
+/* Asks, and presses a key at once, which is too early to be meant for the question. Whether nothing was answered by it. */
+static bool early_key_is_lost(void)
 {
-	door_extra = stuck_machine;
-	start(NULL, NULL);
-	pty_wait(&p, "demo");
+	params_heard[0] = 0;
+	question_id++;
 	asking = true;
 	pty_wait(&p, "demo asks");
 	pty_wait(&p, "The disk of the host is full.");
 	pty_wait(&p, "Power it off");
-	pty_type(&p, "2"); /* too early to be meant for it */
+	pty_type(&p, "2");
 	quiet(800);
-	cr_assert_eq(params_heard[0], 0);
 	pty_type(&p, "\x1b");
-	pty_wait(&p, "demo waits");
+	for (u64 until = now_monotonic() + PTY_SECONDS * NSEC_PER_SEC; now_monotonic() < until; pty_read(&p, 20)) {
+		if (params_heard[0])
+			return false;
+		if (memmem(p.out, p.len, "demo waits", 10))
+			return true;
+	}
+	cr_assert_fail("neither answered nor closed: %s", p.out);
+	return false;
+}
+
+Test(status, a_question_pops_up_and_is_answered)
+{
+	char answer[100];
+	door_extra = stuck_machine;
+	start(NULL, NULL);
+	pty_wait(&p, "demo");
+	/* On a busy host the key may come so late that it counts. */
+	bool lost = false;
+	for (int k = 0; k < 5 && !lost; k++)
+		lost = early_key_is_lost();
+	cr_assert(lost, "%s", params_heard);
 	pty_type(&p, "x");
 	pty_wait(&p, "Answer its question");
 	pty_type(&p, "1");
 	pty_wait(&p, "The disk of the host is full.");
 	pty_type(&p, "1");
-	heard_wait(params_heard, "vm.answer{\"answer\":\"retry\",\"id\":5,\"vm\":\"demo\"}");
+	snprintf(answer, sizeof(answer), "vm.answer{\"answer\":\"retry\",\"id\":%d,\"vm\":\"demo\"}", question_id);
+	heard_wait(params_heard, answer);
 	leave();
 }
 
@@ -251,26 +292,27 @@ Test(status, text_is_copied_and_typed)
 
 Test(status, only_what_changed_is_written)
 {
+	static const char *const signs[] = {"#", "&", "~", "^", "|"};
+	size_t bytes = SIZE_MAX;
 	start("--attach", "demo");
 	pty_wait(&p, "F12 q detaches");
 	quiet(300);
-	p.len = 0;
-	page_text(10, 10, "X", 7);
-	page->sequence += 2;
-	machine_say(machine_fd, SCREEN_CHANGED, "");
-	pty_wait(&p, "X");
-	quiet(300);
-	cr_assert_lt(p.len, 48, "%zu bytes after one cell", p.len);
+	/* Whatever else a busy host draws late, one of a few changes is alone. */
+	for (size_t k = 0; k < ARRAY_SIZE(signs) && bytes >= 48; k++) {
+		p.len = 0;
+		page_text(10, 10, signs[k], 7);
+		page->sequence += 2;
+		machine_say(machine_fd, SCREEN_CHANGED, "");
+		pty_wait(&p, signs[k]);
+		quiet(300);
+		bytes = p.len;
+	}
+	cr_assert_lt(bytes, 48, "%zu bytes after one cell", bytes);
 	/* And nothing, when nothing does. */
-	p.len = 0;
-	quiet(1500);
-	cr_assert_eq(p.len, 0, "%zu bytes for nothing: %s", p.len, p.out);
+	cr_assert(falls_silent(2500), "%zu bytes for nothing: %s", p.len, p.out);
 	pty_type(&p, "\x1b[24~q");
 	pty_wait(&p, "fakehost");
-	quiet(300);
-	p.len = 0;
-	quiet(2500);
-	cr_assert_eq(p.len, 0, "%zu bytes for nothing: %s", p.len, p.out);
+	cr_assert(falls_silent(2500), "%zu bytes for nothing: %s", p.len, p.out);
 	leave();
 }
 
@@ -321,13 +363,12 @@ Test(status, a_terminal_that_takes_nothing)
 
 static volatile bool halve;
 
-/* Half an answer, and the connection is at its end. */
+/* Half an answer, and the connection is at its end; so it goes until that is seen, for the next look may be sooner than what is drawn. */
 static json_t *half_answer(int client, json_t *request)
 {
 	static const char half[] = "{\"jsonrpc\":\"2.0\",\"id\":";
 	if (!halve || strcmp(json_string_value(json_object_get(request, "method")), "vm.list"))
 		return NULL;
-	halve = false;
 	send(client, half, sizeof(half) - 1, MSG_NOSIGNAL);
 	shutdown(client, SHUT_RDWR);
 	return NULL;
@@ -340,6 +381,7 @@ Test(status, an_answer_cut_in_half)
 	pty_wait(&p, "demo");
 	halve = true;
 	pty_wait(&p, "No connection to the host.");
+	halve = false;
 	pty_wait(&p, "The host is back.");
 	leave();
 }

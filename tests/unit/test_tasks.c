@@ -6,7 +6,7 @@
 
 #include "fake_host.h"
 
-TestSuite(tasks, .init = host_up, .fini = host_down, .timeout = 120);
+TestSuite(tasks, .init = host_up, .fini = host_down, .timeout = 600);
 
 /* ---- events ---- */
 
@@ -23,6 +23,11 @@ static json_int_t newest(json_t *rows)
 Test(tasks, events_tell_machine_and_asker)
 {
 	struct passwd *self = getpwuid(geteuid());
+	char name[64];
+	if (self)
+		snprintf(name, sizeof(name), "%s", self->pw_name);
+	else
+		snprintf(name, sizeof(name), "%u", (unsigned)geteuid());
 	create("web");
 	create("other");
 	call_drop("vm.start", VM("web"));
@@ -32,14 +37,14 @@ Test(tasks, events_tell_machine_and_asker)
 	cr_expect(strstr(field(rows, 1, "text"), "web is powered on"));
 	for (size_t k = 0; k < 2; k++) {
 		cr_expect_str_eq(field(rows, k, "vm"), "web");
-		cr_expect_str_eq(field(rows, k, "user"), self ? self->pw_name : "?");
+		cr_expect_str_eq(field(rows, k, "user"), name);
 		cr_expect_str_eq(field(rows, k, "level"), "info");
 	}
 	json_decref(rows);
 	/* What happens by itself is nobody's doing. */
 	json_t *pid = show("web", "pid");
 	cr_assert_eq(kill((pid_t)json_integer_value(pid), SIGKILL), 0);
-	wait_state("web", "off", 30);
+	wait_state("web", "off");
 	rows = call("event.list", VM("web"));
 	cr_expect(strstr(field(rows, 2, "text"), "its process has failed"));
 	cr_expect_null(field(rows, 2, "user"));
@@ -98,6 +103,8 @@ static void ended_well(pid_t pid)
 Test(tasks, events_are_waited_for)
 {
 	create("web");
+	/* What the host itself has to tell at first is no event of ours. */
+	cr_assert(wait_until(log_has("CPU engine: fake")));
 	json_t *rows = call("event.list", NULL);
 	json_int_t seq = newest(rows);
 	json_decref(rows);
@@ -166,12 +173,7 @@ Test(tasks, waiters_who_leave_are_forgotten)
 	}
 	create("web"); /* news for whoever still waits */
 	json_t *host = call("host.show", NULL);
-	for (int k = 0; k < 2000 && json_integer_value(json_object_get(host, "clients")) > 1; k++) {
-		usleep(20000);
-		json_decref(host);
-		host = call("host.show", NULL);
-	}
-	cr_expect_eq(json_integer_value(json_object_get(host, "clients")), 1);
+	cr_expect(wait_until((json_decref(host), host = call("host.show", NULL), json_integer_value(json_object_get(host, "clients")) == 1)));
 	json_decref(host);
 }
 
@@ -203,6 +205,14 @@ static bool look(void *arg, u64 task, int percent, const char *what)
 	cr_assert_eq(vmk_call(other, "task.list", NULL, &s->list, NULL, &err), 0, "%s", err.text);
 	vmk_disconnect(other);
 	return false;
+}
+
+/* Until there are so many; the caller owns the list. */
+static json_t *wait_tasks(size_t n)
+{
+	json_t *list = NULL;
+	cr_assert(wait_until((json_decref(list), list = call("task.list", NULL), json_array_size(list) == n)));
+	return list;
 }
 
 static void no_tasks(void)
@@ -276,25 +286,103 @@ Test(tasks, resuming_is_cancelled)
 			_exit(2);
 		_exit(try("vm.start", VM("mute")) ? 1 : 0);
 	}
-	json_t *list = json_array();
-	for (int k = 0; k < 1500 && json_array_size(list) == 0; k++) {
-		json_decref(list);
-		usleep(20000);
-		list = call("task.list", NULL);
-	}
-	cr_assert_eq(json_array_size(list), 1);
+	json_t *list = wait_tasks(1);
 	cr_assert_eq(truncate(file, 0), 0);
-	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
-	for (int k = 0; k < 1500 && !log_has("mute goes on: it is out of its file already"); k++)
-		usleep(20000);
-	cr_expect(log_has("mute goes on: it is out of its file already"));
+	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")), -EBUSY,
+		   "mute goes on: it is out of its file already");
+	cr_expect(wait_until(log_has("mute goes on: it is out of its file already")));
 	cr_expect(machine_processes(0));
-	machine_processes(SIGKILL);
+	cr_expect(machine_processes(SIGKILL));
 	int status;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
 	cr_expect(WIFEXITED(status) && WEXITSTATUS(status) == 1, "ended with %x", status);
 	json_decref(list);
 	free(file);
+}
+
+/* In a process of its own; it shall succeed. */
+static pid_t suspend_aside(const char *name)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("vm.suspend", VM(name)) ? 1 : 0);
+	}
+	return pid;
+}
+
+static void wait_file(const char *path)
+{
+	for (int k = 0; k < 1500 && access(path, F_OK); k++)
+		usleep(20000);
+	cr_assert_eq(access(path, F_OK), 0, "%s is not made", path);
+}
+
+/* Who cancels when the file is whole already hears what became of it. */
+Test(tasks, suspending_is_cancelled_too_late)
+{
+	create("sleeps-late");
+	call_drop("vm.start", VM("sleeps-late"));
+	char *file = machine_path("sleeps-late", "sleeps-late.vmss");
+	pid_t pid = suspend_aside("sleeps-late");
+	wait_file(file);
+	json_t *list = call("task.list", NULL);
+	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")), -EBUSY,
+		   "suspending sleeps-late could not be cancelled any more: sleeps-late is suspended");
+	ended_well(pid);
+	cr_expect(state_is("sleeps-late", "suspended"));
+	no_tasks();
+	json_decref(list);
+	free(file);
+}
+
+static unsigned children_of(pid_t parent)
+{
+	unsigned n = 0;
+	struct dirent *e;
+	DIR *d = opendir("/proc");
+	while (d && (e = readdir(d))) {
+		char *path = xasprintf("/proc/%s/stat", e->d_name), *text = NULL;
+		int pid = 0;
+		if (e->d_name[0] >= '0' && e->d_name[0] <= '9' && read_file(path, 4096, &text, NULL, NULL) == 0)
+			n += sscanf(strrchr(text, ')'), ") %*c %d", &pid) == 1 && pid == parent;
+		free(text);
+		free(path);
+	}
+	if (d)
+		closedir(d);
+	return n;
+}
+
+/* Its file is whole, only the process has not ended by itself. */
+Test(tasks, a_process_is_killed_when_its_machine_is_in_a_file)
+{
+	create("sleeps-clings");
+	call_drop("vm.start", VM("sleeps-clings"));
+	char *file = machine_path("sleeps-clings", "sleeps-clings.vmss");
+	unsigned before = children_of(daemon_pid);
+	pid_t pid = suspend_aside("sleeps-clings");
+	wait_file(file);
+	for (int k = 0; k < 1500 && children_of(daemon_pid) > before; k++) /* the one that wrote it has told the daemon */
+		usleep(20000);
+	machine_processes(SIGKILL);
+	ended_well(pid);
+	cr_expect(state_is("sleeps-clings", "suspended"));
+	cr_expect(log_has("sleeps-clings is suspended"));
+	call_drop("vm.discard", VM("sleeps-clings"));
+	call_drop("vm.start", VM("sleeps-clings"));
+	free(file);
+}
+
+/* Whose process is slow to answer is given the time that trysoft has. */
+Test(tasks, a_slow_answer_costs_no_plug)
+{
+	create("late");
+	call_drop("vm.start", VM("late"));
+	call_drop("vm.stop", VM("late"));
+	cr_expect(state_is("late", "off"));
+	cr_expect(!log_has("its process was killed"));
 }
 
 Test(tasks, a_stop_is_not_waited_for_any_more)
@@ -361,13 +449,7 @@ Test(tasks, progress_is_told_often_and_others_cancel)
 		_exit(vmk_connect(&c, &err) ||
 		      vmk_call_long(c, "vm.suspend", VM("slow"), only_look, &s, NULL, NULL, &err) != -ECANCELED);
 	}
-	json_t *list = call("task.list", NULL);
-	for (int k = 0; k < 2000 && !json_array_size(list); k++) {
-		usleep(20000);
-		json_decref(list);
-		list = call("task.list", NULL);
-	}
-	cr_assert_eq(json_array_size(list), 1);
+	json_t *list = wait_tasks(1);
 	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
 	json_decref(list);
 	ended_well(pid);
@@ -439,6 +521,7 @@ Test(tasks, hostile_lines_during_a_task)
 	send_line(fd, SUSPEND_LINE, "true");
 	read_until(fd, "\"method\":\"progress\"");
 	fcntl(fd, F_SETFL, O_NONBLOCK);
+	cr_assert_eq(setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &(int){65536}, sizeof(int)), 0); /* a host may give much more */
 	char *big = xcalloc(1, 1 << 20);
 	memset(big, 'x', 1 << 20);
 	ssize_t sent = 0, n;
@@ -447,26 +530,15 @@ Test(tasks, hostile_lines_during_a_task)
 	cr_expect_lt(sent, 8 << 20);
 	free(big);
 	close(fd);
-	for (int k = 0; k < 2000 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
-		json_decref(list);
-		usleep(20000);
-	}
-	cr_assert_eq(json_array_size(list), 1);
+	list = wait_tasks(1);
 	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
 	json_decref(list);
-	for (int k = 0; k < 2000 && (list = call("task.list", NULL)) && json_array_size(list); k++) {
-		json_decref(list);
-		usleep(20000);
-	}
-	json_decref(list);
+	json_decref(wait_tasks(0));
 
 	/* Who did not ask for progress gets none. */
 	fd = door();
 	send_line(fd, SUSPEND_LINE, "1");
-	for (int k = 0; k < 2000 && (list = call("task.list", NULL)) && !json_array_size(list); k++) {
-		json_decref(list);
-		usleep(20000);
-	}
+	list = wait_tasks(1);
 	call_drop("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")));
 	json_decref(list);
 	cr_expect_eq(read_until(fd, "\"id\":1,"), 0);
@@ -518,9 +590,8 @@ Test(tasks, a_question_is_answered)
 	daemon_end(SIGTERM);
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
-	wait_state("asks", "stuck", 10);
-	for (int k = 0; k < 500 && vmk_call(client, "vm.question", VM("asks"), NULL, NULL, &err); k++)
-		usleep(20000);
+	wait_state("asks", "stuck");
+	cr_assert(wait_until(vmk_call(client, "vm.question", VM("asks"), NULL, NULL, &err) == 0));
 	call_drop("vm.answer", P("s:s, s:s, s:i}", "vm", "asks", "answer", "retry", "id", 7));
 	cr_expect(state_is("asks", "on"));
 	cr_expect(log_has("asks waits for an answer: the disk?[31m is full"));
@@ -597,15 +668,17 @@ Test(tasks, one_that_nags_does_not_fill_the_log)
 	json_t *row;
 	create("nags");
 	create("quiet");
+	u64 began = now_monotonic();
 	call_drop("vm.start", VM("nags"));
 	call_drop("vm.start", VM("quiet"));
-	for (u64 end = now_monotonic() + 3 * NSEC_PER_SEC; now_monotonic() < end;)
+	for (u64 end = began + 3 * NSEC_PER_SEC; now_monotonic() < end;)
 		json_decref(call("vm.list", NULL));
 	json_t *events = call("event.list", P("s:i}", "lines", 1000));
 	json_array_foreach(events, k, row)
 		lines += strstr(json_string_value(json_object_get(row, "text")), "waits for an answer") != NULL;
 	json_decref(events);
-	cr_expect(lines >= 1 && lines <= 40, "%u lines", lines);
+	u64 seconds = (now_monotonic() - began) / NSEC_PER_SEC;
+	cr_expect(lines >= 1 && lines <= 6 * (seconds + 3), "%u lines in %lu seconds", lines, (unsigned long)seconds);
 	/* It may be answered all the same. */
 	cr_expect(state_is("nags", "stuck"));
 	call_drop("vm.stop", VM("nags"));
@@ -770,9 +843,7 @@ Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)
 	daemon_end(SIGTERM);
 	int status;
 	cr_assert_eq(waitpid(pid, &status, 0), pid);
-	for (int k = 0; status == 0 && k < 500 && !nothing_there("copy"); k++)
-		usleep(20000);
-	cr_expect(status != 0 || nothing_there("copy")); /* status: the copy was quicker than the daemon's end */
+	cr_expect(status != 0 || wait_until(nothing_there("copy"))); /* status: the copy was quicker than the daemon's end */
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
 	json_decref(owner);
@@ -813,7 +884,7 @@ Test(tasks, perf_takes_any_number)
 	double most = 0;
 	create("boasts");
 	call_drop("vm.start", VM("boasts"));
-	for (u64 end = now_monotonic() + 20 * NSEC_PER_SEC; most < 1e12 && now_monotonic() < end; usleep(100000)) {
+	for (u64 end = now_monotonic() + HOST_SECONDS * NSEC_PER_SEC; most < 1e12 && now_monotonic() < end; usleep(100000)) {
 		for (unsigned k = 0; k < ARRAY_SIZE(methods); k++) {
 			json_t *rows = call(methods[k], NULL), *value;
 			const char *key;

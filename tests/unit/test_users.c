@@ -13,21 +13,18 @@
 
 #include "lib/util.h"
 #include "pam/users.h"
+#include "temporary.h"
 
-static char folder[64];
+static char folder[TEMPORARY_PATH];
 
 static void make_root(void)
 {
-	strcpy(folder, "/tmp/vmk-users-XXXXXX");
-	cr_assert(mkdtemp(folder));
-	set_root(folder);
+	set_root(temporary_folder(folder));
 }
 
 static void remove_root(void)
 {
-	char *command = xasprintf("rm -rf '%s'", folder);
-	cr_expect_eq(system(command), 0);
-	free(command);
+	cr_expect_eq(temporary_remove(folder), 0);
 }
 
 TestSuite(users, .init = make_root, .fini = remove_root);

@@ -7,6 +7,7 @@
 
 #include "disk/disk.h"
 #include "fake_machine.h"
+#include "temporary.h"
 
 extern const struct device_ops dev_pci, dev_virtio_blk, dev_virtio_rng, dev_virtio_balloon, dev_virtio_net, dev_virtio_input;
 
@@ -40,7 +41,7 @@ struct rig {
 	struct machine *m;
 	struct device *device;
 	unsigned slot;
-	char disk[32];
+	char disk[TEMPORARY_PATH];
 	u16 index; /* of the available ring */
 };
 
@@ -56,10 +57,9 @@ static inline u32 config_byte(struct rig *r, unsigned at, unsigned size)
 	return fake_in(r->m, (u16)(0xcfc + (at & 3)), size);
 }
 
-static inline void make_disk(char path[32])
+static inline void make_disk(char path[TEMPORARY_PATH])
 {
-	strcpy(path, "/tmp/test_virtio.XXXXXX");
-	int fd = mkstemp(path);
+	int fd = temporary_file(path);
 	u32 words[SECTOR / 4];
 
 	for (u32 s = 0; s < SECTORS; s++) {

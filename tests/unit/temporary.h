@@ -1,0 +1,70 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/*
+ * temporary.h - for tests: files and folders that are gone once the test program has ended, whatever became of its tests. They are in one
+ * folder in /tmp: Criterion's process makes it before the tests, which are processes of their own, and removes it behind them all.
+ */
+#ifndef VMK_TESTS_TEMPORARY_H
+#define VMK_TESTS_TEMPORARY_H
+
+#include <criterion/criterion.h>
+#include <criterion/hooks.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#define TEMPORARY_PATH 64 /* bytes that the path of a new file or folder takes at most */
+
+ReportHook(PRE_ALL)(struct criterion_test_set *tests)
+{
+	static char folder[] = "/tmp/vmk-test-XXXXXX";
+	(void)tests;
+	if (!mkdtemp(folder) || chmod(folder, 0755) || setenv("VMK_TEST_FOLDER", folder, 1)) {
+		perror(folder);
+		exit(1);
+	}
+}
+
+/* What a test has left without rights for its owner goes too. */
+static inline int temporary_remove(const char *path)
+{
+	char command[400];
+	snprintf(command, sizeof(command), "chmod -R u+rwX '%s'; rm -rf '%s'", path, path);
+	return system(command);
+}
+
+/* A test that is skipped, crashes or hangs ends without its .fini; what it has started is just being killed, and may still write. */
+ReportHook(POST_ALL)(struct criterion_global_stats *stats)
+{
+	const char *folder = getenv("VMK_TEST_FOLDER");
+	(void)stats;
+	for (int k = 0; k < 100 && access(folder, F_OK) == 0; k++)
+		if (temporary_remove(folder))
+			usleep(50000);
+}
+
+static inline void temporary_name(char path[TEMPORARY_PATH])
+{
+	const char *folder = getenv("VMK_TEST_FOLDER");
+	cr_assert_not_null(folder);
+	cr_assert_lt(snprintf(path, TEMPORARY_PATH, "%s/XXXXXX", folder), TEMPORARY_PATH);
+}
+
+/* A new folder, for its owner only. Returns `path`. */
+static inline char *temporary_folder(char path[TEMPORARY_PATH])
+{
+	temporary_name(path);
+	cr_assert_not_null(mkdtemp(path));
+	return path;
+}
+
+/* A new, empty file, for its owner only. Returns a descriptor to read and write it. */
+static inline int temporary_file(char path[TEMPORARY_PATH])
+{
+	temporary_name(path);
+	int fd = mkstemp(path);
+	cr_assert_geq(fd, 0);
+	return fd;
+}
+
+#endif
