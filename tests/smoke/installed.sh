@@ -4,7 +4,7 @@
 # keyboard (never the clock, which every chroot shares), has the system's users, and shuts down. Needs root, and leave to mount.
 . "$(dirname "$0")/lib.sh"
 
-if [ -z "${COMPUTER:-}" ]; then
+if [ -z "${VMK_COMPUTER:-}" ]; then
 	say "make install: what belongs where, and units that systemd takes"
 	files=$TOP/files
 	make --no-print-directory -s MODE="${BUILD##*/}" DESTDIR="$files" install || die "make install"
@@ -25,11 +25,11 @@ fi
 unshare -m true 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }
 
 # The mounts are this second run's alone: what the first one deletes at its end has nothing mounted in it, whatever happened here.
-if [ -z "${COMPUTER:-}" ]; then
-	COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare -m --propagation private "$PWD/tests/smoke/installed.sh" </dev/null
+if [ -z "${VMK_COMPUTER:-}" ]; then
+	VMK_COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare -m --propagation private "$PWD/tests/smoke/installed.sh" </dev/null
 	exit $?
 fi
-C=$COMPUTER
+C=$VMK_COMPUTER
 mkdir -p "$C"/{usr,proc,dev,etc/vmk,etc/default,tmp,run,var/log,vmfs,opt/vmk,root}
 bind() { # FOLDER BELOW-THE-CHROOT
 	mount --bind "$1" "$C/$2" 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }

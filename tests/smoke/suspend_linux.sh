@@ -63,8 +63,7 @@ say "again at once, and off"
 vmk vm suspend lin || die "vm suspend"
 vmk vm start lin | grep -q resumed || die "vm start did not resume"
 wait_count $(($(last_count) + 2)) 60
-vmk vm stop lin soft || die "vm stop soft"
-wait_state lin off 60
+stop_soft lin 60
 counting_is_well
 last=$(last_count)
 PATH=$PATH:/usr/sbin:/sbin
