@@ -73,6 +73,9 @@ bool form_pauses(const struct form *f);
 void form_draw(struct ui *ui);
 void form_key(struct ui *ui, const struct viewer_press *p);
 
+/* network_form.c: a row of host.network */
+void network_edit(struct ui *ui, json_t *row);
+
 /* machine_form.c */
 void machine_create(struct ui *ui);
 void machine_edit(struct ui *ui, const char *name);

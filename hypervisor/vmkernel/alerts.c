@@ -9,6 +9,7 @@
 #include "lib/util.h"
 #include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
+#include "vmkernel/hostnet_methods.h"
 #include "vmkernel/text.h"
 #include "vmkernel/time_service.h"
 #include "vmkernel/volumes.h"
@@ -154,6 +155,15 @@ static void look_at_time(struct alerts *a)
 		      "the host's clock has not been synchronised for over an hour, though %s runs", name);
 }
 
+static void look_at_network(struct alerts *a)
+{
+	unsigned seconds;
+	const char *interface = hostnet_on_trial(&seconds);
+	if (interface)
+		alert(a, LOG_LEVEL_WARNING, NULL, "host network keep keeps it, host network undo undoes it now",
+		      "the network of %s is on trial: it is undone in %u s", interface, seconds);
+}
+
 json_t *alerts_find(const struct caller *c)
 {
 	struct alerts a = {.c = c, .errors = json_array(), .warnings = json_array()};
@@ -162,6 +172,7 @@ json_t *alerts_find(const struct caller *c)
 	look_at_memory(&a);
 	look_at_consoles(&a);
 	look_at_time(&a);
+	look_at_network(&a);
 	json_array_extend(a.errors, a.warnings);
 	json_decref(a.warnings);
 	return a.errors;

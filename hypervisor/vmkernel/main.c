@@ -23,6 +23,7 @@
 #include "vmkernel/conf.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
+#include "vmkernel/hostnet_methods.h"
 #include "vmkernel/job.h"
 #include "vmkernel/power.h"
 #include "vmkernel/probe.h"
@@ -277,6 +278,7 @@ static void begin_work(const struct choice *choice)
 		fatal("%s", err.text);
 	if (choice->stop_machines)
 		return;
+	hostnet_begin();
 	consoles_start();
 	probe_engines();
 	autostart_begin();

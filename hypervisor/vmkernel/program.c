@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/pidfd.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -82,27 +83,36 @@ static const char *telling_line(struct said *s, const char *name)
 	return last;
 }
 
-/* Reads what it prints until it closes its output. -ETIMEDOUT, -ECANCELED: it is to be ended. */
-static int listen_to(const struct program *p, int in, struct said *said)
+/* Takes what it has printed so far; false at the end of it. */
+static bool take_output(const struct program *p, int in, struct said *said)
 {
-	u64 end = now_monotonic() + p->seconds * NSEC_PER_SEC;
 	char text[512];
-	for (;;) {
-		struct pollfd fd = {.fd = in, .events = POLLIN};
-		int ready = poll(&fd, 1, POLL_MS);
-		if (p->give_up && p->give_up(p->arg))
-			return -ECANCELED;
-		if (now_monotonic() >= end)
-			return -ETIMEDOUT;
-		if (ready <= 0)
-			continue;
-		ssize_t n = read(in, text, sizeof(text) - 1);
-		if (n <= 0)
-			return 0;
+	ssize_t n;
+	while ((n = read(in, text, sizeof(text) - 1)) > 0) {
 		text[n] = 0;
 		keep(said, text, (size_t)n);
 		if (p->output)
 			p->output(p->arg, text);
+	}
+	return n < 0 && (errno == EAGAIN || errno == EINTR);
+}
+
+/*
+ * Until it has ended (`ended`: its pidfd, or -1) or closes its output, which what it leaves running in the background may keep open.
+ * -ETIMEDOUT, -ECANCELED: it is to be ended.
+ */
+static int listen_to(const struct program *p, int in, int ended, struct said *said)
+{
+	u64 end = now_monotonic() + p->seconds * NSEC_PER_SEC;
+	for (;;) {
+		struct pollfd fds[2] = {{.fd = in, .events = POLLIN}, {.fd = ended, .events = POLLIN}};
+		int ready = poll(fds, 2, POLL_MS);
+		if (p->give_up && p->give_up(p->arg))
+			return -ECANCELED;
+		if (now_monotonic() >= end)
+			return -ETIMEDOUT;
+		if (ready > 0 && (!take_output(p, in, said) || fds[1].revents))
+			return 0;
 	}
 }
 
@@ -137,7 +147,11 @@ int program_run(const struct program *p, struct error *err)
 	free(path);
 	if (!ret) {
 		(void)setpgid(pid, pid); /* whoever of both is first */
-		ret = listen_to(p, pipe_fds[0], &said);
+		int ended = pidfd_open(pid, 0);
+		fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
+		ret = listen_to(p, pipe_fds[0], ended, &said);
+		if (ended >= 0)
+			close(ended);
 		if (ret)
 			kill(-pid, SIGKILL);
 		if (waitpid(pid, &status, 0) != pid)

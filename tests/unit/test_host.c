@@ -318,6 +318,11 @@ static void bob_looks_at_rights(void)
 	CHECK(try("host.keyboard", NULL) == -EPERM);
 	CHECK(try("host.ntp", NULL) == -EPERM);
 	CHECK(try("host.name", NULL) == -EPERM);
+	CHECK(try("host.network", NULL) == 0);
+	CHECK(try("host.network_set", P("s:s, s:s}", "interface", "eth0", "ipv4", "dhcp")) == -EPERM);
+	CHECK(try("host.network_keep", NULL) == -EPERM);
+	CHECK(try("host.network_undo", NULL) == -EPERM);
+	CHECK(try("host.network_test", NULL) == -EPERM);
 	CHECK(try("host.shutdown", NULL) == -EPERM);
 	CHECK(try("host.reboot", NULL) == -EPERM);
 }
@@ -806,6 +811,15 @@ Test(host, a_private_host_keeps_its_hands_off_the_computer)
 	call_fails("host.date", P("s:s}", "set", "tomorrow"), -EINVAL, "must be like");
 	call_fails("host.date", P("s:s}", "timezone", "Moon/Sea"), -ENOENT, "no time zone");
 	call_fails("host.keyboard", P("s:s}", "map", "de"), -EOPNOTSUPP, "private host");
+	call_fails("host.network_set", P("s:s, s:s}", "interface", "eth0", "ipv4", "dhcp"), -EOPNOTSUPP, "private host");
+	call_fails("host.network_keep", NULL, -EOPNOTSUPP, "private host");
+	call_fails("host.network_undo", NULL, -EOPNOTSUPP, "private host");
+	call_fails("host.network_test", P("s:s}", "name", "a..b"), -EINVAL, "name of a computer");
+	json_t *interfaces = call("host.network", NULL);
+	cr_expect(json_is_array(interfaces));
+	if (json_array_size(interfaces)) /* a computer may have none but lo */
+		expect_columns("host.network", interfaces);
+	json_decref(interfaces);
 	call_fails("host.keyboard", P("s:s}", "map", "xx"), -EINVAL, "must be a keyboard layout");
 	json_t *ntp = call("host.ntp", NULL), *name = call("host.name", NULL);
 	char own[256] = "";
