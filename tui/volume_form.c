@@ -101,7 +101,7 @@ static bool accept_format(struct ui *ui, struct form *f, void *arg)
 
 void volume_format(struct ui *ui, json_t *row)
 {
-	char title[200], type[40], used[300], erase[200];
+	char title[200], lost[200], type[40], size[40], used[300], erase[200];
 	struct formatting m = {.ui = ui};
 	struct form f = {.title = title, .accept_label = "Format", .check = check_format, .accept = accept_format, .arg = &m};
 	row_text(row, "path", m.device, sizeof(m.device));
@@ -115,14 +115,15 @@ void volume_format(struct ui *ui, json_t *row)
 	if (!act_rights(ui))
 		return;
 	snprintf(title, sizeof(title), "Format %.100s", m.device);
-	snprintf(erase, sizeof(erase), "%.60s: type %.60s", *type ? "What is lost" : "Sure", m.word);
-	form_add(&f, FORM_HEADING, "", title, "");
+	snprintf(erase, sizeof(erase), "To go on, type %.60s", m.word);
+	snprintf(lost, sizeof(lost), "Everything on it is LOST: %s%s%s", row_text(row, "size", size, sizeof(size)), *type ? ", " : "", type);
+	form_add(&f, FORM_HEADING, "", lost, "");
 	form_add(&f, FORM_TEXT, "name", "Name of the volume", "")->help = "Of its folder in vmfs/volumes: letters, digits and ._-";
 	struct form_field *types = form_add(&f, FORM_CHOICE, "type", "File system", "ext4");
 	types->choices = "ext4|xfs";
 	types->help = "xfs needs the package xfsprogs on the host";
 	form_add(&f, FORM_TEXT, "erase", erase, "")->help = "Everything on the disk or partition goes, and does not come back";
-	snprintf(f.note, sizeof(f.note), "Everything on %.60s is LOST%s%.30s.", m.device, *type ? ": " : "", type);
+	snprintf(f.note, sizeof(f.note), "The new volume is mounted now, and whenever this computer starts.");
 	form_run(ui, &f);
 	form_free(&f);
 }

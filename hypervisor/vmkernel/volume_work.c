@@ -25,6 +25,8 @@
 #define SYSTEMD "/run/systemd/system" /* is there where it is in charge */
 #define MOUNT_SECONDS 90
 #define RELOAD_SECONDS 60
+#define BUSY_TRIES 10
+#define BUSY_USEC 300000
 #define MAX_NAMES 5 /* of processes, in one sentence */
 
 /* ---- what there is ---- */
@@ -123,7 +125,8 @@ static int mount_point(const char *target, struct error *err)
 	int ret = run_mount("mount", target, err);
 	if (!ret)
 		ret = is_mounted(target, &mounted, err);
-	return ret || mounted ? ret : fail(err, -EIO, "mount says that it has mounted %s, and nothing is there", target);
+	/* "nofail" makes this no error of mount's. */
+	return ret || mounted ? ret : fail(err, -ENODEV, "nothing is mounted at %s: the disk that fstab names is not there", target);
 }
 
 /* What may be a surprise about a volume that has just come. */
@@ -351,9 +354,20 @@ static char *users_of(const char *target)
 	return names;
 }
 
-static int unmount(const char *name, const char *target, struct error *err)
+/* The host itself looks at its volumes now and then, for a moment. */
+static int run_umount(const char *target, struct error *err)
 {
 	int ret = run_mount("umount", target, err);
+	for (unsigned k = 0; k < BUSY_TRIES && ret && strstr(err->text, "busy"); k++) {
+		usleep(BUSY_USEC);
+		ret = run_mount("umount", target, err);
+	}
+	return ret;
+}
+
+static int unmount(const char *name, const char *target, struct error *err)
+{
+	int ret = run_umount(target, err);
 	if (!ret)
 		return 0;
 	char *users = users_of(target);

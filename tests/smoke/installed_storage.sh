@@ -5,6 +5,7 @@
 # device is named but loop devices that are this test's own. Needs root, and leave to mount.
 . "$(dirname "$0")/lib.sh"
 . tests/smoke/installed_lib.sh
+. tests/smoke/status_lib.sh
 own_computer
 LOOP="" BUSY=""
 forget_loop() {
@@ -84,7 +85,8 @@ inside host alerts | grep -q '^error .*volume images is not mounted' || die "$(i
 expect_failure 'its volume images is not mounted' inside vm start web
 [ "$(stat -c %a "$C$V/images")" = 0 ] || die "the mount point can be written to: $(ls -la "$C$V")"
 expect_failure 'not mounted' inside vm create other owner tester memory 16 volume images
-inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img || die "vm create"
+inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img >"$TOP/warned" 2>&1 || die "vm create: $(cat "$TOP/warned")"
+grep -q 'its volume images is not mounted' "$TOP/warned" || die "$(cat "$TOP/warned")"
 expect_failure 'volume images is not mounted' inside vm start near
 inside vm delete near || die "vm delete"
 inside storage mount images || die "storage mount"
@@ -110,6 +112,37 @@ nothing_of images || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V"
 [ -s "$C/srv/images/tester/web/web.img" ] || die "the machine's disk has gone"
 expect_failure 'cannot be removed|stays' inside storage remove local
 inside vm unregister web || die "vm unregister"
+
+say "the same in vmkstatus"
+status_screen() {
+	in_terminal 100x30 "env -u VMK_ROOT chroot $C /opt/vmk/vmkstatus"
+	wait_terminal 20 'World +Name'
+	terminal_keys 4
+	wait_terminal 20 'local .* [0-9]+ %'
+}
+gone() { # VOLUME
+	[ ! -e "$C$V/$1" ]
+}
+status_screen
+terminal_keys n
+wait_terminal 10 'What it is made of'
+terminal_keys images Tab /srv/open
+wait_terminal 20 'can be changed by others than root'
+terminal_keys C-u /srv/images F2
+wait_no_terminal 20 'What it is made of'
+eventually 20 mounted images || { terminal_text; die "no volume by form"; }
+wait_terminal 20 'images .* bind|images .* [0-9]+ %'
+umount "$C$V/images" || die "umount"
+only images
+wait_terminal 20 'images .* not mounted'
+terminal_keys w
+eventually 20 mounted images || { terminal_text; die "w does not mount it"; }
+wait_no_terminal 20 'images .* not mounted'
+terminal_keys x
+answer 'Unmount the volume images' y
+eventually 20 gone images || { terminal_text; die "x does not remove it"; }
+unchanged
+tmux -S "$TMUX_SOCKET" kill-server
 
 say "a mount that fails is undone"
 printf '#!/bin/sh\necho "mount: no such luck" >&2\nexit 32\n' >"$TOP/mount"
@@ -146,11 +179,65 @@ expect_failure 'mounted at' inside storage format other "$LOOP" erase big
 inside storage remove big || die "storage remove"
 unchanged
 
+say "the same in vmkstatus"
+status_screen
+terminal_keys Right Right
+wait_terminal 20 "$D .*ext4 .*free"
+only "$D"
+terminal_keys f
+wait_terminal 10 'LOST'
+terminal_keys again Tab Tab yes F2
+wait_terminal 10 'only big says'
+terminal_keys C-u big F2
+eventually 20 mounted again || { terminal_text; die "f does not format it"; }
+[ ! -e "$C$V/again/tester" ] && [ "$(blkid -p -s LABEL -o value "$LOOP")" = again ] || die "it is not a new file system"
+wait_terminal 20 "$D .* mounted at"
+tmux -S "$TMUX_SOCKET" kill-server
+inside storage remove again || die "storage remove"
+inside storage format big "$LOOP" erase again || die "storage format"
+mkdir "$C$V/big/tester"
+inside storage remove big || die "storage remove"
+unchanged
+
 say "what is on it has to be named, and is added as it is"
 expect_failure 'erase "big"' inside storage format big "$LOOP" erase yes
 inside storage devices | grep -q "^$D .*ext4 *big *free" || die "$(inside storage devices)"
 inside storage add big "$D" || die "storage add"
 [ -d "$C$V/big/tester" ] || die "what was on it has gone: $(ls -la "$C$V/big")"
+inside storage remove big || die "storage remove"
+
+say "a disk that is not there any more"
+inside storage add big "$D" || die "storage add"
+umount "$C$V/big" && losetup -d "$LOOP" || die "it does not go"
+LOOP=""
+expect_failure 'is not there|superblock|special device' inside storage mount big
+listed big 'not mounted' || die "$(inside storage list)"
+inside storage remove big || die "storage remove"
+nothing_of big || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V")"
+LOOP=$(losetup -f --show "$TOP/disk") || die "losetup"
+D=${LOOP##*/}
+
+say "formatting is a task, which can be cancelled: then nothing is on the disk"
+cat >"$TOP/mkfs" <<'CONTENT'
+#!/bin/sh
+printf 'Creating journal: done\nWriting inode tables:  5/10\b\b\b\b\b'
+exec sleep 600
+CONTENT
+chmod 755 "$TOP/mkfs"
+mount --bind "$TOP/mkfs" "$C/usr/sbin/mkfs.ext4" || die "mount"
+inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
+formatting() {
+	inside --csv task list | grep "formatting $LOOP" | grep -Eq '(^|[^0-9])50([^0-9]|$)'
+}
+eventually 20 formatting || die "no task: $(inside task list; cat "$TOP/format")"
+expect_failure 'another volume is being changed' inside storage add images /srv/images
+inside task cancel "$(inside --csv task list | sed -n "s/^\"*\([0-9]*\)\"*,.*formatting.*/\1/p")" || die "task cancel: $(inside --csv task list)"
+wait $!
+grep -q 'no file system now.*cancelled' "$TOP/format" || die "$(cat "$TOP/format")"
+umount "$C/usr/sbin/mkfs.ext4" || die "umount"
+[ -z "$(blkid -p "$LOOP")" ] || die "$(blkid -p "$LOOP")"
+nothing_of big || die "something is left"
+inside storage format big "$LOOP" erase yes || die "storage format"
 inside storage remove big || die "storage remove"
 
 say "what somebody else uses is refused"
