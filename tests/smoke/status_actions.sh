@@ -226,6 +226,29 @@ terminal_keys z
 refused "the computer's, and this is a private host" 'Its name, as Europe' C-u UTC Enter
 terminal_keys k
 refused "the computer's, and this is a private host" 'Of the physical console|Key map of the physical' Enter
+terminal_keys n
+wait_terminal 10 'Name of the host'
+terminal_keys C-u not_one
+wait_terminal 10 'must be letters, digits'
+terminal_keys C-u vm1 F2
+wait_terminal 10 "the name is the computer's, and this is a private host"
+terminal_keys F2
+wait_terminal 10 'Time zone'
+terminal_keys s
+wait_terminal 10 'Servers'
+terminal_keys Down C-u a_b
+wait_terminal 10 'neither a host'
+terminal_keys C-u 192.0.2.1 F2
+wait_terminal 10 "time service is the computer's, and this is a private host"
+terminal_keys F2
+wait_terminal 10 'Time zone'
+terminal_keys p
+answer 'Whose, among the users' Enter
+answer 'New password of root' new Enter
+answer 'The same again' new Enter
+wait_terminal 10 'no user named root'
+terminal_keys 2 8
+wait_terminal 10 'Time zone'
 for key in b x; do
 	terminal_keys $key
 	refused 'this is a private host, below' 'this computer (again|down)' y
