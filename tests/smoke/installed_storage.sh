@@ -234,6 +234,7 @@ expect_failure 'another volume is being changed' inside storage add images /srv/
 inside task cancel "$(inside --csv task list | sed -n "s/^\"*\([0-9]*\)\"*,.*formatting.*/\1/p")" || die "task cancel: $(inside --csv task list)"
 wait $!
 grep -q 'no file system now.*cancelled' "$TOP/format" || die "$(cat "$TOP/format")"
+inside events | grep -q 'root .*was being formatted' || die "$(inside events)"
 umount "$C/usr/sbin/mkfs.ext4" || die "umount"
 [ -z "$(blkid -p "$LOOP")" ] || die "$(blkid -p "$LOOP")"
 nothing_of big || die "something is left"
