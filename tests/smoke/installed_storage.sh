@@ -156,6 +156,37 @@ expect_failure 'no such luck' inside storage add images /srv/images
 umount "$C/usr/bin/mount" || die "umount"
 nothing_of images || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V")"
 
+say "a server's folder, and systemd is told, by stand-ins for mount.nfs and systemctl"
+mkdir "$TOP/sbin"
+cat >"$TOP/sbin/mount.nfs" <<'CONTENT'
+#!/bin/sh
+echo "$*" >/tmp/nfs
+[ "$1" != down.example.com:/x ] || { echo 'mount.nfs: Connection timed out' >&2; exit 32; }
+exec mount -n -i -t tmpfs -o mode=755 stand-in "$2"
+CONTENT
+printf '#!/bin/sh\necho "$*" >>/tmp/systemctl\n' >"$TOP/sbin/systemctl"
+chmod 755 "$TOP/sbin"/*
+reloads() {
+	grep -cx daemon-reload "$C/tmp/systemctl"
+}
+if mount -t overlay -o "lowerdir=$TOP/sbin:/usr/sbin" stand-in "$C/usr/sbin" 2>/dev/null; then
+	mkdir -p "$C/run/systemd/system"
+	expect_failure 'Connection timed out' inside storage add nas down.example.com:/x
+	nothing_of nas || die "something is left"
+	[ "$(reloads)" = 2 ] || die "with the line and without it: $(cat "$C/tmp/systemctl")"
+	inside storage add nas 'nas.example.com:/my\ images' || die "storage add"
+	mounted nas && listed nas ' mounted' || die "$(inside storage list)"
+	grep -q "^nas.example.com:/my images $V/nas .*nosuid,nodev" "$C/tmp/nfs" || die "mount.nfs was told: $(cat "$C/tmp/nfs")"
+	grep -Pq "^nas.example.com:/my\\\\040images\t$V/nas\tnfs\t_netdev,\S*nofail\S*\t0 0\$" "$C/etc/fstab" || die "$(cat "$C/etc/fstab")"
+	inside storage remove nas || die "storage remove"
+	nothing_of nas || die "something is left"
+	[ "$(reloads)" = 4 ] || die "$(cat "$C/tmp/systemctl")"
+	rmdir "$C/run/systemd/system"
+	umount "$C/usr/sbin" || die "umount"
+else
+	say "skipped: no overlay can be mounted here"
+fi
+
 truncate -s 64M "$TOP/disk"
 LOOP=$(losetup -f --show "$TOP/disk" 2>/dev/null) || LOOP=""
 [ -n "$LOOP" ] || { say "a disk: skipped, there are no loop devices to be had"; exit 0; }
