@@ -285,6 +285,8 @@ static void look_at_files(const struct hostnet_files *files, const char *interfa
 		*out = networkd;
 	else
 		out->manager = default_manager(files->place);
+	if (out->manager == HOSTNET_NETWORKMANAGER)
+		hostnet_networkmanager_look(files->place, interface, out);
 	if (out->manager == HOSTNET_NETWORKD && !runs)
 		set_problem(out, "systemd-networkd, whose file names it, does not run: systemctl enable --now systemd-networkd");
 }

@@ -237,9 +237,12 @@ static int put_back(const json_t *record, struct error *err)
 		up = networkd_apply(interface, &why);
 	else if (was_up)
 		up = RUN1(&why, "ifup", interface);
+	/* networkd lets go of an interface that no file names any more, and leaves it as it is. */
+	if (!was_up && by_networkd(record))
+		(void)RUN5(&why, "ip", "-4", "address", "flush", "dev", interface);
 	if (!was_up)
 		restore_by_hand(record);
-	if (up && !ret)
+	if (up && !ret && was_up)
 		ret = fail(err, up, "the old configuration does not come up: %.400s", why.text);
 	return ret;
 }
