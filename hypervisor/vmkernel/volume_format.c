@@ -139,6 +139,7 @@ static int format(const struct volume_work *w, const struct block_device *d, int
 	int ret = check_device(w, d, err);
 	if (ret || w->dry_run)
 		return ret;
+	atomic_store(&w->progress->begun, true);
 	ret = wipe(d, err);
 	if (ret)
 		return ret;

@@ -90,6 +90,17 @@ static void look_at_machines_again(const char *volume)
 			vm_refresh(vm);
 }
 
+/* What has been lost is told, whatever came of it. */
+static void log_change(const struct volume_request *v, int ret, const char *source, const struct error *err)
+{
+	event_acting(v->r);
+	if (!ret)
+		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the volume %s is %s%s%s", v->work.name, v->done, *source ? ": " : "", source);
+	else if (v->work.progress && atomic_load(&v->work.progress->begun))
+		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "%s was being formatted: %s", v->work.source, err->text);
+	event_acting(NULL);
+}
+
 static void on_changed(void *arg, int ret, json_t *found, const struct error *err)
 {
 	struct volume_request *v = arg;
@@ -97,13 +108,12 @@ static void on_changed(void *arg, int ret, json_t *found, const struct error *er
 	changing = false;
 	volumes_changed();
 	look_at_machines_again(v->work.name);
+	const char *source = ret ? NULL : json_string_value(json_object_get(found, "source"));
+	source = source ? source : "";
+	if (!v->r->dry_run)
+		log_change(v, ret, source, err);
 	if (!ret && !v->r->dry_run) {
-		const char *source = json_string_value(json_object_get(found, "source")), *by = source ? ": " : "";
-		source = source ? source : "";
-		event_acting(v->r);
-		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the volume %s is %s%s%s", v->work.name, v->done, by, source);
-		event_acting(NULL);
-		result = message_result("the volume %s is %s%s%s", v->work.name, v->done, by, source);
+		result = message_result("the volume %s is %s%s%s", v->work.name, v->done, *source ? ": " : "", source);
 		if (json_array_size(json_object_get(found, "warnings")))
 			json_object_set(result, "warnings", json_object_get(found, "warnings"));
 	}
@@ -179,12 +189,8 @@ int handle_storage_format(struct request *r, json_t **result, struct error *err)
 		return fail(err, -ENOMEM, "no memory");
 	}
 	ret = volume_request_start(v, volume_format, VOLUME_FORMAT_SECONDS + VOLUME_SECONDS, err);
-	if (ret == PENDING && !r->dry_run) {
-		event_acting(r);
-		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%s is being formatted (%s): what is on it goes", v->work.source, v->work.type);
-		event_acting(NULL);
+	if (ret == PENDING && !r->dry_run)
 		task_begin(r, on_format_cancelled, on_format_look, v, "formatting %.150s", v->work.source);
-	}
 	return ret;
 }
 

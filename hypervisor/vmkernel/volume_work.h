@@ -8,8 +8,17 @@
 #ifndef VMK_VMKERNEL_VOLUME_WORK_H
 #define VMK_VMKERNEL_VOLUME_WORK_H
 
+#include <stdatomic.h>
+
 #include "vmkernel/disks.h"
 #include "vmkernel/job.h"
+
+/* In memory the daemon and the child share. */
+struct volume_progress {
+	_Atomic int percent;
+	_Atomic bool cancelled; /* it is to give up */
+	_Atomic bool begun;	/* what was on the device is lost */
+};
 
 struct volume_work {
 	const char *name;   /* of the volume */
@@ -19,7 +28,7 @@ struct volume_work {
 	bool dry_run;	    /* look whether it could be done, and leave everything */
 	struct disk_use *uses; /* add, format, devices */
 	size_t n_uses;
-	struct disk_progress *progress; /* format */
+	struct volume_progress *progress; /* format */
 };
 
 job_fn volume_devices; /* rows of storage.devices */

@@ -17,6 +17,7 @@ trap 'status=$?; [ -z "$BUSY" ] || kill "$BUSY"; inside host stop stop >/dev/nul
 make_computer
 mkdir -p "$C/sys" "$C/srv/images" "$C/srv/open"
 bind /sys sys
+chmod 755 "$C/srv" "$C/srv/images"
 chmod 777 "$C/srv/open"
 V=/vmfs/volumes
 cat >"$C/etc/fstab" <<'CONTENT'
@@ -28,6 +29,9 @@ start_installed
 
 listed() { # VOLUME PATTERN
 	inside storage list | grep -Eq "^$1 .*$2"
+}
+unmounts() { # FOLDER; the host itself looks at volumes now and then
+	umount "$1" 2>/dev/null
 }
 mounted() { # VOLUME: seen from this namespace
 	mountpoint -q "$C$V/$1"
@@ -78,7 +82,7 @@ expect_failure 'machines are on the volume images: web' inside storage remove im
 
 say "not mounted after a start: that is told, and nothing gets below"
 inside host stop keep || die "host stop"
-umount "$C$V/images" || die "umount"
+eventually 10 unmounts "$C$V/images" || die "umount"
 start_installed
 listed images 'not mounted' || die "$(inside storage list)"
 inside host alerts | grep -q '^error .*volume images is not mounted' || die "$(inside host alerts)"
@@ -102,7 +106,7 @@ sleeps_there() {
 	[ "$(readlink "/proc/$BUSY/exe")" != "$(readlink /proc/$$/exe)" ] && [ "$(readlink "/proc/$BUSY/cwd")" = "$C$V/images" ]
 }
 eventually 20 sleeps_there || die "nobody is in it"
-expect_failure "in use by sleep \\($BUSY\\)" inside storage remove images force
+expect_failure "in use by .*sleep \\($BUSY\\)" inside storage remove images force
 mounted images && listed images ' mounted' || die "$(inside storage list)"
 kill "$BUSY"
 wait "$BUSY" 2>/dev/null
@@ -132,7 +136,7 @@ terminal_keys C-u /srv/images F2
 wait_no_terminal 20 'What it is made of'
 eventually 20 mounted images || { terminal_text; die "no volume by form"; }
 wait_terminal 20 'images .* bind|images .* [0-9]+ %'
-umount "$C$V/images" || die "umount"
+eventually 10 unmounts "$C$V/images" || die "umount"
 only images
 wait_terminal 20 'images .* not mounted'
 terminal_keys w
@@ -151,6 +155,37 @@ mount --bind "$TOP/mount" "$C/usr/bin/mount" || die "mount"
 expect_failure 'no such luck' inside storage add images /srv/images
 umount "$C/usr/bin/mount" || die "umount"
 nothing_of images || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V")"
+
+say "a server's folder, and systemd is told, by stand-ins for mount.nfs and systemctl"
+mkdir "$TOP/sbin"
+cat >"$TOP/sbin/mount.nfs" <<'CONTENT'
+#!/bin/sh
+echo "$*" >/tmp/nfs
+[ "$1" != down.example.com:/x ] || { echo 'mount.nfs: Connection timed out' >&2; exit 32; }
+exec mount -n -i -t tmpfs -o mode=755 stand-in "$2"
+CONTENT
+printf '#!/bin/sh\necho "$*" >>/tmp/systemctl\n' >"$TOP/sbin/systemctl"
+chmod 755 "$TOP/sbin"/*
+reloads() {
+	grep -cx daemon-reload "$C/tmp/systemctl"
+}
+if mount -t overlay -o "lowerdir=$TOP/sbin:/usr/sbin" stand-in "$C/usr/sbin" 2>/dev/null; then
+	mkdir -p "$C/run/systemd/system"
+	expect_failure 'Connection timed out' inside storage add nas down.example.com:/x
+	nothing_of nas || die "something is left"
+	[ "$(reloads)" = 2 ] || die "with the line and without it: $(cat "$C/tmp/systemctl")"
+	inside storage add nas 'nas.example.com:/my\ images' || die "storage add"
+	mounted nas && listed nas ' mounted' || die "$(inside storage list)"
+	grep -q "^nas.example.com:/my images $V/nas .*nosuid,nodev" "$C/tmp/nfs" || die "mount.nfs was told: $(cat "$C/tmp/nfs")"
+	grep -Pq "^nas.example.com:/my\\\\040images\t$V/nas\tnfs\t_netdev,\S*nofail\S*\t0 0\$" "$C/etc/fstab" || die "$(cat "$C/etc/fstab")"
+	inside storage remove nas || die "storage remove"
+	nothing_of nas || die "something is left"
+	[ "$(reloads)" = 4 ] || die "$(cat "$C/tmp/systemctl")"
+	rmdir "$C/run/systemd/system"
+	umount "$C/usr/sbin" || die "umount"
+else
+	say "skipped: no overlay can be mounted here"
+fi
 
 truncate -s 64M "$TOP/disk"
 LOOP=$(losetup -f --show "$TOP/disk" 2>/dev/null) || LOOP=""
@@ -208,7 +243,7 @@ inside storage remove big || die "storage remove"
 
 say "a disk that is not there any more"
 inside storage add big "$D" || die "storage add"
-umount "$C$V/big" && losetup -d "$LOOP" || die "it does not go"
+eventually 10 unmounts "$C$V/big" && losetup -d "$LOOP" || die "it does not go"
 LOOP=""
 expect_failure 'is not there|superblock|special device' inside storage mount big
 listed big 'not mounted' || die "$(inside storage list)"
@@ -234,6 +269,7 @@ expect_failure 'another volume is being changed' inside storage add images /srv/
 inside task cancel "$(inside --csv task list | sed -n "s/^\"*\([0-9]*\)\"*,.*formatting.*/\1/p")" || die "task cancel: $(inside --csv task list)"
 wait $!
 grep -q 'no file system now.*cancelled' "$TOP/format" || die "$(cat "$TOP/format")"
+inside events | grep -q 'root .*was being formatted' || die "$(inside events)"
 umount "$C/usr/sbin/mkfs.ext4" || die "umount"
 [ -z "$(blkid -p "$LOOP")" ] || die "$(blkid -p "$LOOP")"
 nothing_of big || die "something is left"
