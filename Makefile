@@ -25,7 +25,7 @@ LDFLAGS_tsan := -fsanitize=thread
 CFLAGS += $(CFLAGS_$(MODE))
 LDFLAGS += $(LDFLAGS_$(MODE))
 # augeas.h includes libxml2's.
-CFLAGS_vmkernel := $(shell pkg-config --cflags augeas 2>/dev/null)
+CFLAGS_computer := $(shell pkg-config --cflags augeas 2>/dev/null)
 # The interpreter keeps the guest's x87 state in the host's registers: no compiler-made FPU or SSE code there.
 CFLAGS_vnc := $(shell pkg-config --cflags freetype2 2>/dev/null)
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
@@ -35,7 +35,7 @@ CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
 $(patsubst %.c,$(B)/obj/%.o,$(wildcard hypervisor/cpu/exec_*.c)): private CFLAGS += -fno-sanitize=thread
 
 # A part is a folder of *.c and *.S, made into build/MODE/lib<part>.a
-PARTS := lib api cpu dev disk net vmx vmkernel tui shell vnc pam
+PARTS := lib api cpu dev disk net vmx computer vmkernel tui shell vnc pam
 DIR_lib := hypervisor/lib
 DIR_api := hypervisor/api
 DIR_cpu := hypervisor/cpu
@@ -43,6 +43,7 @@ DIR_dev := hypervisor/dev
 DIR_disk := hypervisor/disk
 DIR_net := hypervisor/net
 DIR_vmx := hypervisor/vmx
+DIR_computer := hypervisor/computer
 DIR_vmkernel := hypervisor/vmkernel
 DIR_tui := tui
 DIR_shell := shell
@@ -53,7 +54,7 @@ DIR_pam := pam
 # into the part's archive.
 PROGRAMS := vmkernel vmk-vmx vmk-mks vmk-authd vmkstatus vmksh vmk-login
 MAIN_vmkernel := hypervisor/vmkernel/main.c
-USES_vmkernel := vmkernel pam api disk net lib
+USES_vmkernel := vmkernel computer pam api disk net lib
 LIBS_vmkernel := -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
 MAIN_vmk-vmx := hypervisor/vmx/main.c
 USES_vmk-vmx := vmx dev vmx cpu disk net api lib

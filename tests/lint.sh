@@ -15,7 +15,8 @@ allowed() {
 	hypervisor/cpu) echo lib cpu ;;
 	hypervisor/dev) echo lib dev disk api/screen.h cpu/cpu.h ;;
 	hypervisor/vmx) echo lib api cpu/cpu.h dev disk net vmx ;;
-	hypervisor/vmkernel) echo lib api disk net vmkernel pam/users.h ;;
+	hypervisor/computer) echo lib computer ;;
+	hypervisor/vmkernel) echo lib api computer disk net vmkernel pam/users.h ;;
 	pam) echo lib api pam ;;
 	shell) echo lib api pam/login.h shell ;;
 	tui) echo lib api pam/login.h tui ;;
@@ -24,7 +25,7 @@ allowed() {
 }
 
 for part in hypervisor/lib hypervisor/api hypervisor/disk hypervisor/net hypervisor/cpu hypervisor/dev hypervisor/vmx \
-	hypervisor/vmkernel pam shell tui vnc; do
+	hypervisor/computer hypervisor/vmkernel pam shell tui vnc; do
 	may=$(allowed $part)
 	for include in $(grep -hos '^#include "[^"]*"' $part/*.c $part/*.h | cut -d'"' -f2 | sort -u); do
 		ok=no

@@ -6,12 +6,12 @@
 #include <string.h>
 #include <time.h>
 
+#include "computer/time_service.h"
 #include "lib/util.h"
 #include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/hostnet_methods.h"
 #include "vmkernel/text.h"
-#include "vmkernel/time_service.h"
 #include "vmkernel/volumes.h"
 
 #define VOLUME_WARNING 90 /* percent in use */

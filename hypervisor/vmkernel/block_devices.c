@@ -13,9 +13,9 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "computer/mount_table.h"
 #include "lib/util.h"
 #include "vmkernel/block_devices.h"
-#include "vmkernel/mount_table.h"
 #include "vmkernel/text.h"
 
 #define MAX_DEVICES 1024

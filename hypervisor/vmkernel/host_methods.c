@@ -5,17 +5,17 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "computer/host_name.h"
+#include "computer/settings.h"
+#include "computer/time_service.h"
 #include "lib/util.h"
 #include "pam/users.h"
 #include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
-#include "vmkernel/host_name.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/network.h"
 #include "vmkernel/power.h"
-#include "vmkernel/settings.h"
 #include "vmkernel/text.h"
-#include "vmkernel/time_service.h"
 
 #define URLS_MAX 16
 

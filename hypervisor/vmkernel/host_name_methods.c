@@ -5,12 +5,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "computer/host_name.h"
+#include "computer/settings.h"
 #include "lib/util.h"
 #include "vmkernel/consoles.h"
-#include "vmkernel/host_name.h"
 #include "vmkernel/job.h"
 #include "vmkernel/methods.h"
-#include "vmkernel/settings.h"
 #include "vmkernel/text.h"
 
 #define NAME_SECONDS 60

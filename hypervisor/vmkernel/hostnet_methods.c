@@ -6,9 +6,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "computer/hostnet_links.h"
 #include "lib/sock.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_links.h"
 #include "vmkernel/hostnet_methods.h"
 #include "vmkernel/hostnet_probe.h"
 #include "vmkernel/hostnet_trial.h"

@@ -11,10 +11,10 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include "computer/hostnet_files.h"
+#include "computer/hostnet_links.h"
 #include "lib/sock.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_files.h"
-#include "vmkernel/hostnet_links.h"
 #include "vmkernel/hostnet_probe.h"
 
 #define TRIES 2

@@ -3,7 +3,7 @@
 #ifndef VMK_VMKERNEL_HOSTNET_PROBE_H
 #define VMK_VMKERNEL_HOSTNET_PROBE_H
 
-#include "vmkernel/hostnet.h"
+#include "computer/hostnet.h"
 #include "vmkernel/job.h"
 
 #define HOSTNET_PROBE_SECONDS 120

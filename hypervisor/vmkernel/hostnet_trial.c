@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "computer/hostnet_links.h"
+#include "computer/program.h"
 #include "lib/sock.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_links.h"
 #include "vmkernel/hostnet_trial.h"
-#include "vmkernel/program.h"
 
 #define FILE_BYTES 262144
 #define RECORD_BYTES (4 * MIB)

@@ -10,7 +10,7 @@
 #ifndef VMK_VMKERNEL_HOSTNET_TRIAL_H
 #define VMK_VMKERNEL_HOSTNET_TRIAL_H
 
-#include "vmkernel/hostnet.h"
+#include "computer/hostnet.h"
 #include "vmkernel/job.h"
 
 #define HOSTNET_KEEP "keep"

@@ -18,6 +18,7 @@
 #include <unistd.h>
 
 #include "api/client.h"
+#include "computer/time_service.h"
 #include "lib/util.h"
 #include "vmkernel/autostart.h"
 #include "vmkernel/conf.h"
@@ -27,7 +28,6 @@
 #include "vmkernel/job.h"
 #include "vmkernel/power.h"
 #include "vmkernel/probe.h"
-#include "vmkernel/time_service.h"
 #include "vmkernel/volumes.h"
 
 #define ASK_USEC 100000

@@ -7,13 +7,13 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "computer/settings.h"
+#include "computer/time_service.h"
 #include "lib/keymap_names.h"
 #include "lib/util.h"
 #include "vmkernel/command.h"
 #include "vmkernel/methods.h"
-#include "vmkernel/settings.h"
 #include "vmkernel/text.h"
-#include "vmkernel/time_service.h"
 
 #define SETTINGS_SECONDS 60
 #define ETC "/etc"

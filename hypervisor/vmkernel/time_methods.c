@@ -6,12 +6,12 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "computer/settings.h"
+#include "computer/time_servers.h"
 #include "lib/util.h"
 #include "vmkernel/job.h"
 #include "vmkernel/methods.h"
-#include "vmkernel/settings.h"
 #include "vmkernel/text.h"
-#include "vmkernel/time_servers.h"
 
 #define TIME_SECONDS 150 /* as long as time_service.c gives what it starts, and again where all is put back */
 #define COMPUTER "" /* the root of its files */

@@ -10,9 +10,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "computer/program.h"
 #include "lib/util.h"
 #include "vmkernel/block_devices.h"
-#include "vmkernel/program.h"
 #include "vmkernel/volume_work.h"
 
 #define XFS_LABEL_MAX 12

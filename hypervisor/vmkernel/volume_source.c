@@ -10,8 +10,8 @@
 #include <sys/stat.h>
 #include <sys/vfs.h>
 
+#include "computer/program.h"
 #include "lib/util.h"
-#include "vmkernel/program.h"
 #include "vmkernel/volume_source.h"
 
 #define NFS_HELPER "mount.nfs"

@@ -3,8 +3,8 @@
 #ifndef VMK_VMKERNEL_VOLUME_SOURCE_H
 #define VMK_VMKERNEL_VOLUME_SOURCE_H
 
+#include "computer/mount_table.h"
 #include "vmkernel/block_devices.h"
-#include "vmkernel/mount_table.h"
 
 struct volume_source {
 	struct mount_line line; /* its texts are the source's own */

@@ -11,10 +11,10 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "computer/mount_table.h"
+#include "computer/program.h"
 #include "lib/util.h"
 #include "vmkernel/block_devices.h"
-#include "vmkernel/mount_table.h"
-#include "vmkernel/program.h"
 #include "vmkernel/volume_source.h"
 #include "vmkernel/volume_work.h"
 #include "vmkernel/volumes.h"

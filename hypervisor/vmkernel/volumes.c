@@ -13,8 +13,8 @@
 #include <sys/vfs.h>
 #include <unistd.h>
 
+#include "computer/mount_table.h"
 #include "lib/util.h"
-#include "vmkernel/mount_table.h"
 #include "vmkernel/volumes.h"
 
 #define LOOK_SECONDS 20

@@ -1,4 +1,4 @@
-// uses: vmkernel lib -laugeas
+// uses: computer lib -laugeas
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Configuration files of the computer's, read and changed by augeas. */
 #include <criterion/criterion.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "folder_rig.h"
-#include "vmkernel/augeas_file.h"
+#include "computer/augeas_file.h"
 
 #define HOSTS "Hosts.lns"
 

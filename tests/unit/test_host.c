@@ -1,4 +1,4 @@
-// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
+// uses: vmkernel computer pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the daemon (fake_host.h) tells of the host and does with it: volumes, images, networks, hardware, rights, settings, alerts.
@@ -7,12 +7,12 @@
 #include "fake_host.h"
 #include "host_answers.h"
 
+#include "computer/settings.h"
 #include "lib/machine_words.h"
+#include "vmkernel/command.h"
 #include "vmkernel/conf.h"
 #include "vmkernel/disks.h"
 #include "vmkernel/owners.h"
-#include "vmkernel/command.h"
-#include "vmkernel/settings.h"
 #include "vmkernel/text.h"
 #include "vmkernel/volumes.h"
 

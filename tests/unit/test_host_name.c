@@ -1,4 +1,4 @@
-// uses: vmkernel lib -laugeas
+// uses: computer lib -laugeas
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The computer's name in its files. */
 #include <criterion/criterion.h>
@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "folder_rig.h"
-#include "vmkernel/host_name.h"
+#include "computer/host_name.h"
 
 TestSuite(host_name, .init = make_folder);
 

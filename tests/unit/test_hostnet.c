@@ -1,4 +1,4 @@
-// uses: vmkernel lib -laugeas -ljansson
+// uses: vmkernel computer lib -laugeas -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The computer's own network: what its files say, and what becomes of them. */
 #include <criterion/criterion.h>
@@ -9,11 +9,11 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "computer/hostnet.h"
+#include "computer/hostnet_links.h"
+#include "computer/program.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet.h"
-#include "vmkernel/hostnet_links.h"
 #include "vmkernel/hostnet_probe.h"
-#include "vmkernel/program.h"
 
 #define MAC "02:00:00:00:00:07"
 

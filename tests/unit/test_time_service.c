@@ -1,4 +1,4 @@
-// uses: vmkernel lib -laugeas -ljansson
+// uses: computer lib -laugeas -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* Time services: which there is, the servers in its files, and what the daemon thinks of the clock. */
 #include <criterion/criterion.h>
@@ -8,7 +8,7 @@
 #include <unistd.h>
 
 #include "folder_rig.h"
-#include "vmkernel/time_servers.h"
+#include "computer/time_servers.h"
 
 TestSuite(time_service, .init = make_folder);
 

@@ -1,4 +1,4 @@
-// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
+// uses: vmkernel computer pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The computer's disks, what is mounted and what fstab says, read from files of the test's own. */
 #include <criterion/criterion.h>
@@ -12,12 +12,12 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "computer/mount_table.h"
+#include "computer/program.h"
 #include "lib/machine_words.h"
 #include "lib/util.h"
 #include "vmkernel/block_devices.h"
 #include "vmkernel/host.h"
-#include "vmkernel/mount_table.h"
-#include "vmkernel/program.h"
 #include "vmkernel/volume_source.h"
 
 struct host host;

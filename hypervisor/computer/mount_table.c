@@ -7,9 +7,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "computer/augeas_file.h"
+#include "computer/mount_table.h"
 #include "lib/util.h"
-#include "vmkernel/augeas_file.h"
-#include "vmkernel/mount_table.h"
 
 #define FSTAB_MAX_BYTES (256 * 1024)
 #define FSTAB "fstab"

@@ -5,8 +5,8 @@
  * A missing fstab is an empty one, and a line of it that is none is left out. All of it is for a job's child
  * (job.h); one thread.
  */
-#ifndef VMK_VMKERNEL_MOUNT_TABLE_H
-#define VMK_VMKERNEL_MOUNT_TABLE_H
+#ifndef VMK_COMPUTER_MOUNT_TABLE_H
+#define VMK_COMPUTER_MOUNT_TABLE_H
 
 #include <sys/types.h>
 

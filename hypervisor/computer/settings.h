@@ -4,12 +4,12 @@
  *
  * They belong to the computer: an installed host changes them, a private one (below --root) only tells them.
  */
-#ifndef VMK_VMKERNEL_SETTINGS_H
-#define VMK_VMKERNEL_SETTINGS_H
+#ifndef VMK_COMPUTER_SETTINGS_H
+#define VMK_COMPUTER_SETTINGS_H
 
 #include <time.h>
 
-#include "vmkernel/host.h"
+#include "lib/error.h"
 
 /* -EOPNOTSUPP on a private host, for which `what` ("the clock") belongs to the computer it is one of others on. */
 int settings_need_installed(const char *what, struct error *err);

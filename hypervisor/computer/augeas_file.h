@@ -7,8 +7,8 @@
  *
  * Parsing takes a while and the file may be anything: for a job's child (job.h), whose time limit holds. One handle, one thread.
  */
-#ifndef VMK_VMKERNEL_AUGEAS_FILE_H
-#define VMK_VMKERNEL_AUGEAS_FILE_H
+#ifndef VMK_COMPUTER_AUGEAS_FILE_H
+#define VMK_COMPUTER_AUGEAS_FILE_H
 
 #include "lib/error.h"
 #include "lib/types.h"

@@ -8,8 +8,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "computer/hostnet_links.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_links.h"
 
 #define ROUTES "/proc/net/route" /* of the network namespace this process is in */
 

@@ -11,9 +11,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "computer/settings.h"
 #include "lib/keymap_names.h"
 #include "lib/util.h"
-#include "vmkernel/settings.h"
 
 #define LOCALTIME "/etc/localtime"
 #define ZONES "/usr/share/zoneinfo/"

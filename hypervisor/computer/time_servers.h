@@ -4,11 +4,11 @@
  *
  * Files are read and changed with augeas: for a job's child.
  */
-#ifndef VMK_VMKERNEL_TIME_SERVERS_H
-#define VMK_VMKERNEL_TIME_SERVERS_H
+#ifndef VMK_COMPUTER_TIME_SERVERS_H
+#define VMK_COMPUTER_TIME_SERVERS_H
 
-#include "vmkernel/augeas_file.h"
-#include "vmkernel/time_service.h"
+#include "computer/augeas_file.h"
+#include "computer/time_service.h"
 
 #define TIME_SERVERS_MAX 32	/* that are read */
 #define TIME_SERVERS_WRITE_MAX 8

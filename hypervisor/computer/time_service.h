@@ -5,8 +5,8 @@
  * `root` is the folder of the computer's own files, "" for the real ones. Nothing here waits or starts a process but
  * time_service_set() and time_service_restart(), which are for a job's child.
  */
-#ifndef VMK_VMKERNEL_TIME_SERVICE_H
-#define VMK_VMKERNEL_TIME_SERVICE_H
+#ifndef VMK_COMPUTER_TIME_SERVICE_H
+#define VMK_COMPUTER_TIME_SERVICE_H
 
 #include "lib/error.h"
 #include "lib/types.h"

@@ -5,8 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "computer/hostnet_files.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_files.h"
 
 #define KEYFILE_BYTES 65536
 

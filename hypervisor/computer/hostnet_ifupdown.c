@@ -11,8 +11,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "computer/hostnet_files.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_files.h"
 
 #define MAIN_FILE "network/interfaces"
 #define DEPTH_MAX 8 /* of files that source others */

@@ -6,9 +6,9 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "computer/host_name.h"
+#include "computer/time_servers.h"
 #include "lib/util.h"
-#include "vmkernel/host_name.h"
-#include "vmkernel/time_servers.h"
 
 /* Not augeas's Chrony and Ntp lenses: they refuse files over words they do not know, like those of a newer service, or of ntpsec. */
 #define LINES "Simplelines.lns"

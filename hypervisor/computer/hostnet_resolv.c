@@ -6,9 +6,9 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "computer/hostnet_files.h"
+#include "computer/program.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_files.h"
-#include "vmkernel/program.h"
 
 #define RESOLV_CONF_BYTES 65536
 

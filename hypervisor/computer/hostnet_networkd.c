@@ -9,8 +9,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "computer/hostnet_files.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_files.h"
 
 #define FOLDER "systemd/network"
 #define LAST_LINE "Network[1]/*[label() != '#comment'][last()]"

@@ -9,8 +9,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "computer/augeas_file.h"
 #include "lib/util.h"
-#include "vmkernel/augeas_file.h"
 
 #define FILE_MAX_BYTES (256 * 1024)
 #define NOTES "/augeas"

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hostnet_links.h - the computer's network interfaces as the kernel has them, all but lo */
-#ifndef VMK_VMKERNEL_HOSTNET_LINKS_H
-#define VMK_VMKERNEL_HOSTNET_LINKS_H
+#ifndef VMK_COMPUTER_HOSTNET_LINKS_H
+#define VMK_COMPUTER_HOSTNET_LINKS_H
 
 #include <net/if.h>
 

@@ -13,9 +13,9 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "computer/program.h"
+#include "computer/time_service.h"
 #include "lib/util.h"
-#include "vmkernel/program.h"
-#include "vmkernel/time_service.h"
 
 #define LATE_NS (3600 * NSEC_PER_SEC)
 #define LOOK_NS (60 * NSEC_PER_SEC)

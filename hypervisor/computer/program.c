@@ -11,8 +11,8 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "computer/program.h"
 #include "lib/util.h"
-#include "vmkernel/program.h"
 
 #define POLL_MS 100
 #define SAID_MAX 2048 /* of what it prints, for the sentence */

@@ -8,9 +8,9 @@
 #include <string.h>
 #include <unistd.h>
 
+#include "computer/host_name.h"
 #include "lib/log.h"
 #include "lib/util.h"
-#include "vmkernel/host_name.h"
 
 #define LABEL_MAX 63
 #define OWN_ADDRESS "127.0.1.1" /* as Debian gives it to a computer whose own addresses change */

@@ -4,8 +4,8 @@
  *
  * They get nothing of the daemon's but its identity: stdin is /dev/null, the environment a plain one in English.
  */
-#ifndef VMK_VMKERNEL_PROGRAM_H
-#define VMK_VMKERNEL_PROGRAM_H
+#ifndef VMK_COMPUTER_PROGRAM_H
+#define VMK_COMPUTER_PROGRAM_H
 
 #include "lib/error.h"
 #include "lib/types.h"

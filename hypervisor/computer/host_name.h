@@ -4,10 +4,10 @@
  *
  * etc is the folder of the computer's configuration. host_name_write() is for a job's child.
  */
-#ifndef VMK_VMKERNEL_HOST_NAME_H
-#define VMK_VMKERNEL_HOST_NAME_H
+#ifndef VMK_COMPUTER_HOST_NAME_H
+#define VMK_COMPUTER_HOST_NAME_H
 
-#include "vmkernel/augeas_file.h"
+#include "computer/augeas_file.h"
 
 #define HOST_NAME_SIZE 65 /* what the kernel keeps, and NUL */
 

@@ -6,8 +6,8 @@
  * Only IPv4, name servers and search domains are changed: what the files say of IPv6 stays, and so does every line vmk does not know.
  * For a job's child (job.h), as augeas_file.h is; one thread.
  */
-#ifndef VMK_VMKERNEL_HOSTNET_H
-#define VMK_VMKERNEL_HOSTNET_H
+#ifndef VMK_COMPUTER_HOSTNET_H
+#define VMK_COMPUTER_HOSTNET_H
 
 #include <net/if.h>
 

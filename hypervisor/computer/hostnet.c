@@ -9,9 +9,9 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "computer/hostnet_files.h"
+#include "computer/program.h"
 #include "lib/util.h"
-#include "vmkernel/hostnet_files.h"
-#include "vmkernel/program.h"
 
 #define RESOLVERS_MAX 3 /* that the C library asks */
 #define SEARCH_MAX 6

@@ -1,10 +1,10 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* hostnet_files.h - what hostnet.c and those who know one manager's files (hostnet_ifupdown.c, hostnet_networkd.c) share */
-#ifndef VMK_VMKERNEL_HOSTNET_FILES_H
-#define VMK_VMKERNEL_HOSTNET_FILES_H
+#ifndef VMK_COMPUTER_HOSTNET_FILES_H
+#define VMK_COMPUTER_HOSTNET_FILES_H
 
-#include "vmkernel/augeas_file.h"
-#include "vmkernel/hostnet.h"
+#include "computer/augeas_file.h"
+#include "computer/hostnet.h"
 
 #define HOSTNET_FILES_MAX 64
 
