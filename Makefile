@@ -24,6 +24,8 @@ LDFLAGS_ubsan := -fsanitize=undefined
 LDFLAGS_tsan := -fsanitize=thread
 CFLAGS += $(CFLAGS_$(MODE))
 LDFLAGS += $(LDFLAGS_$(MODE))
+# augeas.h includes libxml2's.
+CFLAGS_vmkernel := $(shell pkg-config --cflags augeas 2>/dev/null)
 # The interpreter keeps the guest's x87 state in the host's registers: no compiler-made FPU or SSE code there.
 CFLAGS_vnc := $(shell pkg-config --cflags freetype2 2>/dev/null)
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
@@ -52,7 +54,7 @@ DIR_pam := pam
 PROGRAMS := vmkernel vmk-vmx vmk-mks vmk-authd vmkstatus vmksh vmk-login
 MAIN_vmkernel := hypervisor/vmkernel/main.c
 USES_vmkernel := vmkernel pam api disk net lib
-LIBS_vmkernel := -ljansson -lsystemd -lcrypt -lpam
+LIBS_vmkernel := -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
 MAIN_vmk-vmx := hypervisor/vmx/main.c
 USES_vmk-vmx := vmx dev vmx cpu disk net api lib
 LIBS_vmk-vmx := -ljansson -lsystemd -lseccomp -lslirp -lzstd

@@ -25,6 +25,12 @@ static const struct live {
 	{"vm disconnect", "device", "vm.hardware", "device", true, "connected"},
 	{"vm answer", "answer", "vm.question", "choices", true, NULL},
 	{"disk list", "volume", "storage.list", "name", false, NULL},
+	{"vm create", "volume", "storage.list", "name", false, NULL},
+	{"host network set", "interface", "host.network", "name", false, NULL},
+	{"storage add", "source", "storage.devices", "path", false, "free"},
+	{"storage format", "device", "storage.devices", "path", false, "free"},
+	{"storage mount", "name", "storage.list", "name", false, NULL},
+	{"storage remove", "name", "storage.list", "name", false, NULL},
 };
 
 static const char *text_of(json_t *value, char number[24])
@@ -56,7 +62,7 @@ static void offer_from(struct seeker *s, json_t *value, const char *field, const
 	if (first_is_vm(s->command) && vm && s->n && strcmp(vm, s->words[0]))
 		return;
 	json_t *must = only ? json_object_get(value, only) : json_true();
-	if (!must || json_is_null(must) || (json_is_false(must) && !strcmp(only, "cancellable")))
+	if (!must || json_is_null(must) || (json_is_false(must) && strcmp(only, "connected")))
 		return;
 	json_t *found = json_is_object(value) ? json_object_get(value, field) : value;
 	if (json_is_array(found)) {

@@ -83,6 +83,16 @@ static u64 text_hash(const char *text)
 	return hash | 1;
 }
 
+bool form_request(const char *method, json_t *params, char *request, size_t size)
+{
+	json_t *call = json_pack("{s:s, s:o*}", "method", method, "params", params);
+	size_t length = call ? json_dumpb(call, request, size - 1, JSON_COMPACT) : 0;
+	bool fits = length && length < size;
+	request[fits ? length : 0] = 0;
+	json_decref(call);
+	return fits;
+}
+
 /* How the host is asked about a field; false: it is not. */
 static bool field_request(const struct form *f, unsigned index, char request[MODEL_CHECK_SIZE])
 {

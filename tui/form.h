@@ -6,6 +6,8 @@
 #ifndef VMK_TUI_FORM_H
 #define VMK_TUI_FORM_H
 
+#include <jansson.h>
+
 #include "tui/edit.h"
 
 struct ui;
@@ -61,12 +63,18 @@ bool form_run(struct ui *ui, struct form *f);
 void form_go(struct form *f, const struct form_field *field);
 void form_free(struct form *f);
 
+/* A request as form.ask makes it; steals params. False: it does not fit. */
+bool form_request(const char *method, json_t *params, char *request, size_t size);
+
 /* Whether a value waits to be checked by the host until nothing is typed for FORM_PAUSE_MS. */
 #define FORM_PAUSE_MS 300
 bool form_pauses(const struct form *f);
 /* For the frame: ui->form. */
 void form_draw(struct ui *ui);
 void form_key(struct ui *ui, const struct viewer_press *p);
+
+/* network_form.c: a row of host.network */
+void network_edit(struct ui *ui, json_t *row);
 
 /* machine_form.c */
 void machine_create(struct ui *ui);
@@ -77,5 +85,15 @@ void machine_set(struct ui *ui, const char *vm, const char *name, const char *va
 void machine_register(struct ui *ui);
 /* Takes a medium out or pulls a cable out where it is connected, else puts it in; asks for the image that is to go into a drive. */
 void machine_plug(struct ui *ui, const char *vm, const char *device, bool connected);
+
+/* host_form.c */
+void host_name_form(struct ui *ui);
+void host_time_form(struct ui *ui);
+
+/* volume_form.c: source may be ""; row: of storage.devices, or of storage.list */
+void volume_create(struct ui *ui, const char *source);
+void volume_format(struct ui *ui, json_t *row);
+void volume_remove(struct ui *ui, json_t *row);
+void volume_mount(struct ui *ui, json_t *row);
 
 #endif

@@ -164,17 +164,6 @@ static void check_key(struct form_field *field)
 		field->why[0] = 0;
 }
 
-/* A request as form.ask makes it; steals params. */
-static bool request_make(const char *method, json_t *params, char *request, size_t size)
-{
-	json_t *call = json_pack("{s:s, s:o*}", "method", method, "params", params);
-	size_t length = call ? json_dumpb(call, request, size - 1, JSON_COMPACT) : 0;
-	bool fits = length && length < size;
-	request[fits ? length : 0] = 0;
-	json_decref(call);
-	return fits;
-}
-
 #define MACHINE_NAME_SIZE 128
 
 /* One vm.set a changed key; those that are set count as unchanged from then on, so that trying again does the rest. */
@@ -215,6 +204,7 @@ static const struct {
 	{"path", "Configuration file", "Path of the .vmx file to make; empty: the host chooses"},
 	{"owner", "Owner", "Only the administrator makes machines for others; empty: you"},
 	{"net", "Network card", "nat: a private network behind the host"},
+	{"volume", "Volume", "Where its files are to be (view Storage); empty: local"},
 };
 
 static void argument_field(struct form *f, const struct api_arg *arg)
@@ -293,7 +283,7 @@ static bool ask_create(const struct form *f, const struct form_field *field, cha
 	json_t *params = json_pack("{s:s, s:s}", "name", name->value, field->name, field->value);
 	if (owner && owner->value[0])
 		json_object_set_new(params, "owner", json_string(owner->value));
-	return request_make("vm.create", params, request, size);
+	return form_request("vm.create", params, request, size);
 }
 
 static json_t *create_params(const struct form *f)
@@ -384,7 +374,7 @@ static bool ask_edit(const struct form *f, const struct form_field *field, char 
 	const char *vm = arg;
 	(void)f;
 	return field->path &&
-	       request_make("vm.set", json_pack("{s:s, s:s, s:s}", "vm", vm, "key", field->name, "value", field->value), request, size);
+	       form_request("vm.set", json_pack("{s:s, s:s, s:s}", "vm", vm, "key", field->name, "value", field->value), request, size);
 }
 
 static bool accept_edit(struct ui *ui, struct form *f, void *arg)
@@ -451,7 +441,7 @@ static bool ask_one(const struct form *f, const struct form_field *field, char *
 {
 	const struct one *one = arg;
 	(void)f;
-	return request_make(one->method, one_params(field, one), request, size);
+	return form_request(one->method, one_params(field, one), request, size);
 }
 
 static bool accept_one(struct ui *ui, struct form *f, void *arg)

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* view_host.c - see ui.h: the computer itself: its clock, its keyboard, who is at it; and switching it off */
+/* view_host.c - see ui.h: the computer itself: its name, its clock, its keyboard, who is at it; and switching it off */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -57,9 +57,11 @@ void view_host(struct ui *ui)
 	char text[256], zone[64], kernel[160];
 	unsigned y = frame_top(ui), end = c->rows - FRAME_BOTTOM;
 	ui->wish.parts = WISH(plan);
+	y = fact(c, y, end, "Name", ui->model.host, "n");
 	row_text(host, "date", text, sizeof(text));
 	y = fact(c, y, end, "Date", text, "t");
 	y = fact(c, y, end, "Time zone", row_text(host, "timezone", zone, sizeof(zone)), "z");
+	y = fact(c, y, end, "Time service", row_text(host, "time_service", text, sizeof(text)), "s");
 	y = fact(c, y, end, "Keyboard", row_text(host, "keyboard", text, sizeof(text)), "k");
 	login_text(ui, text, sizeof(text));
 	y = fact(c, y, end, "Log-in", text, "l; L locks the screen");
@@ -75,7 +77,8 @@ void view_host(struct ui *ui)
 }
 
 const struct key_hint view_host_hints[] = {
-	{"t", "Date", 3}, {"z", "Zone", 4}, {"k", "Keyboard", 4}, {"b", "Reboot", 2}, {"x", "Shut down", 2}, {NULL, NULL, 0},
+	{"n", "Name", 5}, {"t", "Date", 3}, {"z", "Zone", 4}, {"s", "Time service", 5}, {"k", "Keyboard", 4},
+	{"p", "Password", 5}, {"b", "Reboot", 2}, {"x", "Shut down", 2}, {NULL, NULL, 0},
 };
 
 /* ---- what is done to it ---- */
@@ -95,6 +98,14 @@ static void zone_set(struct ui *ui)
 	row_text(ui->model.host_told, "timezone", zone, sizeof(zone));
 	if (ui_input(ui, "Time zone", "Its name, as Europe/Berlin or UTC", zone, sizeof(zone), true) && zone[0])
 		act_call(ui, "host.date", json_pack("{s:s}", "timezone", zone), "setting the time zone");
+}
+
+/* Of the computer, whose users have no page of their own. */
+static void password_set(struct ui *ui)
+{
+	char name[64] = "root";
+	if (ui_input(ui, "Password", "Whose, among the users of this computer", name, sizeof(name), true) && name[0])
+		user_password(ui, name);
 }
 
 static void map_set(struct ui *ui, const char *map)
@@ -157,6 +168,12 @@ bool view_host_key(struct ui *ui, const struct viewer_press *p)
 {
 	/* Letters that sort and filter tables are others here: the plan is short. */
 	switch (table.filtering ? 0 : p->character) {
+	case 'n':
+		host_name_form(ui);
+		return true;
+	case 's':
+		host_time_form(ui);
+		return true;
 	case 't':
 		date_set(ui);
 		return true;
@@ -165,6 +182,9 @@ bool view_host_key(struct ui *ui, const struct viewer_press *p)
 		return true;
 	case 'k':
 		keyboard_set(ui);
+		return true;
+	case 'p':
+		password_set(ui);
 		return true;
 	case 'b':
 		power(ui, true);

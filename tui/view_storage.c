@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* view_storage.c - see ui.h: the host's volumes, how full they are, and the disk images on them */
+/* view_storage.c - see ui.h: the host's volumes, how full they are, the disk images on them, and its disks */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,16 +9,20 @@
 #include "tui/pages.h"
 #include "tui/ui.h"
 
-enum page { VOLUMES, IMAGES, PAGE_COUNT };
-static const char *const page_names[PAGE_COUNT] = {"Volumes", "Images"};
+enum page { VOLUMES, IMAGES, DEVICES, PAGE_COUNT };
+static const char *const page_names[PAGE_COUNT] = {"Volumes", "Images", "Devices"};
 struct pages view_storage_pages = {.names = page_names, .n = PAGE_COUNT};
 static struct table tables[PAGE_COUNT];
 
-/* "45" -> "|||||.....  45 %" */
+#define NOT_MOUNTED "not mounted"
+
+/* "45" -> "|||||.....  45 %"; "" -> NOT_MOUNTED */
 static void polish(const char *field, char *text, size_t size)
 {
 	char bar[11];
 	u64 percent;
+	if (!strcmp(field, "percent") && !*text)
+		str_copy(text, size, NOT_MOUNTED);
 	if (strcmp(field, "percent") || !parse_u64(text, 0, 1000, &percent))
 		return;
 	for (unsigned k = 0; k < 10; k++)
@@ -30,6 +34,10 @@ static void polish(const char *field, char *text, size_t size)
 static u8 ink(const char *field, const char *text)
 {
 	u64 percent;
+	if (!strcmp(field, "used") && strcmp(text, "free"))
+		return GREY;
+	if (!strcmp(text, NOT_MOUNTED))
+		return BRIGHT_RED;
 	if (strcmp(field, "percent") || strlen(text) < 14 || !parse_u64(text + 11 + strspn(text + 11, " "), 0, 1000, &percent))
 		return !strcmp(field, "path") ? GREY : WHITE;
 	return percent > 90 ? BRIGHT_RED : percent > 70 ? YELLOW : BRIGHT_GREEN;
@@ -55,15 +63,31 @@ static const struct list_column image_columns[] = {
 	LIST_TEXT("Path", 20, "path", .grow = true, .needs = 110),
 	LIST_KEY("path", NULL),
 };
+static const struct list_column device_columns[] = {
+	LIST_TEXT("Device", 10, "name"),
+	LIST_NUMBER("Size", 9, "size", "size_mb"),
+	LIST_TEXT("Type", 8, "type"),
+	LIST_TEXT("Label", 12, "label", .needs = 60),
+	LIST_TEXT("Used for", 16, "used", .grow = true),
+	LIST_TEXT("Model", 16, "model", .grow = true, .needs = 90),
+	LIST_TEXT("UUID", 36, "uuid", .needs = 140),
+};
 static const struct list lists[PAGE_COUNT] = {
 	[VOLUMES] = {volume_columns, ARRAY_SIZE(volume_columns), .empty = "No volumes.", .ink = ink, .polish = polish},
 	[IMAGES] = {image_columns, ARRAY_SIZE(image_columns), .key = 6, .empty = "No images that you may see; c makes one.", .ink = ink},
+	[DEVICES] = {device_columns, ARRAY_SIZE(device_columns), .empty = "No disks.", .ink = ink},
 };
-static const enum ask page_asks[PAGE_COUNT] = {ASK_storage, ASK_disks};
+static const enum ask page_asks[PAGE_COUNT] = {ASK_storage, ASK_disks, ASK_devices};
 
 static const char *volume_selected(void)
 {
 	return tables[VOLUMES].selected;
+}
+
+/* What the answer has to be about; NULL: whatever it is. */
+static const char *page_about(enum page page)
+{
+	return page == IMAGES ? volume_selected() : NULL;
 }
 
 /* Of a row of volumes: the folder its files are in. */
@@ -88,10 +112,11 @@ void view_storage(struct ui *ui)
 		json_t *first = rows_at(model_answer(&ui->model, ASK_storage, NULL), 0);
 		row_text(first, "name", tables[VOLUMES].selected, sizeof(tables[VOLUMES].selected));
 	}
-	ui->wish.parts = WISH(storage) | (volume_selected()[0] && (both || page == IMAGES) ? WISH(disks) : 0);
+	bool disks = volume_selected()[0] && (both || page == IMAGES);
+	ui->wish.parts = WISH(storage) | (disks ? WISH(disks) : 0) | (page == DEVICES ? WISH(devices) : 0);
 	str_copy(ui->wish.volume, sizeof(ui->wish.volume), volume_selected());
 	pages_draw(&view_storage_pages, c, y++, page == IMAGES ? volume_selected() : "");
-	list_draw(&tables[page], c, y, both ? volumes : end - y, &lists[page], &answers[page_asks[page]], page == IMAGES ? volume_selected() : NULL);
+	list_draw(&tables[page], c, y, both ? volumes : end - y, &lists[page], &answers[page_asks[page]], page_about(page));
 	if (both) {
 		static struct table below;
 		char title[160];
@@ -104,7 +129,8 @@ void view_storage(struct ui *ui)
 }
 
 const struct key_hint view_storage_hints[] = {
-	{"Left/Right", "Pages", 2}, {"c", "Create image", 3}, {"g", "Grow", 4}, {"x", "Delete", 4}, {"F6/t", "Sort", 5}, {NULL, NULL, 0},
+	{"Left/Right", "Pages", 2}, {"n", "New volume", 3}, {"c", "Create image", 3}, {"g", "Grow", 4}, {"x", "Delete", 4}, {"f", "Format", 4},
+	{"w", "Mount", 5}, {"F6/t", "Sort", 5}, {NULL, NULL, 0},
 };
 
 /* ---- what is done to images ---- */
@@ -151,6 +177,27 @@ static void image_delete(struct ui *ui, json_t *row)
 	act_call(ui, "disk.delete", json_pack("{s:s}", "path", path), text);
 }
 
+/* The keys of one page; false: it has no such key, or no row is selected to which it could be done. */
+static bool page_key(struct ui *ui, enum page page, char key, json_t *row)
+{
+	static const struct {
+		enum page page;
+		char key;
+		void (*act)(struct ui *ui, json_t *row);
+	} keys[] = {{IMAGES, 'g', image_grow},	   {IMAGES, 'x', image_delete},	  {VOLUMES, 'x', volume_remove},
+		    {VOLUMES, 'w', volume_mount}, {DEVICES, 'f', volume_format}};
+	char path[128] = "";
+	if (key == 'c')
+		image_create(ui);
+	else if (key == 'n')
+		volume_create(ui, page == DEVICES && row ? row_text(row, "path", path, sizeof(path)) : "");
+	else
+		for (unsigned k = 0; k < ARRAY_SIZE(keys); k++)
+			if (row && keys[k].page == page && keys[k].key == key)
+				keys[k].act(ui, row);
+	return key && strchr("cngxwf", key);
+}
+
 bool view_storage_key(struct ui *ui, const struct viewer_press *p)
 {
 	enum page page = view_storage_pages.current;
@@ -158,25 +205,20 @@ bool view_storage_key(struct ui *ui, const struct viewer_press *p)
 	const struct model_answer *a = &ui->model.answers[page_asks[page]];
 	if (!t->filtering && pages_key(&view_storage_pages, p))
 		return true;
-	bool taken = list_key(t, p, &lists[page], a, page == IMAGES ? volume_selected() : NULL);
-	bool opened = t->opened;
+	bool taken = list_key(t, p, &lists[page], a, page_about(page));
+	bool opened = t->opened && page == VOLUMES;
 	t->opened = false;
 	str_copy(ui->tables[VIEW_storage].status, sizeof(t->status), t->status);
 	t->status[0] = 0;
 	if (taken)
 		return true;
-	/* The row outlives the answers that come while a question is open. */
-	json_t *row = json_incref(page == IMAGES ? list_selected(t, &lists[IMAGES], a->result) : NULL);
-	if (page == VOLUMES && opened)
+	if (opened) {
 		view_storage_pages.current = IMAGES;
-	else if (p->character == 'c')
-		image_create(ui);
-	else if (p->character == 'g' && row)
-		image_grow(ui, row);
-	else if (p->character == 'x' && row)
-		image_delete(ui, row);
-	else
-		opened = false;
+		return true;
+	}
+	/* The row outlives the answers that come while a question is open. */
+	json_t *row = json_incref(list_selected(t, &lists[page], a->result));
+	bool done = page_key(ui, page, p->character < 0x80 ? (char)p->character : 0, row);
 	json_decref(row);
-	return opened || (p->character && p->character < 0x80 && strchr("cgx", (int)p->character));
+	return done;
 }

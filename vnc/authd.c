@@ -715,6 +715,7 @@ int authd_serve(int control_fd, struct error *err)
 	if (ret)
 		return ret;
 	report(&a, CONSOLE_READY, LOG_LEVEL_INFO, (unsigned)MIN(facts.ends, (u64)UINT32_MAX), "%s", facts.fingerprint);
+	report(&a, CONSOLE_CERTIFIED, LOG_LEVEL_INFO, 0, "%s", facts.made_for);
 	ret = loop(&a, err);
 	finish(&a);
 	return ret;

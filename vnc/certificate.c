@@ -104,6 +104,10 @@ static int facts_of(const gnutls_datum_t *pem, struct certificate_facts *out)
 	ret = gnutls_x509_crt_import(crt, pem, GNUTLS_X509_FMT_PEM);
 	if (!ret)
 		ret = gnutls_x509_crt_get_fingerprint(crt, GNUTLS_DIG_SHA256, sum, &size);
+	size_t name_size = sizeof(out->made_for) - 1;
+	if (ret || !gnutls_x509_crt_check_issuer(crt, crt) ||
+	    gnutls_x509_crt_get_dn_by_oid(crt, GNUTLS_OID_X520_COMMON_NAME, 0, 0, out->made_for, &name_size))
+		out->made_for[0] = 0;
 	time_t ends = ret ? 0 : gnutls_x509_crt_get_expiration_time(crt);
 	gnutls_x509_crt_deinit(crt);
 	out->ends = ends > 0 ? (u64)ends : 0;

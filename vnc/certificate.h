@@ -17,6 +17,7 @@
 struct certificate_facts {
 	char fingerprint[FINGERPRINT_SIZE];
 	u64 ends; /* seconds since 1970 */
+	char made_for[256]; /* the host's name, when it is one that was made here (or anybody's that nobody else signed); "": another's */
 };
 
 /* Makes what is missing, then loads; *out is the caller's. */

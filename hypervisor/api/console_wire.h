@@ -34,6 +34,7 @@ struct console_command {
 enum console_report_type {
 	CONSOLE_EVENT = 1, /* a line for the host's log */
 	CONSOLE_READY,	   /* text: the certificate's SHA-256 fingerprint; number: when it ends, in seconds since 1970 */
+	CONSOLE_CERTIFIED, /* text: the host's name a certificate of our own making was made for; "": it is another's */
 	CONSOLE_UNLOCKED,  /* number: how many addresses were released */
 };
 struct console_report {

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
 /* machine_words.c - see machine_words.h */
+#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,16 @@ int machine_name_check(const char *name, struct error *err)
 	return fail(err, -EINVAL,
 		    "a machine's name has at most %d characters, none of them / \\ \" ' | # = [ ] < > * ? $ ` or a control "
 		    "character, and does not begin with a dot, minus or blank", MACHINE_NAME_MAX);
+}
+
+int volume_name_check(const char *name, struct error *err)
+{
+	bool good = isalnum((unsigned char)*name) && strlen(name) <= VOLUME_NAME_MAX;
+	for (const char *c = name; *c && good; c++)
+		good = (unsigned char)*c < 0x80 && (isalnum((unsigned char)*c) || strchr("._-", *c));
+	return good ? 0
+		    : fail(err, -EINVAL, "a volume's name has at most %d letters, digits and characters of ._-, and begins with a letter or digit",
+			   VOLUME_NAME_MAX);
 }
 
 int disk_size_parse(const char *text, u64 *bytes, struct error *err)

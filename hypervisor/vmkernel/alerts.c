@@ -9,7 +9,9 @@
 #include "lib/util.h"
 #include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
+#include "vmkernel/hostnet_methods.h"
 #include "vmkernel/text.h"
+#include "vmkernel/time_service.h"
 #include "vmkernel/volumes.h"
 
 #define VOLUME_WARNING 90 /* percent in use */
@@ -47,6 +49,9 @@ static void alert(struct alerts *a, enum log_level level, const struct vm *vm, c
 static void look_at_volume(struct alerts *a, const struct volume *v)
 {
 	char left[32], what[300];
+	if (v->state == VOLUME_NOT_MOUNTED)
+		alert(a, LOG_LEVEL_ERROR, NULL, "storage mount tries again, and says why it fails; storage remove gives the volume up",
+		      "volume %s is not mounted", v->name);
 	u64 percent = v->capacity ? (v->capacity - MIN(v->free, v->capacity)) * 100 / v->capacity : 0;
 	if (percent < VOLUME_WARNING)
 		return;
@@ -85,6 +90,7 @@ static void look_at_console(struct alerts *a, struct vm *vm)
 
 static void look_at_machines(struct alerts *a)
 {
+	char volume[256];
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (!(vm_rights(a->c, vm) & RIGHT_R))
 			continue;
@@ -97,8 +103,9 @@ static void look_at_machines(struct alerts *a)
 			look_at_console(a, vm);
 		if (vm->problem[0])
 			alert(a, LOG_LEVEL_WARNING, vm,
-			      vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
-					   : "put the file back, or take the machine off the list: vm unregister NAME",
+			      volumes_lack(vm->path, volume) ? "mount its volume: storage mount"
+			      : vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
+			      : "put the file back, or take the machine off the list: vm unregister NAME",
 			      "the configuration of %s cannot be used: %s", vm->name, vm->problem);
 	}
 }
@@ -131,6 +138,32 @@ static void look_at_consoles(struct alerts *a)
 		      "%u address%s locked out of the consoles after failed log-ins", locked, locked == 1 ? " is" : "es are");
 }
 
+/* The computer's clock is its administrator's: a private host can do nothing about it. */
+static void look_at_time(struct alerts *a)
+{
+	const struct time_watch *time = time_service_last();
+	enum time_trouble trouble = *get_root() ? TIME_RIGHT : time_watch_trouble(time, now_monotonic());
+	const char *name = time->service.service ? time->service.service->name : "";
+	if (trouble == TIME_NOBODY)
+		alert(a, LOG_LEVEL_WARNING, NULL, "install chrony or systemd-timesyncd; host ntp shows and sets it",
+		      "nothing keeps the host's clock right, which machines take their time from");
+	else if (trouble == TIME_OFF)
+		alert(a, LOG_LEVEL_WARNING, NULL, "host ntp on", "the time service %s is off: nothing keeps the host's clock right, which machines take their time from",
+		      name);
+	else if (trouble == TIME_LATE)
+		alert(a, LOG_LEVEL_WARNING, NULL, "see whether the servers that host ntp shows can be reached",
+		      "the host's clock has not been synchronised for over an hour, though %s runs", name);
+}
+
+static void look_at_network(struct alerts *a)
+{
+	unsigned seconds;
+	const char *interface = hostnet_on_trial(&seconds);
+	if (interface)
+		alert(a, LOG_LEVEL_WARNING, NULL, "host network keep keeps it, host network undo undoes it now",
+		      "the network of %s is on trial: it is undone in %u s", interface, seconds);
+}
+
 json_t *alerts_find(const struct caller *c)
 {
 	struct alerts a = {.c = c, .errors = json_array(), .warnings = json_array()};
@@ -138,6 +171,8 @@ json_t *alerts_find(const struct caller *c)
 	look_at_volumes(&a);
 	look_at_memory(&a);
 	look_at_consoles(&a);
+	look_at_time(&a);
+	look_at_network(&a);
 	json_array_extend(a.errors, a.warnings);
 	json_decref(a.warnings);
 	return a.errors;

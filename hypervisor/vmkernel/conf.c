@@ -109,6 +109,7 @@ static void take(const struct config *c)
 	host.vnc_first = number_of(c, "console.firstPort");
 	host.vnc_last = number_of(c, "console.lastPort");
 	parse_bool(value_of(c, "autostart"), &host.autostart);
+	host.network_trial = number_of(c, "host.networkTrial");
 	host.autostop_limit = number_of(c, "autostop.limit");
 	take_log_level(c);
 	free(host.shutdown_command);

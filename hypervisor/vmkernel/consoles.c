@@ -32,6 +32,7 @@ static struct {
 	unsigned failures;
 	char fingerprint[CONSOLE_TEXT_SIZE];
 	u64 certificate_end;
+	char certificate_name[CONSOLE_TEXT_SIZE];
 	struct request *unlock; /* waiting for vmk-authd's answer */
 } consoles = {.control_fd = -1};
 
@@ -313,6 +314,8 @@ static int on_report(sd_event_source *source, int fd, uint32_t events, void *arg
 	} else if (r.type == CONSOLE_READY) {
 		str_copy(consoles.fingerprint, sizeof(consoles.fingerprint), r.text);
 		consoles.certificate_end = r.number;
+	} else if (r.type == CONSOLE_CERTIFIED) {
+		str_copy(consoles.certificate_name, sizeof(consoles.certificate_name), r.text);
 	} else if (r.type == CONSOLE_UNLOCKED) {
 		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "%u addresses may use the consoles again", r.number);
 		unlock_end(0, message_result("released: %u", r.number), NULL);
@@ -397,6 +400,11 @@ pid_t consoles_pid(void)
 const char *consoles_fingerprint(void)
 {
 	return consoles.fingerprint;
+}
+
+const char *consoles_certificate_name(void)
+{
+	return consoles.certificate_name;
 }
 
 u64 consoles_certificate_end(void)

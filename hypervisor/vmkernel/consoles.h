@@ -32,6 +32,8 @@ const char *vm_keymap(const struct vm *vm);
 int consoles_unlock(const char *address, struct request *r, struct error *err);
 /* SHA-256 of the certificate, "" before vmk-authd has told it. */
 const char *consoles_fingerprint(void);
+/* The host's name it was made for when nobody else has signed it; "": somebody has, or it is not told yet. */
+const char *consoles_certificate_name(void);
 /* When it ends, in seconds since 1970; 0 = not known yet. */
 u64 consoles_certificate_end(void);
 /* Whether vmk-authd is running. */

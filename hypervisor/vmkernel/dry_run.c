@@ -15,7 +15,9 @@ static const char *const aware[] = {
 	"vm.create", "vm.register", "vm.unregister", "vm.delete",    "vm.start", "vm.stop",	"vm.suspend", "vm.discard",
 	"vm.reset",  "vm.balloon",  "vm.set",	     "console.kick", "user.add", "user.passwd", "user.delete",
 	"vm.clone", "vm.answer", "vm.connect", "vm.disconnect", "task.cancel", "console.locks",
-	"host.shutdown", "host.reboot", "host.date", "host.keyboard", "vm.chmod", "vm.chown", "disk.create", "disk.resize", "disk.delete",
+	"host.shutdown", "host.reboot", "host.date", "host.keyboard", "host.ntp", "host.name", "host.network_set",
+	"host.network_keep", "host.network_undo", "host.network_test", "vm.chmod", "vm.chown", "disk.create", "disk.resize", "disk.delete",
+	"storage.add", "storage.format", "storage.mount", "storage.remove",
 };
 
 bool dry_run_calls(const struct request *r)

@@ -143,6 +143,7 @@ struct host {
 	char console_address[48];     /* where they listen */
 	bool autostart;
 	unsigned autostop_limit; /* seconds */
+	unsigned network_trial;	 /* seconds; 0 = none */
 	char *shutdown_command, *reboot_command, *keyboard_command; /* of vmkernel.conf, "" = none; conf.def */
 	char engine[16];
 	json_t *passed_over; /* array of sentences */

@@ -9,11 +9,13 @@
 #include "pam/users.h"
 #include "vmkernel/alerts.h"
 #include "vmkernel/consoles.h"
+#include "vmkernel/host_name.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/network.h"
 #include "vmkernel/power.h"
 #include "vmkernel/settings.h"
 #include "vmkernel/text.h"
+#include "vmkernel/time_service.h"
 
 #define URLS_MAX 16
 
@@ -37,6 +39,9 @@ static void show_computer(json_t *o)
 	json_object_set_new(o, "date", text_json(text));
 	settings_timezone(text, sizeof(text));
 	json_object_set_new(o, "timezone", text_json(text));
+	const struct time_watch *time = time_service_last();
+	time_service_text(&time->service, &time->clock, text, sizeof(text));
+	json_object_set_new(o, "time_service", text_json(text));
 	settings_keyboard(text, sizeof(text));
 	json_object_set_new(o, "keyboard", *text ? text_json(text) : json_null());
 	json_object_set_new(o, "addresses", network_addresses());
@@ -47,12 +52,10 @@ static void show_computer(json_t *o)
 
 int handle_host_show(struct request *r, json_t **result, struct error *err)
 {
-	char name[256], text[64];
+	char name[HOST_NAME_SIZE], text[64];
 	unsigned on = 0, total = 0;
 	(void)err;
-	if (gethostname(name, sizeof(name)))
-		str_copy(name, sizeof(name), "?");
-	name[sizeof(name) - 1] = 0;
+	host_name_get(name);
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (!(vm_rights(&r->caller, vm) & RIGHT_R))
 			continue;

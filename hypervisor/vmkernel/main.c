@@ -23,9 +23,11 @@
 #include "vmkernel/conf.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
+#include "vmkernel/hostnet_methods.h"
 #include "vmkernel/job.h"
 #include "vmkernel/power.h"
 #include "vmkernel/probe.h"
+#include "vmkernel/time_service.h"
 #include "vmkernel/volumes.h"
 
 #define ASK_USEC 100000
@@ -165,6 +167,7 @@ static int on_sample(sd_event_source *s, uint64_t usec, void *arg)
 	(void)usec, (void)arg;
 	stats_sample();
 	volumes_poll();
+	time_service_poll();
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		vm_poll(vm);
 	sd_event_source_set_time_relative(s, SAMPLE_SECONDS * 1000000ull);
@@ -275,6 +278,7 @@ static void begin_work(const struct choice *choice)
 		fatal("%s", err.text);
 	if (choice->stop_machines)
 		return;
+	hostnet_begin();
 	consoles_start();
 	probe_engines();
 	autostart_begin();

@@ -12,6 +12,7 @@
 #include "lib/util.h"
 #include "vmkernel/dry_run.h"
 #include "vmkernel/media.h"
+#include "vmkernel/volumes.h"
 
 #define LOOK_SECONDS 20
 
@@ -20,6 +21,9 @@
 /* What is wrong with the file, and what to do; caller frees. NULL: nothing. */
 static char *trouble(int code, const char *value, const struct stat *st, bool writes)
 {
+	char volume[256];
+	if (code && volumes_lack(value, volume))
+		return xasprintf("%s cannot be looked at: its volume %s is not mounted", value, volume);
 	switch (code) {
 	case 0:
 		break;

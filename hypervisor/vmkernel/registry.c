@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <libgen.h>
 #include <search.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -21,6 +22,7 @@
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/volumes.h"
 
 #define LIST_MAX_BYTES (1024 * 1024)
 
@@ -103,6 +105,11 @@ static void vm_take_name(struct vm *vm)
 
 static bool vm_unreadable(struct vm *vm, const char *why)
 {
+	char volume[256], lacks[300];
+	if (volumes_lack(vm->path, volume)) {
+		snprintf(lacks, sizeof(lacks), "the volume %s is not mounted", volume);
+		why = lacks;
+	}
 	if (vm->readable || !vm->owner[0])
 		event_vm(LOG_LEVEL_WARNING, vm, "%s: %s", vm->path, why);
 	vm->readable = false;

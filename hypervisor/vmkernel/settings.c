@@ -20,6 +20,13 @@
 #define KEYBOARD "/etc/default/keyboard" /* keyboard(5) */
 #define KEYBOARD_MAX_BYTES 65536
 
+int settings_need_installed(const char *what, struct error *err)
+{
+	return *get_root() ? fail(err, -EOPNOTSUPP, "%s is the computer's, and this is a private host below %s: change it there", what,
+				  get_root())
+			   : 0;
+}
+
 void settings_date(char *text, size_t size)
 {
 	time_t now = time(NULL);

@@ -11,6 +11,9 @@
 
 #include "vmkernel/host.h"
 
+/* -EOPNOTSUPP on a private host, for which `what` ("the clock") belongs to the computer it is one of others on. */
+int settings_need_installed(const char *what, struct error *err);
+
 /* "2026-11-29 16:00:00 UTC" */
 void settings_date(char *text, size_t size);
 /* "Europe/Berlin", "UTC" */

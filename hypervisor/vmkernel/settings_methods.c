@@ -13,18 +13,10 @@
 #include "vmkernel/methods.h"
 #include "vmkernel/settings.h"
 #include "vmkernel/text.h"
+#include "vmkernel/time_service.h"
 
 #define SETTINGS_SECONDS 60
 #define ETC "/etc"
-#define TIME_SERVICE "/run/systemd/timesync/synchronized"
-
-/* They are the computer's, and a private host is somebody's among others on it. */
-static int need_installed(const char *what, struct error *err)
-{
-	return *get_root() ? fail(err, -EOPNOTSUPP, "%s is the computer's, and this is a private host below %s: change it there", what,
-				  get_root())
-			   : 0;
-}
 
 /* What is to be changed; runs in a child. NULL: stays. */
 struct setting {
@@ -46,8 +38,11 @@ static int write_date(const struct setting *s, json_t *warnings, struct error *e
 	/* So that it is right after the next start, too. */
 	if (command_run((void *)"hwclock --systohc", -1, NULL, &why))
 		json_array_append_new(warnings, json_sprintf("the computer's own clock is not set: %s", why.text));
-	if (access(TIME_SERVICE, F_OK) == 0)
-		json_array_append_new(warnings, json_string("a time service sets the clock too, and may set it back"));
+	struct time_service_state service;
+	time_service_look("", &service);
+	if (service.on)
+		json_array_append_new(warnings, json_sprintf("a time service, %s, sets the clock too, and may set it back (host ntp off)",
+							     service.service->name));
 	return 0;
 }
 
@@ -133,7 +128,7 @@ int handle_host_date(struct request *r, json_t **result, struct error *err)
 	if (!ret && zone)
 		ret = settings_check_timezone(zone, err);
 	if (!ret)
-		ret = need_installed("the clock", err);
+		ret = settings_need_installed("the clock", err);
 	return ret || r->dry_run ? ret : setting_start(&s, err);
 }
 
@@ -147,7 +142,7 @@ int handle_host_keyboard(struct request *r, json_t **result, struct error *err)
 	}
 	if (!keymap_name_allowed(s.map, what, sizeof(what)))
 		return fail(err, -EINVAL, "keyboard %.40s: %.400s", s.map, what);
-	int ret = need_installed("the keyboard", err);
+	int ret = settings_need_installed("the keyboard", err);
 	return ret || r->dry_run ? ret : setting_start(&s, err);
 }
 

@@ -20,6 +20,7 @@
 #include "net/net.h"
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
+#include "vmkernel/volumes.h"
 
 #define MAX_WORDS 160
 #define MAX_FILES 64
@@ -53,6 +54,7 @@ static void add_fd(struct launch *l, const char *option, int fd)
 static int open_file(struct launch *l, const char *key, const char *path, const struct machine_file *file, struct error *err)
 {
 	struct stat st;
+	char volume[256];
 	int flags = file->flags;
 	/* What the machine writes must be the file itself: a link put there by somebody else would lead to the owner's other files. */
 	if ((flags & O_ACCMODE) != O_RDONLY)
@@ -60,8 +62,11 @@ static int open_file(struct launch *l, const char *key, const char *path, const 
 	int fd = openat(l->folder_fd, path, flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, file->mode);
 	if (fd < 0 && *path == '/' && job_path(path) != path)
 		fd = openat(AT_FDCWD, job_path(path), flags | O_CLOEXEC | O_NONBLOCK | O_NOCTTY, file->mode);
-	if (fd < 0)
-		return fail(err, -errno, "%s: cannot open %s: %m", key, path);
+	if (fd < 0) {
+		int code = -errno;
+		return volumes_lack(path, volume) ? fail(err, code, "%s: the volume %s is not mounted, which %s is on", key, volume, path)
+						  : fail(err, code, "%s: cannot open %s: %s", key, path, strerror(-code));
+	}
 	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
 		close(fd);
 		return fail(err, -EINVAL, "%s: %s is not a regular file", key, path);

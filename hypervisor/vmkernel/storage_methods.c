@@ -31,19 +31,30 @@ static unsigned machines_on(const struct caller *c, const char *volume)
 	return n;
 }
 
+/* One that is not mounted has no size. */
+static void set_sizes(json_t *row, const struct volume *v)
+{
+	char text[32];
+	u64 taken = v->capacity > v->free ? v->capacity - v->free : 0;
+	const struct {
+		const char *name, *megabytes;
+		u64 bytes;
+	} sizes[] = {{"capacity", "capacity_mb", v->capacity}, {"used", "used_mb", taken}, {"free", "free_mb", v->free}};
+	bool known = v->state != VOLUME_NOT_MOUNTED;
+	for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
+		size_text(sizes[k].bytes, text, sizeof(text));
+		json_object_set_new(row, sizes[k].name, known ? json_string(text) : json_null());
+		json_object_set_new(row, sizes[k].megabytes, known ? json_integer((json_int_t)(sizes[k].bytes / MIB)) : json_null());
+	}
+	json_object_set_new(row, "percent", known ? json_integer(v->capacity ? (json_int_t)(taken * 100 / v->capacity) : 0) : json_null());
+}
+
 static json_t *volume_row(const struct caller *c, const struct volume *v)
 {
-	char capacity[32], used[32], free_text[32];
 	char *folder = volumes_folder();
-	u64 taken = v->capacity > v->free ? v->capacity - v->free : 0;
-	size_text(v->capacity, capacity, sizeof(capacity));
-	size_text(taken, used, sizeof(used));
-	size_text(v->free, free_text, sizeof(free_text));
-	json_t *row = json_pack("{s:s, s:o, s:s, s:s, s:s, s:s, s:i, s:I, s:I, s:I, s:i}", "name", v->name, "path",
-				json_sprintf("%s/%s", folder, v->name), "type", v->type, "capacity", capacity, "used", used, "free",
-				free_text, "machines", (int)machines_on(c, v->name), "capacity_mb",
-				(json_int_t)(v->capacity / MIB), "used_mb", (json_int_t)(taken / MIB), "free_mb",
-				(json_int_t)(v->free / MIB), "percent", v->capacity ? (int)(taken * 100 / v->capacity) : 0);
+	json_t *row = json_pack("{s:s, s:o, s:s, s:s, s:o, s:i}", "name", v->name, "path", json_sprintf("%s/%s", folder, v->name), "type", v->type,
+				"state", volume_state_name(v->state), "source", text_json(v->source), "machines", (int)machines_on(c, v->name));
+	set_sizes(row, v);
 	free(folder);
 	return row;
 }

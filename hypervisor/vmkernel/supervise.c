@@ -28,6 +28,7 @@
 #include "vmkernel/spawn.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/task.h"
+#include "vmkernel/volumes.h"
 
 #define START_SECONDS 30  /* opening files; then as long again until the first status */
 #define STATUS_SECONDS 10 /* later: stuck */
@@ -474,6 +475,7 @@ static int vm_spawn(struct vm *vm, int control_fd, struct error *err)
 /* `asks`: what has to be said first becomes the machine's question. */
 static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 {
+	char volume[256];
 	if (host.stopping)
 		return fail(err, -EBUSY, "%s cannot be powered on: the host is being stopped", vm->name);
 	if (vm->busy)
@@ -481,7 +483,9 @@ static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 	if (vm->world)
 		return fail(err, -EALREADY, "%s is powered on already", vm->name);
 	if (!vm_refresh(vm))
-		return fail(err, -ENOENT, "%s cannot be powered on: %s cannot be read", vm->name, vm->path);
+		return volumes_lack(vm->path, volume)
+			       ? fail(err, -ENOENT, "%s cannot be powered on: its volume %s is not mounted", vm->name, volume)
+			       : fail(err, -ENOENT, "%s cannot be powered on: %s cannot be read", vm->name, vm->path);
 	if (host.vmx_fd < 0)
 		return fail(err, -ENOENT, "%s cannot be powered on: vmk-vmx is not installed beside vmkernel", vm->name);
 	if (vm->problem[0])

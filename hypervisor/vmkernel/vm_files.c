@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
-/* vm_files.c - see vm_files.h. Runs in a child, as the user whose files these are, but owner_folder(). */
+/* vm_files.c - see vm_files.h. Runs in a child, as the user whose files these are, but what makes owners' folders. */
 #include <errno.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -14,6 +14,7 @@
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
+#include "vmkernel/volumes.h"
 
 #define MODE_VMX 0750 /* the owner everything, his group sees and operates, others nothing */
 #define MODE_FOLDER 0750
@@ -273,5 +274,42 @@ int owner_folder(const struct identity *who, const char *owner, struct error *er
 	}
 	free(folder);
 	free(local);
+	return ret;
+}
+
+/* Of a volume whose top folder is `top`. Who may write to that could have put something else there: then nothing is given away. */
+static int make_owner_folder(int top, const struct vm_files *f, struct error *err)
+{
+	struct stat st;
+	if (fstat(top, &st) || (geteuid() == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX)))))
+		return fail(err, -EPERM, "the volume %s can be changed by others than root: users get no folders of their own on it", f->volume);
+	if (mkdirat(top, f->owner, 0755))
+		return errno == EEXIST ? 0 : fail(err, -errno, "cannot make the folder %s on the volume %s: %m", f->owner, f->volume);
+	int made = openat(top, f->owner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int ret = made < 0 || (geteuid() == 0 && fchown(made, f->uid, f->gid))
+			  ? fail(err, -errno, "cannot give %s on the volume %s to its owner: %m", f->owner, f->volume)
+			  : 0;
+	if (made >= 0)
+		close(made);
+	if (ret)
+		unlinkat(top, f->owner, AT_REMOVEDIR);
+	return ret;
+}
+
+int vm_files_owner_folder(void *arg, int report, json_t **result, struct error *err)
+{
+	const struct vm_files *f = arg;
+	char volume[256];
+	(void)report, (void)result;
+	if (volumes_lack(f->path, volume))
+		return fail(err, -ENXIO, "the volume %s is not mounted", f->volume);
+	char *folder = root_path("vmfs/volumes/%s", f->volume);
+	int top = open(job_path(folder), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	int ret = top < 0 ? errno == ENOENT ? fail(err, -ENOENT, "there is no volume %s: storage list shows them", f->volume)
+					    : fail(err, -errno, "cannot open %s: %m", folder)
+			  : make_owner_folder(top, f, err);
+	if (top >= 0)
+		close(top);
+	free(folder);
 	return ret;
 }

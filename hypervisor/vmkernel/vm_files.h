@@ -11,6 +11,10 @@ struct vm_files {
 	const char *text;
 	const char *disk; /* new image, NULL = none; relative to the .vmx file's folder */
 	u64 disk_bytes;
+	/* owner_folder */
+	const char *volume, *owner;
+	uid_t uid;
+	gid_t gid;
 	/* set */
 	const char *key, *value; /* value NULL removes the key */
 	/* settle */
@@ -26,6 +30,9 @@ struct vm_files {
 int vm_files_make(int folder, const char *name, const char *text, u64 bytes, mode_t mode, struct error *err);
 /* In the daemon: <root>/vmfs/volumes/local/<owner>, made and given to its owner. -EEXIST: a user who is gone has files there. */
 int owner_folder(const struct identity *who, const char *owner, struct error *err);
+
+/* The same on another volume, whose files may not answer: run as the daemon's own user. */
+job_fn vm_files_owner_folder;
 
 /* {"warnings": about files that are not there (media.h)} */
 job_fn vm_files_create;

@@ -18,6 +18,7 @@
 #include "vmkernel/suspend.h"
 #include "vmkernel/uuid.h"
 #include "vmkernel/vm_files.h"
+#include "vmkernel/volumes.h"
 
 #define FILES_SECONDS 60
 #define CONTROL_SECONDS 10
@@ -290,7 +291,8 @@ int handle_vm_attach(struct request *r, json_t **result, struct error *err)
 struct work {
 	struct request *r;
 	struct vm_files files;
-	char *path, *text, *disk, *name;
+	char *path, *text, *disk, *name, *owner;
+	struct identity who; /* as whom the files are made, once their folder is there */
 };
 
 static struct work *work_new(struct request *r, const char *path)
@@ -307,6 +309,7 @@ static void work_free(struct work *w)
 	free(w->text);
 	free(w->disk);
 	free(w->name);
+	free(w->owner);
 	free(w);
 }
 
@@ -452,10 +455,57 @@ static void on_created(void *arg, int ret, json_t *files, const struct error *er
 	work_finish(w, 0, result, NULL);
 }
 
+/* The owner's folder is there. */
+static void on_folder(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct work *w = arg;
+	struct request *r = w->r;
+	struct error why;
+	(void)found;
+	if (ret) {
+		work_finish(w, ret, NULL, err);
+		return;
+	}
+	struct identity who = w->who;
+	ret = work_start(w, &who, vm_files_create, on_created, &why);
+	if (ret != PENDING)
+		request_finish(r, ret, NULL, &why);
+}
+
+/* On a volume other than local, which may be slow to answer. */
+static int create_on_volume(struct work *w, const struct identity *who, const char *owner, struct error *err)
+{
+	struct identity self;
+	identity_of_user(geteuid(), &self);
+	w->who = *who;
+	w->files.owner = w->owner = xstrdup(owner);
+	w->files.volume = param_string(w->r, "volume");
+	w->files.uid = who->uid;
+	w->files.gid = who->gid;
+	return work_start(w, &self, vm_files_owner_folder, on_folder, err);
+}
+
+static char *create_path(const struct request *r, const char *owner)
+{
+	const char *name = param_string(r, "name"), *path = param_string(r, "path"), *volume = param_string(r, "volume");
+	return path ? xstrdup(path) : root_path("vmfs/volumes/%s/%s/%s/%s.vmx", volume ? volume : LOCAL_VOLUME, owner, name, name);
+}
+
+/* What can be said of where it is to be made without looking there. */
+static int check_place(const struct request *r, struct error *err)
+{
+	const char *path = param_string(r, "path"), *volume = param_string(r, "volume");
+	if (path && (strlen(path) < 6 || strcmp(path + strlen(path) - 4, ".vmx") != 0))
+		return fail(err, -EINVAL, "path must be that of the .vmx file to make");
+	if (path && volume)
+		return fail(err, -EINVAL, "give volume or path, not both");
+	return volume && (*volume == '.' || strchr(volume, '/')) ? volume_name_check(volume, err) : 0;
+}
+
 int handle_vm_create(struct request *r, json_t **result, struct error *err)
 {
 	const char *name = param_string(r, "name"), *path = param_string(r, "path"), *size = param_string(r, "size");
-	const char *disk = param_string(r, "disk");
+	const char *disk = param_string(r, "disk"), *volume = param_string(r, "volume");
 	struct identity who;
 	char owner[USER_NAME_SIZE];
 	(void)result;
@@ -465,12 +515,12 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
 	if (disk && size)
 		return fail(err, -EINVAL, "give disk (an existing image) or size (of a new one), not both");
-	if (path && (strlen(path) < 6 || strcmp(path + strlen(path) - 4, ".vmx") != 0))
-		return fail(err, -EINVAL, "path must be that of the .vmx file to make");
-	int ret = create_owner(r, &who, owner, err);
+	int ret = check_place(r, err);
+	if (!ret)
+		ret = create_owner(r, &who, owner, err);
 	if (ret)
 		return ret;
-	char *made = path ? xstrdup(path) : root_path("vmfs/volumes/local/%s/%s/%s.vmx", owner, name, name);
+	char *made = create_path(r, owner);
 	struct work *w = work_new(r, made);
 	free(made);
 	if (size) {
@@ -485,9 +535,11 @@ int handle_vm_create(struct request *r, json_t **result, struct error *err)
 		work_free(w);
 		return ret;
 	}
+	w->files.text = w->text;
+	if (!ret && volume && strcmp(volume, LOCAL_VOLUME) != 0)
+		return create_on_volume(w, &who, owner, err);
 	if (!ret && !path)
 		ret = owner_folder(&who, owner, err);
-	w->files.text = w->text;
 	if (!ret)
 		return work_start(w, &who, vm_files_create, on_created, err);
 	work_free(w);

@@ -14,11 +14,14 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "vmkernel/mount_table.h"
 #include "vmkernel/volumes.h"
 
 #define LOOK_SECONDS 20
 #define POLL_NS (30 * NSEC_PER_SEC)
 #define MAX_VOLUMES 256
+#define FSTAB "/etc/fstab"
+#define MOUNTS "/proc/self/mountinfo"
 
 static struct {
 	struct volume list[MAX_VOLUMES];
@@ -93,18 +96,53 @@ static void type_of(const char *path, char *type, size_t size)
 	endmntent(f);
 }
 
-static void look_at(const char *name, const char *path, json_t *found)
+/* What the volumes' folder is called by the system, and what is or ought to be mounted in it. */
+struct looking {
+	char *folder;
+	struct mount_table *mounts, *fstab; /* NULL: not to be read */
+	json_t *found;
+};
+
+static void add_row(struct looking *l, const char *name, enum volume_state state, const char *source, const char *type, u64 capacity, u64 left)
+{
+	json_t *row = json_pack("{s:s, s:i, s:s, s:s, s:I, s:I}", "name", name, "state", (int)state, "source", source, "type", type, "capacity",
+				(json_int_t)capacity, "free", (json_int_t)left);
+	if (row) /* else a name that is not UTF-8 */
+		json_array_append_new(l->found, row);
+}
+
+/* What `path` is (as it can be opened here). */
+static void look_at(struct looking *l, const char *name, const char *path)
 {
 	struct statvfs fs;
 	struct stat st;
-	char type[32];
+	char type[32], *target = xasprintf("%s/%s", l->folder, name);
+	const struct mount_line *mounted = *name && l->mounts ? mount_table_at(l->mounts, target) : NULL;
+	const struct mount_line *wanted = *name && l->fstab ? mount_table_at(l->fstab, target) : NULL;
+	free(target);
+	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777)))) {
+		add_row(l, name, VOLUME_NOT_MOUNTED, wanted ? wanted->source : "", "", 0, 0);
+		return;
+	}
 	if (stat(path, &st) || !S_ISDIR(st.st_mode) || statvfs(path, &fs))
 		return;
 	type_of(path, type, sizeof(type));
-	json_t *row = json_pack("{s:s, s:s, s:I, s:I}", "name", name, "type", type, "capacity",
-				(json_int_t)((u64)fs.f_blocks * fs.f_frsize), "free", (json_int_t)((u64)fs.f_bavail * fs.f_frsize));
-	if (row) /* else a name that is not UTF-8 */
-		json_array_append_new(found, row);
+	add_row(l, name, mounted ? VOLUME_MOUNTED : VOLUME_FOLDER, mounted ? (wanted ? wanted->source : mounted->source) : "", type,
+		(u64)fs.f_blocks * fs.f_frsize, (u64)fs.f_bavail * fs.f_frsize);
+}
+
+/* Those of fstab whose mount point is not even there. */
+static void look_at_missing(struct looking *l)
+{
+	size_t len = strlen(l->folder);
+	for (unsigned k = 0; l->fstab && k < l->fstab->n; k++) {
+		const struct mount_line *line = &l->fstab->lines[k];
+		const char *name = line->target + len + 1;
+		struct stat st;
+		if (strncmp(line->target, l->folder, len) == 0 && line->target[len] == '/' && *name && *name != '.' && !strchr(name, '/') &&
+		    lstat(line->target, &st) && errno == ENOENT)
+			add_row(l, name, VOLUME_NOT_MOUNTED, line->source, "", 0, 0);
+	}
 }
 
 static int visible(const struct dirent *entry)
@@ -116,21 +154,31 @@ int volumes_look(void *arg, int report, json_t **result, struct error *err)
 {
 	struct dirent **names;
 	char *folder = volumes_folder(), *own = root_path("var/log/vmk");
+	struct looking l = {.folder = realpath(job_path(folder), NULL), .found = json_array()};
 	(void)arg, (void)report;
 	int n = scandir(job_path(folder), &names, visible, alphasort);
 	int ret = n < 0 ? fail(err, -errno, "cannot read %s: %m", folder) : 0;
-	*result = json_array();
-	look_at("", job_path(own), *result);
+	if (!l.folder)
+		l.folder = xstrdup(folder);
+	/* Where they cannot be read, volumes are the folders there are. */
+	if (mount_table_read(MOUNTS, true, &l.mounts, NULL) || mount_table_read(FSTAB, false, &l.fstab, NULL))
+		l.fstab = NULL;
+	look_at(&l, "", job_path(own));
 	for (int k = 0; k < n; k++) {
 		char *path = xasprintf("%s/%s", job_path(folder), names[k]->d_name);
-		look_at(names[k]->d_name, path, *result);
+		look_at(&l, names[k]->d_name, path);
 		free(path);
 		free(names[k]);
 	}
 	if (n >= 0)
 		free(names);
+	look_at_missing(&l);
+	mount_table_free(l.mounts);
+	mount_table_free(l.fstab);
+	free(l.folder);
 	free(own);
 	free(folder);
+	*result = l.found;
 	return ret;
 }
 
@@ -147,6 +195,9 @@ void volumes_keep(json_t *found)
 			break;
 		struct volume *v = &last.list[last.count++];
 		str_copy(v->name, sizeof(v->name), json_string_value(json_object_get(row, "name")));
+		v->state = (enum volume_state)json_integer_value(json_object_get(row, "state"));
+		str_copy(v->source, sizeof(v->source), json_string_value(json_object_get(row, "source")));
+		utf8_clean(v->source);
 		str_copy(v->type, sizeof(v->type), json_string_value(json_object_get(row, "type")));
 		v->capacity = (u64)json_integer_value(json_object_get(row, "capacity"));
 		v->free = (u64)json_integer_value(json_object_get(row, "free"));
@@ -181,4 +232,31 @@ const struct volume *volumes_last(unsigned *count, bool *silent)
 	*count = last.count;
 	*silent = last.silent;
 	return last.list;
+}
+
+void volumes_changed(void)
+{
+	last.looked_ns = 0;
+}
+
+const char *volume_state_name(enum volume_state state)
+{
+	static const char *const names[] = {[VOLUME_FOLDER] = "folder", [VOLUME_MOUNTED] = "mounted", [VOLUME_NOT_MOUNTED] = "not mounted"};
+	return names[state];
+}
+
+bool volumes_lack(const char *path, char volume[256])
+{
+	const char *rest;
+	struct stat st;
+	if (!volumes_split(path, volume, &rest))
+		return false;
+	for (unsigned k = 0; k < last.count; k++)
+		if (strcmp(last.list[k].name, volume) == 0 && last.list[k].state == VOLUME_NOT_MOUNTED)
+			return true;
+	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
+	bool lacks = lstat(job_path(point), &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
+	free(point);
+	free(folder);
+	return lacks;
 }

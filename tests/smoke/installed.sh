@@ -3,8 +3,9 @@
 # An installed host, whose root is the computer's: in a chroot with this system's programs and an etc of its own. It sets time zone and
 # keyboard (never the clock, which every chroot shares), has the system's users, and shuts down. Needs root, and leave to mount.
 . "$(dirname "$0")/lib.sh"
+. tests/smoke/installed_lib.sh
 
-if [ -z "${COMPUTER:-}" ]; then
+if [ -z "${VMK_COMPUTER:-}" ]; then
 	say "make install: what belongs where, and units that systemd takes"
 	files=$TOP/files
 	make --no-print-directory -s MODE="${BUILD##*/}" DESTDIR="$files" install || die "make install"
@@ -21,48 +22,14 @@ if [ -z "${COMPUTER:-}" ]; then
 	bad=$(systemd-analyze --man=no verify "$TOP"/units/vmk*.service 2>&1 | grep -F "$TOP/units")
 	[ -z "$bad" ] || die "systemd does not take a unit: $bad"
 fi
-[ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
-unshare -m true 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }
-
-# The mounts are this second run's alone: what the first one deletes at its end has nothing mounted in it, whatever happened here.
-if [ -z "${COMPUTER:-}" ]; then
-	COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare -m --propagation private "$PWD/tests/smoke/installed.sh" </dev/null
-	exit $?
-fi
-C=$COMPUTER
-mkdir -p "$C"/{usr,proc,dev,etc/vmk,etc/default,tmp,run,var/log,vmfs,opt/vmk,root}
-bind() { # FOLDER BELOW-THE-CHROOT
-	mount --bind "$1" "$C/$2" 2>/dev/null || { say "skipped: needs leave to mount"; exit 0; }
-}
+own_computer
 trap 'status=$?; inside host stop stop >/dev/null 2>&1; (exit $status); cleanup' EXIT
-inside() {
-	env -u VMK_ROOT chroot "$C" /opt/vmk/vmksh -c "$*"
-}
-bind /usr usr
-bind /proc proc
-bind /dev dev
-bind "$BIN" opt/vmk
-mount -o remount,bind,ro "$C/usr" && mount -o remount,bind,ro "$C/opt/vmk" || die "mount"
-for folder in bin sbin lib lib32 lib64 libx32; do
-	[ ! -L "/$folder" ] || ln -s "$(readlink "/$folder")" "$C/$folder"
-done
-cp -a /etc/{passwd,group,shadow,nsswitch.conf,ld.so.cache,pam.d,alternatives} "$C/etc/" || die "cp"
-echo 'tester:x:4321:4321::/home/tester:/bin/sh' >>"$C/etc/passwd"
-echo 'tester:x:4321:' >>"$C/etc/group"
-ln -s /usr/share/zoneinfo/UTC "$C/etc/localtime"
-printf 'XKBLAYOUT="us"\nXKBVARIANT=""\nXKBOPTIONS="ctrl:nocaps"\n' >"$C/etc/default/keyboard"
-cat >"$C/etc/vmk/vmkernel.conf" <<'END'
-console.address = "127.0.0.1"
-console.firstPort = "41000"
-console.lastPort = "41009"
+make_computer
+cat >>"$C/etc/vmk/vmkernel.conf" <<'END'
 host.keyboardCommand = "echo applied >>/tmp/keyboard"
 host.shutdownCommand = "echo off >>/tmp/power"
 host.rebootCommand = "echo again >>/tmp/power; echo not today; exit 5"
 END
-start_installed() {
-	env -u VMK_ROOT setsid chroot "$C" /opt/vmk/vmkernel </dev/null >>"$TOP/start.log" 2>&1 &
-	eventually 20 inside host show >/dev/null 2>&1 || die "vmkernel did not start: $(cat "$TOP/start.log")"
-}
 start_installed
 
 say "time zone"
@@ -98,6 +65,21 @@ as_tester() {
 expect_failure 'administrator' as_tester host date timezone UTC
 as_tester disk list | grep -q 'more.img' || die "tester does not see his image"
 expect_failure 'not on a volume' as_tester disk create /tmp/x.img 2M
+
+say "passwords of the system's users, as passwd sets them"
+hash_of() {
+	sed -n "s,^$1:\\([^:]*\\):.*,\\1,p" "$C/etc/shadow"
+}
+printf 'root:*:1:0:99999:7:::\ntester:*:1:0:99999:7:::\n' >"$C/etc/shadow"
+for user in tester root; do
+	printf 'new secret of %s\n' $user | inside user passwd $user || die "user passwd"
+	perl -e 'exit(crypt($ARGV[0], $ARGV[1]) ne $ARGV[1])' "new secret of $user" "$(hash_of $user)" || die "it is another: $(hash_of $user)"
+done
+expect_failure 'passwd changes your own' as_tester user passwd <<<mine
+expect_failure 'administrator' as_tester user passwd root <<<mine
+expect_failure 'no user' inside user passwd nobody-at-all <<<mine
+expect_failure 'are the system' inside user add other <<<mine
+perl -e 'exit(crypt($ARGV[0], $ARGV[1]) ne $ARGV[1])' "new secret of root" "$(hash_of root)" || die "it is another: $(hash_of root)"
 
 say "vmk-machines.service stops the machines, with the VMkernel and without"
 stop_command=$(sed -n 's,^ExecStop=,,p' etc/systemd/vmk-machines.service | sed 's,/usr/s*bin/,/opt/vmk/,g')

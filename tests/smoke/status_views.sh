@@ -57,11 +57,12 @@ view storage 'local .* [0-9]+ %' 'Images on local' 'db'
 view storage/images '16 MB' 'db'
 view network 'nat .*web'
 view network/cards 'web .*ethernet0 .*nat'
+view network/host 'Interface +Link +IPv4|no network interface'
 view users 'susie +[0-9]+ +1'
 view users/rights 'mail +susie +rwx'
 view 'users/locked out' 'No log-in to a console has failed'
 view log 'everything, following' 'web is powered on'
-view host 'Date +20[0-9][0-9]-' 'Time zone +[A-Z]' 'web +on '
+view host 'Name +[a-z0-9]' 'Time service .*clock ' 'Date +20[0-9][0-9]-' 'Time zone +[A-Z]' 'web +on '
 view help 'power on' 'Everywhere'
 expect_failure 'no view is named' "$BIN/vmkstatus" --dump nothing
 expect_failure 'has no page named' "$BIN/vmkstatus" --dump users/nothing

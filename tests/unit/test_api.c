@@ -123,7 +123,7 @@ Test(api, words_to_params)
 	assert_words("vm.guestinfo", "web colour --value", NULL, "error: vm guestinfo: value needs a value");
 	assert_words("vm.create", "web disk /a disk /b", NULL,
 		     "error: disk is one word too many: vm create <name> [memory number] [disk path] [size string] [cdrom path] "
-		     "[floppy path] [path path] [owner user] [net none|nat]");
+		     "[floppy path] [path path] [owner user] [net none|nat] [volume string]");
 	assert_words("vm.attach", "web view_only", NULL, "{\"view_only\":true,\"vm\":\"web\"}");
 	assert_words("vm.attach", "web view_only no", NULL, "{\"view_only\":false,\"vm\":\"web\"}");
 }

@@ -1,4 +1,4 @@
-// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam
+// uses: vmkernel pam api disk net lib -ljansson -lsystemd -lcrypt -lpam -laugeas -lmount -lblkid
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /*
  * What the daemon (fake_host.h) tells of the host and does with it: volumes, images, networks, hardware, rights, settings, alerts.
@@ -344,6 +344,13 @@ static void bob_looks_at_rights(void)
 	CHECK(try("vm.chown", P("s:s, s:s}", "vm", "bobs", "user", "alice")) == -EPERM);
 	CHECK(try("host.date", NULL) == -EPERM);
 	CHECK(try("host.keyboard", NULL) == -EPERM);
+	CHECK(try("host.ntp", NULL) == -EPERM);
+	CHECK(try("host.name", NULL) == -EPERM);
+	CHECK(try("host.network", NULL) == 0);
+	CHECK(try("host.network_set", P("s:s, s:s}", "interface", "eth0", "ipv4", "dhcp")) == -EPERM);
+	CHECK(try("host.network_keep", NULL) == -EPERM);
+	CHECK(try("host.network_undo", NULL) == -EPERM);
+	CHECK(try("host.network_test", NULL) == -EPERM);
 	CHECK(try("host.shutdown", NULL) == -EPERM);
 	CHECK(try("host.reboot", NULL) == -EPERM);
 }
@@ -832,7 +839,30 @@ Test(host, a_private_host_keeps_its_hands_off_the_computer)
 	call_fails("host.date", P("s:s}", "set", "tomorrow"), -EINVAL, "must be like");
 	call_fails("host.date", P("s:s}", "timezone", "Moon/Sea"), -ENOENT, "no time zone");
 	call_fails("host.keyboard", P("s:s}", "map", "de"), -EOPNOTSUPP, "private host");
+	call_fails("host.network_set", P("s:s, s:s}", "interface", "eth0", "ipv4", "dhcp"), -EOPNOTSUPP, "private host");
+	call_fails("host.network_keep", NULL, -EOPNOTSUPP, "private host");
+	call_fails("host.network_undo", NULL, -EOPNOTSUPP, "private host");
+	call_fails("host.network_test", P("s:s}", "name", "a..b"), -EINVAL, "name of a computer");
+	json_t *interfaces = call("host.network", NULL);
+	cr_expect(json_is_array(interfaces));
+	if (json_array_size(interfaces)) /* a computer may have none but lo */
+		expect_columns("host.network", interfaces);
+	json_decref(interfaces);
 	call_fails("host.keyboard", P("s:s}", "map", "xx"), -EINVAL, "must be a keyboard layout");
+	json_t *ntp = call("host.ntp", NULL), *name = call("host.name", NULL);
+	char own[256] = "";
+	cr_expect(json_is_boolean(json_object_get(ntp, "on")) && json_is_array(json_object_get(ntp, "servers")));
+	cr_expect_str_neq(text_of(ntp, "clock"), "?");
+	cr_assert_eq(gethostname(own, sizeof(own) - 1), 0);
+	cr_expect_str_eq(text_of(name, "name"), own);
+	json_decref(ntp);
+	json_decref(name);
+	call_fails("host.ntp", P("s:s}", "switch", "on"), -EOPNOTSUPP, "private host");
+	call_fails("host.ntp", P("s:s}", "switch", "maybe"), -EINVAL, "must be one of");
+	call_fails("host.ntp", P("s:s}", "servers", "192.0.2.1"), -EOPNOTSUPP, "private host");
+	call_fails("host.ntp", P("s:s}", "servers", "$(reboot)"), -EINVAL, "neither a host's name nor an address");
+	call_fails("host.name", P("s:s}", "name", "other"), -EOPNOTSUPP, "private host");
+	call_fails("host.name", P("s:s}", "name", "a b"), -EINVAL, "must be letters");
 	json_t *maps = call("host.keyboards", NULL);
 	expect_columns("host.keyboards", maps);
 	cr_expect_not_null(find(maps, "name", "de(nodeadkeys)"));
@@ -972,6 +1002,80 @@ static bool alerted(const char *words, const char *level, const char *vm)
 			 (!vm || strcmp(text_of(row, "vm"), vm) == 0) && *text_of(row, "advice");
 	json_decref(rows);
 	return found;
+}
+
+/* A mount point of ours has a mode that keeps everybody out while nothing is mounted there. */
+Test(host, a_volume_that_is_not_mounted)
+{
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/far"), 0755), 0);
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "volume", "far"));
+	json_t *rows = call("storage.list", NULL), *far = find(rows, "name", "far");
+	cr_expect_str_eq(text_of(far, "state"), "folder");
+	cr_expect_eq(number_of(far, "machines"), 1);
+	json_decref(rows);
+	cr_assert_eq(rename(here("root/vmfs/volumes/far"), here("root/elsewhere")), 0);
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/far"), 0), 0);
+
+	rows = call("storage.list", NULL);
+	far = find(rows, "name", "far");
+	expect_columns("storage.list", rows);
+	cr_expect_str_eq(text_of(far, "state"), "not mounted");
+	cr_expect(json_is_null(json_object_get(far, "capacity")));
+	cr_expect(json_is_null(json_object_get(far, "percent")));
+	json_decref(rows);
+	cr_expect(alerted("volume far is not mounted", "error", NULL));
+	call_fails("vm.start", VM("web"), -ENOENT, "its volume far is not mounted");
+	cr_expect(alerted("the volume far is not mounted", "warning", "web"));
+	call_fails("vm.create", P("s:s, s:s}", "name", "other", "volume", "far"), -ENXIO, "not mounted");
+	char *disk = xstrdup(here("root/vmfs/volumes/far/x.img"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "near", "disk", disk));
+	call_fails("vm.start", VM("near"), geteuid() == 0 ? -ENOENT : -EACCES, "the volume far is not mounted");
+	free(disk);
+
+	cr_assert_eq(rmdir(here("root/vmfs/volumes/far")), 0);
+	cr_assert_eq(rename(here("root/elsewhere"), here("root/vmfs/volumes/far")), 0);
+	rows = call("storage.list", NULL);
+	cr_expect_str_eq(text_of(find(rows, "name", "far"), "state"), "folder");
+	json_decref(rows);
+	cr_expect(!alerted("far is not mounted", "error", NULL));
+	call_drop("vm.start", VM("web"));
+}
+
+Test(host, machines_on_other_volumes)
+{
+	struct stat st;
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/second"), 0755), 0);
+	call_fails("vm.create", P("s:s, s:s}", "name", "web", "volume", "third"), -ENOENT, "no volume third");
+	call_fails("vm.create", P("s:s, s:s}", "name", "web", "volume", "../x"), -EINVAL, "volume's name");
+	call_fails("vm.create", P("s:s, s:s, s:s}", "name", "web", "volume", "second", "path", "/x/y.vmx"), -EINVAL, "not both");
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "web", "volume", "second", "size", "2M"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "web2", "volume", "second"));
+	call_drop("vm.create", P("s:s, s:s}", "name", "web3", "volume", "local"));
+	json_t *path = show("web", "path");
+	cr_expect_not_null(strstr(json_string_value(path), "/vmfs/volumes/second/"));
+	cr_assert_eq(stat(json_string_value(path), &st), 0);
+	cr_expect_eq(st.st_uid, geteuid());
+	json_decref(path);
+	if (geteuid() != 0)
+		return;
+	/* Somebody else could have put anything where an owner's folder is to be. */
+	cr_assert_eq(chmod(here("root/vmfs/volumes/second"), 0777), 0);
+	call_fails("vm.create", P("s:s, s:s}", "name", "web4", "volume", "second"), -EPERM, "changed by others");
+}
+
+Test(host, a_private_host_mounts_nothing)
+{
+	json_t *rows = call("storage.devices", NULL);
+	cr_expect(json_is_array(rows));
+	if (json_array_size(rows))
+		expect_columns("storage.devices", rows);
+	json_decref(rows);
+	call_fails("storage.add", P("s:s, s:s}", "name", "big", "source", "/srv"), -EOPNOTSUPP, "private host");
+	call_fails("storage.mount", P("s:s}", "name", "big"), -EOPNOTSUPP, "private host");
+	call_fails("storage.remove", P("s:s}", "name", "big"), -EOPNOTSUPP, "private host");
+	call_fails("storage.format", P("s:s, s:s, s:s}", "name", "big", "device", "none", "erase", "yes"), -EOPNOTSUPP, "private host");
+	call_fails("storage.remove", P("s:s}", "name", "local"), -EINVAL, "stays");
+	call_fails("storage.add", P("s:s, s:s}", "name", "a b", "source", "/srv"), -EINVAL, "volume's name");
 }
 
 Test(host, alerts)

@@ -1,0 +1,169 @@
+/* SPDX-License-Identifier: GPL-2.0-or-later */
+/* volume_format.c - see volume_work.h: a file system is made on a device that nobody uses */
+#include <blkid/blkid.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "lib/util.h"
+#include "vmkernel/block_devices.h"
+#include "vmkernel/program.h"
+#include "vmkernel/volume_work.h"
+
+#define XFS_LABEL_MAX 12
+#define EXT_LABEL_MAX 16
+
+/* ---- whether it may be ---- */
+
+/* What is to be lost has to be named: its label or its type; "yes" where nothing is on it. */
+static int check_erase(const struct block_device *d, const char *erase, struct error *err)
+{
+	const char *content = block_device_content(d), *word = *content ? content : "yes";
+	if (erase && strcmp(erase, word) == 0)
+		return 0;
+	if (*content)
+		return fail(err, -EPERM, "what is on %s would be lost (%s%s%s%s): to do that, say erase \"%s\"", d->path, *d->type ? d->type : d->table,
+			    *d->label ? " \"" : "", d->label, *d->label ? "\"" : "", word);
+	return fail(err, -EPERM, "%s seems to be empty, and whatever is on it would be lost: to do that, say erase yes", d->path);
+}
+
+/* Nobody uses it, in any namespace: the kernel says so. */
+static int open_alone(const struct block_device *d, int flags, struct error *err)
+{
+	struct stat st;
+	int fd = open(d->path, flags | O_EXCL | O_CLOEXEC | O_NONBLOCK);
+	if (fd < 0)
+		return fail(err, -errno, errno == EBUSY ? "%s is in use" : "cannot open %s: %m", d->path);
+	if (fstat(fd, &st) || !S_ISBLK(st.st_mode) || st.st_rdev != d->device) {
+		close(fd);
+		return fail(err, -ENXIO, "%s is not the device it was", d->path);
+	}
+	return fd;
+}
+
+static int check_device(const struct volume_work *w, const struct block_device *d, struct error *err)
+{
+	char *program = xasprintf("mkfs.%s", w->type);
+	int ret = 0;
+	if (!d->is_free)
+		ret = fail(err, -EBUSY, "%s is not formatted: %s", d->path, d->used);
+	else if (!program_there(program))
+		ret = fail(err, -EOPNOTSUPP, "%s is not here: install %s", program, strcmp(w->type, "xfs") == 0 ? "xfsprogs" : "e2fsprogs");
+	else
+		ret = check_erase(d, w->erase, err);
+	free(program);
+	if (ret)
+		return ret;
+	int fd = open_alone(d, O_RDONLY, err);
+	if (fd < 0)
+		return fd;
+	close(fd);
+	return 0;
+}
+
+/* ---- doing it ---- */
+
+struct making {
+	const struct volume_work *w;
+	int report;
+	bool tables; /* it is at what takes long */
+};
+
+/* "Writing inode tables:  5/512" */
+static void on_output(void *arg, const char *text)
+{
+	struct making *m = arg;
+	unsigned done, all;
+	m->tables |= strstr(text, "inode tables") != NULL;
+	for (const char *c = text; m->tables && (c = strchr(c, '/')); c++) {
+		const char *from = c;
+		while (from > text && from[-1] >= '0' && from[-1] <= '9')
+			from--;
+		if (sscanf(from, "%u/%u", &done, &all) == 2 && all)
+			atomic_store(&m->w->progress->percent, (int)MIN(done * 100ull / all, 100ull));
+	}
+}
+
+/* Who has asked does not want it any more, or nobody is there who could hear of its end. */
+static bool give_up(void *arg)
+{
+	const struct making *m = arg;
+	char byte;
+	return atomic_load(&m->w->progress->cancelled) || recv(m->report, &byte, 1, MSG_PEEK | MSG_DONTWAIT) == 0;
+}
+
+/* All by which something on it is known goes, so that no rest of it is found later. */
+static int wipe(const struct block_device *d, struct error *err)
+{
+	int fd = open_alone(d, O_RDWR, err);
+	if (fd < 0)
+		return fd;
+	blkid_probe p = blkid_new_probe();
+	int ret = !p || blkid_probe_set_device(p, fd, 0, 0) ? fail(err, -EIO, "cannot read %s", d->path) : 0;
+	if (!ret) {
+		blkid_probe_enable_superblocks(p, 1);
+		blkid_probe_set_superblocks_flags(p, BLKID_SUBLKS_MAGIC | BLKID_SUBLKS_TYPE | BLKID_SUBLKS_BADCSUM);
+		blkid_probe_enable_partitions(p, 1);
+		blkid_probe_set_partitions_flags(p, BLKID_PARTS_MAGIC | BLKID_PARTS_FORCE_GPT);
+		for (unsigned k = 0; !ret && k < 100 && blkid_do_probe(p) == 0; k++)
+			if (blkid_do_wipe(p, 0))
+				ret = fail(err, -EIO, "cannot write to %s: %m", d->path);
+	}
+	blkid_free_probe(p);
+	if (!ret && fsync(fd))
+		ret = fail(err, -errno, "cannot write to %s: %m", d->path);
+	close(fd);
+	return ret;
+}
+
+static int make(struct making *m, const struct block_device *d, struct error *err)
+{
+	char label[EXT_LABEL_MAX + 1], *path = (char *)d->path;
+	bool xfs = strcmp(m->w->type, "xfs") == 0;
+	str_copy(label, xfs ? XFS_LABEL_MAX + 1 : sizeof(label), m->w->name);
+	/* The parts kept for root alone would be lost to machines. */
+	char *const ext4_words[] = {"mkfs.ext4", "-F", "-m", "0", "-L", label, path, NULL};
+	char *const xfs_words[] = {"mkfs.xfs", "-f", "-L", label, path, NULL};
+	struct program p = {.words = xfs ? xfs_words : ext4_words, .seconds = VOLUME_FORMAT_SECONDS, .output = on_output, .give_up = give_up, .arg = m};
+	return program_run(&p, err);
+}
+
+static int format(const struct volume_work *w, const struct block_device *d, int report, struct error *err)
+{
+	struct making m = {.w = w, .report = report};
+	int ret = check_device(w, d, err);
+	if (ret || w->dry_run)
+		return ret;
+	atomic_store(&w->progress->begun, true);
+	ret = wipe(d, err);
+	if (ret)
+		return ret;
+	ret = make(&m, d, err);
+	if (ret) {
+		(void)wipe(d, NULL); /* half a file system is none */
+		fail_prefix(err, "%s has no file system now, what was on it is lost", d->path);
+	}
+	return ret;
+}
+
+int volume_make_file_system(const struct volume_work *w, int report, struct error *err)
+{
+	struct block_sources sources = block_sources_host;
+	struct block_device *list;
+	unsigned n;
+	sources.uses = w->uses;
+	sources.n_uses = w->n_uses;
+	int ret = block_devices_find(&sources, &list, &n, err);
+	if (ret)
+		return ret;
+	const struct block_device *d = block_device_named(list, n, w->source);
+	ret = d ? format(w, d, report, err)
+		: fail(err, -ENOENT, "%.200s is no disk or partition of this computer: storage devices shows them", w->source);
+	free(list);
+	return ret;
+}
