@@ -539,6 +539,15 @@ static inline void would_fail(const char *method, json_t *params, int code, cons
 	vmk_set_dry_run(client, false);
 }
 
+/* Of a raw connection with a limit of time, which says EINTR when the process was stopped meanwhile. false: it has ended. */
+static inline bool receive_byte(int fd, char *byte)
+{
+	ssize_t n;
+	while ((n = recv(fd, byte, 1, 0)) < 0 && errno == EINTR)
+		;
+	return n == 1;
+}
+
 /* ---- other users; needs root ---- */
 
 enum { ALICE = 10000, BOB = 10001 }; /* as user.add gives them to the first two */

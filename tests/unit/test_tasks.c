@@ -483,7 +483,7 @@ static unsigned read_until(int fd, const char *words)
 	char line[4000];
 	for (unsigned others = 0;; others++) {
 		size_t n = 0;
-		while (n < sizeof(line) - 1 && recv(fd, line + n, 1, 0) == 1 && line[n] != '\n')
+		while (n < sizeof(line) - 1 && receive_byte(fd, line + n) && line[n] != '\n')
 			n++;
 		line[n] = 0;
 		cr_assert(n, "the connection ends without %s", words);
@@ -496,7 +496,7 @@ static int door(void)
 {
 	char *path = root_path("run/vmk/door.sock");
 	int fd = sock_connect(path, SOCK_STREAM, &err);
-	struct timeval limit = {.tv_sec = 60};
+	struct timeval limit = {.tv_sec = HOST_SECONDS};
 	cr_assert_geq(fd, 0, "%s", err.text);
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	free(path);

@@ -694,7 +694,7 @@ static int raw_connect(void)
 	int fd = sock_connect(path, SOCK_STREAM, &err);
 	cr_assert_geq(fd, 0, "%s", err.text);
 	free(path);
-	struct timeval limit = {.tv_sec = 40};
+	struct timeval limit = {.tv_sec = HOST_SECONDS};
 	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
 	return fd;
 }
@@ -705,7 +705,7 @@ static void raw_expect(int fd, const char *bytes, size_t len, int code)
 	char line[1000], expected[40];
 	size_t n = 0;
 	cr_assert_eq(write_full(fd, bytes, len), 0);
-	while (n < sizeof(line) - 1 && recv(fd, line + n, 1, 0) == 1 && line[n] != '\n')
+	while (n < sizeof(line) - 1 && receive_byte(fd, line + n) && line[n] != '\n')
 		n++;
 	line[n] = 0;
 	snprintf(expected, sizeof(expected), "\"code\":%d", code);
