@@ -3,7 +3,7 @@
  * users.h - the users of a private host: <root>/etc/vmk/passwd, shadow (0600, yescrypt) and next-uid.
  *
  * An installed host (no root set) has the system's users: users_private() is false there, and every function below
- * but users_name_of() and users_uid_of() refuses with a sentence. Changes are made under <root>/etc/vmk/passwd.lock and
+ * but users_name_of(), users_uid_of() and users_set_system_password() refuses with a sentence. Changes are made under <root>/etc/vmk/passwd.lock and
  * replace the files as a whole. Passwords are the caller's to clear; copies made here are cleared before return.
  * Also built into pam_vmk.so: needs nothing but lib/util.c, lib/error.c and libcrypt. Thread-safe.
  */
@@ -46,6 +46,12 @@ int users_delete(const char *name, struct error *err);
  * give the same answer. Other codes: the files cannot be read.
  */
 int users_verify(const char *name, const char *password, struct error *err);
+
+/*
+ * The computer's own user gets another password, as root gives it with passwd(1): what the computer's PAM asks of passwords holds.
+ * Takes a while: for a child. -ENOENT: no such user; -EACCES: PAM refuses, and err says why. Not in pam_vmk.so.
+ */
+int users_set_system_password(const char *name, const char *password, struct error *err);
 
 /* For people: the private user, else the system's, else the number. */
 void users_name_of(uid_t uid, char name[USER_NAME_SIZE]);

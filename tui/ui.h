@@ -129,6 +129,9 @@ void ui_view(struct ui *ui, enum view_id view);
 /* Keys that act on the selected machine (s p r u a e x, F2 F3 F4 F7 F9, Enter) or make one (n): true when it was one. For views that show which it is. */
 bool ui_machine_key(struct ui *ui, const struct viewer_press *p);
 
+/* view_users.c: asks for a new password of the user's, twice, and sets it. */
+void user_password(struct ui *ui, const char *name);
+
 /*
  * dialog.c: questions. They run the main loop until answered; the model and the selection may have changed by then.
  */

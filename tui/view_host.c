@@ -77,7 +77,8 @@ void view_host(struct ui *ui)
 }
 
 const struct key_hint view_host_hints[] = {
-	{"n", "Name", 5}, {"t", "Date", 3}, {"z", "Zone", 4}, {"s", "Time service", 5}, {"k", "Keyboard", 4}, {"b", "Reboot", 2}, {"x", "Shut down", 2}, {NULL, NULL, 0},
+	{"n", "Name", 5}, {"t", "Date", 3}, {"z", "Zone", 4}, {"s", "Time service", 5}, {"k", "Keyboard", 4},
+	{"p", "Password", 5}, {"b", "Reboot", 2}, {"x", "Shut down", 2}, {NULL, NULL, 0},
 };
 
 /* ---- what is done to it ---- */
@@ -97,6 +98,14 @@ static void zone_set(struct ui *ui)
 	row_text(ui->model.host_told, "timezone", zone, sizeof(zone));
 	if (ui_input(ui, "Time zone", "Its name, as Europe/Berlin or UTC", zone, sizeof(zone), true) && zone[0])
 		act_call(ui, "host.date", json_pack("{s:s}", "timezone", zone), "setting the time zone");
+}
+
+/* Of the computer, whose users have no page of their own. */
+static void password_set(struct ui *ui)
+{
+	char name[64] = "root";
+	if (ui_input(ui, "Password", "Whose, among the users of this computer", name, sizeof(name), true) && name[0])
+		user_password(ui, name);
 }
 
 static void map_set(struct ui *ui, const char *map)
@@ -173,6 +182,9 @@ bool view_host_key(struct ui *ui, const struct viewer_press *p)
 		return true;
 	case 'k':
 		keyboard_set(ui);
+		return true;
+	case 'p':
+		password_set(ui);
 		return true;
 	case 'b':
 		power(ui, true);

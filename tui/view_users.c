@@ -103,7 +103,7 @@ static void user_add(struct ui *ui)
 	explicit_bzero(password, sizeof(password));
 }
 
-static void user_password(struct ui *ui, const char *selected)
+void user_password(struct ui *ui, const char *selected)
 {
 	char name[64], password[128], text[128];
 	str_copy(name, sizeof(name), selected);

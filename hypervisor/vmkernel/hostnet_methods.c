@@ -200,6 +200,15 @@ static void on_end(void *arg, int ret, json_t *result, const struct error *err)
 		restore_start(); /* its child was ended before it could */
 }
 
+/* Once it is applied it is no task any more, but on trial. */
+static int cancel_applying(void *arg, struct error *err)
+{
+	(void)arg;
+	if (trial.state != TRIAL_APPLYING || sock_send(trial.report, HOSTNET_UNDO, strlen(HOSTNET_UNDO), NULL, 0) < 0)
+		return fail(err, -EBUSY, "the network of %s is changed already", trial.interface);
+	return 0; /* the child says what came of it */
+}
+
 static int trial_start(struct request *r, const struct hostnet_order *o, struct error *err)
 {
 	struct job_spec spec = {.asker = &r->caller, .seconds = o->trial + HOSTNET_APPLY_SECONDS, .run = hostnet_trial_run, .progress = on_applied,
@@ -212,6 +221,7 @@ static int trial_start(struct request *r, const struct hostnet_order *o, struct 
 	trial.setter = r;
 	trial.ender = NULL;
 	str_copy(trial.interface, sizeof(trial.interface), o->interface);
+	task_begin(r, cancel_applying, NULL, NULL, "changing the network of %s", trial.interface);
 	return PENDING;
 }
 

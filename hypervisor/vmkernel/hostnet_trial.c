@@ -35,6 +35,20 @@ bool hostnet_trial_recorded(void)
 	return there;
 }
 
+/*
+ * This process may outlive the daemon: it holds none of its sockets, whose other ends, and whose ports, are to be free then. The log and the
+ * daemon's end stay.
+ */
+static void let_go(int report)
+{
+	int low = host.log_fd > STDERR_FILENO ? MIN(report, host.log_fd) : report, high = MAX(report, low == report ? host.log_fd : report);
+	if (low > STDERR_FILENO + 1)
+		close_range(STDERR_FILENO + 1, (unsigned)low - 1, 0);
+	if (high > low + 1)
+		close_range((unsigned)low + 1, (unsigned)high - 1, 0);
+	close_range((unsigned)MAX(low, high) + 1, ~0u, 0);
+}
+
 /* One at a time changes the network, whichever daemon's child it is. Held until this process ends. */
 static int take_turn(struct error *err)
 {
@@ -49,10 +63,20 @@ static int take_turn(struct error *err)
 	return ret;
 }
 
+/* The daemon's end, while a change is being applied: its word then, and its end, are to undo it. -1: not to be heeded. */
+static int heeded = -1;
+
+static bool is_told(void *arg)
+{
+	struct pollfd p = {.fd = heeded, .events = POLLIN};
+	(void)arg;
+	return poll(&p, 1, 0) > 0;
+}
+
 static int run(struct error *err, const char *name, const char *one, const char *two, const char *three, const char *four, const char *five)
 {
 	const char *words[] = {name, one, two, three, four, five, NULL};
-	const struct program p = {.words = (char *const *)words, .seconds = PROGRAM_SECONDS};
+	const struct program p = {.words = (char *const *)words, .seconds = PROGRAM_SECONDS, .give_up = is_told};
 	return program_run(&p, err);
 }
 #define RUN5(err, name, a, b, c, d, e) run(err, name, a, b, c, d, e)
@@ -234,7 +258,8 @@ int hostnet_trial_restore(void *arg, int report, json_t **result, struct error *
 {
 	char *path = record_path(), *text = NULL;
 	json_t *record = NULL;
-	(void)arg, (void)report;
+	(void)arg;
+	let_go(report);
 	int ret = take_turn(err);
 	if (!ret)
 		ret = read_file(path, RECORD_BYTES, &text, NULL, err);
@@ -265,6 +290,8 @@ static int wait_for_address(const struct hostnet_order *o, struct error *err)
 		bool there = hostnet_link(o->interface, &link);
 		if (there && (fixed ? hostnet_link_has(&link, o->change.address) : hostnet_link_has_ipv4(&link)))
 			return 0;
+		if (is_told(NULL))
+			return fail(err, -ECANCELED, "it was cancelled");
 		if (now_monotonic() > end)
 			break;
 		usleep(LOOK_USEC);
@@ -312,7 +339,11 @@ static int try_out(const struct hostnet_order *o, struct hostnet_files *files, c
 	int ret = write_record(record, err);
 	if (ret)
 		return ret;
+	heeded = report;
 	ret = apply(o, files, record, err);
+	if (!ret && is_told(NULL))
+		ret = fail(err, -ECANCELED, "it was cancelled");
+	heeded = -1;
 	if (ret) {
 		char text[300];
 		snprintf(text, sizeof(text), "%.299s", err->text);
@@ -330,6 +361,7 @@ int hostnet_trial_run(void *arg, int report, json_t **result, struct error *err)
 	const struct hostnet_order *o = arg;
 	struct hostnet_config config;
 	struct hostnet_link link;
+	let_go(report);
 	if (!hostnet_link(o->interface, &link))
 		return fail(err, -ENOENT, "there is no network interface %s", o->interface);
 	int ret = o->dry_run ? 0 : take_turn(err);

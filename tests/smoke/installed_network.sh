@@ -38,7 +38,7 @@ iface eth9 inet static
 	netmask 255.255.255.0
 	gateway 192.0.2.1
 	up test "${IF_ADDRESS%/*}" != 192.0.2.66
-	up echo up >>/tmp/ups
+	up test "${IF_ADDRESS%/*}" != 192.0.2.77 || sleep 500
 
 # the end
 END
@@ -86,7 +86,7 @@ inside host network set eth9 198.51.100.7/24 gateway 198.51.100.1 dns 198.51.100
 grep -q 'is changed; in 600 seconds it is undone, unless it is kept' "$TOP/said" || die "$(cat "$TOP/said")"
 address_is 198.51.100.7/24 && gateway_is 198.51.100.1 || die "not applied: $(ip address; ip route)"
 grep -q 'address 198.51.100.7/24$' "$interfaces" && grep -q 'dns-nameservers 198.51.100.1$' "$interfaces" && ! grep -q netmask "$interfaces" &&
-	grep -q '^# to the router$' "$interfaces" && grep -q 'echo up' "$interfaces" || die "$(cat "$interfaces")"
+	grep -q '^# to the router$' "$interfaces" && grep -q '|| sleep 500$' "$interfaces" || die "$(cat "$interfaces")"
 command -v resolvconf >/dev/null || [ "$(cat "$C/etc/resolv.conf")" = "$(printf '# servers\nnameserver 198.51.100.1\nsearch example.org')" ] || die "$(cat "$C/etc/resolv.conf")"
 inside host network | grep -q 'unless it is kept: host network keep' || die "the trial is not shown: $(inside host network)"
 inside host alerts | grep -q 'the network of eth9 is on trial' || die "no alert: $(inside host alerts)"
@@ -125,6 +125,20 @@ inside host network set eth9 192.0.2.7/24 gateway 192.0.2.1 >/dev/null && inside
 cp "$interfaces" "$TOP/first"
 expect_failure 'eth9 is as it was before: ifup' inside host network set eth9 192.0.2.66/24
 as_at_first || die "not put back: $(diff "$TOP/first" "$interfaces"; ip address; ip route)"
+
+say "a change is cancelled"
+inside host network set eth9 192.0.2.77/24 </dev/null >"$TOP/said" 2>&1 &
+setter=$!
+task_number() {
+	inside task list | awk '/changing the network of eth9/ { print $1 }'
+}
+is_coming_up() {
+	[ -n "$(task_number)" ] && address_is 192.0.2.77/24
+}
+eventually 20 is_coming_up || die "it is no task: $(inside task list; cat "$TOP/said")"
+inside task cancel "$(task_number)" || die "task cancel"
+wait "$setter" && die "it was not cancelled: $(cat "$TOP/said")"
+grep -q 'eth9 is as it was before' "$TOP/said" && as_at_first || die "not put back: $(cat "$TOP/said"; ip address)"
 
 say "undone when told so, when the daemon is killed, or its child, or both"
 change() { # guard: the daemon's child that has the lock of the network open

@@ -224,6 +224,11 @@ terminal_keys C-u 192.0.2.1 F2
 wait_terminal 10 "time service is the computer's, and this is a private host"
 terminal_keys F2
 wait_terminal 10 'Time zone'
+terminal_keys p
+answer 'Whose, among the users' Enter
+answer 'New password of root' new Enter
+answer 'The same again' new Enter
+wait_terminal 10 'no user named root'
 for key in b x; do
 	terminal_keys 2 8
 	wait_terminal 10 'Time zone'

@@ -11,21 +11,14 @@
 #include <unistd.h>
 
 #include "lib/util.h"
+#include "temporary.h"
 
-static char folder[64];
+static char folder[TEMPORARY_PATH];
 static struct error err;
 
 static inline void make_folder(void)
 {
-	strcpy(folder, "/tmp/vmk-test-XXXXXX");
-	cr_assert(mkdtemp(folder));
-}
-
-static inline void remove_folder(void)
-{
-	char *command = xasprintf("rm -rf %s", folder);
-	cr_assert_eq(system(command), 0);
-	free(command);
+	temporary_folder(folder);
 }
 
 static inline char *path_of(const char *name)

@@ -14,7 +14,7 @@
 
 #define HOSTS "Hosts.lns"
 
-TestSuite(augeas_file, .init = make_folder, .fini = remove_folder);
+TestSuite(augeas_file, .init = make_folder);
 
 static struct augeas_file *open_file(const char *name, const char *lens)
 {

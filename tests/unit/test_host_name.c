@@ -9,7 +9,7 @@
 #include "folder_rig.h"
 #include "vmkernel/host_name.h"
 
-TestSuite(host_name, .init = make_folder, .fini = remove_folder);
+TestSuite(host_name, .init = make_folder);
 
 Test(host_name, which_are_names)
 {

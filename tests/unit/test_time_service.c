@@ -10,7 +10,7 @@
 #include "folder_rig.h"
 #include "vmkernel/time_servers.h"
 
-TestSuite(time_service, .init = make_folder, .fini = remove_folder);
+TestSuite(time_service, .init = make_folder);
 
 static struct time_service_state look(void)
 {
