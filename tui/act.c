@@ -59,11 +59,19 @@ static void user_find(struct ui *ui, struct vmk_client *client, bool *admin)
 	json_decref(who);
 }
 
+/* Whether something is being done, of which the person is told. */
+static bool is_busy(struct ui *ui)
+{
+	if (ui->activity.busy)
+		ui_message(ui, true, "One thing at a time: wait until %s is done.", ui->activity.what);
+	return ui->activity.busy;
+}
+
 void act_login(struct ui *ui)
 {
 	struct error err;
 	int fd;
-	if (ui->activity.busy)
+	if (is_busy(ui))
 		return;
 	int ret = act_ask_login(ui, "Log in", NULL, &fd, &err);
 	if (ret) {
@@ -147,9 +155,7 @@ bool act_rights(struct ui *ui)
 static bool job_begin(struct ui *ui, struct job *job)
 {
 	struct activity *a = &ui->activity;
-	if (a->busy)
-		ui_message(ui, true, "One thing at a time: wait until %s is done.", a->what);
-	if (a->busy || !act_rights(ui)) {
+	if (is_busy(ui) || !act_rights(ui)) {
 		json_decref(job->params);
 		return false;
 	}

@@ -195,10 +195,11 @@ static void draw_message(struct ui *ui, unsigned y)
 
 void frame_message(struct ui *ui, unsigned y)
 {
-	if (ui->activity.busy)
-		draw_activity(ui, y);
-	else if (ui->message[0])
+	/* What is said while something is being done is about a key that was pressed meanwhile. */
+	if (ui->message[0])
 		draw_message(ui, y);
+	else if (ui->activity.busy)
+		draw_activity(ui, y);
 }
 
 void frame_bottom(struct ui *ui)

@@ -81,7 +81,8 @@ static bool host_address(u32 number)
 	return number >> 24 != 0 && number >> 24 != 127 && number >> 28 < 14;
 }
 
-bool hostnet_reaches(const char *address, const char *gateway)
+/* Whether both are of one network, and the gateway is not the address itself. */
+static bool reaches(const char *address, const char *gateway)
 {
 	u32 own, other;
 	u64 prefix;
@@ -121,7 +122,7 @@ static int parse_gateway(const char *text, struct hostnet_change *out, struct er
 	if (out->method != HOSTNET_STATIC)
 		return fail(err, -EINVAL, "gateway %.40s: %s", text,
 			    out->method == HOSTNET_DHCP ? "the DHCP server tells it, it cannot be set" : "there is none without an IPv4 address");
-	if (!hostnet_reaches(out->address, text))
+	if (!reaches(out->address, text))
 		return fail(err, -EINVAL, "gateway %.40s: must be another address in the network of %s", text, out->address);
 	str_copy(out->gateway, sizeof(out->gateway), text);
 	return 0;
@@ -285,6 +286,8 @@ static void look_at_files(const struct hostnet_files *files, const char *interfa
 		*out = networkd;
 	else
 		out->manager = default_manager(files->place);
+	if (out->manager == HOSTNET_NETWORKMANAGER)
+		hostnet_networkmanager_look(files->place, interface, out);
 	if (out->manager == HOSTNET_NETWORKD && !runs)
 		set_problem(out, "systemd-networkd, whose file names it, does not run: systemctl enable --now systemd-networkd");
 }
@@ -311,7 +314,7 @@ void hostnet_look(const struct hostnet_files *files, const char *interface, cons
 /* What was not told stays: it must fit, too. */
 static int check_what_stays(const struct hostnet_config *config, const struct hostnet_change *change, struct error *err)
 {
-	if (change->method != HOSTNET_STATIC || change->has_gateway || !config->gateway[0] || hostnet_reaches(change->address, config->gateway))
+	if (change->method != HOSTNET_STATIC || change->has_gateway || !config->gateway[0] || reaches(change->address, config->gateway))
 		return 0;
 	return fail(err, -EINVAL, "the gateway %s is not in the network of %s: give another one, or gateway none", config->gateway, change->address);
 }
@@ -329,9 +332,8 @@ int hostnet_change(struct hostnet_files *files, const char *interface, const cha
 	return ret ? ret : hostnet_resolv_change(files, change, err);
 }
 
-const char *const *hostnet_changed(const struct hostnet_files *files)
+const char *const *hostnet_changed(struct hostnet_files *f)
 {
-	struct hostnet_files *f = (struct hostnet_files *)files;
 	unsigned n = 0;
 	for (unsigned k = 0; k < f->n; k++)
 		if (f->file[k].changed)

@@ -55,8 +55,6 @@ struct hostnet_change {
  * told. -EINVAL with a sentence.
  */
 int hostnet_parse(const char *ipv4, const char *gateway, const char *dns, const char *search, struct hostnet_change *out, struct error *err);
-/* Whether both are of one network, and the gateway is not the address itself. */
-bool hostnet_reaches(const char *address, const char *gateway);
 /* Whether it can be the name of a computer or domain. */
 bool hostnet_domain_ok(const char *name);
 
@@ -73,7 +71,7 @@ void hostnet_look(const struct hostnet_files *files, const char *interface, cons
 int hostnet_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_config *config,
 		   const struct hostnet_change *change, struct error *err);
 /* The files that hostnet_save() will write, and NULL behind them. They live as long as the handle. */
-const char *const *hostnet_changed(const struct hostnet_files *files);
+const char *const *hostnet_changed(struct hostnet_files *files);
 int hostnet_save(struct hostnet_files *files, struct error *err);
 
 /* The name servers in force: those of <etc>/resolv.conf, separated by a blank each. */

@@ -244,7 +244,7 @@ static void probe_address(json_t *rows, const struct hostnet_link *link, const s
 static void probe_gateway(json_t *rows, const struct hostnet_link *link, const struct hostnet_config *config)
 {
 	const char *gateway = *link->gateway ? link->gateway : config->gateway;
-	char what[80], result[100];
+	char what[80];
 	double milliseconds = -1;
 	if (!*gateway)
 		return;
@@ -253,9 +253,10 @@ static void probe_gateway(json_t *rows, const struct hostnet_link *link, const s
 	if (!*link->gateway)
 		add_row(rows, link->name, what, "no route by it", -1, "set the address and the gateway again");
 	else if (ret == -ETIMEDOUT)
-		add_row(rows, link->name, what, "no answer", -1, "see whether it is on, and whether address and prefix are those of its network; some do not answer");
+		add_row(rows, link->name, what, "no answer", -1,
+			"see whether it is on, and whether address and prefix are those of its network; some do not answer");
 	else if (ret)
-		snprintf(result, sizeof(result), "%s", strerror(-ret)), add_row(rows, link->name, what, result, -1, "see whether address and prefix are right");
+		add_row(rows, link->name, what, strerror(-ret), -1, "see whether address and prefix are right");
 	else
 		add_row(rows, link->name, what, NULL, milliseconds, "");
 }

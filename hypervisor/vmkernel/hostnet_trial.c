@@ -125,7 +125,7 @@ static json_t *addresses_record(const struct hostnet_link *link)
 }
 
 /* `was_up`: its manager has brought it up, and can do so again; else it is as somebody set it by hand. NULL: it cannot be told. */
-static json_t *make_record(const struct hostnet_files *files, const struct hostnet_config *config, const struct hostnet_link *link, struct error *err)
+static json_t *make_record(struct hostnet_files *files, const struct hostnet_config *config, const struct hostnet_link *link, struct error *err)
 {
 	struct error why;
 	bool was_up = config->manager == HOSTNET_NETWORKD ? config->file[0] != 0 : RUN2(&why, "ifquery", "--state", link->name) == 0;
@@ -237,9 +237,12 @@ static int put_back(const json_t *record, struct error *err)
 		up = networkd_apply(interface, &why);
 	else if (was_up)
 		up = RUN1(&why, "ifup", interface);
+	/* networkd lets go of an interface that no file names any more, and leaves it as it is. */
+	if (!was_up && by_networkd(record))
+		(void)RUN5(&why, "ip", "-4", "address", "flush", "dev", interface);
 	if (!was_up)
 		restore_by_hand(record);
-	if (up && !ret)
+	if (up && !ret && was_up)
 		ret = fail(err, up, "the old configuration does not come up: %.400s", why.text);
 	return ret;
 }

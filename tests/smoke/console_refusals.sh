@@ -19,11 +19,11 @@ attempt() {
 	VNC_USERNAME=$2 VNC_PASSWORD=$3 "$SMOKE/hostile" "$console" "$1" login
 }
 
-# failed_before ADDRESS FAILURES: as vmk-authd notes it; not while it does
+# failed_before ADDRESS FAILURES: as vmk-authd notes it, and with its lock: it does so whenever a log-in ends, be it long after the answer
 failed_before() {
-	touch "$VMK_ROOT/var/lib/vmk/console-locks"
-	sed -i "/^$1 /d" "$VMK_ROOT/var/lib/vmk/console-locks"
-	echo "$1 $2 $(date +%s)" >>"$VMK_ROOT/var/lib/vmk/console-locks"
+	local locks=$VMK_ROOT/var/lib/vmk/console-locks
+	mkdir -p "${locks%/*}" && touch "$locks" || die "no $locks"
+	flock "$locks.lock" sh -c 'sed -i "/^$2 /d" "$1" && echo "$2 $3 $(date +%s)" >>"$1"' - "$locks" "$1" "$2" || die "cannot write $locks"
 }
 
 say "the words"

@@ -37,8 +37,7 @@ in_guest hostname
 [ "$ANSWER" = webserver ] || die "hostname: $ANSWER"
 [ "$(id -u)" != 0 ] || vmk vm show webserver | grep -q '^Owner: *susie' || die "it is not susie's"
 say "once more"
-vmk vm stop webserver soft >/dev/null || die "vm stop"
-wait_state webserver off 60
+stop_soft webserver 60
 demo
 grep -q 'password' "$TOP/said" && die "the second run made something anew"
 page

@@ -52,7 +52,7 @@ say "a machine outlives vmkernel, killed or stopped"
 world=$(world_of web)
 console=$(console_of web)
 for signal in KILL TERM; do
-	if [ $signal = TERM ]; then # a vmk-authd that is slow to let go of the ports is waited for
+	if [ $signal = TERM ]; then # the next one gets the ports, however slow vmk-authd is to let go of them
 		authd=$(pgrep -P "$host_pid" vmk-authd) && kill -STOP "$authd" || die "vmk-authd is not there"
 		{ sleep 0.5; kill -CONT "$authd"; } &
 	fi

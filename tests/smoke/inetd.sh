@@ -7,22 +7,22 @@
 start_host
 cp "$IMAGES/ticker.img" "$VMK_ROOT/ticker.img"
 chmod 666 "$VMK_ROOT/ticker.img"
-make_machine webserver memory 16 floppy "$VMK_ROOT/ticker.img"
-vmk vm set webserver RemoteDisplay.vnc.enabled FALSE || die "vm set"
-viewers_may webserver
-vmk vm start webserver || die "vm start"
-wait_screen webserver 30 'mouse 0000'
-[ -z "$(console_of webserver)" ] || die "vmkernel has opened a port"
+machine=inetd-$$ # no other host of this computer has one of that name
+make_machine $machine memory 16 floppy "$VMK_ROOT/ticker.img"
+vmk vm set $machine RemoteDisplay.vnc.enabled FALSE || die "vm set"
+viewers_may $machine
+vmk vm start $machine || die "vm start"
+wait_screen $machine 30 'mouse 0000'
+[ -z "$(console_of $machine)" ] || die "vmkernel has opened a port"
 
 listens() { # PORT: asks nobody, for a connection would be a viewer
 	ss -Hltn "sport = :$1" | grep -q .
 }
 keys_seen() {
-	screen_of webserver | sed -n 's/^keys *\([0-9a-f]*\).*/\1/p'
+	screen_of $machine | sed -n 's/^keys *\([0-9a-f]*\).*/\1/p'
 }
-others=$(pgrep -f 'vmk-mks \[webserver\]') # at the console of a machine of that name on another host
 ends_alone() { # no process of a connection is left
-	! pgrep -f -- "^(/[^ ]*/)?vmk-authd .*$VMK_ROOT.* --inetd" >/dev/null && ! pgrep -f 'vmk-mks \[webserver\]' | grep -vxqF "$others"
+	! pgrep -f -- "^(/[^ ]*/)?vmk-authd .*$VMK_ROOT.* --inetd" >/dev/null && ! pgrep -f "vmk-mks \[$machine\]" >/dev/null
 }
 
 # console_at PORT LOG: a viewer logs in and types there, a stranger does not come in, and nothing is left of either
@@ -38,7 +38,7 @@ console_at() {
 	eventually 10 typed || die "the guest has seen $(keys_seen) keys, $before before"
 	expect_failure 'wrong user name or password' env VNC_PASSWORD=wrong "$SMOKE/hostile" "127.0.0.1:$1" 127.0.0.1 login
 	eventually 10 ends_alone || die "processes are left: $(pgrep -af 'vmk-authd .*--inetd|vmk-mks')"
-	grep -q 'authd warning: a failed log-in from 127.0.0.1 at the console of webserver' "$2" || die "the failure is not in the log"
+	grep -q "authd warning: a failed log-in from 127.0.0.1 at the console of $machine" "$2" || die "the failure is not in the log"
 	vmk console locks | grep -q '^127.0.0.1 *1 ' || die "the failure was not noted"
 	vmk console unlock >/dev/null || die "console unlock"
 }
@@ -47,7 +47,8 @@ say "systemd's sockets"
 command -v systemd-socket-activate >/dev/null || die "systemd-socket-activate is missing"
 port=$(free_port)
 arguments=$(sed -n 's,^ExecStart=/usr/sbin/vmk-authd ,,p' etc/systemd/vmk-console@.service)
-[ -n "$arguments" ] || die "etc/systemd starts no vmk-authd"
+[[ $arguments == *' --machine webserver' ]] || die "etc/systemd starts no vmk-authd for the machine webserver: $arguments"
+arguments=${arguments%webserver}$machine
 grep -q '^Accept=yes' etc/systemd/vmk-console.socket || die "etc/systemd's socket does not accept"
 # The services' environment, as systemd gives it: nearly none.
 env -i PATH="$PATH" ASAN_OPTIONS="$ASAN_OPTIONS" systemd-socket-activate --accept --inetd -l "127.0.0.1:$port" "$BIN/vmk-authd" --root "$VMK_ROOT" $arguments \
@@ -59,8 +60,8 @@ kill $activate
 say "xinetd"
 port=$(free_port)
 sed -e "s,^\(\s*port\s*=\).*,\1 $port," -e "s,^\(\s*user\s*=\).*,\1 $(id -un)," -e "s,^\(\s*server\s*=\).*,\1 $BIN/vmk-authd," \
-	-e "s,^\(\s*server_args\s*=\),\1 --root $VMK_ROOT," etc/xinetd.d/vmk-console >"$VMK_ROOT/xinetd.conf"
-for wanted in "port = $port" "server_args = --root $VMK_ROOT --inetd"; do
+	-e "/^\s*server_args\s*=/{ s,=,= --root $VMK_ROOT,; s,webserver,$machine,; }" etc/xinetd.d/vmk-console >"$VMK_ROOT/xinetd.conf"
+for wanted in "port = $port" "server_args = --root $VMK_ROOT --inetd --machine $machine"; do
 	tr -s ' \t' ' ' <"$VMK_ROOT/xinetd.conf" | grep -q " $wanted" || die "etc/xinetd.d has no such line: $wanted"
 done
 PATH=$PATH:/usr/sbin xinetd -dontfork -f "$VMK_ROOT/xinetd.conf" -pidfile "$VMK_ROOT/xinetd.pid" -filelog "$VMK_ROOT/xinetd.log" \

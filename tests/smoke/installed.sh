@@ -5,7 +5,7 @@
 . "$(dirname "$0")/lib.sh"
 . tests/smoke/installed_lib.sh
 
-if [ -z "${COMPUTER:-}" ]; then
+if [ -z "${VMK_COMPUTER:-}" ]; then
 	say "make install: what belongs where, and units that systemd takes"
 	files=$TOP/files
 	make --no-print-directory -s MODE="${BUILD##*/}" DESTDIR="$files" install || die "make install"

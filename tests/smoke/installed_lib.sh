@@ -15,14 +15,15 @@
 # own_computer [OPTION OF unshare...]: runs the test once more, in a mount namespace of its own (and others), and returns only there. The
 # mounts are this second run's alone: what the first one deletes at its end has nothing mounted in it, whatever happened here.
 own_computer() {
-	if [ -z "${COMPUTER:-}" ]; then
+	if [ -z "${VMK_COMPUTER:-}" ]; then
 		[ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
 		unshare --mount "$@" true 2>/dev/null || { say "skipped: needs leave for namespaces (unshare --mount${*:+ $*})"; exit 0; }
-		COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare --mount --propagation private "$@" \
+		VMK_COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare --mount --propagation private "$@" \
 			"$PWD/tests/smoke/${0##*/}" </dev/null
 		exit $?
 	fi
-	C=$COMPUTER
+	C=$VMK_COMPUTER
+	[ -n "$C" ] || die "no folder for the computer" # what is written below it must never be this one's
 }
 
 bind() { # FOLDER BELOW-THE-CHROOT
@@ -47,13 +48,17 @@ make_computer() {
 	ln -s /usr/share/zoneinfo/UTC "$C/etc/localtime"
 	printf 'XKBLAYOUT="us"\nXKBVARIANT=""\nXKBOPTIONS="ctrl:nocaps"\n' >"$C/etc/default/keyboard"
 	local first
-	first=$(VMK_ROOT=$TOP own_ports; sed -n 's/^console.firstPort = "\(.*\)"/\1/p' "$TOP/etc/vmk/vmkernel.conf")
+	own_ports
+	first=$(sed -n 's/^console.firstPort = "\(.*\)"/\1/p' "$TOP/etc/vmk/vmkernel.conf")
 	printf 'console.address = "127.0.0.1"\nconsole.firstPort = "%d"\nconsole.lastPort = "%d"\n' "$first" $((first + 9)) \
 		>"$C/etc/vmk/vmkernel.conf"
 }
 
 start_installed() {
-	env -u VMK_ROOT setsid chroot "$C" /opt/vmk/vmkernel </dev/null >>"$TOP/start.log" 2>&1 &
+	(
+		exec {ports_lock}>&- # this test's, not the host's
+		exec env -u VMK_ROOT setsid chroot "$C" /opt/vmk/vmkernel </dev/null >>"$TOP/start.log" 2>&1
+	) &
 	eventually 20 inside host show >/dev/null 2>&1 || die "vmkernel did not start: $(cat "$TOP/start.log")"
 }
 

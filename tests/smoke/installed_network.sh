@@ -226,7 +226,7 @@ if [ -e "$C/usr/bin/networkctl" ]; then
 #!/bin/sh
 echo "$*" >>/tmp/networkctl
 [ "$1" = reconfigure ] || exit 0
-address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network)
+address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network) || exit 1 # one that no file names
 [ "$address" != 192.0.2.66/24 ] || exit 1
 ip address flush dev "$2" && ip address add "$address" dev "$2"
 END
@@ -244,8 +244,13 @@ END
 	address_is 192.0.2.8/24 && cmp "$network" "$TOP/first" || die "not undone: $(ip address)"
 	expect_failure 'eth9 is as it was before: networkctl' inside host network set eth9 192.0.2.66/24
 	address_is 192.0.2.8/24 && cmp "$network" "$TOP/first" || die "not put back: $(ip address)"
-	[ "$(uniq "$C/tmp/networkctl" | sort | uniq -c | tr -s ' ' | tr '\n' ,)" = " 4 reconfigure eth9, 4 reload," ] || die "$(cat "$C/tmp/networkctl")"
-	rm "$C/run/systemd/units/invocation:systemd-networkd.service" "$network"
+	rm "$network"
+	inside host network set eth9 192.0.2.9/24 >/dev/null || die "set"
+	address_is 192.0.2.9/24 && grep -q '^Name=eth9$' "$network" || die "$(cat "$network"; ip address)"
+	inside host network undo >/dev/null || die "undo"
+	address_is 192.0.2.8/24 && [ ! -e "$network" ] || die "by hand, not undone: $(ip address)"
+	[ "$(uniq "$C/tmp/networkctl" | sort | uniq -c | tr -s ' ' | tr '\n' ,)" = " 6 reconfigure eth9, 6 reload," ] || die "$(cat "$C/tmp/networkctl")"
+	rm "$C/run/systemd/units/invocation:systemd-networkd.service"
 else
 	say "skipped: there is no networkctl"
 fi

@@ -41,15 +41,20 @@ vmk() {
 }
 
 # own_ports: a hundred ports for this host's consoles. Tests run beside each other: one that closes a console, or comes back after a
-# restart, finds no other host there. They are below those that the kernel gives to whoever connects.
+# restart, finds no other host there. They are below those that the kernel gives to whoever connects, and locked while the test runs: it
+# may be long until somebody listens.
 own_ports() {
-	local first _
-	mkdir -p "$VMK_ROOT/etc/vmk"
+	local first
+	mkdir -p "$VMK_ROOT/etc/vmk" build/ports
 	[ ! -e "$VMK_ROOT/etc/vmk/vmkernel.conf" ] || return
-	for _ in $(seq 100); do
-		first=$((10000 + RANDOM % 80 * 100))
-		ss -Hltn "sport >= :$first and sport <= :$((first + 99))" | grep -q . || break
+	for first in $(shuf -i 100-179); do
+		first=$((first * 100))
+		exec {ports_lock}>"build/ports/$first"
+		flock -n "$ports_lock" && ! ss -Hltn "sport >= :$first and sport <= :$((first + 99))" | grep -q . && break
+		exec {ports_lock}>&-
+		first=
 	done
+	[ -n "$first" ] || die "other tests have all ports"
 	printf 'console.firstPort = "%d"\nconsole.lastPort = "%d"\n' $first $((first + 99)) >"$VMK_ROOT/etc/vmk/vmkernel.conf"
 }
 
@@ -68,7 +73,10 @@ free_port() {
 start_host() {
 	mkdir -p "$VMK_ROOT/var/log/vmk"
 	own_ports
-	setsid "$BIN/vmkernel" --root "$VMK_ROOT" </dev/null >>"$VMK_ROOT/start.log" 2>&1 &
+	(
+		[ -z "${ports_lock:-}" ] || exec {ports_lock}>&- # this test's, not the host's
+		exec setsid "$BIN/vmkernel" --root "$VMK_ROOT" </dev/null >>"$VMK_ROOT/start.log" 2>&1
+	) &
 	host_pid=$!
 	local _
 	for _ in $(seq $((100 * SLOW))); do
@@ -212,6 +220,14 @@ wait_state() { # NAME STATE SECONDS
 		sleep 0.2
 	done
 	die "machine $1 is $(state_of "$1"), not $2"
+}
+
+# stop_soft NAME SECONDS: the guest is asked to shut down, and does. How long vmk waits for it is a matter of computers as they are used:
+# a guest on a busy one may need longer, and is no worse for that.
+stop_soft() {
+	local text
+	text=$(vmk vm stop "$1" soft 2>&1) || grep -q 'was asked to shut down .* still on' <<<"$text" || die "vm stop $1 soft: $text"
+	wait_state "$1" off "$2"
 }
 
 # expect_failure PATTERN COMMAND...: the command fails with a sentence that matches

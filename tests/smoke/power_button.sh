@@ -30,8 +30,7 @@ vmk vm start obeys || die "vm start obeys"
 serial_open obeys
 serial_login
 in_guest 'dmesg | grep "Power Button"'
-vmk vm stop obeys soft || die "vm stop obeys soft"
-wait_state obeys off 60
+stop_soft obeys 60
 eventually 10 grep -aq 'Power down' "$SERIAL" || die "the guest did not power itself down"
 
 wait $deaf || die "vm stop deaf trysoft: $(cat "$TOP/deaf")"

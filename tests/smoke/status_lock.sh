@@ -26,20 +26,21 @@ resets() { # how often web was
 }
 
 say "a question that is open when its log-in ends is not answered with the rights of who started the program"
-in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --log-out $((2 * SLOW))"
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --log-out $((5 * SLOW))"
 wait_terminal 20 'web .*on '
 terminal_keys l
 log_in
 wait_terminal 20 'Logged in as susie'
 terminal_keys r
 wait_terminal 10 'Reset web\?'
-wait_terminal $((3 * SLOW)) 'Logged out: no key'
+wait_terminal 30 'Logged out: no key'
 wait_no_terminal 5 'Reset web\?'
 terminal_keys y
 terminal_keys r
 wait_terminal 10 'Reset web\?'
 [ "$(resets)" = 0 ] || die "web was reset"
 terminal_keys y
+wait_terminal 20 'web is reset'
 reset_once() { [ "$(resets)" = 1 ]; }
 eventually 20 reset_once || die "web was reset $(resets) times"
 
@@ -50,7 +51,7 @@ wait_terminal 20 'Logged in as susie'
 terminal_keys n
 wait_terminal 10 'New virtual machine'
 terminal_keys hers
-wait_terminal $((3 * SLOW)) 'Logged out: no key'
+wait_terminal 30 'Logged out: no key'
 wait_terminal 5 'World +Name'
 
 say "locked, it stays locked, and takes the password of who locked it"
@@ -59,7 +60,7 @@ log_in
 wait_terminal 20 'Logged in as susie'
 terminal_keys C-o
 wait_terminal 10 'Locked by susie'
-wait_terminal $((3 * SLOW)) 'Logged out: no key'
+wait_terminal 30 'Logged out: no key'
 wait_terminal 5 'Locked by susie'
 terminal_text | grep -Eq 'World +Name' && die "the lock has opened without a password"
 unlock wrong
@@ -72,7 +73,7 @@ wait_terminal 10 'Log-in +susie'
 terminal_keys 2 q
 
 say "a machine's screen can be locked, and is left when nobody presses a key"
-in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --console --log-out 3600 --detach $((2 * SLOW))"
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --console --log-out 3600 --detach $((5 * SLOW))"
 wait_terminal 20 'web .*on '
 terminal_keys Enter
 log_in
@@ -82,7 +83,7 @@ wait_terminal 10 'Locked by susie'
 terminal_text | grep -q 'F12 q detaches' && die "a locked screen shows the machine"
 unlock secret-susie
 wait_terminal 20 'F12 q detaches'
-wait_terminal $((3 * SLOW)) 'Logged out: no key'
+wait_terminal 30 'Logged out: no key'
 wait_terminal 5 'World +Name'
 
 say "on a console the lock ends with the log-in, when the host is started again"

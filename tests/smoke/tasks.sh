@@ -56,14 +56,20 @@ vmk vm stop web hard >/dev/null || die "vm stop"
 
 say "a clone that is cancelled leaves nothing"
 dd if=/dev/zero of="$folder/web.img" bs=1M count=400 conv=notrunc status=none || die "dd"
-copier() { # the daemon's child that copies
-	pgrep -P "$host_pid" -x vmkernel | head -n 1
+copier() { # NAME: the daemon's child that copies to the clone of that name: it has the new folder open
+	local pid
+	for pid in $(pgrep -P "$host_pid" -x vmkernel); do
+		find "/proc/$pid/fd" -lname "*/$1*" 2>/dev/null | grep -q . && echo "$pid" && return
+	done
+}
+child_gone() { # or nobody has waited for it yet
+	[ -n "$child" ] && ! grep -qs '^State:.[^Z]' "/proc/$child/status"
 }
 for attempt in $(seq 10); do
 	vmk vm clone web "late$attempt" </dev/null >"$TOP/clone.log" 2>&1 &
 	caller=$!
 	while kill -0 $caller 2>/dev/null; do
-		child=$(copier)
+		child=$(copier "late$attempt")
 		[ -n "$child" ] && kill -STOP "$child" 2>/dev/null && break
 	done
 	has_task 'cloning web' && break
@@ -71,14 +77,18 @@ for attempt in $(seq 10); do
 	wait "$caller" || die "vm clone: $(cat "$TOP/clone.log")"
 	vmk vm delete "late$attempt" >/dev/null || die "vm delete"
 done
-has_task 'cloning web' || die "ten clones were quicker than this script"
+has_task 'cloning web' || {
+	cp --reflink=always "$folder/web.img" "$TOP/reflink" 2>/dev/null || die "ten clones were quicker than this script"
+	say "skipped: copies take no time in the file system of $TOP"
+	exit 0
+}
 expect_failure 'is being cloned' vmk vm start web
 expect_failure 'is being cloned' vmk vm delete web
 expect_failure "task cancel $(task_of 'cloning web') ends that" vmk vm start web
 vmk task cancel "$(task_of 'cloning web')" >/dev/null || die "task cancel" # which a child that is stopped does not hear
 wait "$caller" && die "it was cloned: $(cat "$TOP/clone.log")"
 grep -q 'cancelled' "$TOP/clone.log" || die "who cloned it heard $(cat "$TOP/clone.log")"
-kill -0 "$child" 2>/dev/null && die "the child lives"
+eventually 10 child_gone || die "the child lives"
 [ -z "$(find "$VMK_ROOT/vmfs" -name "late*")" ] || die "left behind: $(find "$VMK_ROOT/vmfs" -name "late*")"
 expect_failure 'no virtual machine' vmk vm show "late$attempt"
 has_task 'cloning' && die "the task is there still"

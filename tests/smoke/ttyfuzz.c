@@ -6,8 +6,9 @@
  *	ttyfuzz SECONDS SEED FIRST-KEYS COMMAND [ARGUMENT...]
  *
  * The program may leave when a key tells it to, with status 0 and the terminal as it was: its settings, the screen there was before, no mouse; it
- * is then started again. A signal that ends it, another status, or ten seconds without reading its keys fail. Last it is ended by SIGSEGV, which
- * is to leave the terminal no worse.
+ * is then started again. A signal that ends it, another status, or a minute without reading its keys fail. When it is told to end it may be waiting
+ * for the host: status 1 is as good then, after the seconds that it waits for an answer. Last it is ended by SIGSEGV, which is to leave the terminal no
+ * worse.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -27,7 +28,9 @@
 
 #include "lib/util.h"
 
-#define SILENT_NSEC (10 * NSEC_PER_SEC)
+#define SILENT_NSEC (60 * NSEC_PER_SEC)
+#define RESTORE_NSEC (20 * NSEC_PER_SEC)
+#define LEAVE_NSEC (4 * NSEC_PER_SEC) /* less than what the program waits for an answer once it is told to end */
 
 static struct termios before;
 static int tty;
@@ -37,6 +40,7 @@ static unsigned long keys_sent, starts;
 static char drawn[65536 + 64]; /* the end of what it wrote */
 static size_t n_drawn;
 static bool mouse_on;
+static u64 told_to_end; /* when, 0: not yet */
 
 static const char *const sequences[] = {
 	"\033[A", "\033[B", "\033[C", "\033[D", "\033[H", "\033[F", "\033[5~", "\033[6~", "\033OP", "\033OQ", "\033OR", "\033OS", "\033[15~",
@@ -82,6 +86,7 @@ static void start(char **argv)
 	starts++;
 	n_drawn = 0;
 	mouse_on = false;
+	told_to_end = 0;
 }
 
 static bool has_drawn(const char *sequence)
@@ -121,7 +126,7 @@ static void check_terminal(void)
 	if (tcgetattr(tty, &now) == 0 && (now.c_lflag != before.c_lflag || now.c_iflag != before.c_iflag || now.c_oflag != before.c_oflag))
 		die("the terminal is not as it was");
 	/* What was written last may be on its way still. */
-	for (u64 end = now_monotonic() + 2 * NSEC_PER_SEC; now_monotonic() < end && !is_restored();)
+	for (u64 end = now_monotonic() + RESTORE_NSEC; now_monotonic() < end && !is_restored();)
 		drain(10);
 	if (!has_drawn("\033[?1049l"))
 		die("the screen there was before is not back");
@@ -137,7 +142,8 @@ static bool has_left(void)
 		return false;
 	if (WIFSIGNALED(status))
 		die("it was ended by a signal");
-	if (WEXITSTATUS(status))
+	bool gave_up = told_to_end && now_monotonic() - told_to_end >= LEAVE_NSEC;
+	if (WEXITSTATUS(status) > (gave_up ? 1 : 0))
 		die("it ended with another status than 0");
 	check_terminal();
 	close(tty);
@@ -251,8 +257,10 @@ int main(int argc, char **argv)
 			something();
 			left = has_left();
 		}
-		if (!left)
+		if (!left) {
+			told_to_end = now_monotonic();
 			kill(pid, SIGTERM);
+		}
 		for (u64 wait = now_monotonic() + SILENT_NSEC; !left; left = has_left()) {
 			drain(10);
 			if (now_monotonic() > wait)

@@ -47,27 +47,40 @@ dd if=/dev/zero of="${vmx%/*}/big.img" bs=1M count=400 conv=notrunc status=none 
 chmod 644 "${vmx%/*}/big.img"
 chmod 704 "$vmx"
 chmod 755 "${vmx%/*}"
+copier() { # NAME: the host's child that copies to the clone of that name: it has the new folder open
+	local pid
+	for pid in $(pgrep -P "$host_pid" -x vmkernel); do
+		find "/proc/$pid/fd" -lname "*/$1*" 2>/dev/null | grep -q . && echo "$pid" && return
+	done
+}
 clone_stopped() { # NAME: a clone by bob, in the middle of which he stops its process; false when that was too late
 	as bob vm clone big "$1" </dev/null >"$TOP/clone.log" 2>&1 &
 	caller=$!
 	while kill -0 $caller 2>/dev/null; do
-		child=$(pgrep -P "$host_pid" -x vmkernel -u "$(stat -c %u "$VMK_ROOT/vmfs/volumes/local/bob" 2>/dev/null || echo 10001)" | head -n 1)
+		child=$(copier "$1")
 		[ -n "$child" ] && kill -STOP "$child" 2>/dev/null && break
 	done
 	vmk task list | grep -q "cloning big to $1" && return
 	[ -n "$child" ] && kill -CONT "$child" 2>/dev/null
 	wait "$caller" || die "vm clone: $(cat "$TOP/clone.log")"
+	as bob vm delete "$1" >/dev/null || die "vm delete"
 	return 1
 }
+cloning=
 for attempt in $(seq 10); do
-	clone_stopped "late$attempt" && break
+	clone_stopped "late$attempt" && cloning=yes && break
 done
-task=$(as susie task list | sed -n 's/^ *\([0-9]*\) .*cloning big.*/\1/p')
-[ -n "$task" ] || die "susie does not see bob's task: $(as susie task list)"
-expect_failure "cloned by bob: task cancel $task ends that" as susie vm start big
-as susie task cancel "$task" >/dev/null || die "susie may not end what keeps her machine from starting"
-wait "$caller" && die "it was cloned: $(cat "$TOP/clone.log")"
-[ -z "$(find "$VMK_ROOT/vmfs" -name "late$attempt*")" ] || die "left behind: $(find "$VMK_ROOT/vmfs" -name "late$attempt*")"
+if [ -n "$cloning" ]; then
+	task=$(as susie task list | sed -n 's/^ *\([0-9]*\) .*cloning big.*/\1/p')
+	[ -n "$task" ] || die "susie does not see bob's task: $(as susie task list)"
+	expect_failure "cloned by bob: task cancel $task ends that" as susie vm start big
+	as susie task cancel "$task" >/dev/null || die "susie may not end what keeps her machine from starting"
+	wait "$caller" && die "it was cloned: $(cat "$TOP/clone.log")"
+	[ -z "$(find "$VMK_ROOT/vmfs" -name "late$attempt*")" ] || die "left behind: $(find "$VMK_ROOT/vmfs" -name "late$attempt*")"
+else
+	cp --reflink=always "${vmx%/*}/big.img" "$TOP/reflink" 2>/dev/null || die "ten clones were quicker than this script"
+	say "skipped: copies take no time in the file system of $TOP"
+fi
 as susie vm start big >/dev/null || die "vm start"
 as susie vm stop big hard >/dev/null || die "vm stop"
 as susie vm delete big >/dev/null || die "vm delete"

@@ -16,7 +16,7 @@ wait_screen mouse 30 pointer
 places=$(find "$VMK_ROOT/vmfs" -name places)
 console=$(console_of mouse)
 viewer() {
-	timeout 100 "$SMOKE/vncshot" "$console" "$@" || die "vncshot $*"
+	timeout $((100 * SLOW)) "$SMOKE/vncshot" "$console" "$@" || die "vncshot $*"
 }
 told() {
 	grep -q -- "^$1\$" "$places"
@@ -45,6 +45,7 @@ told 'abs.*' && die "positions that nobody asked for"
 
 say "and one that does gets positions"
 vmk console send mouse a || die "console send"
+eventually 20 told absolute || die "the guest has not taken the key: $(cat "$places")"
 viewer move 1 1 move 0 0 move 719 399 move 360 200 wait 300
 for place in '0000005b 000000a4' '00000000 00000000' '0000ffff 0000ffff' '0000802d 00008051'; do
 	eventually 20 told "abs 00000000 $place 00000000" || die "never at $place: $(cat "$places")"
@@ -60,5 +61,6 @@ walked "20 15" || die "a guest with positions got steps: $(steps)"
 
 say "until it wants steps again"
 vmk console send mouse r || die "console send"
+eventually 20 told relative || die "the guest has not taken the key: $(tail -n 20 "$places")"
 viewer move 10 10 move 17 12 wait 300
 eventually 20 walked "27 13" || die "the mouse went $(steps): $(tail -n 20 "$places")"

@@ -19,28 +19,33 @@ ReportHook(PRE_ALL)(struct criterion_test_set *tests)
 {
 	static char folder[] = "/tmp/vmk-test-XXXXXX";
 	(void)tests;
-	if (!mkdtemp(folder) || chmod(folder, 0755) || setenv("VMK_TEST_FOLDER", folder, 1)) {
+	/* /tmp may be a link: what is told of paths has none. */
+	char *path = mkdtemp(folder) ? realpath(folder, NULL) : NULL;
+	if (!path || chmod(path, 0755) || setenv("VMK_TEST_FOLDER", path, 1)) {
 		perror(folder);
 		exit(1);
 	}
+	free(path);
 }
 
-/* What a test has left without rights for its owner goes too. */
+/* What a test has left without rights for its owner goes too. What it has started is perhaps just ending, and may still write: again, then. */
 static inline int temporary_remove(const char *path)
 {
 	char command[400];
+	int status = -1;
 	snprintf(command, sizeof(command), "chmod -R u+rwX '%s'; rm -rf '%s'", path, path);
-	return system(command);
+	for (int k = 0; k < 200 && (status = system(command)) != 0; k++)
+		usleep(50000);
+	return status;
 }
 
-/* A test that is skipped, crashes or hangs ends without its .fini; what it has started is just being killed, and may still write. */
+/* A test that is skipped, crashes or hangs ends without its .fini. */
 ReportHook(POST_ALL)(struct criterion_global_stats *stats)
 {
 	const char *folder = getenv("VMK_TEST_FOLDER");
 	(void)stats;
-	for (int k = 0; k < 100 && access(folder, F_OK) == 0; k++)
-		if (temporary_remove(folder))
-			usleep(50000);
+	for (int k = 0; k < 5 && access(folder, F_OK) == 0; k++)
+		temporary_remove(folder);
 }
 
 static inline void temporary_name(char path[TEMPORARY_PATH])

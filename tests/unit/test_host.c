@@ -31,8 +31,9 @@ static char *folder_of(const char *name)
 
 Test(host, volumes)
 {
-	struct statvfs fs;
+	struct statvfs fs, later;
 	create("web");
+	cr_assert_eq(statvfs(here("root/vmfs/volumes/local"), &fs), 0);
 	cr_assert_eq(mkdir(here("root/vmfs/volumes/second"), 0755), 0);
 	cr_assert_eq(mkdir(here("root/vmfs/volumes/.hidden"), 0755), 0);
 	json_t *rows = call("storage.list", NULL), *local = find(rows, "name", "local");
@@ -41,8 +42,12 @@ Test(host, volumes)
 	cr_assert_not_null(local);
 	cr_expect_eq(number_of(local, "machines"), 1);
 	cr_expect_eq(number_of(find(rows, "name", "second"), "machines"), 0);
-	cr_assert_eq(statvfs(here("root/vmfs/volumes/local"), &fs), 0);
-	cr_expect_eq(number_of(local, "capacity_mb"), (json_int_t)((u64)fs.f_blocks * fs.f_frsize / MIB));
+	/* There are file systems whose size changes as others write. */
+	cr_assert_eq(statvfs(here("root/vmfs/volumes/local"), &later), 0);
+	json_int_t least = (json_int_t)((u64)MIN(fs.f_blocks, later.f_blocks) * fs.f_frsize / MIB);
+	json_int_t most = (json_int_t)((u64)MAX(fs.f_blocks, later.f_blocks) * fs.f_frsize / MIB);
+	cr_expect(number_of(local, "capacity_mb") >= least && number_of(local, "capacity_mb") <= most, "%lld, not %lld to %lld MB",
+		  (long long)number_of(local, "capacity_mb"), (long long)least, (long long)most);
 	cr_expect_eq(number_of(local, "used_mb") + number_of(local, "free_mb") <= number_of(local, "capacity_mb"), true);
 	cr_expect_str_neq(text_of(local, "type"), "?");
 	json_decref(rows);
@@ -117,6 +122,23 @@ Test(host, short_paths)
 	free(folder);
 }
 
+/* Whether blocks that are taken show: not where zeros are compressed, or taking them is only a check whether they are there. */
+static bool blocks_show(void)
+{
+	static const char zeros[65536];
+	char path[TEMPORARY_PATH];
+	struct stat st;
+	int fd = temporary_file(path);
+	if (fallocate(fd, 0, 0, (off_t)MIB))
+		for (unsigned k = 0; k < 16; k++)
+			cr_assert_eq(write_full(fd, zeros, sizeof(zeros)), 0);
+	cr_assert_eq(fsync(fd), 0);
+	cr_assert_eq(fstat(fd, &st), 0);
+	close(fd);
+	unlink(path);
+	return (u64)st.st_blocks * 512 >= MIB;
+}
+
 Test(host, room_is_taken_at_once)
 {
 	struct stat st;
@@ -124,7 +146,7 @@ Test(host, room_is_taken_at_once)
 	char *folder = folder_of("web"), *path = xasprintf("%s/full.img", folder);
 	call_drop("disk.create", P("s:s, s:s, s:b}", "path", path, "size", "40M", "preallocate", 1));
 	cr_assert_eq(stat(path, &st), 0);
-	cr_expect_geq((u64)st.st_blocks * 512, 40 * MIB);
+	cr_expect(!blocks_show() || (u64)st.st_blocks * 512 >= 40 * MIB, "%llu blocks", (unsigned long long)st.st_blocks);
 	/* What does not fit leaves nothing behind. */
 	struct statvfs fs;
 	cr_assert_eq(statvfs(folder, &fs), 0);
@@ -157,12 +179,18 @@ Test(host, taking_room_is_cancelled)
 	char *folder = folder_of("web"), *path = xasprintf("%s/full.img", folder);
 	unsigned told = 0;
 	struct stat st;
+	struct statvfs fs;
 	json_t *result = NULL;
-	int ret = vmk_call_long(client, "disk.create", P("s:s, s:s, s:b}", "path", path, "size", "1024M", "preallocate", 1),
-				cancel_at_once, &told, &result, NULL, &err);
+	/* So much that it takes a while, if there is room for that. */
+	cr_assert_eq(statvfs(folder, &fs), 0);
+	unsigned mb = (unsigned)MIN((u64)fs.f_bavail * fs.f_frsize / MIB / 2, 1024ull);
+	char size[20];
+	snprintf(size, sizeof(size), "%uM", mb);
+	int ret = vmk_call_long(client, "disk.create", P("s:s, s:s, s:b}", "path", path, "size", size, "preallocate", 1), cancel_at_once, &told,
+				&result, NULL, &err);
 	/* It may have been done before: then it is there, whole; else nothing is. */
 	if (ret == 0)
-		cr_expect(stat(path, &st) == 0 && st.st_size == 1024ll << 20);
+		cr_expect(stat(path, &st) == 0 && st.st_size == (off_t)mb << 20);
 	else
 		cr_expect(ret == -ECANCELED && stat(path, &st) != 0, "%d %s", ret, err.text);
 	if (ret == 0)
@@ -708,7 +736,7 @@ Test(host_parts, a_cancelled_image_is_not_there)
 	progress.cancelled = false;
 	cr_expect_eq(disks_create(&w, -1, &result, &err), 0, "%s", err.text);
 	cr_expect_eq(progress.percent, 100);
-	cr_expect(lstat(path, &st) == 0 && st.st_size == 3 << 20 && st.st_blocks * 512 >= 3 << 20);
+	cr_expect(lstat(path, &st) == 0 && st.st_size == 3 << 20 && (!blocks_show() || st.st_blocks * 512 >= 3 << 20));
 	json_decref(result);
 	cr_expect_eq(temporary_remove(folder), 0);
 	free(path);

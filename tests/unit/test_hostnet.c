@@ -294,6 +294,27 @@ Test(hostnet, tells_who_looks_after_what_no_file_names)
 	cr_expect_eq(look("eth0")->manager, HOSTNET_NETWORKD, "networkd runs");
 }
 
+Test(hostnet, tells_what_networkmanager_is_told)
+{
+	runs("NetworkManager");
+	write_text("etc/NetworkManager/system-connections/a b.nmconnection",
+		   "[connection]\nid=a\ninterface-name=eth0\n\n[ipv4]\n# ours\naddress1=192.0.2.7/24,192.0.2.1\nmethod=manual\ndns=192.0.2.2;192.0.2.3;\n"
+		   "dns-search=example.org;\n[ipv6]\nmethod=auto\naddress1=fd00::7/64\n");
+	write_text("etc/NetworkManager/system-connections/c.nmconnection", "interface-name=eth1\n[ipv4\nmethod=auto\n[connection]\ninterface-name=eth2\n[ipv4]\nmethod=auto\n");
+	write_text("etc/NetworkManager/system-connections/d", "[connection]\ninterface-name=eth3\n");
+	look("eth0");
+	cr_expect_eq(config.method, HOSTNET_STATIC);
+	cr_expect_str_eq(config.address, "192.0.2.7/24");
+	cr_expect_str_eq(config.gateway, "192.0.2.1");
+	cr_expect_str_eq(config.dns, "192.0.2.2 192.0.2.3");
+	cr_expect_str_eq(config.search, "example.org");
+	cr_expect_str_eq(config.ipv6, "auto");
+	cr_expect(strstr(config.file, "/a b.nmconnection") && strstr(config.problem, "nmcli"), "%s %s", config.file, config.problem);
+	cr_expect_eq(look("eth1")->method, HOSTNET_UNTOLD);
+	cr_expect_eq(look("eth2")->method, HOSTNET_DHCP);
+	cr_expect_str_empty(look("eth3")->file);
+}
+
 /* ---- systemd-networkd ---- */
 
 static const char network[] = "# of the administrator\n"

@@ -155,7 +155,12 @@ Test(login, messages_of_other_modules_are_shown)
 {
 	struct script s = {.answers = {"open sesame"}};
 	int fd = -1;
-	pam_service_write("auth optional pam_echo.so file=/etc/hostname\n");
+	char path[TEMPORARY_PATH], line[TEMPORARY_PATH + 40];
+	int message = temporary_file(path);
+	cr_assert(write_full(message, "good morning\n", 13) == 0 && fchmod(message, 0644) == 0);
+	close(message);
+	snprintf(line, sizeof(line), "auth optional pam_echo.so file=%s\n", path);
+	pam_service_write(line);
 	cr_assert_eq(login_run("susie", answer, &s, &fd, &err), 0, "%s", err.text);
 	cr_assert_eq(s.told, 1);
 	cr_assert_eq(s.asked, 1);

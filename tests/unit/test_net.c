@@ -20,7 +20,7 @@
 #define ARP_ANSWER 2
 #define IP_UDP 17
 #define IP_TCP 6
-#define WAIT_SECONDS 30 /* of a busy host */
+#define WAIT_SECONDS 150 /* of a busy host */
 
 static struct config *config_of(const char *text)
 {

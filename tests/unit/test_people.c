@@ -113,10 +113,10 @@ static void serve(unsigned ms)
 	}
 }
 
-/* Serves until a condition holds, for up to 30 seconds of a busy host. */
+/* Serves until a condition holds; the limit is only for what hangs. */
 #define serve_until(cond)                                                                 \
 	do {                                                                              \
-		for (u64 end_ = now_monotonic() + 30 * NSEC_PER_SEC; !(cond) && now_monotonic() < end_;) \
+		for (u64 end_ = now_monotonic() + 150 * NSEC_PER_SEC; !(cond) && now_monotonic() < end_;) \
 			serve(5);                                                         \
 		cr_expect(cond, "never: %s", #cond);                                      \
 	} while (0)

@@ -314,9 +314,28 @@ static pid_t suspend_aside(const char *name)
 
 static void wait_file(const char *path)
 {
-	for (int k = 0; k < 1500 && access(path, F_OK); k++)
-		usleep(20000);
-	cr_assert_eq(access(path, F_OK), 0, "%s is not made", path);
+	cr_assert(wait_until(access(path, F_OK) == 0), "%s is not made", path);
+}
+
+/* In a process of its own: lets the machine say that it is in its file, once somebody has cancelled that. */
+static pid_t go_when_cancelled(const char *go)
+{
+	pid_t pid = fork();
+	if (pid == 0) {
+		bool can = true;
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		for (int k = 0; can && k < 3000; k++) {
+			json_t *list = NULL;
+			usleep(10000);
+			if (vmk_call(client, "task.list", NULL, &list, NULL, &err))
+				_exit(3);
+			can = json_array_size(list) && json_is_true(json_object_get(json_array_get(list, 0), "cancellable"));
+			json_decref(list);
+		}
+		_exit(replace_file(go, "", 0, 0644, &err) ? 4 : 0);
+	}
+	return pid;
 }
 
 /* Who cancels when the file is whole already hears what became of it. */
@@ -324,16 +343,19 @@ Test(tasks, suspending_is_cancelled_too_late)
 {
 	create("sleeps-late");
 	call_drop("vm.start", VM("sleeps-late"));
-	char *file = machine_path("sleeps-late", "sleeps-late.vmss");
+	char *file = machine_path("sleeps-late", "sleeps-late.vmss"), *go = machine_path("sleeps-late", "go");
 	pid_t pid = suspend_aside("sleeps-late");
 	wait_file(file);
 	json_t *list = call("task.list", NULL);
+	pid_t helper = go_when_cancelled(go);
 	call_fails("task.cancel", P("s:O}", "id", json_object_get(json_array_get(list, 0), "id")), -EBUSY,
 		   "suspending sleeps-late could not be cancelled any more: sleeps-late is suspended");
 	ended_well(pid);
+	ended_well(helper);
 	cr_expect(state_is("sleeps-late", "suspended"));
 	no_tasks();
 	json_decref(list);
+	free(go);
 	free(file);
 }
 
@@ -364,8 +386,7 @@ Test(tasks, a_process_is_killed_when_its_machine_is_in_a_file)
 	unsigned before = children_of(daemon_pid);
 	pid_t pid = suspend_aside("sleeps-clings");
 	wait_file(file);
-	for (int k = 0; k < 1500 && children_of(daemon_pid) > before; k++) /* the one that wrote it has told the daemon */
-		usleep(20000);
+	cr_assert(wait_until(children_of(daemon_pid) <= before)); /* the one that wrote it has told the daemon */
 	machine_processes(SIGKILL);
 	ended_well(pid);
 	cr_expect(state_is("sleeps-clings", "suspended"));
@@ -798,7 +819,11 @@ Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)
 	int fd = open(disk, O_WRONLY | O_CLOEXEC);
 	cr_assert_geq(fd, 0);
 	memset(block, 'x', sizeof(block));
-	for (off_t at = 0; at < 256 << 20; at += (off_t)sizeof(block))
+	/* So much that it takes a while, if there is room for that twice. */
+	struct statvfs fs;
+	cr_assert_eq(fstatvfs(fd, &fs), 0);
+	off_t bytes = (off_t)MIN((u64)fs.f_bavail * fs.f_frsize / 4, 256ull << 20);
+	for (off_t at = 0; at < bytes; at += (off_t)sizeof(block))
 		cr_assert_eq(pwrite(fd, block, sizeof(block), at), (ssize_t)sizeof(block));
 	/* As a machine that runs: the image is locked. */
 	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};

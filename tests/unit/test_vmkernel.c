@@ -637,7 +637,7 @@ Test(vmkernel, a_large_machine_is_suspended_slowly)
 	int status;
 	create("creeps");
 	set("creeps", "autostop", "suspend");
-	set("creeps", "autostop.timeout", "4");
+	set("creeps", "autostop.timeout", "6");
 	call_drop("vm.start", VM("creeps"));
 	cr_expect_eq(vmk_call_long(client, "host.stop", P("s:s}", "machines", "plan"), NULL, NULL, NULL, NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
@@ -792,7 +792,7 @@ Test(vmkernel, silent_and_deaf_clients)
 	u64 start = now_monotonic();
 	for (int k = 0; k < 20; k++)
 		call_drop("vm.list", NULL);
-	cr_expect_lt(now_monotonic() - start, 30 * NSEC_PER_SEC);
+	cr_expect_lt(now_monotonic() - start, 100 * NSEC_PER_SEC);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
 	cr_expect_lt(daemon_kb(), before + 30000, "%llu kB, before %llu", (unsigned long long)daemon_kb(), (unsigned long long)before);
 #else
@@ -1225,14 +1225,18 @@ Test(vmkernel_unprivileged, does_everything_as_itself, .timeout = 600)
 
 static void no_process_more(void)
 {
-	const struct rlimit none = {0, 0};
+	struct rlimit before, none;
+	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, NULL, &before) == 0);
+	none = (struct rlimit){.rlim_max = before.rlim_max};
 	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, &none, NULL) == 0);
 	CHECK(try("vm.create", json_pack("{s:s}", "name", "web")) == -ENOMEM);
 	CHECK(strstr(err.text, "no room for another process"));
+	CHECK(prlimit(daemon_pid, RLIMIT_NPROC, &before, NULL) == 0); /* sanitizers look for leaks in a process of their own */
+	CHECK(try("vm.create", json_pack("{s:s}", "name", "web")) == 0);
 }
 
 /* That is another thing than too much at once. */
-Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 120)
+Test(vmkernel_unprivileged, says_that_there_is_no_room_for_a_process, .timeout = 600)
 {
 	if (geteuid() != 0)
 		cr_skip_test("needs root");

@@ -2,7 +2,7 @@
 /*
  * pointer.S - a boot sector that tells on COM1 where the pointer goes: as a PS/2 mouse first ("rel BUTTONS DX DY", the three
  * bytes of its report), and after the key A as machines with the backdoor have it ("abs BUTTONS X Y WHEEL", the four words), until
- * the key R leads back.
+ * the key R leads back. It says "absolute" and "relative" when it has taken these keys.
  */
 	.code16
 	.globl _start
@@ -60,7 +60,8 @@ main:	cmpb $0, absolute
 	mov $POINTER_RELATIVE, %ebx
 	call pointer_command
 	movb $0, absolute
-	jmp main
+	mov $text_relative, %si
+	jmp tell
 
 be_absolute:
 	mov $POINTER_ENABLE, %ebx
@@ -73,6 +74,8 @@ be_absolute:
 	mov $POINTER_ABSOLUTE, %ebx
 	call pointer_command
 	movb $1, absolute
+	mov $text_absolute, %si
+tell:	call text
 	jmp main
 
 position:
@@ -162,6 +165,8 @@ buttons: .byte 0
 dx_byte: .byte 0
 text_abs: .asciz "abs"
 text_rel: .asciz "rel"
+text_absolute: .asciz "absolute\n"
+text_relative: .asciz "relative\n"
 text_ready: .asciz "pointer\r\n"
 	.org 510
 	.word 0xaa55

@@ -3,7 +3,7 @@
 # commands in them, and linux_test, the life of such a guest from power-on to power-off.
 
 PASSWORD=vmk
-LOGIN_SECONDS=70 # that a log-in may take
+LOGIN_SECONDS=100 # that a log-in may take
 
 # make_guest NAME FLAVOUR ide|virtio CARD: a machine with its own copy of the disk and a NAT card
 make_guest() {
@@ -58,22 +58,35 @@ wait_serial() {
 	die "the serial line never said '$2'"
 }
 
-# Kernel messages may come between a prompt and its answer: only the text of prompts is waited for. getty and login drop what
-# was typed before they were ready to read, which they do not show: an answer that had no effect is given again.
+# serial_prompt SECONDS: the last prompt on the serial line, once there is one. Kernel messages may come behind it.
+serial_prompt() {
+	local end=$((SECONDS + $1)) prompt
+	while [ $SECONDS -le $end ]; do
+		prompt=$(serial_text | grep -aoE '[^ ]* ?login: |Password: |# ' | grep -v '^Last ' | tail -n 1)
+		[ -z "$prompt" ] || break
+		sleep 0.1
+	done
+	printf '%s' "$prompt"
+}
+
+# Each prompt is answered, until a shell's comes. getty and login drop what was typed before they were ready to read, which they do not
+# show: where nothing comes for a while an empty line has them ask again. Each while is longer, for a guest that was only slow.
 serial_login() {
-	local end asked=0
+	local end asked=0 patience=20 prompt
 	# Who came after the prompt does not see it: an empty name brings it again.
 	until said 30 'login: '; do
 		[ $((++asked)) -lt $((4 * SLOW)) ] || { serial_text | tail -n 50; die "no login on the serial line"; }
 		echo >&7
 	done
-	serial_forget
 	end=$((SECONDS + LOGIN_SECONDS * SLOW))
-	until echo root >&7 && said 20 'Password: ' && echo "$PASSWORD" >&7 && said 20 '# '; do
-		[ $SECONDS -lt $end ] || die "login on the serial line"
-		echo >&7 # whatever is asked: then a name is
-		sleep 5
+	until prompt=$(serial_prompt $patience) && [ "$prompt" = '# ' ]; do
+		[ $SECONDS -lt $end ] || { serial_text | tail -n 50; die "login on the serial line"; }
 		serial_forget
+		case $prompt in
+		*login*) echo root >&7 ;;
+		Password*) echo "$PASSWORD" >&7 ;;
+		*) echo >&7; patience=$((patience * 2)) ;;
+		esac
 	done
 	serial_forget
 	# no echo and no prompt, so that what comes is what commands say; no kernel messages in between
@@ -90,24 +103,25 @@ in_guest() {
 	serial_text | grep -aq 'status 0\.$' || die "in the guest '$1' failed: $ANSWER"
 }
 
-# shown NAME SECONDS PATTERN: whether the screen shows it in that time
-shown() {
+# last_line NAME SECONDS PATTERN: whether the screen's last line that is not empty matches in that time: what is asked now, not before
+last_line() {
 	local end=$((SECONDS + $2))
 	while [ $SECONDS -le $end ]; do
-		screen_of "$1" | grep -Eq -- "$3" && return
+		screen_of "$1" | grep '[^ ]' | tail -n 1 | grep -Eq -- "$3" && return
 		sleep 0.2
 	done
 	return 1
 }
 
 screen_login() { # NAME
-	local end
-	wait_screen "$1" 100 'login:'
+	local end patience=20
+	wait_screen "$1" 300 'login:'
 	end=$((SECONDS + LOGIN_SECONDS * SLOW))
-	until type_line "$1" root && shown "$1" 20 'Password:' && type_line "$1" $PASSWORD && shown "$1" 20 '~ ?#'; do
-		[ $SECONDS -lt $end ] || die "login on the screen"
+	until type_line "$1" root && last_line "$1" $patience 'Password:' && type_line "$1" $PASSWORD && last_line "$1" $patience '~ ?#'; do
+		[ $SECONDS -lt $end ] || { screen_of "$1"; die "login on the screen"; }
 		vmk console send "$1" enter >/dev/null
-		sleep 5
+		last_line "$1" 5 '~ ?#' && break # of a shell that was late
+		patience=$((patience * 2))
 	done
 }
 
