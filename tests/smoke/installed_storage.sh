@@ -111,6 +111,7 @@ mounted images && listed images ' mounted' || die "$(inside storage list)"
 kill "$BUSY"
 wait "$BUSY" 2>/dev/null
 BUSY=""
+inside storage remove images force --dry-run && mounted images || die "a dry run has done something"
 inside storage remove images force || die "storage remove"
 nothing_of images || die "something is left: $(cat "$C/etc/fstab"; ls -la "$C$V")"
 [ -s "$C/srv/images/tester/web/web.img" ] || die "the machine's disk has gone"
