@@ -26,7 +26,7 @@ resets() { # how often web was
 }
 
 say "a question that is open when its log-in ends is not answered with the rights of who started the program"
-in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --log-out $((5 * SLOW))"
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --log-out $((3 * SLOW))"
 wait_terminal 20 'web .*on '
 terminal_keys l
 log_in
@@ -73,7 +73,7 @@ wait_terminal 10 'Log-in +susie'
 terminal_keys 2 q
 
 say "a machine's screen can be locked, and is left when nobody presses a key"
-in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --console --log-out 3600 --detach $((5 * SLOW))"
+in_terminal 80x25 "VMK_ROOT=$VMK_ROOT $BIN/vmkstatus --console --log-out 3600 --detach $((3 * SLOW))"
 wait_terminal 20 'web .*on '
 terminal_keys Enter
 log_in
