@@ -4,6 +4,7 @@
 #include <string.h>
 
 #include "lib/util.h"
+#include "tui/pages.h"
 #include "tui/ui.h"
 
 #define SILENT_SECONDS 5
@@ -108,23 +109,22 @@ unsigned frame_top(struct ui *ui)
 }
 
 static const struct key_hint frame_hints[] = {
-	{"F1/h", "Help", 0},
-	{"l", "Log in", 1},
-	{"F10/q", "Quit", 0},
-	{NULL, NULL, 0},
+	{"F1/h", "Help", 0, 0},
+	{"l", "Log in", 1, 0},
+	{"F10/q", "Quit", 0, 0},
+	{NULL, NULL, 0, 0},
 };
 
-/* The keys of the bar in order: help, the view's own, the rest. */
+/* The keys of the bar in order: help, those of the view's page, the rest. */
 static const struct key_hint *hint_at(const struct ui *ui, unsigned index)
 {
-	const struct key_hint *own = views[ui->view].hints;
+	const struct pages *pages = pages_of(ui->view);
 	unsigned n = 0;
-	while (own[n].keys)
-		n++;
 	if (index == 0)
 		return &frame_hints[0];
-	if (index <= n)
-		return &own[index - 1];
+	for (const struct key_hint *own = views[ui->view].hints; own->keys; own++)
+		if ((!own->pages || (pages && own->pages & BIT(pages->current))) && ++n == index)
+			return own;
 	const struct key_hint *h = &frame_hints[index - n];
 	/* A console is not left. */
 	return h->keys && ui->console && !strncmp(h->keys, "F10", 3) ? &frame_hints[ARRAY_SIZE(frame_hints) - 1] : h;

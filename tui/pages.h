@@ -18,7 +18,9 @@ struct pages {
 /* One row; `title` stands before the names where there is room. */
 void pages_draw(struct pages *p, struct canvas *c, unsigned y, const char *title);
 bool pages_key(struct pages *p, const struct viewer_press *press);
-/* Goes to the page of that name of a view (enum view_id), in any case of letters; false: there is none. */
+/* Those of a view (enum view_id), or NULL. */
+struct pages *pages_of(unsigned view);
+/* Goes to the page of that name of a view, in any case of letters; false: there is none. */
 bool page_go(unsigned view, const char *name);
 
 /* Of the views that have some. */

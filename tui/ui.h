@@ -218,6 +218,7 @@ void copy_draw(const struct attached *a, struct canvas *c);
 struct key_hint {
 	const char *keys, *label; /* keys: "F2/s"; NULL ends the list */
 	unsigned rank;	/* left out first: the highest (1 to 6) */
+	u32 pages;	/* bits: on which of the view's pages (pages.h); 0: on each */
 };
 struct view {
 	const char *name, *label, *title;

@@ -297,8 +297,10 @@ void view_details(struct ui *ui)
 }
 
 const struct key_hint view_details_hints[] = {
-	{"Left/Right", "Pages", 1}, {"F2/s", "On", 3},  {"F3/p", "Off", 3}, {"F4/r", "Reset", 4},
-	{"Enter/a", "Attach", 2},   {"Esc", "Back", 1}, {NULL, NULL, 0},
+	{"Left/Right", "Pages", 1, 0}, {"F2/s", "On", 3, 0}, {"F3/p", "Off", 3, 0}, {"F4/r", "Reset", 4, 0}, {"a", "Attach", 2, 0},
+	{"c", "Connect", 2, BIT(HARDWARE) | BIT(NET)}, {"Enter", "Change", 2, BIT(CONFIG)}, {"i", "Set another", 3, BIT(CONFIG)},
+	{"k", "Send away", 2, BIT(CONSOLE)}, {"c", "Mode", 2, BIT(RIGHTS)}, {"w", "Owner", 3, BIT(RIGHTS)},
+	{"Esc", "Back", 1, 0}, {NULL, NULL, 0, 0},
 };
 
 /* ---- what is done to what is selected on a page ---- */

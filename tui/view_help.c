@@ -72,7 +72,7 @@ void view_help(struct ui *ui)
 	frame_bottom(ui);
 }
 
-const struct key_hint view_help_hints[] = {{"Up/Down", "Scroll", 2}, {"Esc", "Back", 1}, {NULL, NULL, 0}};
+const struct key_hint view_help_hints[] = {{"Up/Down", "Scroll", 2, 0}, {"Esc", "Back", 1, 0}, {NULL, NULL, 0, 0}};
 
 bool view_help_key(struct ui *ui, const struct viewer_press *p)
 {

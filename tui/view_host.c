@@ -77,8 +77,8 @@ void view_host(struct ui *ui)
 }
 
 const struct key_hint view_host_hints[] = {
-	{"n", "Name", 5}, {"t", "Date", 3}, {"z", "Zone", 4}, {"s", "Time service", 5}, {"k", "Keyboard", 4},
-	{"p", "Password", 5}, {"b", "Reboot", 2}, {"x", "Shut down", 2}, {NULL, NULL, 0},
+	{"n", "Name", 5, 0}, {"t", "Date", 3, 0}, {"z", "Zone", 4, 0}, {"s", "Time service", 5, 0}, {"k", "Keyboard", 4, 0},
+	{"p", "Password", 5, 0}, {"b", "Reboot", 2, 0}, {"x", "Shut down", 2, 0}, {NULL, NULL, 0, 0},
 };
 
 /* ---- what is done to it ---- */

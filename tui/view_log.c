@@ -153,7 +153,7 @@ void view_log(struct ui *ui)
 }
 
 const struct key_hint view_log_hints[] = {
-	{"/", "Search", 2}, {"n/N", "Older/newer", 3}, {"e", "Level", 3}, {"End", "Follow", 2}, {"Left/Right", "Shift", 5}, {NULL, NULL, 0},
+	{"/", "Search", 2, 0}, {"n/N", "Older/newer", 3, 0}, {"e", "Level", 3, 0}, {"End", "Follow", 2, 0}, {"Left/Right", "Shift", 5, 0}, {NULL, NULL, 0, 0},
 };
 
 static bool key_move(struct ui *ui, const struct viewer_press *p)

@@ -143,8 +143,8 @@ void view_machines(struct ui *ui)
 }
 
 const struct key_hint view_machines_hints[] = {
-	{"F2/s", "On", 2},    {"F3/p", "Off", 2},  {"F4/r", "Reset", 3},    {"F8/d", "Details", 4}, {"F5/o", "Log", 4},
-	{"F6/t", "Sort", 5}, {"/", "Filter", 5}, {"Enter/a", "Attach", 1}, {NULL, NULL, 0},
+	{"F2/s", "On", 2, 0},    {"F3/p", "Off", 2, 0},  {"F4/r", "Reset", 3, 0},    {"F8/d", "Details", 4, 0}, {"F5/o", "Log", 4, 0},
+	{"F6/t", "Sort", 5, 0}, {"/", "Filter", 5, 0}, {"Enter/a", "Attach", 1, 0}, {NULL, NULL, 0, 0},
 };
 
 bool view_machines_key(struct ui *ui, const struct viewer_press *p)

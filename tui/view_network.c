@@ -220,8 +220,9 @@ void view_network(struct ui *ui)
 }
 
 const struct key_hint view_network_hints[] = {
-	{"Left/Right", "Pages", 2}, {"c", "Cable in/out", 4}, {"e", "Change", 3}, {"p", "Test", 3}, {"k", "Keep", 3}, {"u", "Undo", 4}, {"F6/t", "Sort", 5},
-	{"/", "Filter", 5}, {NULL, NULL, 0},
+	{"Left/Right", "Pages", 2, 0}, {"c", "Cable in/out", 4, BIT(CARDS)},
+	{"e", "Change", 3, BIT(HOST)}, {"p", "Test", 3, BIT(HOST)}, {"k", "Keep", 3, BIT(HOST)}, {"u", "Undo", 4, BIT(HOST)},
+	{"F6/t", "Sort", 5, 0}, {"/", "Filter", 5, 0}, {NULL, NULL, 0, 0},
 };
 
 static void cable_switch(struct ui *ui, json_t *row)

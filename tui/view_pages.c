@@ -5,13 +5,18 @@
 #include "tui/pages.h"
 #include "tui/ui.h"
 
-bool page_go(unsigned view, const char *name)
+struct pages *pages_of(unsigned view)
 {
 	struct pages *const of[VIEW_COUNT] = {
 		[VIEW_details] = &view_details_pages, [VIEW_performance] = &view_performance_pages, [VIEW_storage] = &view_storage_pages,
 		[VIEW_network] = &view_network_pages, [VIEW_users] = &view_users_pages,
 	};
-	struct pages *p = view < VIEW_COUNT ? of[view] : NULL;
+	return view < VIEW_COUNT ? of[view] : NULL;
+}
+
+bool page_go(unsigned view, const char *name)
+{
+	struct pages *p = pages_of(view);
 	for (unsigned k = 0; p && k < p->n; k++) {
 		if (!strcasecmp(p->names[k], name)) {
 			p->current = k;

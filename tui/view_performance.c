@@ -108,8 +108,8 @@ void view_performance(struct ui *ui)
 }
 
 const struct key_hint view_performance_hints[] = {
-	{"c", "CPU", 3},   {"m", "Memory", 3}, {"d", "Disk", 3},	   {"n", "Net", 3},	{"V", "Machines", 4},
-	{"f", "Fields", 5}, {"s", "Delay", 5},	{"F6/t", "Sort", 4}, {"/", "Filter", 6}, {NULL, NULL, 0},
+	{"c", "CPU", 3, 0},   {"m", "Memory", 3, 0}, {"d", "Disk", 3, 0},	   {"n", "Net", 3, 0},	{"V", "Machines", 4, 0},
+	{"f", "Fields", 5, 0}, {"s", "Delay", 5, 0},	{"F6/t", "Sort", 4, 0}, {"/", "Filter", 6, 0}, {NULL, NULL, 0, 0},
 };
 
 static void delay_ask(struct ui *ui)

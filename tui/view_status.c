@@ -236,7 +236,7 @@ void view_status(struct ui *ui)
 	frame_bottom(ui);
 }
 
-const struct key_hint view_status_hints[] = {{"Tab", "Views", 1}, {"m", "Machines", 2}, {NULL, NULL, 0}};
+const struct key_hint view_status_hints[] = {{"Tab", "Views", 1, 0}, {"m", "Machines", 2, 0}, {NULL, NULL, 0, 0}};
 
 bool view_status_key(struct ui *ui, const struct viewer_press *p)
 {

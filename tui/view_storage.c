@@ -129,8 +129,10 @@ void view_storage(struct ui *ui)
 }
 
 const struct key_hint view_storage_hints[] = {
-	{"Left/Right", "Pages", 2}, {"n", "New volume", 3}, {"c", "Create image", 3}, {"g", "Grow", 4}, {"x", "Delete", 4}, {"f", "Format", 4},
-	{"w", "Mount", 5}, {"F6/t", "Sort", 5}, {NULL, NULL, 0},
+	{"Left/Right", "Pages", 2, 0}, {"n", "New volume", 3, BIT(VOLUMES) | BIT(DEVICES)}, {"c", "Create image", 3, BIT(VOLUMES) | BIT(IMAGES)},
+	{"w", "Mount", 5, BIT(VOLUMES)}, {"x", "Remove", 4, BIT(VOLUMES)},
+	{"g", "Grow", 4, BIT(IMAGES)}, {"x", "Delete", 4, BIT(IMAGES)},
+	{"f", "Format", 3, BIT(DEVICES)}, {"F6/t", "Sort", 5, 0}, {NULL, NULL, 0, 0},
 };
 
 /* ---- what is done to images ---- */

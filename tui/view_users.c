@@ -73,7 +73,8 @@ void view_users(struct ui *ui)
 }
 
 const struct key_hint view_users_hints[] = {
-	{"Left/Right", "Pages", 2}, {"n", "New", 3}, {"w", "Password", 3}, {"x", "Delete", 4}, {"u", "Unlock", 4}, {NULL, NULL, 0},
+	{"Left/Right", "Pages", 2, 0}, {"n", "New", 3, 0}, {"w", "Password", 3, BIT(USERS) | BIT(RIGHTS)},
+	{"x", "Delete", 4, BIT(USERS)}, {"u", "Unlock", 4, BIT(LOCKS)}, {NULL, NULL, 0, 0},
 };
 
 /* Twice, since it is not seen; false, and nothing in password, when it is given up. */
