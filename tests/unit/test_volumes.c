@@ -66,7 +66,7 @@ static void expect_file(const char *name, const char *text)
 
 /* ---- fstab ---- */
 
-TestSuite(fstab, .init = make_folder, .fini = remove_folder, .timeout = 60);
+TestSuite(fstab, .init = make_folder, .fini = remove_folder, .timeout = 600);
 
 static struct mount_table *read_table(const char *name, bool mountinfo)
 {
@@ -180,7 +180,7 @@ Test(fstab, keeps_what_it_is)
 
 /* ---- devices ---- */
 
-TestSuite(devices, .init = make_folder, .fini = remove_folder, .timeout = 120);
+TestSuite(devices, .init = make_folder, .fini = remove_folder, .timeout = 600);
 
 /* An entry of /sys/block with its number and size in MB, and an image in its place in /dev. */
 static void put_device(const char *sysfs, const char *dev, const char *number, unsigned megabytes)
@@ -376,7 +376,7 @@ Test(devices, without_anything_to_read)
 
 /* ---- what a volume may be ---- */
 
-TestSuite(sources, .init = make_folder, .fini = remove_folder, .timeout = 60);
+TestSuite(sources, .init = make_folder, .fini = remove_folder, .timeout = 600);
 
 Test(sources, names)
 {
@@ -454,7 +454,7 @@ Test(sources, devices_with_a_file_system_of_their_own)
 
 /* ---- programs ---- */
 
-TestSuite(programs, .timeout = 60);
+TestSuite(programs, .timeout = 600);
 
 static int run(char *first, char *second, char *third, unsigned seconds)
 {
