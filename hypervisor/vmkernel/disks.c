@@ -115,14 +115,32 @@ static void find_uses(struct disk_work *w)
 	}
 }
 
-/*
- * Anybody may write anybody's path into his own configuration: it counts where the machine's owner could read the file (as far as
- * that is seen without his other groups).
- */
+static bool in_group(uid_t uid, gid_t gid)
+{
+	struct identity who;
+	identity_of_user(uid, &who);
+	identity_lookup(&who);
+	bool is = who.gid == gid;
+	for (unsigned k = 0; k < who.n_groups; k++)
+		is |= who.groups[k] == gid;
+	return is;
+}
+
+/* Disks can be read by a group; of files that are for their group only its members are not looked up. */
+bool disk_use_counts(const struct disk_use *u, const struct stat *st)
+{
+	if (u->owner == 0)
+		return true;
+	if (u->owner == st->st_uid)
+		return st->st_mode & 0400;
+	if (!S_ISBLK(st->st_mode))
+		return st->st_mode & 0044;
+	return in_group(u->owner, st->st_gid) ? st->st_mode & 0040 : st->st_mode & 0004;
+}
+
 static bool uses_file(const struct disk_use *u, const struct stat *st)
 {
-	bool may = u->owner == 0 || (u->owner == st->st_uid ? st->st_mode & 0400 : st->st_mode & 0044);
-	return may && u->inode && u->inode == st->st_ino && u->device == st->st_dev;
+	return u->inode && u->inode == st->st_ino && u->device == st->st_dev && disk_use_counts(u, st);
 }
 
 /* Names of the machines that use it, as far as the caller may know them; caller frees. *used: some machine does. */

@@ -300,7 +300,7 @@ Test(devices, that_are_in_use_are_told_by_what)
 	char *swaps = xasprintf("Filename\t\t\t\tType\t\tSize\t\tUsed\t\tPriority\n%s/dev/sdc                partition\t16380\t0\t-2\n", folder);
 	put("mountinfo", mounts);
 	put("swaps", swaps);
-	put("fstab", "LABEL=elsewhere /home ext4 noauto 0 0\n");
+	put("fstab", "LABEL=\"elsewhere\" /home ext4 noauto 0 0\n");
 	find_devices(NULL, 0);
 	expect_used("sdb", "mounted at /");
 	expect_used("sdc", "swap space in use");
@@ -312,6 +312,64 @@ Test(devices, that_are_in_use_are_told_by_what)
 	free(swaps);
 	free(mounts);
 	free(other);
+}
+
+Test(devices, whose_disk_is_in_use_are_so_too)
+{
+	put_device("sdb", "sdb", "8:16\n", 16);
+	put_device("sdb/sdb1", "sdb1", "8:17\n", 4);
+	put("sys/block/sdb/sdb1/partition", "1\n");
+	put_device("sdc", "sdc", "8:32\n", 16);
+	put_device("sdc/sdc1", "sdc1", "8:33\n", 4);
+	put("sys/block/sdc/sdc1/partition", "1\n");
+	put("mountinfo", "30 1 8:16 / /mnt rw - iso9660 /dev/x rw\n31 1 8:33 / /srv rw - ext4 /dev/y rw\n");
+	find_devices(NULL, 0);
+	expect_used("sdb1", "sdb: mounted at /mnt");
+	expect_used("sdc1", "mounted at /srv");
+	expect_used("sdc", "has partitions");
+}
+
+Test(devices, may_be_meant_by_a_tag_nobody_knows)
+{
+	put_device("sdb", "sdb", "8:16\n", 16);
+	put("fstab", "nas:/A=b /x nfs defaults 0 0\nPARTLABEL=other /y ext4 defaults 0 0\n");
+	find_devices(NULL, 0);
+	expect_used("sdb", "free");
+	put("fstab", "ID=wwn-0x1 /home ext4 defaults 0 0\n");
+	find_devices(NULL, 0);
+	expect_used("sdb", "perhaps in fstab for /home: ID=wwn-0x1 may be any disk");
+}
+
+Test(devices, are_kept_for_others_by_the_type_of_their_partition)
+{
+	cr_expect_str_eq(block_device_kept_for("gpt", "21686148-6449-6E6F-744E-656564454649"), "the boot loader (BIOS)");
+	cr_expect_str_eq(block_device_kept_for("gpt", "0657fd6d-a4ab-43c4-84e5-0933c84b4f4f"), "swap space");
+	cr_expect_str_eq(block_device_kept_for("dos", "0x8e"), "a volume group (LVM)");
+	cr_expect_null(block_device_kept_for("dos", "0x83"));
+	cr_expect_null(block_device_kept_for("gpt", "0fc63daf-8483-4772-8e79-3d69d8477de4"), "a file system of Linux");
+	cr_expect_null(block_device_kept_for("bsd", "0x82"), "which has numbers of its own");
+	cr_expect_null(block_device_kept_for("", ""));
+}
+
+Test(devices, of_a_btrfs_are_used_together)
+{
+	static const char id[] = "0123456789abcdef", other[] = "0123456789abcdeX";
+	static const struct {
+		const char *dev, *number, *id;
+	} disks[] = {{"sdb", "8:16\n", id}, {"sdc", "8:32\n", id}, {"sdd", "8:48\n", other}};
+	for (unsigned k = 0; k < ARRAY_SIZE(disks); k++) {
+		put_device(disks[k].dev, disks[k].dev, disks[k].number, 16);
+		write_at(disks[k].dev, 0x10000 + 0x20, disks[k].id, 16);
+		write_at(disks[k].dev, 0x10000 + 0x40, "_BHRfS_M", 8);
+	}
+	char *first = in_folder("dev/sdb"), *mounts = xasprintf("31 30 0:40 / /mnt rw - btrfs %s rw\n", first);
+	put("mountinfo", mounts);
+	find_devices(NULL, 0);
+	expect_used("sdb", "mounted at /mnt");
+	expect_used("sdc", "part of a btrfs of several disks, as is sdb");
+	expect_used("sdd", "free");
+	free(mounts);
+	free(first);
 }
 
 Test(devices, have_partition_tables)
@@ -351,6 +409,23 @@ Test(devices, of_machines_and_odd_names)
 	expect_used("loop3", "its file is a disk of the machine web");
 	cr_expect_str_eq(device("loop3")->model, image);
 	expect_used("cciss/c0d0", "free");
+	/* Whoever may not read the file only claims it. */
+	use.owner = 54321;
+	chmod(image, 0600);
+	find_devices(&use, 1);
+	expect_used("loop3", "free");
+	use.owner = 0;
+	/* However long its name is, and whatever is in it. */
+	char *folders = xasprintf("images/%0150d\033[m", 0), *far = xasprintf("%s/web.img", folders), *there = in_folder(far), *end = xasprintf("%s\n", there);
+	put(far, "x");
+	put("sys/block/loop3/loop/backing_file", end);
+	use.path = there;
+	find_devices(&use, 1);
+	expect_used("loop3", "its file is a disk of the machine web");
+	free(end);
+	free(there);
+	free(far);
+	free(folders);
 	cr_expect(str_starts(device("vg0-data")->path, folder) && strstr(device("vg0-data")->path, "/mapper/vg0-data"));
 	cr_expect_null(block_device_named(found, n_found, "sdx"));
 	free(line);
