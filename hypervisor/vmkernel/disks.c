@@ -373,6 +373,9 @@ static int place_open(const struct disk_work *w, struct place *p, struct error *
 	const char *rest;
 	int ret;
 	*p = (struct place){.folder = -1};
+	/* No mode keeps root from putting files below a mount point. */
+	if (volumes_lack(w->path, volume))
+		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
 	if (volumes_split(w->path, volume, &rest) && *rest)
 		ret = open_on_volume(volume, rest, p, err);
 	else if (w->anywhere)

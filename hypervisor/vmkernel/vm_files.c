@@ -53,7 +53,11 @@ static json_t *create_warnings(const struct vm_files *f)
 int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct vm_files *f = arg;
+	char volume[256];
 	(void)report;
+	/* No mode keeps root from putting files below a mount point. */
+	if (volumes_lack(f->path, volume))
+		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
 	char *folder = vm_folder(job_path(f->path));
 	const char *file = strrchr(f->path, '/') + 1;
 	bool made = mkdir(folder, MODE_FOLDER) == 0;

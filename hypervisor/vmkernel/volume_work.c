@@ -52,7 +52,7 @@ static int is_mounted(const char *target, bool *mounted, struct error *err)
 	return ret;
 }
 
-/* Its source by fstab, "" when that has no line; caller frees. */
+/* Its source by fstab, "" when that has no line; caller frees. -ENOTUNIQ: it has several. */
 static int wanted_source(const char *target, char **source, struct error *err)
 {
 	struct mount_table *t;
@@ -60,9 +60,13 @@ static int wanted_source(const char *target, char **source, struct error *err)
 	if (ret)
 		return ret;
 	const struct mount_line *line = mount_table_at(t, target);
-	*source = xstrdup(line ? line->source : "");
+	unsigned n = mount_table_count(t, target);
+	if (n > 1)
+		ret = fail(err, -ENOTUNIQ, FSTAB " has %u lines for %s: leave only the right one there", n, target);
+	else
+		*source = xstrdup(line ? line->source : "");
 	mount_table_free(t);
-	return 0;
+	return ret;
 }
 
 static bool is_empty(const char *folder)
@@ -142,13 +146,28 @@ static void look_at_top(const char *target, json_t *warnings)
 		json_array_append_new(warnings, json_sprintf("what is on %s is in memory, and gone when the computer stops", target));
 }
 
-/* Of a mount that has failed half-way. */
-static void undo_mount(const char *target)
+/* The host itself looks at its volumes now and then, for a moment. */
+static int run_umount(const char *target, struct error *err)
 {
-	bool mounted;
+	int ret = run_mount("umount", target, err);
+	for (unsigned k = 0; k < BUSY_TRIES && ret && strstr(err->text, "busy"); k++) {
+		usleep(BUSY_USEC);
+		ret = run_mount("umount", target, err);
+	}
+	return ret;
+}
+
+/* Of a mount that has failed half-way: `err` says why, and that it is there nevertheless, if so. */
+static bool undo_mount(const char *target, struct error *err)
+{
+	bool mounted = false;
 	struct error why;
-	if (is_mounted(target, &mounted, &why) == 0 && mounted && run_mount("umount", target, &why))
-		log_warning("%s stays mounted: %s", target, why.text);
+	int ret = is_mounted(target, &mounted, &why);
+	if (!ret && mounted)
+		ret = run_umount(target, &why);
+	if (ret)
+		fail_prefix(err, "%s may stay mounted (%.150s)", target, why.text);
+	return ret == 0;
 }
 
 static int add_line(const struct volume_source *s, bool made, json_t *warnings, struct error *err)
@@ -161,7 +180,7 @@ static int add_line(const struct volume_source *s, bool made, json_t *warnings, 
 		ret = mount_point(target, err);
 		if (!ret)
 			return 0;
-		undo_mount(target);
+		made &= undo_mount(target, err);
 		if (fstab_remove(ETC, target, &why))
 			fail_prefix(err, "its line of " FSTAB " stays (%.150s)", why.text);
 		reload_systemd(warnings);
@@ -352,17 +371,6 @@ static char *users_of(const char *target)
 	if (proc)
 		closedir(proc);
 	return names;
-}
-
-/* The host itself looks at its volumes now and then, for a moment. */
-static int run_umount(const char *target, struct error *err)
-{
-	int ret = run_mount("umount", target, err);
-	for (unsigned k = 0; k < BUSY_TRIES && ret && strstr(err->text, "busy"); k++) {
-		usleep(BUSY_USEC);
-		ret = run_mount("umount", target, err);
-	}
-	return ret;
 }
 
 static int unmount(const char *name, const char *target, struct error *err)

@@ -18,6 +18,7 @@ struct volume_progress {
 	_Atomic int percent;
 	_Atomic bool cancelled; /* it is to give up */
 	_Atomic bool begun;	/* what was on the device is lost */
+	char lost[300];		/* what that was, from then on: "/dev/sdb1, ext4 "backup"" */
 };
 
 struct volume_work {

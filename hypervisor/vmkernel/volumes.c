@@ -245,15 +245,49 @@ const char *volume_state_name(enum volume_state state)
 	return names[state];
 }
 
+static struct volume *find_last(const char *name)
+{
+	for (unsigned k = 0; k < last.count; k++)
+		if (strcmp(last.list[k].name, name) == 0)
+			return &last.list[k];
+	return NULL;
+}
+
+void volumes_set_mounted(const char *name, bool mounted)
+{
+	struct volume *v = find_last(name);
+	if (v && mounted)
+		v->state = VOLUME_MOUNTED;
+	else if (v) /* gone, or what the look finds */
+		memmove(v, v + 1, (size_t)(&last.list[last.count--] - (v + 1)) * sizeof(*v));
+}
+
+/* By the table of mounts: the mount point of a server that does not answer is not to be touched. */
+static bool is_mounted(const char *name, bool *known)
+{
+	struct mount_table *t;
+	*known = mount_table_read(MOUNTS, true, &t, NULL) == 0;
+	if (!*known)
+		return false;
+	char *folder = volumes_folder(), *real = realpath(job_path(folder), NULL), *target = xasprintf("%s/%s", real ? real : folder, name);
+	bool mounted = mount_table_at(t, target) != NULL;
+	mount_table_free(t);
+	free(target);
+	free(real);
+	free(folder);
+	return mounted;
+}
+
 bool volumes_lack(const char *path, char volume[256])
 {
 	const char *rest;
 	struct stat st;
-	if (!volumes_split(path, volume, &rest))
+	bool known;
+	if (!volumes_split(path, volume, &rest) || is_mounted(volume, &known))
 		return false;
-	for (unsigned k = 0; k < last.count; k++)
-		if (strcmp(last.list[k].name, volume) == 0 && last.list[k].state == VOLUME_NOT_MOUNTED)
-			return true;
+	const struct volume *v = find_last(volume);
+	if (!known || (v && v->state == VOLUME_NOT_MOUNTED))
+		return v && v->state == VOLUME_NOT_MOUNTED;
 	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
 	bool lacks = lstat(job_path(point), &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
 	free(point);

@@ -36,6 +36,8 @@ void volumes_keep(json_t *found);
 void volumes_poll(void);
 /* They have been changed: the next poll looks. */
 void volumes_changed(void);
+/* What a change of one has come to is known before the next look. */
+void volumes_set_mounted(const char *name, bool mounted);
 /* "mounted", "not mounted", "folder" */
 const char *volume_state_name(enum volume_state state);
 /* What was found last, in order of names, borrowed until the next look; *silent: they did not answer when they were last looked at. */
@@ -48,7 +50,7 @@ char *volumes_folder(void);
  * host's root. false when it is on none of them by its text.
  */
 bool volumes_split(const char *path, char volume[256], const char **rest);
-/* Whether the path is on a volume that ought to be mounted and is not (as found last, or seen now): it is put into `volume`. */
+/* Whether the path is on a volume that ought to be mounted and is not now: it is put into `volume`. Nothing that is mounted is touched. */
 bool volumes_lack(const char *path, char volume[256]);
 /* Mode of a mount point of ours while nothing is mounted there: so that nothing gets below by mistake. */
 #define VOLUME_POINT_MODE 0

@@ -164,6 +164,18 @@ Test(fstab, that_is_not_understood_is_left_alone)
 	expect_file("fstab", broken);
 }
 
+Test(fstab, with_two_lines_for_a_folder_loses_neither)
+{
+	static const char twice[] = "/dev/sda1 /vmfs/volumes/big ext4 defaults 0 1\n/dev/sdb1 /vmfs/volumes/big/ ext4 defaults 0 1\n";
+	put("fstab", twice);
+	cr_expect_eq(fstab_remove(folder, big.target, &err), -ENOTUNIQ);
+	cr_expect_eq(fstab_add(folder, &big, 2, &err), -EEXIST);
+	expect_file("fstab", twice);
+	struct mount_table *t = read_table("fstab", false);
+	cr_expect_eq(mount_table_count(t, big.target), 2);
+	mount_table_free(t);
+}
+
 Test(fstab, keeps_what_it_is)
 {
 	char *path = in_folder("fstab"), *real = in_folder("real");
