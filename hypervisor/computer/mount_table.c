@@ -205,6 +205,21 @@ int fstab_check(const char *etc, const char *target, struct error *err)
 	return ret;
 }
 
+int fstab_has(const char *etc, const char *target, bool *has, struct error *err)
+{
+	struct augeas_file *f;
+	unsigned n;
+	int ret = augeas_file_open(etc, FSTAB, FSTAB_LENS, &f, err);
+	if (ret)
+		return ret;
+	free(find_record(f, target, &n));
+	if (n > 1)
+		ret = fail(err, -ENOTUNIQ, "%s has %u lines for %s: which one is meant?", augeas_file_path(f), n, target);
+	*has = n == 1;
+	augeas_file_close(f);
+	return ret;
+}
+
 int fstab_add(const char *etc, const struct mount_line *line, unsigned passno, struct error *err)
 {
 	struct augeas_file *f;

@@ -43,6 +43,7 @@ const struct mount_line *mount_table_at(const struct mount_table *t, const char 
  * of which none is taken away.
  */
 int fstab_check(const char *etc, const char *target, struct error *err); /* whether a line for it could be added */
+int fstab_has(const char *etc, const char *target, bool *has, struct error *err); /* a line for it, which could be taken away */
 int fstab_add(const char *etc, const struct mount_line *line, unsigned passno, struct error *err);
 int fstab_remove(const char *etc, const char *target, struct error *err);
 

@@ -19,6 +19,7 @@
 #include "lib/util.h"
 #include "vmkernel/block_devices.h"
 #include "vmkernel/text.h"
+#include "vmkernel/volumes.h"
 
 #define MAX_DEVICES 1024
 #define SMALLEST (1 * MIB) /* an extended partition's own entry is of a few sectors */
@@ -37,6 +38,7 @@ struct finder {
 	const struct block_sources *s;
 	struct mount_table *mounts, *more_mounts, *fstab;
 	char *swaps;
+	struct stat *used; /* of sources' uses; st_ino 0: it is not there, or is nobody's concern */
 	struct block_device *list;
 	unsigned n;
 };
@@ -326,20 +328,31 @@ static bool file_behind(const struct block_device *d, const char *folder, dev_t 
 	return told;
 }
 
-static void look_at_machines(struct block_device *d, const struct block_sources *s, const char *folder)
+/* Not where it is known that nobody would answer. */
+static struct stat *look_at_uses(const struct block_sources *s)
+{
+	struct stat *all = xcalloc(s->n_uses + 1, sizeof(*all));
+	char volume[256];
+	for (size_t k = 0; k < s->n_uses; k++)
+		if (volumes_silent(s->uses[k].path, volume) || stat(s->uses[k].path, &all[k]) || !disk_use_counts(&s->uses[k], &all[k]))
+			all[k].st_ino = 0;
+	return all;
+}
+
+static void look_at_machines(struct finder *f, struct block_device *d, const char *folder)
 {
 	dev_t device;
 	ino_t inode;
-	struct stat st;
 	bool loop = file_behind(d, folder, &device, &inode);
-	for (size_t k = 0; k < s->n_uses; k++) {
-		const struct disk_use *u = &s->uses[k];
+	for (size_t k = 0; k < f->s->n_uses; k++) {
+		const struct disk_use *u = &f->s->uses[k];
+		const struct stat *st = &f->used[k];
 		const char *machine = u->vm ? u->vm : "somebody's";
-		if (stat(u->path, &st) || !disk_use_counts(u, &st))
+		if (!st->st_ino)
 			continue;
-		if (S_ISBLK(st.st_mode) && st.st_rdev == d->device)
+		if (S_ISBLK(st->st_mode) && st->st_rdev == d->device)
 			set_used(d, "disk of the machine %s", machine);
-		else if (loop && st.st_dev == device && st.st_ino == inode)
+		else if (loop && st->st_dev == device && st->st_ino == inode)
 			set_used(d, "its file is a disk of the machine %s", machine);
 	}
 }
@@ -449,7 +462,7 @@ static void look_at_users(struct finder *f, struct block_device *d, const char *
 	look_at_mounts(d, f->more_mounts);
 	look_at_swaps(d, f->swaps);
 	look_at_holders(d, folder);
-	look_at_machines(d, f->s, folder);
+	look_at_machines(f, d, folder);
 }
 
 static void look_at_content(struct finder *f, struct block_device *d, const char *folder)
@@ -546,6 +559,7 @@ int block_devices_find(const struct block_sources *s, struct block_device **list
 	int ret = read_sources(&f, err), found = ret ? -1 : scandir(folder, &names, not_hidden, by_version);
 	if (!ret && found < 0)
 		ret = fail(err, -errno, "cannot read %s: %m", folder);
+	f.used = ret ? NULL : look_at_uses(s);
 	for (int k = 0; k < found; k++) {
 		find_disk(&f, names[k]->d_name);
 		free(names[k]);
@@ -558,6 +572,7 @@ int block_devices_find(const struct block_sources *s, struct block_device **list
 	mount_table_free(f.more_mounts);
 	mount_table_free(f.fstab);
 	free(f.swaps);
+	free(f.used);
 	free(folder);
 	if (ret)
 		free(f.list);

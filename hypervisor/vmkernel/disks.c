@@ -106,9 +106,10 @@ void disk_uses_free(struct disk_use *uses, size_t count)
 static void find_uses(struct disk_work *w)
 {
 	struct stat st;
+	char volume[256];
 	for (size_t k = 0; k < w->n_uses; k++) {
 		struct disk_use *u = &w->uses[k];
-		if (stat(job_path(u->path), &st))
+		if (volumes_silent(u->path, volume) || stat(job_path(u->path), &st))
 			continue;
 		u->device = st.st_dev;
 		u->inode = st.st_ino;
@@ -297,6 +298,7 @@ int disks_list(void *arg, int report, json_t **result, struct error *err)
 	int ret = volumes_look(NULL, report, &volumes, err);
 	if (ret)
 		return ret;
+	volumes_keep(volumes);
 	find_uses(w);
 	struct listing l = {.w = w, .rows = *result = json_array()};
 	json_array_foreach(volumes, k, volume) {
@@ -304,12 +306,17 @@ int disks_list(void *arg, int report, json_t **result, struct error *err)
 		if (!*name || (w->volume && strcmp(name, w->volume) != 0))
 			continue;
 		found = true;
+		if (json_integer_value(json_object_get(volume, "state")) == VOLUME_SILENT) {
+			if (w->volume)
+				ret = fail(err, -ETIMEDOUT, "the volume %s does not answer", name);
+			continue;
+		}
 		l.volume = name;
 		l.folder[0] = 0;
 		list_volume(&l);
 	}
 	json_decref(volumes);
-	return found || !w->volume ? 0 : fail(err, -ENOENT, "no volume named %.100s: storage list shows them", w->volume);
+	return found || !w->volume ? ret : fail(err, -ENOENT, "no volume named %.100s: storage list shows them", w->volume);
 }
 
 /* ---- one image ---- */
@@ -376,6 +383,8 @@ static int place_open(const struct disk_work *w, struct place *p, struct error *
 	/* No mode keeps root from putting files below a mount point. */
 	if (volumes_lack(w->path, volume))
 		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
+	if (volumes_silent(w->path, volume))
+		return fail(err, -ETIMEDOUT, "the volume %s does not answer", volume);
 	if (volumes_split(w->path, volume, &rest) && *rest)
 		ret = open_on_volume(volume, rest, p, err);
 	else if (w->anywhere)

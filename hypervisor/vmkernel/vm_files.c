@@ -58,6 +58,8 @@ int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 	/* No mode keeps root from putting files below a mount point. */
 	if (volumes_lack(f->path, volume))
 		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
+	if (volumes_silent(f->path, volume))
+		return fail(err, -ETIMEDOUT, "the volume %s does not answer", volume);
 	char *folder = vm_folder(job_path(f->path));
 	const char *file = strrchr(f->path, '/') + 1;
 	bool made = mkdir(folder, MODE_FOLDER) == 0;

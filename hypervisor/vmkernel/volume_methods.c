@@ -257,7 +257,11 @@ int handle_storage_remove(struct request *r, json_t **result, struct error *err)
 	if (ret)
 		return ret;
 	struct volume_request *v = volume_request_new(r, "removed; what is on it stays as it is");
-	ret = check_machines(name, &v->work, json_is_true(json_object_get(r->rpc.params, "force")), err);
+	char volume[256], *path = xasprintf("/vmfs/volumes/%s", name);
+	v->work.force = json_is_true(json_object_get(r->rpc.params, "force"));
+	v->work.silent = volumes_silent(path, volume);
+	free(path);
+	ret = check_machines(name, &v->work, v->work.force, err);
 	if (!ret)
 		return volume_request_start(v, volume_remove, VOLUME_SECONDS, err);
 	volume_request_free(v);
