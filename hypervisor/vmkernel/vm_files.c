@@ -289,6 +289,8 @@ static int make_owner_folder(int top, const struct vm_files *f, struct error *er
 	struct stat st;
 	if (fstat(top, &st) || (geteuid() == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX)))))
 		return fail(err, -EPERM, "the volume %s can be changed by others than root: users get no folders of their own on it", f->volume);
+	if (f->look_only)
+		return 0;
 	if (mkdirat(top, f->owner, 0755))
 		return errno == EEXIST ? 0 : fail(err, -errno, "cannot make the folder %s on the volume %s: %m", f->owner, f->volume);
 	int made = openat(top, f->owner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);

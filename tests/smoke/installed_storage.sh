@@ -104,6 +104,18 @@ expect_failure 'mounted already' inside storage mount images
 inside host alerts | grep -q 'images' && die "$(inside host alerts)"
 inside vm start web && inside vm stop web hard || die "web does not run on its volume"
 
+say "a clone goes to a volume with room for it, and nowhere else"
+mkdir "$C/srv/small"
+mount -t tmpfs -o size=1M,mode=755 small "$C/srv/small" || die "mount"
+inside storage add small /srv/small || die "storage add"
+head -c 2M /dev/urandom >"$C/srv/images/tester/web/web.img" || die "no disk"
+expect_failure 'no room for it: 2.* are to be copied' inside vm clone web copy volume small
+expect_failure 'no room for it' inside vm clone web copy volume small --dry-run
+[ -z "$(find "$C/srv/small" -name 'copy*')" ] || die "something is left: $(find "$C/srv/small")"
+inside vm clone web copy volume images && inside vm start copy && inside vm stop copy hard && inside vm delete copy || die "vm clone"
+inside storage remove small || die "storage remove"
+umount "$C/srv/small" || die "umount"
+
 say "who is in it, holds it; then it goes, and what is on it stays"
 (cd "$C$V/images" && exec sleep 600) </dev/null >/dev/null 2>&1 &
 BUSY=$!
