@@ -212,7 +212,7 @@ static void look_at_missing(struct looking *l)
 		const char *name = line->target + len + 1;
 		struct stat st;
 		if (strncmp(line->target, l->folder, len) == 0 && line->target[len] == '/' && *name && *name != '.' && !strchr(name, '/') &&
-		    lstat(line->target, &st) && errno == ENOENT)
+		    !(l->mounts && mount_table_at(l->mounts, line->target)) && lstat(line->target, &st) && errno == ENOENT)
 			add_row(l, name, VOLUME_NOT_MOUNTED, line->source, "", 0, 0);
 	}
 }
