@@ -4,6 +4,8 @@
  * The daemon (fake_host.h) from its callers' side. As root there are two users and the matrix of rights; every other test runs as
  * whoever runs the tests.
  */
+#include <netinet/in.h>
+
 #include "fake_host.h"
 
 TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 600);
@@ -599,22 +601,24 @@ static void console_is(const char *address)
 	json_decref(console);
 }
 
+/* One of ours, beside the daemon. */
+static void copy_program(const char *name)
+{
+	char self[400] = "", to[40];
+	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+	*strrchr(self, '/') = 0;
+	char *from = xasprintf("%s/../bin/%s", self, name);
+	snprintf(to, sizeof(to), "bin/%s", name);
+	copy_file(from, here(to));
+	free(from);
+}
+
 /* vmk-authd has the listening sockets too, and comes to close them when it is its turn. */
 Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
 {
-	char self[400] = "", text[80], port_text[16] = ""; /* the first one free; then a certain one */
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	*strrchr(self, '/') = 0;
-	char *authd = xasprintf("%s/../bin/vmk-authd", self);
-	copy_file(authd, here("bin/vmk-authd"));
-	free(authd);
-	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *conf = file_text(path);
-	char *more = xasprintf("%sconsole.address = \"0.0.0.0\"\n", conf);
-	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
-	vmk_disconnect(client);
-	daemon_end(SIGTERM);
-	cr_assert_eq(daemon_start(geteuid()), 0);
-	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	char text[80], port_text[16] = ""; /* the first one free; then a certain one */
+	copy_program("vmk-authd");
+	host_again("console.address = \"0.0.0.0\"\n");
 	create("web");
 	for (unsigned k = 0; k < 2; k++) {
 		set("web", "RemoteDisplay.vnc.port", port_text);
@@ -626,9 +630,64 @@ Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
 		console_is(text);
 		set("web", "RemoteDisplay.vnc.password", "");
 	}
-	free(more);
-	free(conf);
+}
+
+/* Registered by the list alone, in a folder of the machine `web`. */
+static void make_machines(unsigned n)
+{
+	char *path = xstrdup(here("root/etc/vmk/vm-list")), *folder = machine_path("web", "");
+	FILE *list = fopen(path, "a");
+	cr_assert_not_null(list);
+	for (unsigned k = 0; k < n; k++) {
+		char text[120], *file = xasprintf("%sm%u.vmx", folder, k);
+		snprintf(text, sizeof(text), "config.version = \"6\"\nvirtualHW.version = \"3\"\ndisplayName = \"m%u\"\nmemsize = \"32\"\n", k);
+		cr_assert_eq(replace_file(file, text, strlen(text), 0600, &err), 0);
+		fprintf(list, "config \"%s\"\n", file);
+		free(file);
+	}
+	cr_assert_eq(fclose(list), 0);
+	free(folder);
 	free(path);
+}
+
+/* Whether somebody accepts there and greets, in the time a viewer would wait. */
+static bool console_greets(int port)
+{
+	char greeting[4] = "";
+	struct timeval limit = {.tv_sec = 20};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((u16)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	bool greets = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && recv(fd, greeting, 4, MSG_WAITALL) == 4 &&
+		      memcmp(greeting, "RFB ", 4) == 0;
+	close(fd);
+	return greets;
+}
+
+/* More than go into the socket to vmk-authd before it has begun to read. */
+Test(vmkernel, a_thousand_consoles_are_open)
+{
+	struct rlimit files;
+	char *conf = xstrdup(here("root/etc/vmk/vmkernel.conf"));
+	static const char ports[] = "console.firstPort = \"12000\"\nconsole.lastPort = \"15999\"\n";
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	unsigned n = files.rlim_max < 3000 ? 500 : 1000;
+	create("web");
+	make_machines(n);
+	copy_program("vmk-authd");
+	copy_program("vmk-mks");
+	cr_assert_eq(replace_file(conf, ports, strlen(ports), 0644, &err), 0);
+	host_again("");
+	static const unsigned looked_at[] = {0, 150, 400, 700, 999};
+	for (unsigned k = 0; k < ARRAY_SIZE(looked_at); k++) {
+		char name[16];
+		snprintf(name, sizeof(name), "m%u", MIN(looked_at[k], n - 1));
+		json_t *port = show(name, "vnc_port");
+		int number = (int)json_integer_value(port);
+		cr_assert(number > 0 && wait_until(console_greets(number)), "%s at %d", name, number);
+		json_decref(port);
+	}
+	free(conf);
 }
 
 /* On a slow disk a whole percent of a large machine takes longer than autostop.timeout: it gets on all the same. */
