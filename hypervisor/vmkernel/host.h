@@ -58,7 +58,7 @@ struct vm {
 	char *path;	 /* of its .vmx file, absolute */
 	char name[VM_NAME_MAX + 1];
 	bool readable;	 /* st and config are those of the file; else nobody but the administrator sees the machine */
-	struct {
+	struct vm_file {
 		dev_t device;
 		ino_t inode;
 		u64 changed_ns, modified_ns;
