@@ -40,7 +40,8 @@ struct job_spec {
 	unsigned idle_seconds; /* a child that tells no progress for so long is killed; 0 = no such limit */
 	bool group; /* with processes of its own, which end with it at its time limit */
 	const char *late; /* the sentence then; NULL: about files */
-	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
+	/* Not killed at the daemon's end: it finishes or undoes by itself what it has begun. It may look at `report`, whose end tells it. */
+	bool cleans_up;
 	bool keep_child; /* ends in exec: the process is the caller's, who reaps it. Not killed at the daemon's end */
 };
 extern const struct caller job_host; /* asker: the host itself, which shares no user's limit */
