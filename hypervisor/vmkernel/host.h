@@ -122,6 +122,7 @@ struct vm {
 		bool starting; /* what comes of it is not known yet */
 		bool found;    /* and this daemon has not begun it */
 		bool complained; /* of what keeps it due */
+		char volume[256]; /* its turn has come, and waits for this one to be mounted; "": for none */
 	} autostart;	       /* autostart.c's */
 };
 

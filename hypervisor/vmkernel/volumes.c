@@ -239,6 +239,11 @@ void volumes_changed(void)
 	last.looked_ns = 0;
 }
 
+bool volumes_known(void)
+{
+	return last.looked_ns && !last.looking;
+}
+
 const char *volume_state_name(enum volume_state state)
 {
 	static const char *const names[] = {[VOLUME_FOLDER] = "folder", [VOLUME_MOUNTED] = "mounted", [VOLUME_NOT_MOUNTED] = "not mounted"};
@@ -255,7 +260,8 @@ bool volumes_lack(const char *path, char volume[256])
 		if (strcmp(last.list[k].name, volume) == 0 && last.list[k].state == VOLUME_NOT_MOUNTED)
 			return true;
 	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
-	bool lacks = lstat(job_path(point), &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
+	/* In the daemon by its name, in a child as that can walk there. */
+	bool lacks = (lstat(point, &st) == 0 || lstat(job_path(point), &st) == 0) && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
 	free(point);
 	free(folder);
 	return lacks;

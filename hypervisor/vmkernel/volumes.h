@@ -36,6 +36,8 @@ void volumes_keep(json_t *found);
 void volumes_poll(void);
 /* They have been changed: the next poll looks. */
 void volumes_changed(void);
+/* Whether they have been looked at, and nobody knows of a change since. */
+bool volumes_known(void);
 /* "mounted", "not mounted", "folder" */
 const char *volume_state_name(enum volume_state state);
 /* What was found last, in order of names, borrowed until the next look; *silent: they did not answer when they were last looked at. */
