@@ -21,6 +21,7 @@
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
+#include "vmkernel/owners_seen.h"
 #include "vmkernel/suspend.h"
 #include "vmkernel/volumes.h"
 
@@ -75,6 +76,8 @@ static void note_file(struct vm *vm, const struct stat *st)
 	vm->file.uid = st->st_uid;
 	vm->file.gid = st->st_gid;
 	vm->file.mode = st->st_mode;
+	vm->owner_known = true;
+	owner_seen_note(vm->path, st->st_uid);
 }
 
 /* A name that another machine has already gets " (2)" and so on, until somebody changes it. */
@@ -106,7 +109,9 @@ static void vm_take_name(struct vm *vm)
 static bool vm_unreadable(struct vm *vm, const char *why)
 {
 	char volume[256], lacks[300];
-	if (volumes_lack(vm->path, volume)) {
+	bool away = volumes_lack(vm->path, volume), news = vm->readable || !vm->owner[0] || away != vm->away;
+	vm->away = away;
+	if (away) {
 		snprintf(lacks, sizeof(lacks), "the volume %s is not mounted", volume);
 		why = lacks;
 	}
@@ -115,7 +120,10 @@ static bool vm_unreadable(struct vm *vm, const char *why)
 	vm->readable = false;
 	snprintf(vm->problem, sizeof(vm->problem), "%s: %s", vm->path, why);
 	vm->file.mode = 0;
-	str_copy(vm->owner, sizeof(vm->owner), "?");
+	if (news && away && vm->owner_known)
+		users_name_of(vm->file.uid, vm->owner);
+	else if (news)
+		str_copy(vm->owner, sizeof(vm->owner), "?");
 	if (!vm->name[0])
 		vm_take_name(vm);
 	return false;
@@ -216,6 +224,7 @@ struct vm *registry_adopt(const char *path)
 		p = &(*p)->next;
 	*p = vm;
 	BUG_ON(!tsearch(vm, &by_path, compare_paths));
+	vm->owner_known = owner_seen(path, &vm->file.uid);
 	vm_refresh(vm);
 	return vm;
 }
@@ -318,6 +327,7 @@ int registry_remove(struct vm *vm, struct error *err)
 	int ret = list_change(vm->path, NULL, err);
 	if (ret)
 		return ret;
+	owner_seen_forget(vm->path);
 	tdelete(vm, &by_path, compare_paths);
 	for (struct vm **p = &host.vms; *p; p = &(*p)->next) {
 		if (*p == vm) {

@@ -1063,6 +1063,78 @@ Test(host, machines_on_other_volumes)
 	call_fails("vm.create", P("s:s, s:s}", "name", "web4", "volume", "second"), -EPERM, "changed by others");
 }
 
+static void alice_misses_hers(void)
+{
+	json_t *rows = NULL, *o = NULL;
+	CHECK(vmk_call(client, "vm.list", NULL, &rows, NULL, &err) == 0);
+	json_t *row = find(rows, "name", "farthest");
+	CHECK(row && json_array_size(rows) == 2); /* one of hers is not on the volume */
+	CHECK(strcmp(text_of(row, "owner"), "alice") == 0 && strcmp(text_of(row, "rights"), "r--") == 0);
+	CHECK(vmk_call(client, "vm.show", VM("farthest"), &o, NULL, &err) == 0);
+	CHECK(strstr(json_string_value(json_array_get(json_object_get(o, "warnings"), 0)), "the volume far is not mounted"));
+	CHECK(try("vm.start", VM("farthest")) == -EPERM && strstr(err.text, "the volume far is not mounted"));
+	CHECK(try("vm.delete", VM("farthest")) == -EPERM);
+	CHECK(try("vm.set", P("s:s, s:s, s:s}", "vm", "farthest", "key", "memsize", "value", "64")) == -EPERM);
+	CHECK(try("vm.clone", P("s:s, s:s}", "vm", "farthest", "name", "copy")) == -EINVAL && strstr(err.text, "is not mounted"));
+	json_decref(rows);
+	json_decref(o);
+}
+
+static void nobodys_business(void)
+{
+	CHECK(try("vm.show", VM("farthest")) == -ENOENT);
+}
+
+static void alice_has_hers(void)
+{
+	CHECK(try("vm.start", VM("farthest")) == 0);
+	CHECK(try("vm.stop", VM("farthest")) == 0);
+}
+
+/* Whose machine it was is known while its volume is not mounted, and that alone. */
+Test(host, owners_see_what_is_not_mounted)
+{
+	if (geteuid() != 0)
+		cr_skip_test("needs root");
+	two_users();
+	char *far = xstrdup(here("root/vmfs/volumes/far")), *away = xstrdup(here("root/elsewhere"));
+	cr_assert_eq(mkdir(far, 0755), 0);
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "farthest", "volume", "far", "owner", "alice"));
+	call_drop("vm.chmod", P("s:s, s:s}", "vm", "farthest", "mode", "755"));
+	cr_assert(rename(far, away) == 0 && mkdir(far, 0) == 0);
+	for (int again = 0; again < 2; again++) {
+		as_user(ALICE, 0, alice_misses_hers);
+		as_user(BOB, 0, nobodys_business); /* though the file would let him see it */
+		vmk_disconnect(client);
+		daemon_end(SIGTERM);
+		cr_assert_eq(daemon_start(geteuid()), 0);
+		cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	}
+	/* It comes back as bob's. */
+	char *folder = machine_path("farthest", ""), *theirs = xasprintf("%s/alice/farthest/farthest.vmx", away);
+	cr_assert_eq(chown(theirs, BOB, (gid_t)-1), 0);
+	cr_assert_eq(chmod(theirs, 0700), 0);
+	cr_assert(rmdir(far) == 0 && rename(away, far) == 0);
+	call_drop("storage.list", NULL);
+	as_user(ALICE, 0, nobodys_business);
+	cr_assert(rename(far, away) == 0 && mkdir(far, 0) == 0);
+	call_drop("storage.list", NULL);
+	as_user(ALICE, 0, nobodys_business);
+	cr_assert_eq(chown(theirs, ALICE, (gid_t)-1), 0);
+	cr_assert(rmdir(far) == 0 && rename(away, far) == 0);
+	call_drop("storage.list", NULL);
+	as_user(ALICE, 0, alice_has_hers);
+	/* What is taken off the list is forgotten. */
+	call_drop("vm.unregister", VM("farthest"));
+	char *list = file_text(here("root/var/lib/vmk/owners"));
+	cr_expect_str_eq(list, "");
+	free(list);
+	free(theirs);
+	free(folder);
+	free(away);
+	free(far);
+}
+
 Test(host, clones_on_other_volumes)
 {
 	struct stat st;
