@@ -266,3 +266,13 @@ bool volumes_lack(const char *path, char volume[256])
 	free(folder);
 	return lacks;
 }
+
+unsigned volumes_machines(const struct caller *c, const char *volume)
+{
+	unsigned n = 0;
+	char name[256];
+	const char *rest;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		n += volumes_split(vm->path, name, &rest) && strcmp(name, volume) == 0 && vm_rights(c, vm) & RIGHT_R;
+	return n;
+}

@@ -52,6 +52,8 @@ char *volumes_folder(void);
 bool volumes_split(const char *path, char volume[256], const char **rest);
 /* Whether the path is on a volume that ought to be mounted and is not (as found last, or seen now): it is put into `volume`. */
 bool volumes_lack(const char *path, char volume[256]);
+/* How many machines have their configuration on the volume, of those the caller may see. */
+unsigned volumes_machines(const struct caller *c, const char *volume);
 /* Mode of a mount point of ours while nothing is mounted there: so that nothing gets below by mistake. */
 #define VOLUME_POINT_MODE 0
 

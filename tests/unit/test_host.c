@@ -1023,9 +1023,9 @@ Test(host, a_volume_that_is_not_mounted)
 	cr_expect(json_is_null(json_object_get(far, "capacity")));
 	cr_expect(json_is_null(json_object_get(far, "percent")));
 	json_decref(rows);
-	cr_expect(alerted("volume far is not mounted", "error", NULL));
+	cr_expect(alerted("volume far is not mounted: 1 machine on it cannot be powered on", "error", NULL));
 	call_fails("vm.start", VM("web"), -ENOENT, "its volume far is not mounted");
-	cr_expect(alerted("the volume far is not mounted", "warning", "web"));
+	cr_expect(alerted("web cannot be powered on: the volume far is not mounted", "warning", "web"));
 	call_fails("vm.create", P("s:s, s:s}", "name", "other", "volume", "far"), -ENXIO, "not mounted");
 	char *disk = xstrdup(here("root/vmfs/volumes/far/x.img"));
 	call_drop("vm.create", P("s:s, s:s}", "name", "near", "disk", disk));
