@@ -211,6 +211,8 @@ struct vm *registry_find_name(const char *name, const struct vm *but);
 int registry_add(const char *path, struct vm **out, struct error *err);
 struct vm *registry_adopt(const char *path); /* only in memory */
 int registry_remove(struct vm *vm, struct error *err);
+/* Its .vmx file is at `path` from now on: in vm-list, where it stood there, and in memory. All or nothing. */
+int registry_move(struct vm *vm, const char *path, struct error *err);
 /* Looks at the file again; true when it can be used. */
 bool vm_refresh(struct vm *vm);
 bool vm_name_valid(const char *name);
@@ -255,6 +257,8 @@ void event_acting(const struct request *r);
 u64 events_newest(void);
 /* Rows of event.list newer than `since`, at most the newest `lines`, oldest first; of one machine, or everything when vm_path is NULL. */
 json_t *events_list(const struct caller *c, const char *vm_path, u64 lines, u64 since);
+/* What was logged of the machine whose .vmx file was at `from` is that of the one at `to`. */
+void events_moved(const char *from, const char *to);
 /* Called when something was logged, once for many, from the loop. */
 void events_watch(void (*news)(void));
 /* The newest event of a machine, or NULL; valid until the next is logged. */

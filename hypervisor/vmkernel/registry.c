@@ -258,7 +258,7 @@ static int list_read(char **text, struct error *err)
 	return ret;
 }
 
-/* The list without the line of `without` and with one for `with` at its end; either may be NULL. */
+/* The list without the line of `without`, and with one for `with` in its place, or at the end; either may be NULL. */
 static int list_change(const char *without, const char *with, struct error *err)
 {
 	char *text, *path = root_path("etc/vmk/vm-list");
@@ -268,13 +268,17 @@ static int list_change(const char *without, const char *with, struct error *err)
 		return ret;
 	}
 	char *out = xcalloc(1, strlen(text) + (with ? strlen(with) : 0) + 16), *end = out, *saved = NULL;
+	bool placed = false;
 	for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
 		char *copy = xstrdup(line), *of = line_path(copy);
 		if (!of || !without || strcmp(of, without) != 0)
 			end += sprintf(end, "%s\n", line);
+		else if (with)
+			end += sprintf(end, "config \"%s\"\n", with);
+		placed = placed || (of && without && strcmp(of, without) == 0);
 		free(copy);
 	}
-	if (with)
+	if (with && !placed)
 		end += sprintf(end, "config \"%s\"\n", with);
 	ret = replace_file(path, out, (size_t)(end - out), 0644, err);
 	free(out);
@@ -318,6 +322,25 @@ int registry_add(const char *path, struct vm **out, struct error *err)
 	if (ret)
 		return ret;
 	*out = registry_adopt(path);
+	return 0;
+}
+
+int registry_move(struct vm *vm, const char *path, struct error *err)
+{
+	if (registry_find_path(path))
+		return fail(err, -EEXIST, "%s is registered already", path);
+	if (strpbrk(path, "\"\n\r"))
+		return fail(err, -EINVAL, "%s: a path with quotes or line ends cannot be registered", path);
+	int ret = list_change(vm->path, path, err);
+	if (ret)
+		return ret;
+	owner_seen_forget(vm->path);
+	events_moved(vm->path, path);
+	tdelete(vm, &by_path, compare_paths);
+	free(vm->path);
+	vm->path = xstrdup(path);
+	BUG_ON(!tsearch(vm, &by_path, compare_paths));
+	vm_refresh(vm);
 	return 0;
 }
 

@@ -1179,6 +1179,129 @@ Test(host, clones_on_other_volumes)
 	free(disk);
 }
 
+static void bob_moves_alices(void)
+{
+	CHECK(try("vm.move", P("s:s, s:s}", "vm", "alices", "volume", "second")) == -EPERM && strstr(err.text, "only alice"));
+}
+
+static void alice_moves_hers(void)
+{
+	CHECK(try("vm.move", P("s:s, s:s}", "vm", "alices", "volume", "second")) == 0);
+	CHECK(try("vm.start", VM("alices")) == 0);
+	CHECK(try("vm.stop", VM("alices")) == 0);
+}
+
+static char *config_of(const char *name, const char *key)
+{
+	json_t *rows = call("vm.get", P("s:s, s:s}", "vm", name, "key", key));
+	char *value = xstrdup(text_of(json_array_get(rows, 0), "value"));
+	json_decref(rows);
+	return value;
+}
+
+Test(host, machines_move_to_other_volumes)
+{
+	struct stat st;
+	call_drop("vm.create", P("s:s, s:s, s:s}", "name", "web", "size", "2M", "net", "nat"));
+	create("last");
+	char *disk = machine_path("web", "web.img"), *old = folder_of("web"), *second = xstrdup(here("root/vmfs/volumes/second"));
+	char *shared = xstrdup(here("root/shared.iso")), *iso = xasprintf("%s/own.iso", old), *notes = xasprintf("%s/notes", old);
+	cr_assert_eq(replace_file(disk, "what is on it", 13, 0600, &err), 0);
+	cr_assert_eq(replace_file(shared, "shared", 6, 0644, &err), 0);
+	cr_assert_eq(replace_file(iso, "iso", 3, 0640, &err), 0);
+	cr_assert_eq(mkdir(second, 0755), 0);
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/far"), 0), 0);
+	drive("web", "ide1:0", "cdrom-image", "../../../../../shared.iso");
+	drive("web", "ide1:1", "cdrom-image", iso);
+	set("web", "ide1:1.present", "FALSE");
+	set("web", "autostart", "true");
+	call_drop("vm.chmod", P("s:s, s:s}", "vm", "web", "mode", "740"));
+	char *uuid = config_of("web", "uuid.bios"), *address = config_of("web", "ethernet0.generatedAddress");
+	/* Refused, and nothing is done. */
+	for (int dry = 1; dry >= 0; dry--) {
+		vmk_set_dry_run(client, dry);
+		call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "local"), -EALREADY, "is on the volume local already");
+		call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "third"), -ENOENT, "no volume third");
+		call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "../x"), -EINVAL, "volume's name");
+		call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "far"), -ENXIO, "not mounted");
+	}
+	vmk_set_dry_run(client, true);
+	call_drop("vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"));
+	vmk_set_dry_run(client, false);
+	cr_expect(rmdir(second) == 0 && mkdir(second, 0755) == 0, "a dry run has made something");
+	drive("last", "ide0:0", NULL, disk);
+	call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"), -EBUSY, "is used by last, too");
+	set("last", "ide0:0.fileName", "other.img");
+	call_drop("vm.start", VM("web"));
+	call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"), -EBUSY, "is powered on");
+	call_drop("vm.stop", VM("web"));
+	/* A lock is held on what it would copy: half of it is there by then, and goes again. */
+	int fd = open(disk, O_RDWR | O_CLOEXEC);
+	struct flock lock = {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+	cr_assert_eq(fcntl(fd, F_OFD_SETLK, &lock), 0);
+	call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"), -EBUSY, "web is not moved: ");
+	close(fd);
+	cr_assert_eq(stat(disk, &st), 0);
+	cr_assert_eq(replace_file(notes, "mine", 4, 0600, &err), 0);
+
+	json_t *result = call("vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"));
+	cr_expect_not_null(strstr(text_of(result, "message"), "web is moved to the volume second"));
+	char *warnings = json_dumps(json_object_get(result, "warnings"), 0);
+	cr_expect(warnings && strstr(warnings, "stays: other files are in it"), "%s", warnings);
+	free(warnings);
+	json_decref(result);
+	cr_expect(stat(disk, &st) != 0 && stat(iso, &st) != 0 && stat(notes, &st) == 0);
+	char *now = machine_path("web", "web.img"), *text = file_text(now), *vmx = machine_path("web", "web.vmx");
+	cr_expect_not_null(strstr(now, "/vmfs/volumes/second/"), "%s", now);
+	cr_expect_str_eq(text, "what is on it");
+	cr_expect(stat(vmx, &st) == 0 && (st.st_mode & 0777) == 0740 && st.st_uid == geteuid());
+	value_is("web", "ide0:0.fileName", "web.img");
+	value_is("web", "ide1:1.fileName", "own.iso");
+	value_is("web", "uuid.bios", uuid);
+	value_is("web", "ethernet0.generatedAddress", address);
+	value_is("web", "autostart", "true");
+	char *cd = config_of("web", "ide1:0.fileName"), *list = file_text(here("root/etc/vmk/vm-list"));
+	cr_expect_eq(*cd, '/', "%s", cd);
+	cr_expect(strstr(list, vmx) && strstr(list, vmx) < strstr(list, "last.vmx") && !strstr(list, old), "%s", list);
+	/* It does not ask whether it was moved, has its events, and comes back. */
+	call_drop("vm.start", VM("web"));
+	call_drop("vm.stop", VM("web"));
+	json_t *events = call("event.list", VM("web"));
+	char *told = json_dumps(events, 0);
+	cr_expect(strstr(told, "web is created") && strstr(told, "web is moved to the volume second"), "%s", told);
+	free(told);
+	json_decref(events);
+	call_fails("vm.move", P("s:s, s:s}", "vm", "web", "volume", "local"), -EEXIST, "cannot make the folder");
+	cr_assert(unlink(notes) == 0 && rmdir(old) == 0);
+	call_drop("vm.move", P("s:s, s:s}", "vm", "web", "volume", "local"));
+	cr_expect(stat(disk, &st) == 0 && stat(now, &st) != 0);
+	call_drop("vm.start", VM("web"));
+	call_drop("vm.stop", VM("web"));
+	if (geteuid() == 0) {
+		two_users();
+		call_drop("vm.chmod", P("s:s, s:s}", "vm", "alices", "mode", "777"));
+		as_user(BOB, 0, bob_moves_alices);
+		as_user(ALICE, 0, alice_moves_hers);
+		call_drop("vm.move", P("s:s, s:s}", "vm", "alices", "volume", "local"));
+		char *hers = machine_path("alices", "alices.img");
+		cr_expect(stat(hers, &st) == 0 && st.st_uid == ALICE && strstr(hers, "/local/alice/"));
+		free(hers);
+	}
+	free(list);
+	free(cd);
+	free(text);
+	free(vmx);
+	free(now);
+	free(address);
+	free(uuid);
+	free(notes);
+	free(iso);
+	free(shared);
+	free(second);
+	free(old);
+	free(disk);
+}
+
 Test(host, a_private_host_mounts_nothing)
 {
 	json_t *rows = call("storage.devices", NULL);
