@@ -17,6 +17,7 @@
 struct volume_progress {
 	_Atomic int percent;
 	_Atomic bool cancelled; /* it is to give up */
+	_Atomic bool looking;	/* nothing is changed yet: it ends within VOLUME_SECONDS, if need be by a signal */
 	_Atomic bool begun;	/* what was on the device is lost */
 	char lost[300];		/* what that was, from then on: "/dev/sdb1, ext4 "backup"" */
 };
