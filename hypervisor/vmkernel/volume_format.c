@@ -198,11 +198,9 @@ static int format(const struct volume_work *w, const struct block_device *d, int
 
 int volume_make_file_system(const struct volume_work *w, int report, struct error *err)
 {
-	struct block_sources sources = block_sources_host;
+	struct block_sources sources = volume_block_sources(w);
 	struct block_device *list;
 	unsigned n;
-	sources.uses = w->uses;
-	sources.n_uses = w->n_uses;
 	int ret = block_devices_find(&sources, &list, &n, err);
 	if (ret)
 		return ret;

@@ -96,7 +96,7 @@ static int check_place(const char *name, const char *target, struct error *err)
 		return fail(err, -EEXIST, "the volume %s is there already", name);
 	if (lstat(target, &st))
 		return errno == ENOENT ? 0 : fail(err, -errno, "cannot look at %s: %m", target);
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 07777) && is_empty(target))
+	if (volumes_is_point(&st) && is_empty(target))
 		return 0;
 	return fail(err, -EEXIST, "%s is there already: take another name", target);
 }
@@ -141,7 +141,7 @@ static void look_at_top(const char *target, json_t *warnings)
 {
 	struct stat st;
 	struct statfs fs;
-	if (stat(target, &st) == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX))))
+	if (stat(target, &st) == 0 && volumes_changeable(&st))
 		json_array_append_new(warnings, json_sprintf("%s can be changed by others than root: users get no folders of their own on it before "
 							     "chown root and chmod 755",
 							     target));
@@ -218,7 +218,7 @@ static int begin_change(const struct volume_work *w, struct error *err)
 	return ret;
 }
 
-static struct block_sources sources_of(const struct volume_work *w)
+struct block_sources volume_block_sources(const struct volume_work *w)
 {
 	struct block_sources s = block_sources_host;
 	s.uses = w->uses;
@@ -229,7 +229,7 @@ static struct block_sources sources_of(const struct volume_work *w)
 int volume_devices(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
-	struct block_sources sources = sources_of(w);
+	struct block_sources sources = volume_block_sources(w);
 	struct block_device *list;
 	unsigned n;
 	(void)report;
@@ -246,7 +246,7 @@ int volume_devices(void *arg, int report, json_t **result, struct error *err)
 /* Of a place and a line that were checked. */
 static int add_source(const struct volume_work *w, const char *target, json_t **result, struct error *err)
 {
-	struct block_sources sources = sources_of(w);
+	struct block_sources sources = volume_block_sources(w);
 	struct volume_source s;
 	bool made;
 	int ret = volume_source_find(w->source, target, &sources, &s, err);
@@ -450,7 +450,7 @@ static int check_volume(const char *name, const char *target, bool mounted, bool
 		return 0;
 	if (lstat(target, &st))
 		return fail(err, -ENOENT, "there is no volume %s: storage list shows them", name);
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 07777))
+	if (volumes_is_point(&st))
 		return 0;
 	return fail(err, -EINVAL, "%s is a plain folder, which is not mounted: it cannot be removed", name);
 }

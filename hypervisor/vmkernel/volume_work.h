@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "vmkernel/block_devices.h"
 #include "vmkernel/disks.h"
 #include "vmkernel/job.h"
 
@@ -34,6 +35,9 @@ struct volume_work {
 	size_t n_uses;
 	struct volume_progress *progress; /* format */
 };
+
+/* Where disks are looked for, and who uses them. */
+struct block_sources volume_block_sources(const struct volume_work *w);
 
 job_fn volume_devices; /* rows of storage.devices */
 job_fn volume_add;     /* {"source", "warnings"} */
