@@ -312,6 +312,11 @@ void volumes_changed(void)
 	last.looked_ns = 0;
 }
 
+bool volumes_known(void)
+{
+	return last.looked_ns && !last.looking;
+}
+
 const char *volume_state_name(enum volume_state state)
 {
 	static const char *const names[] = {[VOLUME_FOLDER] = "folder", [VOLUME_MOUNTED] = "mounted", [VOLUME_NOT_MOUNTED] = "not mounted", [VOLUME_SILENT] = "no answer"};
@@ -377,7 +382,8 @@ bool volumes_lack(const char *path, char volume[256])
 	if (!t || (v && v->state == VOLUME_NOT_MOUNTED))
 		return v && v->state == VOLUME_NOT_MOUNTED;
 	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
-	bool lacks = lstat(job_path(point), &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
+	/* In the daemon by its name, in a child as that can walk there. */
+	bool lacks = (lstat(point, &st) == 0 || lstat(job_path(point), &st) == 0) && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
 	free(point);
 	free(folder);
 	return lacks;
@@ -420,4 +426,14 @@ bool volumes_far(const char *path)
 		return false;
 	const struct mount_line *line = mount_of(t, volume);
 	return line && is_far(line->type);
+}
+
+unsigned volumes_machines(const struct caller *c, const char *volume)
+{
+	unsigned n = 0;
+	char name[256];
+	const char *rest;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		n += volumes_split(vm->path, name, &rest) && strcmp(name, volume) == 0 && vm_rights(c, vm) & RIGHT_R;
+	return n;
 }

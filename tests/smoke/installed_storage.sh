@@ -81,7 +81,8 @@ inside vm stop web hard || die "vm stop"
 expect_failure 'machines are on the volume images: web' inside storage remove images
 
 say "not mounted after a start: that is told, and nothing gets below"
-inside host stop keep || die "host stop"
+inside vm set web autostart true || die "vm set"
+inside host stop stop || die "host stop"
 eventually 10 unmounts "$C$V/images" || die "umount"
 start_installed
 listed images 'not mounted' || die "$(inside storage list)"
@@ -96,13 +97,22 @@ inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img >
 grep -q 'its volume images is not mounted' "$TOP/warned" || die "$(cat "$TOP/warned")"
 expect_failure 'volume images is not mounted' inside vm start near
 inside vm delete near || die "vm delete"
+said() { # WORDS
+	inside events | grep -q "$1"
+}
+eventually 30 said 'its volume images is not mounted: if web is to start' || die "$(inside events)"
 inside storage mount images || die "storage mount"
 inside vm create soon owner tester memory 16 volume images || die "it is not known to be mounted"
 inside vm delete soon || die "vm delete"
 mounted images && listed images ' mounted' || die "$(inside storage list)"
 expect_failure 'mounted already' inside storage mount images
+is_on() { # MACHINE
+	inside vm list | grep -Eq " $1 .* on "
+}
+eventually 30 is_on web || die "it does not start with its volume: $(inside events)"
+said 'images is mounted now: web starts' || die "$(inside events)"
 inside host alerts | grep -q 'images' && die "$(inside host alerts)"
-inside vm start web && inside vm stop web hard || die "web does not run on its volume"
+inside vm stop web hard && inside vm set web autostart false || die "vm stop, vm set"
 
 say "a clone goes to a volume with room for it, and nowhere else"
 mkdir "$C/srv/small"
