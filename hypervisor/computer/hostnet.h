@@ -9,8 +9,7 @@
 #ifndef VMK_COMPUTER_HOSTNET_H
 #define VMK_COMPUTER_HOSTNET_H
 
-#include <net/if.h>
-
+#include "computer/hostnet_links.h"
 #include "lib/error.h"
 #include "lib/types.h"
 
@@ -38,6 +37,7 @@ struct hostnet_config {
 	char word[32]; /* of OTHER: as the file has it */
 	char address[HOSTNET_ADDRESS_SIZE], gateway[HOSTNET_ADDRESS_SIZE]; /* "": none */
 	char dns[HOSTNET_LIST_SIZE], search[HOSTNET_LIST_SIZE];		   /* separated by a blank each; "": none */
+	char ports[HOSTNET_LIST_SIZE]; /* of a bridge, as the file has them */
 	char ipv6[32];	   /* the file's word for it; "": it says nothing */
 	char problem[400]; /* why it cannot be changed; "": it can */
 };
@@ -62,13 +62,12 @@ struct hostnet_files;
 /* Reads all of them. What cannot be read is told of the interfaces it may be about. */
 struct hostnet_files *hostnet_open(const struct hostnet_place *place);
 void hostnet_close(struct hostnet_files *files);
-/* `mac` as "02:00:00:00:00:01", "" = not known. */
-void hostnet_look(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out);
+void hostnet_look(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out);
 /*
  * Changes it in memory. -EINVAL and others: the change does not fit what is there, or there is nobody to do it. Once for each handle.
  * `config` is what hostnet_look() told.
  */
-int hostnet_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_config *config,
+int hostnet_change(struct hostnet_files *files, const struct hostnet_link *link, const struct hostnet_config *config,
 		   const struct hostnet_change *change, struct error *err);
 /* The files that hostnet_save() will write, and NULL behind them. They live as long as the handle. */
 const char *const *hostnet_changed(struct hostnet_files *files);

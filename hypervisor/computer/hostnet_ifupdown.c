@@ -152,6 +152,8 @@ static void look_at_stanza(const struct augeas_file *f, const char *stanza, stru
 	str_copy(out->gateway, sizeof(out->gateway), option(f, stanza, "gateway"));
 	option_list(f, stanza, SERVERS, out->dns);
 	option_list(f, stanza, DOMAINS, out->search);
+	option_list(f, stanza, "bridge_ports", out->ports);
+	option_list(f, stanza, "bridge-ports/*", out->ports);
 	if (augeas_file_count(f, "%s/address", stanza) > 1)
 		snprintf(out->problem, sizeof(out->problem), "%.200s has several addresses for it: change them there", out->file);
 }

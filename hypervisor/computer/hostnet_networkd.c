@@ -76,12 +76,12 @@ static bool fits(const struct augeas_file *f, const char *key, const char *text,
 }
 
 /* Name, hardware address and kind say something vmk can compare; what else stands in [Match] does not by itself make it one. */
-static bool is_about(const struct augeas_file *f, const char *interface, const char *mac)
+static bool is_about(const struct augeas_file *f, const struct hostnet_link *link)
 {
 	bool name = augeas_file_count(f, "Match/Name"), address = augeas_file_count(f, "Match/MACAddress"), type = augeas_file_count(f, "Match/Type");
 	if (!name && !address && !type)
 		return augeas_file_count(f, "Match/*[label() != '#comment']") == 0;
-	return (!name || fits(f, "Name", interface, false)) && (!address || fits(f, "MACAddress", mac, true)) && (!type || fits(f, "Type", "ether", false));
+	return (!name || fits(f, "Name", link->name, false)) && (!address || fits(f, "MACAddress", link->mac, true)) && (!type || fits(f, "Type", "ether", false));
 }
 
 /* Whether it is about that interface alone. */
@@ -92,12 +92,12 @@ static bool is_exclusive(const struct augeas_file *f)
 }
 
 /* The first by name, as networkd has it. */
-static const struct hostnet_file *file_about(const struct hostnet_files *files, const char *interface, const char *mac)
+static const struct hostnet_file *file_about(const struct hostnet_files *files, const struct hostnet_link *link)
 {
 	const struct hostnet_file *best = NULL;
 	for (unsigned k = 0; k < files->n; k++) {
 		const struct hostnet_file *f = &files->file[k];
-		if (f->manager == HOSTNET_NETWORKD && f->augeas && is_about(f->augeas, interface, mac) &&
+		if (f->manager == HOSTNET_NETWORKD && f->augeas && is_about(f->augeas, link) &&
 		    (!best || strcmp(base_name(f->path), base_name(best->path)) < 0))
 			best = f;
 	}
@@ -184,10 +184,10 @@ static void look_for_problems(const struct hostnet_file *file, unsigned n_addres
 	free(drop_ins);
 }
 
-bool hostnet_networkd_look(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out)
+bool hostnet_networkd_look(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out)
 {
 	char addresses[HOSTNET_LIST_SIZE] = "", gateways[HOSTNET_LIST_SIZE] = "";
-	const struct hostnet_file *file = file_about(files, interface, mac);
+	const struct hostnet_file *file = file_about(files, link);
 	if (!file)
 		return false;
 	const struct augeas_file *f = file->augeas;
@@ -307,15 +307,14 @@ static int copy_below(const struct augeas_file *from, const char *at, struct aug
 	return ret;
 }
 
-int hostnet_networkd_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_change *change,
-			    struct error *err)
+int hostnet_networkd_change(struct hostnet_files *files, const struct hostnet_link *link, const struct hostnet_change *change, struct error *err)
 {
-	struct hostnet_file *file = (struct hostnet_file *)file_about(files, interface, mac);
+	struct hostnet_file *file = (struct hostnet_file *)file_about(files, link);
 	if (!file || !is_exclusive(file->augeas)) {
 		struct hostnet_file *shared = file;
-		int ret = own_file(files, interface, shared, &file, err);
+		int ret = own_file(files, link->name, shared, &file, err);
 		if (!ret)
-			ret = augeas_file_set(file->augeas, interface, err, "Match/Name/value");
+			ret = augeas_file_set(file->augeas, link->name, err, "Match/Name/value");
 		if (!ret && shared)
 			ret = copy_below(shared->augeas, "", file->augeas, err);
 		if (ret)

@@ -336,7 +336,7 @@ int hostnet_probe_run(void *arg, int report, json_t **result, struct error *err)
 	hostnet_resolvers(p->place, servers, sizeof(servers), search, sizeof(search));
 	for (unsigned k = 0; k < n && k < LINKS_MAX; k++) {
 		struct hostnet_config config;
-		hostnet_look(files, links[k].name, links[k].mac, &config);
+		hostnet_look(files, &links[k], &config);
 		tell_percent(report, k, MIN(n, LINKS_MAX) + 2);
 		if (!is_of_interest(&links[k], &config))
 			continue;

@@ -21,6 +21,7 @@ static char top[64], etc[80], run[80];
 static struct hostnet_place place = {.etc = etc, .run = run};
 static struct error err;
 static struct hostnet_config config;
+static struct hostnet_link a_link = {.type = "ether"};
 
 static void make_folder(void)
 {
@@ -66,10 +67,17 @@ static void runs(const char *unit)
 	free(name);
 }
 
+static struct hostnet_link *named(const char *name, const char *mac)
+{
+	str_copy(a_link.name, sizeof(a_link.name), name);
+	str_copy(a_link.mac, sizeof(a_link.mac), mac);
+	return &a_link;
+}
+
 static const struct hostnet_config *look(const char *interface)
 {
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, interface, MAC, &config);
+	hostnet_look(files, named(interface, MAC), &config);
 	hostnet_close(files);
 	return &config;
 }
@@ -79,8 +87,8 @@ static int change(const char *interface, const char *ipv4, const char *gateway, 
 	struct hostnet_change wanted;
 	cr_assert_eq(hostnet_parse(ipv4, gateway, dns, search, &wanted, &err), 0, "%s", err.text);
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, interface, MAC, &config);
-	int ret = hostnet_change(files, interface, MAC, &config, &wanted, &err);
+	hostnet_look(files, named(interface, MAC), &config);
+	int ret = hostnet_change(files, named(interface, MAC), &config, &wanted, &err);
 	if (!ret)
 		ret = hostnet_save(files, &err);
 	hostnet_close(files);
@@ -272,7 +280,7 @@ Test(hostnet, refuses_ifupdown_files_it_does_not_understand)
 	cr_assert_eq(mkdir(path, 0755), 0);
 	free(path);
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, "eth0", MAC, &config);
+	hostnet_look(files, named("eth0", MAC), &config);
 	hostnet_close(files);
 	cr_expect(*config.problem, "a folder is no file");
 }
@@ -358,7 +366,7 @@ Test(hostnet, reads_networkd)
 	cr_expect_eq(look("eth7")->method, HOSTNET_NONE);
 	cr_expect(strstr(config.file, "40-c.network") && !strcmp(config.ipv6, "off"), "%s %s", config.file, config.ipv6);
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, "wl0", "02:00:00:00:00:08", &config);
+	hostnet_look(files, named("wl0", "02:00:00:00:00:08"), &config);
 	hostnet_close(files);
 	cr_expect(strstr(config.file, "50-d.network") && config.method == HOSTNET_DHCP && !strcmp(config.search, "a b"), "%s", config.file);
 }
