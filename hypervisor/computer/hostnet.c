@@ -16,7 +16,7 @@
 #define RESOLVERS_MAX 3 /* that the C library asks */
 #define SEARCH_MAX 6
 
-const struct hostnet_place hostnet_system = {.etc = "/etc", .run = "/run"};
+const struct hostnet_place hostnet_system = {.etc = "/etc", .run = "/run", .usr = "/usr"};
 
 const char *hostnet_manager_name(enum hostnet_manager m)
 {
@@ -93,6 +93,8 @@ static bool reaches(const char *address, const char *gateway)
 
 static int parse_address(const char *text, struct hostnet_change *out, struct error *err)
 {
+	char host[INET_ADDRSTRLEN];
+	struct in_addr in;
 	u32 number;
 	u64 prefix;
 	if (!split_address(text, &number, &prefix))
@@ -102,7 +104,9 @@ static int parse_address(const char *text, struct hostnet_change *out, struct er
 		return fail(err, -EINVAL, "%.40s is not an address that a computer may have%s", text,
 			    host_address(number) ? ": it means the network itself, or all in it" : "");
 	out->method = HOSTNET_STATIC;
-	str_copy(out->address, sizeof(out->address), text);
+	in.s_addr = htonl(number); /* as the kernel writes it, whatever zeros were typed */
+	inet_ntop(AF_INET, &in, host, sizeof(host));
+	snprintf(out->address, sizeof(out->address), "%s/%u", host, (unsigned)prefix);
 	return 0;
 }
 
@@ -347,7 +351,7 @@ int hostnet_change(struct hostnet_files *files, const struct hostnet_link *link,
 		return ret;
 	ret = config->manager == HOSTNET_NETWORKD ? hostnet_networkd_change(files, link, change, err)
 						  : hostnet_ifupdown_change(files, link->name, change, err);
-	return ret ? ret : hostnet_resolv_change(files, change, err);
+	return ret ? ret : hostnet_resolv_change(files, config, change, err);
 }
 
 const char *const *hostnet_changed(struct hostnet_files *f)

@@ -15,9 +15,9 @@
 
 /* Folders of the computer's; those of a test. Lives as long as what is opened there. */
 struct hostnet_place {
-	const char *etc, *run;
+	const char *etc, *run, *usr;
 };
-extern const struct hostnet_place hostnet_system; /* "/etc", "/run" */
+extern const struct hostnet_place hostnet_system; /* "/etc", "/run", "/usr" */
 
 /* NOBODY: no file names the interface, and nobody is there who would look after it. */
 enum hostnet_manager { HOSTNET_NOBODY, HOSTNET_IFUPDOWN, HOSTNET_NETWORKD, HOSTNET_NETWORKMANAGER };
@@ -73,7 +73,7 @@ int hostnet_change(struct hostnet_files *files, const struct hostnet_link *link,
 const char *const *hostnet_changed(struct hostnet_files *files);
 int hostnet_save(struct hostnet_files *files, struct error *err);
 
-/* The name servers in force: those of <etc>/resolv.conf, separated by a blank each. */
+/* The name servers in force, those of systemd-resolved or of <etc>/resolv.conf, and the search domains; separated by a blank each. */
 void hostnet_resolvers(const struct hostnet_place *place, char *dns, size_t dns_size, char *search, size_t search_size);
 
 #endif
