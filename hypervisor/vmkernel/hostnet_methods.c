@@ -32,6 +32,7 @@ static struct {
 	struct request *setter; /* waits until it is applied; NULL: it has its answer */
 	struct request *ender;	/* keeps or undoes it; NULL: nobody, or the host itself */
 	bool keep;		/* what the ender wants */
+	bool cancelled;		/* while it was being applied */
 	sd_event_source *retry; /* of what could not be undone; NULL: nothing waits */
 	unsigned retry_seconds; /* the pause before it; 0: it was not tried yet */
 } trial;
@@ -185,7 +186,9 @@ static void log_end(int ret, bool kept, const struct error *err)
 		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the network of %s is changed%s", name, trial.setter ? "" : ", and kept");
 	else
 		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "the network of %s is as it was before: %s", name,
-			   trial.ender && !trial.keep ? "the change was undone" : "nobody kept the change");
+			   trial.cancelled		? "the change was cancelled"
+			   : trial.ender && !trial.keep ? "the change was undone"
+							: "nobody kept the change");
 }
 
 static void on_end(void *arg, int ret, json_t *result, const struct error *err)
@@ -212,7 +215,8 @@ static int cancel_applying(void *arg, struct error *err)
 	(void)arg;
 	if (trial.state != TRIAL_APPLYING || sock_send(trial.report, HOSTNET_UNDO, strlen(HOSTNET_UNDO), NULL, 0) < 0)
 		return fail(err, -EBUSY, "the network of %s is changed already", trial.interface);
-	return 0; /* the child says what came of it */
+	trial.cancelled = true;
+	return PENDING; /* the child says what came of it */
 }
 
 static int trial_start(struct request *r, const struct hostnet_order *o, struct error *err)
@@ -226,6 +230,7 @@ static int trial_start(struct request *r, const struct hostnet_order *o, struct 
 	trial.state = TRIAL_APPLYING;
 	trial.setter = r;
 	trial.ender = NULL;
+	trial.cancelled = false;
 	str_copy(trial.interface, sizeof(trial.interface), o->interface);
 	task_begin(r, cancel_applying, NULL, NULL, "changing the network of %s", trial.interface);
 	return PENDING;

@@ -36,6 +36,9 @@ int hostnet_record_read(json_t **record, struct error *err);
 int hostnet_record_stage(const json_t *record, struct error *err);
 int hostnet_record_commit(const json_t *record, bool *others, struct error *err);
 
+/* So that networkd, which looks at files' times, takes them for new. */
+void hostnet_record_touch(const json_t *record);
+
 /* "" when it is not there */
 const char *hostnet_record_text(const json_t *record, const char *key);
 bool hostnet_record_flag(const json_t *record, const char *key);

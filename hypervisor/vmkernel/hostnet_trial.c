@@ -83,6 +83,16 @@ static bool is_six(const char *address)
 	return strchr(address, ':') != NULL;
 }
 
+/* With the broadcast address networkd, too, would give it: one without is none that it can take over. */
+static void add_address(const char *address, const char *interface)
+{
+	const char *slash = strchr(address, '/');
+	if (!is_six(address) && slash && atoi(slash + 1) < 31)
+		TRY("ip", "address", "add", address, "dev", interface, "broadcast", "+");
+	else
+		TRY("ip", "address", "add", address, "dev", interface);
+}
+
 /* Where they are missing. IPv6's of routers come by themselves, and go by themselves. */
 static void restore_addresses(const struct hostnet_link *was, const char *gateway, bool lent_too, bool six_only)
 {
@@ -91,7 +101,7 @@ static void restore_addresses(const struct hostnet_link *was, const char *gatewa
 	for (unsigned k = 0; k < was->n; k++) {
 		bool six = is_six(was->address[k]);
 		if ((six || !six_only) && (!was->lent[k] || (lent_too && !six)) && !hostnet_link_has(&now, was->address[k]))
-			TRY("ip", "address", "add", was->address[k], "dev", was->name);
+			add_address(was->address[k], was->name);
 	}
 	if (*gateway && !six_only && !now.gateway[0])
 		TRY("ip", "route", "replace", "default", "via", gateway, "dev", was->name);
@@ -108,10 +118,22 @@ static void restore_by_hand(const struct hostnet_link *was)
 	restore_addresses(was, was->gateway, true, false);
 }
 
-static int networkd_apply(const char *interface, struct error *err)
+/* What was set by hand, or in the old way, is in the way of the new one: ifup's own gateway, networkd's own address. */
+static void clear_ipv4(const struct hostnet_link *was)
 {
-	int ret = RUN(err, "networkctl", "reload");
-	return ret ? ret : RUN(err, "networkctl", "reconfigure", interface);
+	if (was->gateway[0])
+		TRY("ip", "-4", "route", "del", "default", "dev", was->name);
+	TRY("ip", "-4", "address", "flush", "dev", was->name);
+}
+
+/*
+ * networkd sets up anew whatever has another file than before, and has only begun with it when networkctl ends. Not `networkctl reconfigure`,
+ * which would take all away a second time.
+ */
+static int networkd_apply(const json_t *record, struct error *err)
+{
+	hostnet_record_touch(record);
+	return RUN(err, "networkctl", "reload");
 }
 
 static bool has_one_of(const struct hostnet_link *now, const struct hostnet_link *was)
@@ -144,7 +166,9 @@ static int wait_until_back(const json_t *record, const struct hostnet_link *was,
 static int bring_back(const json_t *record, const struct hostnet_link *was, struct error *err)
 {
 	bool networkd = hostnet_record_by_networkd(record), dhcp = hostnet_record_flag(record, "dhcp");
-	int ret = networkd ? networkd_apply(was->name, err) : RUN_FOR(err, UNDO_SECONDS, "ifup", was->name);
+	if (networkd)
+		clear_ipv4(was); /* what is there afterwards is the old configuration's */
+	int ret = networkd ? networkd_apply(record, err) : RUN_FOR(err, UNDO_SECONDS, "ifup", was->name);
 	if (!ret)
 		ret = wait_until_back(record, was, !networkd ? SETTLE_SECONDS : dhcp ? LEASE_SECONDS : ADDRESS_SECONDS, err);
 	if (ret)
@@ -159,8 +183,8 @@ static void bring_back_by_hand(const json_t *record, const struct hostnet_link *
 {
 	struct error why;
 	if (hostnet_record_by_networkd(record)) {
-		(void)networkd_apply(was->name, &why);
-		TRY("ip", "-4", "address", "flush", "dev", was->name);
+		(void)networkd_apply(record, &why);
+		clear_ipv4(was);
 	}
 	restore_by_hand(was);
 }
@@ -254,28 +278,21 @@ static int wait_for_address(const struct hostnet_order *o, const struct hostnet_
 	return fail(err, -ETIMEDOUT, "%s does not come to %s%s", o->change.address, o->interface, cable);
 }
 
-/* What was set by hand is in the way of ifup's own gateway, and would stay beside its address. */
-static void clear_by_hand(const struct hostnet_link *was)
+/* networkd itself takes away what it has set; a lease it has yet to get is not to be told from an address that is still there, though. */
+static int take_down(const struct hostnet_order *o, const json_t *record, const struct hostnet_link *was, struct error *err)
 {
-	if (was->gateway[0])
-		TRY("ip", "-4", "route", "del", "default", "dev", was->name);
-	TRY("ip", "-4", "address", "flush", "dev", was->name);
-}
-
-static int take_down(const json_t *record, const struct hostnet_link *was, struct error *err)
-{
-	if (hostnet_record_by_networkd(record))
-		return 0;
-	if (hostnet_record_flag(record, "was_up"))
+	bool was_up = hostnet_record_flag(record, "was_up");
+	if (was_up && !hostnet_record_by_networkd(record))
 		return RUN(err, "ifdown", was->name);
-	clear_by_hand(was);
+	if (!was_up || o->change.method != HOSTNET_STATIC)
+		clear_ipv4(was);
 	return 0;
 }
 
 static int bring_up(const json_t *record, const struct hostnet_link *was, struct error *err)
 {
 	if (hostnet_record_by_networkd(record))
-		return networkd_apply(was->name, err);
+		return networkd_apply(record, err);
 	int ret = RUN(err, "ifup", was->name);
 	/* ifdown has taken IPv6's away, too, and ifup knows only what a file names. */
 	if (!ret && was->up)
@@ -287,7 +304,7 @@ static int bring_up(const json_t *record, const struct hostnet_link *was, struct
 static int apply(const struct hostnet_order *o, struct hostnet_files *files, json_t *record, const struct hostnet_link *was, struct error *err)
 {
 	struct hostnet_link before = *was;
-	int ret = take_down(record, was, err);
+	int ret = take_down(o, record, was, err);
 	if (!ret)
 		ret = hostnet_save(files, err);
 	if (!ret)

@@ -279,11 +279,11 @@ if [ -e "$C/usr/bin/networkctl" ]; then
 	cat >"$TOP/networkctl" <<'END'
 #!/bin/sh
 echo "$*" >>/tmp/networkctl
-[ "$1" = reconfigure ] || exit 0
-address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network) || exit 1 # one that no file names
+[ "$1" = reload ] || exit 2
+address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network) || exit 0 # one that no file names
 [ "$address" != 192.0.2.66/24 ] || exit 1
 grep -q '^DHCP=' /etc/systemd/network/*.network && address='192.0.2.77/24 valid_lft 600 preferred_lft 600'
-(sleep 1; ip -4 address flush dev "$2"; ip address add $address dev "$2") </dev/null >/dev/null 2>&1 &
+(sleep 1; ip -4 address flush dev eth9; ip address add $address dev eth9) </dev/null >/dev/null 2>&1 &
 END
 	chmod 755 "$TOP/networkctl"
 	mount --bind "$TOP/networkctl" "$C/usr/bin/networkctl" || die "mount"
@@ -308,7 +308,7 @@ END
 	address_is 192.0.2.9/24 && grep -q '^Name=eth9$' "$network" || die "$(cat "$network"; ip address)"
 	inside host network undo >/dev/null || die "undo"
 	address_is 192.0.2.8/24 && [ ! -e "$network" ] || die "by hand, not undone: $(ip address)"
-	[ "$(uniq "$C/tmp/networkctl" | sort | uniq -c | tr -s ' ' | tr '\n' ,)" = " 8 reconfigure eth9, 8 reload," ] || die "$(cat "$C/tmp/networkctl")"
+	[ "$(sort "$C/tmp/networkctl" | uniq -c | tr -s ' ' | tr '\n' ,)" = " 8 reload," ] || die "$(cat "$C/tmp/networkctl")"
 	rm "$C/run/systemd/units/invocation:systemd-networkd.service"
 else
 	say "skipped: there is no networkctl"
