@@ -196,6 +196,16 @@ static int restore_files(const json_t *record, struct error *err)
 	return ret;
 }
 
+/* With the broadcast address networkd, too, would give it: one without is none that it can take over. */
+static int add_address(const char *address, const char *interface, struct error *err)
+{
+	const char *slash = strchr(address, '/');
+	bool broadcast = strchr(address, '.') && slash && atoi(slash + 1) < 31;
+	const char *words[] = {"ip", "address", "add", address, "dev", interface, broadcast ? "broadcast" : NULL, "+", NULL};
+	const struct program p = {.words = (char *const *)words, .seconds = PROGRAM_SECONDS};
+	return program_run(&p, err);
+}
+
 /* As it was set by hand: no file says it. What is there already is refused, and no matter. */
 static void restore_by_hand(const json_t *record)
 {
@@ -207,7 +217,7 @@ static void restore_by_hand(const json_t *record)
 	(void)RUN5(&why, "ip", "link", "set", "dev", interface, "up");
 	for (size_t k = 0; k < json_array_size(addresses); k++) {
 		const char *address = json_string_value(json_array_get(addresses, k));
-		if (address && RUN5(&why, "ip", "address", "add", address, "dev", interface))
+		if (address && add_address(address, interface, &why))
 			log_debug("%s", why.text);
 	}
 	if (*gateway) {
@@ -218,10 +228,28 @@ static void restore_by_hand(const json_t *record)
 	}
 }
 
-static int networkd_apply(const char *interface, struct error *err)
+static void flush_ipv4(const char *interface)
 {
-	int ret = RUN1(err, "networkctl", "reload");
-	return ret ? ret : RUN2(err, "networkctl", "reconfigure", interface);
+	struct error why;
+	if (RUN5(&why, "ip", "-4", "address", "flush", "dev", interface))
+		log_warning("%s", why.text);
+}
+
+static bool is_as_recorded(const json_t *record, const struct hostnet_link *link)
+{
+	const char *first = json_string_value(json_array_get(json_object_get(record, "addresses"), 0)); /* those of IPv4 come first */
+	bool had_ipv4 = first && strchr(first, '.');
+	return (!had_ipv4 || hostnet_link_has_ipv4(link)) && (!*record_string(record, "gateway") || link->gateway[0]);
+}
+
+/* Until networkd has put back an address and a gateway, where there were any; DHCP may give others. Without a cable it does not. */
+static void wait_for_networkd(const json_t *record)
+{
+	u64 end = now_monotonic() + ADDRESS_SECONDS * NSEC_PER_SEC;
+	struct hostnet_link link;
+	while (hostnet_link(record_string(record, "interface"), &link) && !is_as_recorded(record, &link) && (link.carrier || !link.up) &&
+	       now_monotonic() < end)
+		usleep(LOOK_USEC);
 }
 
 /* Everything as the record has it. Tries all of it, whatever fails. */
@@ -233,15 +261,20 @@ static int put_back(const json_t *record, struct error *err)
 	if (!by_networkd(record))
 		(void)RUN2(&why, "ifdown", "--force", interface); /* as far as it has come up */
 	int ret = restore_files(record, err), up = 0;
-	if (by_networkd(record))
-		up = networkd_apply(interface, &why);
-	else if (was_up)
+	if (by_networkd(record)) {
+		flush_ipv4(interface); /* so that what is there afterwards is the old configuration's */
+		up = RUN1(&why, "networkctl", "reload");
+	} else if (was_up) {
 		up = RUN1(&why, "ifup", interface);
-	/* networkd lets go of an interface that no file names any more, and leaves it as it is. */
-	if (!was_up && by_networkd(record))
-		(void)RUN5(&why, "ip", "-4", "address", "flush", "dev", interface);
-	if (!was_up)
+	}
+	/* networkd lets go of an interface that no file names any more, and leaves it as it is; or it does not run any more. */
+	bool left_alone = by_networkd(record) && (!was_up || up);
+	if (left_alone)
+		flush_ipv4(interface);
+	if (left_alone || !was_up)
 		restore_by_hand(record);
+	else if (by_networkd(record))
+		wait_for_networkd(record);
 	if (up && !ret && was_up)
 		ret = fail(err, up, "the old configuration does not come up: %.400s", why.text);
 	return ret;
@@ -304,16 +337,32 @@ static int wait_for_address(const struct hostnet_order *o, struct error *err)
 		     : fail(err, -ETIMEDOUT, "no DHCP server gives %s an address%s", o->interface, cable);
 }
 
+/*
+ * networkd sets up anew whatever has another file than before, and has only begun with it when networkctl ends: a lease is not to be told from
+ * the address that was there before, which goes first therefore. So does one of somebody else's, which it may not be able to take over. Not
+ * `networkctl reconfigure`, which would take all away a second time.
+ */
+static int apply_by_networkd(const struct hostnet_order *o, struct hostnet_files *files, bool was_up, struct error *err)
+{
+	for (const char *const *path = hostnet_changed(files); *path; path++)
+		if (utimensat(AT_FDCWD, *path, NULL, 0)) /* also one that says the same as before */
+			return fail(err, -errno, "cannot touch %s: %m", *path);
+	if (o->change.method != HOSTNET_STATIC || !was_up)
+		flush_ipv4(o->interface);
+	return RUN1(err, "networkctl", "reload");
+}
+
 /* With the old files down, with the new ones up. */
 static int apply(const struct hostnet_order *o, struct hostnet_files *files, const json_t *record, struct error *err)
 {
+	bool was_up = json_is_true(json_object_get(record, "was_up"));
 	int ret = 0;
-	if (!by_networkd(record) && json_is_true(json_object_get(record, "was_up")))
+	if (!by_networkd(record) && was_up)
 		ret = RUN1(err, "ifdown", o->interface);
 	if (!ret)
 		ret = hostnet_save(files, err);
 	if (!ret)
-		ret = by_networkd(record) ? networkd_apply(o->interface, err) : RUN1(err, "ifup", o->interface);
+		ret = by_networkd(record) ? apply_by_networkd(o, files, was_up, err) : RUN1(err, "ifup", o->interface);
 	return ret ? ret : wait_for_address(o, err);
 }
 

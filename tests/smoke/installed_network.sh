@@ -225,10 +225,10 @@ if [ -e "$C/usr/bin/networkctl" ]; then
 	cat >"$TOP/networkctl" <<'END'
 #!/bin/sh
 echo "$*" >>/tmp/networkctl
-[ "$1" = reconfigure ] || exit 0
-address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network) || exit 1 # one that no file names
+[ "$1" = reload ] || exit 2
+address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network) || exit 0 # one that no file names
 [ "$address" != 192.0.2.66/24 ] || exit 1
-ip address flush dev "$2" && ip address add "$address" dev "$2"
+ip address flush dev eth9 && ip address add "$address" dev eth9
 END
 	chmod 755 "$TOP/networkctl"
 	mount --bind "$TOP/networkctl" "$C/usr/bin/networkctl" || die "mount"
@@ -249,7 +249,7 @@ END
 	address_is 192.0.2.9/24 && grep -q '^Name=eth9$' "$network" || die "$(cat "$network"; ip address)"
 	inside host network undo >/dev/null || die "undo"
 	address_is 192.0.2.8/24 && [ ! -e "$network" ] || die "by hand, not undone: $(ip address)"
-	[ "$(uniq "$C/tmp/networkctl" | sort | uniq -c | tr -s ' ' | tr '\n' ,)" = " 6 reconfigure eth9, 6 reload," ] || die "$(cat "$C/tmp/networkctl")"
+	[ "$(sort "$C/tmp/networkctl" | uniq -c | tr -s ' ' | tr '\n' ,)" = " 6 reload," ] || die "$(cat "$C/tmp/networkctl")"
 	rm "$C/run/systemd/units/invocation:systemd-networkd.service"
 else
 	say "skipped: there is no networkctl"
