@@ -178,15 +178,25 @@ static int bring_back(const json_t *record, const struct hostnet_link *was, stru
 	return ret;
 }
 
-/* No file names it: as somebody set it. networkd lets go of such an interface, and leaves it as it is. */
+/*
+ * No file names it: as somebody set it. networkd lets go of such an interface; what it has set it may take away somewhat later, and with it what
+ * is the same.
+ */
 static void bring_back_by_hand(const json_t *record, const struct hostnet_link *was)
 {
 	struct error why;
-	if (hostnet_record_by_networkd(record)) {
+	bool networkd = hostnet_record_by_networkd(record);
+	u64 end = now_monotonic() + SETTLE_SECONDS * NSEC_PER_SEC;
+	if (networkd) {
+		clear_ipv4(was);
 		(void)networkd_apply(record, &why);
 		clear_ipv4(was);
 	}
 	restore_by_hand(was);
+	while (networkd && now_monotonic() < end) {
+		usleep(LOOK_USEC);
+		restore_by_hand(was);
+	}
 }
 
 /*
