@@ -136,9 +136,9 @@ void volume_remove(struct ui *ui, json_t *row)
 	row_text(row, "name", name, sizeof(name));
 	row_text(row, "machines", machines, sizeof(machines));
 	bool used = strcmp(machines, "0") != 0;
-	snprintf(text, sizeof(text), "Unmount the volume %.100s for good? What is on it stays as it is. %s%s%sy: yes, n: no", name, used ? "Machines on it: " : "",
-		 used ? machines : "", used ? ". f: leave them without their files, " : "");
-	char key = ui_ask(ui, "Remove a volume", text, used ? "ynf" : "yn");
+	snprintf(text, sizeof(text), "Unmount the volume %.100s for good? What is on it stays as it is. %s%s%s, n: no", name, used ? "Machines on it: " : "",
+		 used ? machines : "", used ? ". f: leave them without their files" : "y: yes");
+	char key = ui_ask(ui, "Remove a volume", text, used ? "fn" : "yn");
 	if (key != 'y' && key != 'f')
 		return;
 	json_t *params = json_pack("{s:s}", "name", name);

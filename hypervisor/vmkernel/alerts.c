@@ -62,6 +62,9 @@ static void look_at_volume(struct alerts *a, const struct volume *v)
 	char left[32], what[300], what_to_do[300] = "make room: logs and settings can soon not be written any more";
 	if (v->state == VOLUME_NOT_MOUNTED)
 		look_at_missing(a, v);
+	if (v->state == VOLUME_SILENT)
+		alert(a, LOG_LEVEL_ERROR, NULL, "see whether its server works and can be reached; storage remove with force gives the volume up",
+		      "volume %s does not answer", v->name);
 	u64 percent = v->capacity ? (v->capacity - MIN(v->free, v->capacity)) * 100 / v->capacity : 0;
 	if (percent < VOLUME_WARNING)
 		return;

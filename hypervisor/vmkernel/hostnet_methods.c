@@ -206,7 +206,7 @@ static int cancel_applying(void *arg, struct error *err)
 	(void)arg;
 	if (trial.state != TRIAL_APPLYING || sock_send(trial.report, HOSTNET_UNDO, strlen(HOSTNET_UNDO), NULL, 0) < 0)
 		return fail(err, -EBUSY, "the network of %s is changed already", trial.interface);
-	return 0; /* the child says what came of it */
+	return PENDING; /* the child says what came of it */
 }
 
 static int trial_start(struct request *r, const struct hostnet_order *o, struct error *err)
