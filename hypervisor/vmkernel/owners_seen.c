@@ -11,7 +11,8 @@
 
 #define SEEN_MAX (1 * MIB)
 
-static char *seen; /* the file's text; NULL: not read yet */
+static char *seen;    /* the file's text, as it ought to be; NULL: not read yet */
+static bool unwritten; /* many machines may be seen at once: then one writing does */
 
 static bool is_remembered(const char *path)
 {
@@ -28,9 +29,12 @@ static void read_seen(void)
 	free(path);
 }
 
-static void write_seen(void)
+void owners_seen_write(void)
 {
 	struct error err;
+	if (!unwritten)
+		return;
+	unwritten = false;
 	char *folder = root_path("var/lib/vmk"), *path = xasprintf("%s/owners", folder);
 	if (make_dirs(folder, 0755, &err) || replace_file(path, seen, strlen(seen), 0600, &err))
 		log_limited(LOG_LEVEL_WARNING, "%s", err.text);
@@ -77,7 +81,7 @@ static void change(const char *path, const char *more)
 	char *text = line ? xasprintf("%.*s%s%s", (int)(line - seen), seen, end, more) : xasprintf("%s%s", seen, more);
 	free(seen);
 	seen = text;
-	write_seen();
+	unwritten = true;
 }
 
 void owner_seen_note(const char *path, uid_t uid)

@@ -11,8 +11,10 @@
 
 /* false: it is not known, or not on such a volume. */
 bool owner_seen(const char *path, uid_t *uid);
-/* Writes only what is new; what cannot be written is logged, and known to this daemon alone. */
+/* In memory, until it is written. */
 void owner_seen_note(const char *path, uid_t uid);
 void owner_seen_forget(const char *path);
+/* Once each sample, and at the end: writes what is new. What cannot be written is logged, and known to this daemon alone. */
+void owners_seen_write(void);
 
 #endif

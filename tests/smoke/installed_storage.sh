@@ -123,6 +123,12 @@ expect_failure 'no room for it: 2.* are to be copied' inside vm clone web copy v
 expect_failure 'no room for it' inside vm clone web copy volume small --dry-run
 [ -z "$(find "$C/srv/small" -name 'copy*')" ] || die "something is left: $(find "$C/srv/small")"
 inside vm clone web copy volume images && inside vm start copy && inside vm stop copy hard && inside vm delete copy || die "vm clone"
+expect_failure 'web is not moved: .*no room for it' inside vm move web small
+inside vm move web local || die "vm move"
+[ -z "$(find "$C/srv/images" "$C/srv/small" -name 'web*')" ] || die "something is left: $(find "$C/srv/images" "$C/srv/small")"
+[ "$(stat -c %u "$C$V/local/tester/web/web.img")" = 4321 ] || die "$(ls -lR "$C$V/local/tester")"
+inside vm start web && inside vm stop web hard || die "web does not run where it was moved"
+inside vm move web images || die "vm move"
 inside storage remove small || die "storage remove"
 umount "$C/srv/small" || die "umount"
 

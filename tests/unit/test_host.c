@@ -1091,6 +1091,14 @@ static void alice_has_hers(void)
 	CHECK(try("vm.stop", VM("farthest")) == 0);
 }
 
+static void daemon_again(void)
+{
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	cr_assert_eq(daemon_start(geteuid()), 0);
+	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+}
+
 /* Whose machine it was is known while its volume is not mounted, and that alone. */
 Test(host, owners_see_what_is_not_mounted)
 {
@@ -1105,10 +1113,7 @@ Test(host, owners_see_what_is_not_mounted)
 	for (int again = 0; again < 2; again++) {
 		as_user(ALICE, 0, alice_misses_hers);
 		as_user(BOB, 0, nobodys_business); /* though the file would let him see it */
-		vmk_disconnect(client);
-		daemon_end(SIGTERM);
-		cr_assert_eq(daemon_start(geteuid()), 0);
-		cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+		daemon_again();
 	}
 	/* It comes back as bob's. */
 	char *folder = machine_path("farthest", ""), *theirs = xasprintf("%s/alice/farthest/farthest.vmx", away);
@@ -1126,6 +1131,7 @@ Test(host, owners_see_what_is_not_mounted)
 	as_user(ALICE, 0, alice_has_hers);
 	/* What is taken off the list is forgotten. */
 	call_drop("vm.unregister", VM("farthest"));
+	daemon_again();
 	char *list = file_text(here("root/var/lib/vmk/owners"));
 	cr_expect_str_eq(list, "");
 	free(list);
