@@ -106,7 +106,7 @@ static void on_changed(void *arg, int ret, json_t *found, const struct error *er
 	struct volume_request *v = arg;
 	json_t *result = NULL;
 	changing = false;
-	volumes_changed();
+	volumes_changed(ret || v->r->dry_run ? NULL : v->work.name);
 	look_at_machines_again(v->work.name);
 	const char *source = ret ? NULL : json_string_value(json_object_get(found, "source"));
 	source = source ? source : "";

@@ -234,9 +234,15 @@ const struct volume *volumes_last(unsigned *count, bool *silent)
 	return last.list;
 }
 
-void volumes_changed(void)
+void volumes_changed(const char *forget)
 {
 	last.looked_ns = 0;
+	for (unsigned k = 0; forget && k < last.count; k++) {
+		if (strcmp(last.list[k].name, forget) != 0)
+			continue;
+		memmove(&last.list[k], &last.list[k + 1], (--last.count - k) * sizeof(last.list[0]));
+		return;
+	}
 }
 
 const char *volume_state_name(enum volume_state state)

@@ -34,8 +34,8 @@ job_fn volumes_look;
 void volumes_keep(json_t *found);
 /* Once each sample: has them looked at now and then. */
 void volumes_poll(void);
-/* They have been changed: the next poll looks. */
-void volumes_changed(void);
+/* They have been changed: the next poll looks; what was found last of the one called `forget` (NULL: none) does not hold any more. */
+void volumes_changed(const char *forget);
 /* "mounted", "not mounted", "folder" */
 const char *volume_state_name(enum volume_state state);
 /* What was found last, in order of names, borrowed until the next look; *silent: they did not answer when they were last looked at. */
