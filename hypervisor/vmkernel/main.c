@@ -167,6 +167,7 @@ static int on_sample(sd_event_source *s, uint64_t usec, void *arg)
 	(void)usec, (void)arg;
 	stats_sample();
 	volumes_poll();
+	autostart_poll();
 	time_service_poll();
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		vm_poll(vm);
@@ -281,6 +282,7 @@ static void begin_work(const struct choice *choice)
 	hostnet_begin();
 	consoles_start();
 	probe_engines();
+	volumes_poll();
 	autostart_begin();
 }
 

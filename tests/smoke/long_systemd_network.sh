@@ -161,11 +161,11 @@ for signal in "restart vmkernel" "kill --signal KILL --kill-whom main vmkernel" 
 	before=$(main_pid)
 	set_to 192.0.2.9/24
 	address_is 192.0.2.9/24 || die "$(inside ip address)"
-	inside systemctl $signal || die "systemctl $signal"
+	inside systemctl $signal 2>/dev/null # fails, too, where one of the processes is gone before its turn: another VMkernel tells
 	eventually 30 is_another "$before" || die "systemctl $signal: it does not come back: $(inside systemctl --no-pager status vmkernel)"
 	eventually 30 as_at_first || die "systemctl $signal: not undone: $(inside ip address; cat "$network")"
 done
-eventually 10 in_events 'a change was on trial when the VMkernel ended' || die "$(vmk_inside events)"
+eventually 10 in_events 'a change that was on trial is undone' || die "$(vmk_inside events)"
 
 say "the power fails amid a trial"
 set_to 192.0.2.9/24
