@@ -58,7 +58,7 @@ struct vm {
 	char *path;	 /* of its .vmx file, absolute */
 	char name[VM_NAME_MAX + 1];
 	bool readable;	 /* st and config are those of the file; else nobody but the administrator sees the machine, and ... */
-	bool away;	 /* ... where it is not readable as its volume is not mounted, its owner: */
+	bool away;	 /* ... where it is not readable as its volume is not mounted or silent, its owner: */
 	bool owner_known; /* file.uid is the owner's, as last seen */
 	struct vm_file {
 		dev_t device;

@@ -86,10 +86,10 @@ static void vm_take_name(struct vm *vm)
 static bool vm_unreadable(struct vm *vm, const char *why)
 {
 	char volume[256], lacks[300];
-	bool away = volumes_lack(vm->path, volume), news = vm->readable || !vm->owner[0] || away != vm->away;
+	bool silent = volumes_silent(vm->path, volume), away = silent || volumes_lack(vm->path, volume), news = vm->readable || !vm->owner[0] || away != vm->away;
 	vm->away = away;
 	if (away) {
-		snprintf(lacks, sizeof(lacks), "the volume %s is not mounted", volume);
+		snprintf(lacks, sizeof(lacks), "the volume %s %s", volume, silent ? "does not answer" : "is not mounted");
 		why = lacks;
 	}
 	if (vm->readable || !vm->owner[0])
@@ -113,13 +113,9 @@ static void note_suspended(struct vm *vm, bool suspended)
 }
 
 /* Who is not told now what is there, keeps what was there last. */
-static bool vm_silent(struct vm *vm, const char *volume)
+static bool vm_silent(struct vm *vm)
 {
-	char why[300];
-	if (vm->readable)
-		return true;
-	snprintf(why, sizeof(why), "the volume %s does not answer", volume);
-	return vm_unreadable(vm, why);
+	return vm->readable || vm_unreadable(vm, "its volume does not answer");
 }
 
 /* Takes over what vm_look() has found. */
@@ -157,13 +153,13 @@ bool vm_refresh(struct vm *vm)
 	char volume[256];
 	bool far = volumes_far(vm->path);
 	if (far && volumes_silent(vm->path, volume))
-		return vm_silent(vm, volume);
+		return vm_silent(vm);
 	struct vm_look *l = vm_look_new(vm->path, vm->readable ? &vm->file : NULL);
 	if (!far)
 		vm_look(l);
 	else if (!call_within(ANSWER_NS, vm_look, vm_look_free, l)) {
 		volumes_set_silent(vm->path);
-		return volumes_silent(vm->path, volume) && vm_silent(vm, volume);
+		return vm_silent(vm);
 	}
 	bool there = vm_take(vm, l);
 	vm_look_free(l);

@@ -62,6 +62,16 @@ bool volumes_split(const char *path, char volume[256], const char **rest)
 	return true;
 }
 
+bool volumes_is_point(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && (st->st_mode & 07777) == VOLUME_POINT_MODE;
+}
+
+bool volumes_changeable(const struct stat *st)
+{
+	return st->st_uid != 0 || (st->st_mode & 022 && !(st->st_mode & S_ISVTX));
+}
+
 /* ---- in the child ---- */
 
 /* In a chroot the table of mounts does not hold the root. */
@@ -188,7 +198,7 @@ static void look_at(struct looking *l, const char *name, const char *path)
 	const struct mount_line *mounted = *name && l->mounts ? mount_table_at(l->mounts, target) : NULL;
 	const struct mount_line *wanted = *name && l->fstab ? mount_table_at(l->fstab, target) : NULL;
 	free(target);
-	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777)))) {
+	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && volumes_is_point(&st)))) {
 		add_row(l, name, VOLUME_NOT_MOUNTED, wanted ? wanted->source : "", "", 0, 0);
 		return;
 	}
@@ -212,7 +222,7 @@ static void look_at_missing(struct looking *l)
 		const char *name = line->target + len + 1;
 		struct stat st;
 		if (strncmp(line->target, l->folder, len) == 0 && line->target[len] == '/' && *name && *name != '.' && !strchr(name, '/') &&
-		    lstat(line->target, &st) && errno == ENOENT)
+		    !(l->mounts && mount_table_at(l->mounts, line->target)) && lstat(line->target, &st) && errno == ENOENT)
 			add_row(l, name, VOLUME_NOT_MOUNTED, line->source, "", 0, 0);
 	}
 }
@@ -383,7 +393,7 @@ bool volumes_lack(const char *path, char volume[256])
 		return v && v->state == VOLUME_NOT_MOUNTED;
 	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
 	/* In the daemon by its name, in a child as that can walk there. */
-	bool lacks = (lstat(point, &st) == 0 || lstat(job_path(point), &st) == 0) && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
+	bool lacks = (lstat(point, &st) == 0 || lstat(job_path(point), &st) == 0) && volumes_is_point(&st);
 	free(point);
 	free(folder);
 	return lacks;

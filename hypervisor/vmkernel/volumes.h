@@ -8,6 +8,8 @@
 #ifndef VMK_VMKERNEL_VOLUMES_H
 #define VMK_VMKERNEL_VOLUMES_H
 
+#include <sys/stat.h>
+
 #include "vmkernel/job.h"
 
 #define LOCAL_VOLUME "local" /* which every host has, as a folder of its own */
@@ -63,6 +65,10 @@ void volumes_set_silent(const char *path);
 bool volumes_far(const char *path);
 /* How many machines have their configuration on the volume, of those the caller may see. */
 unsigned volumes_machines(const struct caller *c, const char *volume);
+/* Whether a folder is a mount point of ours where nothing is mounted. */
+bool volumes_is_point(const struct stat *st);
+/* Whether others than root may put something else in the place of what is in the folder. */
+bool volumes_changeable(const struct stat *st);
 /* Mode of a mount point of ours while nothing is mounted there: so that nothing gets below by mistake. */
 #define VOLUME_POINT_MODE 0
 

@@ -319,6 +319,25 @@ nothing_of big || die "something is left"
 inside storage format big "$LOOP" erase yes || die "storage format"
 inside storage remove big || die "storage remove"
 
+say "the host is killed meanwhile: what it has begun is cleaned up, and then it goes on"
+mount --bind "$TOP/mkfs" "$C/usr/sbin/mkfs.ext4" || die "mount"
+inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
+FORMAT=$!
+eventually 20 formatting || die "no task: $(inside task list; cat "$TOP/format")"
+[ -z "$(blkid -p "$LOOP")" ] || die "nothing is lost yet"
+kill -KILL "$(cat "$C/run/vmk/lock")" || die "no daemon"
+wait "$FORMAT" && die "it was formatted: $(cat "$TOP/format")"
+start_installed
+adds() {
+	inside storage add images /srv/images >"$TOP/added" 2>&1
+}
+eventually 20 adds || die "the lock stays: $(cat "$TOP/added")"
+inside storage remove images || die "storage remove"
+umount "$C/usr/sbin/mkfs.ext4" || die "umount"
+nothing_of big || die "something is left"
+inside storage format big "$LOOP" erase yes || die "storage format"
+inside storage remove big || die "storage remove"
+
 say "until the old file system goes, it stays: cancelled early, or too small a disk"
 cat >"$TOP/mkfs" <<'CONTENT'
 #!/bin/sh

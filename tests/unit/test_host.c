@@ -1310,9 +1310,11 @@ Test(host, machines_move_to_other_volumes)
 
 Test(host, a_private_host_mounts_nothing)
 {
-	json_t *rows = call("storage.devices", NULL);
-	cr_expect(json_is_array(rows));
-	if (json_array_size(rows))
+	/* Of the computer's own disks, one of which may be slow. */
+	json_t *rows = NULL;
+	int ret = vmk_call(client, "storage.devices", NULL, &rows, NULL, &err);
+	cr_expect(ret == -ETIMEDOUT || (ret == 0 && json_is_array(rows)), "%d", ret);
+	if (ret == 0 && json_array_size(rows))
 		expect_columns("storage.devices", rows);
 	json_decref(rows);
 	call_fails("storage.add", P("s:s, s:s}", "name", "big", "source", "/srv"), -EOPNOTSUPP, "private host");
