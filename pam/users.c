@@ -179,7 +179,7 @@ int users_find(const char *name, struct user *out, struct error *err)
 	return 0;
 }
 
-void users_name_of(uid_t uid, char name[USER_NAME_SIZE])
+static bool name_known(uid_t uid, char name[USER_NAME_SIZE])
 {
 	struct find f = {.uid = uid};
 	struct passwd pw, *found = NULL;
@@ -189,6 +189,19 @@ void users_name_of(uid_t uid, char name[USER_NAME_SIZE])
 	else if (getpwuid_r(uid, &pw, buf, sizeof(buf), &found) == 0 && found)
 		str_copy(name, USER_NAME_SIZE, pw.pw_name);
 	else
+		return false;
+	return true;
+}
+
+bool users_uid_known(uid_t uid)
+{
+	char name[USER_NAME_SIZE];
+	return name_known(uid, name);
+}
+
+void users_name_of(uid_t uid, char name[USER_NAME_SIZE])
+{
+	if (!name_known(uid, name))
 		snprintf(name, USER_NAME_SIZE, "%u", (unsigned)uid);
 }
 

@@ -55,6 +55,8 @@ int users_set_system_password(const char *name, const char *password, struct err
 
 /* For people: the private user, else the system's, else the number. */
 void users_name_of(uid_t uid, char name[USER_NAME_SIZE]);
+/* Whether either knows the number. */
+bool users_uid_known(uid_t uid);
 /* The reverse; -ENOENT when neither knows the name. */
 int users_uid_of(const char *name, uid_t *uid, gid_t *gid, struct error *err);
 

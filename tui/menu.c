@@ -56,13 +56,15 @@ static void do_unregister(struct ui *ui, const char *vm)
 
 static void do_clone(struct ui *ui, const char *vm)
 {
-	char name[128], what[200], text[200];
+	char name[128], what[200], text[200], volume[256];
 	snprintf(name, sizeof(name), "%.100s copy", vm);
 	snprintf(text, sizeof(text), "Name of the copy of %.100s:", vm);
 	if (!ui_input(ui, "Clone", text, name, sizeof(name), true))
 		return;
+	if (!volume_choose(ui, "Clone", "On which volume are its files to be?", "", volume, sizeof(volume)))
+		return;
 	snprintf(what, sizeof(what), "copying %.80s to %.80s", vm, name);
-	act_call(ui, "vm.clone", json_pack("{s:s, s:s}", "vm", vm, "name", name), what);
+	act_call(ui, "vm.clone", json_pack("{s:s, s:s, s:s}", "vm", vm, "name", name, "volume", volume), what);
 }
 
 static void do_register(struct ui *ui, const char *vm)

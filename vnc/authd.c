@@ -555,13 +555,19 @@ static void reap(struct authd *a)
 
 /* ---- vmkernel ---- */
 
+/* The last one takes its place. */
+static void port_drop(struct authd *a, struct port *port)
+{
+	close(port->fd);
+	*port = a->ports[--a->n_ports];
+	explicit_bzero(&a->ports[a->n_ports], sizeof(*port));
+}
+
 static void port_close(struct authd *a, u32 number)
 {
 	for (unsigned k = 0; k < a->n_ports; k++) {
 		if (a->ports[k].is.port == number) {
-			close(a->ports[k].fd);
-			explicit_bzero(&a->ports[k], sizeof(a->ports[k]));
-			a->ports[k] = a->ports[--a->n_ports];
+			port_drop(a, &a->ports[k]);
 			return;
 		}
 	}
@@ -610,13 +616,15 @@ static void serve_visits(const struct pollfd *p, struct visit *const *visits, un
 			visit_close(visits[k]);
 }
 
-static void accept_one(struct authd *a, const struct port *port)
+static void accept_one(struct authd *a, struct port *port)
 {
 	int fd = accept4(port->fd, NULL, NULL, SOCK_CLOEXEC);
 	if (fd >= 0)
 		visit_open(a, fd, &port->is);
 	else if (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)
 		a->accept_at = now_monotonic() + ACCEPT_AGAIN_NS;
+	else if (errno == EINVAL) /* vmkernel listens there no more, and has yet to say so */
+		port_drop(a, port);
 }
 
 static int loop(struct authd *a, struct error *err)
@@ -650,7 +658,7 @@ static int loop(struct authd *a, struct error *err)
 				control_lost(a);
 			continue;
 		}
-		for (unsigned k = 0; k < n_ports; k++)
+		for (unsigned k = n_ports; k-- > 0;) /* from the last: one that is dropped leaves its place to a later one */
 			if (p[2 + k].revents)
 				accept_one(a, &a->ports[k]);
 	}

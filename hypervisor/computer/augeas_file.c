@@ -2,6 +2,7 @@
 /* augeas_file.c - see augeas_file.h */
 #include <augeas.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,12 +252,26 @@ int augeas_file_save(struct augeas_file *f, struct error *err)
 		    message ? ": " : "", message ? message : "");
 }
 
+/* A mount, which nothing can be renamed to. */
+static int write_in_place(const char *path, const struct augeas_file *f, struct error *err)
+{
+	int fd = open(path, O_WRONLY | O_TRUNC | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
+	int ret = fd < 0 ? -errno : write_full(fd, f->original, f->len);
+	if (!ret && fsync(fd))
+		ret = -errno;
+	if (fd >= 0 && close(fd) && !ret)
+		ret = -errno;
+	return ret ? fail(err, ret, "cannot write %s: %s", path, strerror(-ret)) : 0;
+}
+
 int augeas_file_restore(struct augeas_file *f, struct error *err)
 {
 	if (!f->original)
 		return unlink(f->path) && errno != ENOENT ? fail(err, -errno, "cannot delete %s: %m", f->path) : 0;
 	char *target = realpath(f->path, NULL);
 	int ret = replace_file(target ? target : f->path, f->original, f->len, f->st.st_mode & 07777, err);
+	if (ret == -EBUSY || ret == -EXDEV)
+		ret = write_in_place(target ? target : f->path, f, err);
 	if (!ret && geteuid() == 0 && chown(target ? target : f->path, f->st.st_uid, f->st.st_gid))
 		ret = fail(err, -errno, "cannot give %s back to its owner: %m", f->path);
 	free(target);

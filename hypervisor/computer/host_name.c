@@ -191,9 +191,3 @@ int host_name_save(struct host_name_files *files, struct error *err)
 		log_warning("%s", why.text);
 	return ret;
 }
-
-int host_name_restore(struct host_name_files *files, struct error *err)
-{
-	int first = augeas_file_restore(files->hostname, err), second = augeas_file_restore(files->hosts, first ? NULL : err);
-	return first ? first : second;
-}

@@ -2,7 +2,7 @@
 /*
  * host_name.h - names of hosts, and this computer's own.
  *
- * etc is the folder of the computer's configuration. host_name_write() is for a job's child.
+ * etc is the folder of the computer's configuration. Its files are for a job's child.
  */
 #ifndef VMK_COMPUTER_HOST_NAME_H
 #define VMK_COMPUTER_HOST_NAME_H
@@ -31,7 +31,6 @@ struct host_name_files {
 int host_name_change(const char *etc, const char *old, const char *name, struct host_name_files *out, struct error *err);
 /* All or none. */
 int host_name_save(struct host_name_files *files, struct error *err);
-int host_name_restore(struct host_name_files *files, struct error *err);
 void host_name_close(struct host_name_files *files);
 
 #endif

@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/pidfd.h>
+#include <sys/prctl.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -38,9 +39,18 @@ bool program_there(const char *name)
 	return path != NULL;
 }
 
-NORETURN static void execute(const char *path, char *const words[], int out)
+/* Whatever ends the job's child ends the program, which has a process group of its own; what that has left behind may stay. */
+static void end_with(pid_t parent)
+{
+	prctl(PR_SET_PDEATHSIG, SIGKILL);
+	if (getppid() != parent)
+		_exit(127);
+}
+
+NORETURN static void execute(const char *path, char *const words[], int out, pid_t parent)
 {
 	static char *const environment[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "LC_ALL=C", NULL};
+	end_with(parent);
 	setpgid(0, 0); /* to be ended with what it starts */
 	signal(SIGPIPE, SIG_DFL);
 	int null = open("/dev/null", O_RDWR | O_CLOEXEC);
@@ -97,22 +107,33 @@ static bool take_output(const struct program *p, int in, struct said *said)
 	return n < 0 && (errno == EAGAIN || errno == EINTR);
 }
 
+static bool has_ended(pid_t pid)
+{
+	siginfo_t info = {0};
+	return waitid(P_PID, (id_t)pid, &info, WEXITED | WNOHANG | WNOWAIT) || info.si_pid == pid;
+}
+
 /*
- * Until it has ended (`ended`: its pidfd, or -1) or closes its output, which what it leaves running in the background may keep open.
- * -ETIMEDOUT, -ECANCELED: it is to be ended.
+ * Until it has ended: it may close its output before, and what it leaves running in the background may keep that open. `ended`: its
+ * pidfd, or -1, which only makes it quicker. -ETIMEDOUT, -ECANCELED: it is to be ended.
  */
-static int listen_to(const struct program *p, int in, int ended, struct said *said)
+static int listen_to(const struct program *p, int in, pid_t pid, int ended, struct said *said)
 {
 	u64 end = now_monotonic() + p->seconds * NSEC_PER_SEC;
 	for (;;) {
 		struct pollfd fds[2] = {{.fd = in, .events = POLLIN}, {.fd = ended, .events = POLLIN}};
-		int ready = poll(fds, 2, POLL_MS);
+		bool over = has_ended(pid);
+		if (!over)
+			(void)poll(fds, 2, POLL_MS);
+		/* What it said last is there when it has ended. */
+		if (in >= 0 && !take_output(p, in, said))
+			in = -1;
+		if (over)
+			return 0;
 		if (p->give_up && p->give_up(p->arg))
 			return -ECANCELED;
 		if (now_monotonic() >= end)
 			return -ETIMEDOUT;
-		if (ready > 0 && (!take_output(p, in, said) || fds[1].revents))
-			return 0;
 	}
 }
 
@@ -139,9 +160,9 @@ int program_run(const struct program *p, struct error *err)
 		free(path);
 		return fail(err, -errno, "pipe: %m");
 	}
-	pid_t pid = fork();
+	pid_t self = getpid(), pid = fork();
 	if (pid == 0)
-		execute(path, p->words, pipe_fds[1]);
+		execute(path, p->words, pipe_fds[1], self);
 	int ret = pid < 0 ? fail(err, -errno, "fork: %m") : 0;
 	close(pipe_fds[1]);
 	free(path);
@@ -149,7 +170,7 @@ int program_run(const struct program *p, struct error *err)
 		(void)setpgid(pid, pid); /* whoever of both is first */
 		int ended = pidfd_open(pid, 0);
 		fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
-		ret = listen_to(p, pipe_fds[0], ended, &said);
+		ret = listen_to(p, pipe_fds[0], pid, ended, &said);
 		if (ended >= 0)
 			close(ended);
 		if (ret)

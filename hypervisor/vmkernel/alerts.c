@@ -52,6 +52,9 @@ static void look_at_volume(struct alerts *a, const struct volume *v)
 	if (v->state == VOLUME_NOT_MOUNTED)
 		alert(a, LOG_LEVEL_ERROR, NULL, "storage mount tries again, and says why it fails; storage remove gives the volume up",
 		      "volume %s is not mounted", v->name);
+	if (v->state == VOLUME_SILENT)
+		alert(a, LOG_LEVEL_ERROR, NULL, "see whether its server works and can be reached; storage remove with force gives the volume up",
+		      "volume %s does not answer", v->name);
 	u64 percent = v->capacity ? (v->capacity - MIN(v->free, v->capacity)) * 100 / v->capacity : 0;
 	if (percent < VOLUME_WARNING)
 		return;

@@ -9,9 +9,11 @@
 #include "lib/util.h"
 #include "pam/users.h"
 #include "vmkernel/clone.h"
+#include "vmkernel/dry_run.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/task.h"
 #include "vmkernel/vm_files.h"
+#include "vmkernel/volumes.h"
 
 #define CLONE_SECONDS (24 * 3600)
 #define IDLE_SECONDS 600
@@ -20,13 +22,15 @@
 
 struct clone {
 	struct clone_files files;
-	char *path, *name;
+	struct vm_files folder; /* the owner's, on another volume than local */
+	char *path, *name, *owner, *volume;
 	struct vm *source;
 	struct request *r;
 	struct identity who;
 	char busy[160];		/* the source is */
 	pid_t pid;		/* of the child */
-	int report;		/* to it; -1: it has ended */
+	int report;		/* to it; -1: it has ended, or has not been started */
+	bool preparing, unwanted; /* the child makes the owner's folder, and nothing is to come after it */
 	bool made;		/* it has made the folder */
 	sd_event_source *timer; /* since it was told to end */
 	struct vm_files left;	/* what could not be registered, or whose making was cut short */
@@ -37,6 +41,8 @@ static void clone_free(struct clone *c)
 {
 	free(c->path);
 	free(c->name);
+	free(c->owner);
+	free(c->volume);
 	free(c);
 }
 
@@ -54,12 +60,14 @@ static int on_deaf(sd_event_source *s, uint64_t usec, void *arg)
 static int cancel_clone(void *arg, struct error *err)
 {
 	struct clone *c = arg;
-	if (c->report < 0)
+	if (c->report < 0 && !c->preparing)
 		return fail(err, -EBUSY, "%s is copied already", c->name);
 	int ret = sd_event_add_time_relative(host.event, &c->timer, CLOCK_MONOTONIC, CANCEL_SECONDS * 1000000ull, 0, on_deaf, c);
 	if (ret < 0)
 		return fail(err, ret, "cannot wait for the end of the copy: %s", strerror(-ret));
-	(void)sock_send(c->report, "cancel", 6, NULL, 0);
+	c->unwanted = true;
+	if (c->report >= 0)
+		(void)sock_send(c->report, "cancel", 6, NULL, 0);
 	return PENDING;
 }
 
@@ -91,25 +99,35 @@ static void unmake(struct clone *c)
 		on_unmade(c, err.code, NULL, &err);
 }
 
+/* Before anything was made for it, or after that was deleted again. */
+static void clone_fails(struct clone *c, int ret, const struct error *err)
+{
+	struct vm *source = c->source;
+	source->busy = NULL;
+	c->report = -1;
+	c->timer = sd_event_source_disable_unref(c->timer);
+	fail(&c->why, ret, "%s", err->text);
+	fail_prefix(&c->why, "%s is not cloned", source->name);
+	event_vm(LOG_LEVEL_WARNING, source, "%s", c->why.text);
+	if (c->made) { /* what it has not deleted by itself, if it was killed */
+		unmake(c);
+		return;
+	}
+	request_finish(c->r, ret, NULL, &c->why);
+	clone_free(c);
+}
+
 static void on_cloned(void *arg, int ret, json_t *files, const struct error *err)
 {
 	struct clone *c = arg;
 	struct vm *source = c->source, *vm;
+	if (ret) {
+		clone_fails(c, ret, err);
+		return;
+	}
 	c->report = -1;
 	c->timer = sd_event_source_disable_unref(c->timer);
 	source->busy = NULL;
-	if (ret) {
-		fail(&c->why, ret, "%s", err->text);
-		fail_prefix(&c->why, "%s is not cloned", source->name);
-		event_vm(LOG_LEVEL_WARNING, source, "%s", c->why.text);
-		if (c->made) { /* what it has not deleted by itself, if it was killed */
-			unmake(c);
-			return;
-		}
-		request_finish(c->r, ret, NULL, &c->why);
-		clone_free(c);
-		return;
-	}
 	if (registry_find_name(c->name, NULL))
 		fail(&c->why, -EEXIST, "a virtual machine named %s exists already", c->name);
 	else if (registry_add(c->path, &vm, &c->why) == 0)
@@ -134,7 +152,7 @@ static void on_cloned(void *arg, int ret, json_t *files, const struct error *err
 static int can_clone(const struct request *r, struct error *err)
 {
 	struct vm *vm = r->vm;
-	const char *name = param_string(r, "name");
+	const char *name = param_string(r, "name"), *volume = param_string(r, "volume");
 	int ret = vm_permit(&r->caller, vm, ROLE_VIEW, err);
 	if (ret)
 		return ret;
@@ -142,6 +160,8 @@ static int can_clone(const struct request *r, struct error *err)
 		return fail(err, -EINVAL, "%.100s is not a valid machine name", name);
 	if (registry_find_name(name, NULL))
 		return fail(err, -EEXIST, "a virtual machine named %s exists already", name);
+	if (volume && (*volume == '.' || strchr(volume, '/')))
+		return volume_name_check(volume, err);
 	if (vm->busy)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
 	if (vm_running(vm))
@@ -162,31 +182,117 @@ static void set_busy(struct clone *c, const char *user)
 	c->source->busy = c->busy;
 }
 
+static int start_copy(struct clone *c, struct error *err)
+{
+	struct job_spec spec = {.who = c->who, .seconds = CLONE_SECONDS, .run = clone_files_run, .done = on_cloned, .arg = &c->files,
+				.done_arg = c, .progress = on_progress, .idle_seconds = IDLE_SECONDS,
+				.cleans_up = true};
+	return job_start(&spec, &c->pid, &c->report, err);
+}
+
+/* The owner's folder is there. */
+static void on_folder(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct clone *c = arg;
+	struct error why;
+	(void)found;
+	c->preparing = false;
+	c->timer = sd_event_source_disable_unref(c->timer);
+	if (!ret && c->unwanted)
+		ret = fail(&why, -ECANCELED, "cancelled");
+	else if (!ret)
+		ret = start_copy(c, &why);
+	else
+		why = *err;
+	if (ret)
+		clone_fails(c, ret, &why);
+}
+
+/* On a volume other than local, which may be slow to answer: as the daemon's own user. */
+static int start_folder(struct clone *c, job_done *done, struct error *err)
+{
+	struct job_spec spec = {
+		.asker = &c->r->caller, .seconds = FILES_SECONDS, .run = vm_files_owner_folder, .done = done, .arg = &c->folder, .done_arg = c};
+	identity_of_user(geteuid(), &spec.who);
+	c->folder = (struct vm_files){.path = c->path, .volume = c->volume, .owner = c->owner, .uid = c->who.uid, .gid = c->who.gid,
+				      .look_only = c->r->dry_run};
+	c->report = -1;
+	int ret = job_start(&spec, &c->pid, NULL, err);
+	c->preparing = ret == 0;
+	return ret;
+}
+
+/* ---- a dry run ---- */
+
+static void on_looked(void *arg, int ret, json_t *files, const struct error *err)
+{
+	struct clone *c = arg;
+	json_t *result = ret ? NULL : dry_run_result(c->r), *warnings = json_object_get(files, "warnings");
+	if (result && json_array_size(warnings))
+		json_object_set(result, "warnings", warnings);
+	request_finish(c->r, ret, result, err);
+	clone_free(c);
+}
+
+static int start_look(struct clone *c, struct error *err)
+{
+	struct job_spec spec = {
+		.who = c->who, .seconds = FILES_SECONDS, .run = clone_files_run, .done = on_looked, .arg = &c->files, .done_arg = c};
+	c->files.look_only = true;
+	return job_start(&spec, NULL, NULL, err);
+}
+
+static void on_folder_looked(void *arg, int ret, json_t *found, const struct error *err)
+{
+	struct clone *c = arg;
+	struct error why;
+	(void)found;
+	if (!ret) {
+		ret = start_look(c, &why);
+		err = &why;
+	}
+	if (ret)
+		on_looked(c, ret, NULL, err);
+}
+
+/* ---- the handler ---- */
+
+static int start(struct clone *c, struct error *err)
+{
+	bool dry_run = c->r->dry_run;
+	if (c->volume)
+		return start_folder(c, dry_run ? on_folder_looked : on_folder, err);
+	if (dry_run)
+		return start_look(c, err);
+	int ret = owner_folder(&c->who, c->owner, err);
+	return ret ? ret : start_copy(c, err);
+}
+
 int handle_vm_clone(struct request *r, json_t **result, struct error *err)
 {
 	char owner[USER_NAME_SIZE];
+	const char *volume = param_string(r, "volume");
 	(void)result;
 	int ret = can_clone(r, err);
-	if (ret || r->dry_run)
+	if (ret)
 		return ret;
 	struct clone *c = xcalloc(1, sizeof(*c));
 	c->r = r;
 	c->source = r->vm;
 	c->name = xstrdup(param_string(r, "name"));
 	users_name_of(r->caller.uid, owner);
-	c->path = root_path("vmfs/volumes/local/%s/%s/%s.vmx", owner, c->name, c->name);
+	c->owner = xstrdup(owner);
+	c->volume = volume && strcmp(volume, LOCAL_VOLUME) != 0 ? xstrdup(volume) : NULL;
+	c->path = root_path("vmfs/volumes/%s/%s/%s/%s.vmx", c->volume ? c->volume : LOCAL_VOLUME, owner, c->name, c->name);
 	c->files = (struct clone_files){.source = r->vm->path, .path = c->path, .name = c->name, .owner = r->vm->file.uid};
 	identity_of_caller(&r->caller, &c->who);
-	struct job_spec spec = {.who = c->who, .seconds = CLONE_SECONDS, .run = clone_files_run, .done = on_cloned, .arg = &c->files,
-				.done_arg = c, .progress = on_progress, .idle_seconds = IDLE_SECONDS,
-				.cleans_up = true};
-	ret = owner_folder(&c->who, owner, err);
-	if (!ret)
-		ret = job_start(&spec, &c->pid, &c->report, err);
+	ret = start(c, err);
 	if (ret) {
 		clone_free(c);
 		return ret;
 	}
+	if (r->dry_run)
+		return PENDING;
 	task_begin(r, cancel_clone, NULL, c, "cloning %s to %s", r->vm->name, c->name);
 	task_for_operators(r);
 	set_busy(c, owner);

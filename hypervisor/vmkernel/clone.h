@@ -10,6 +10,7 @@ struct clone_files {
 	const char *path;   /* that of the new machine, in a folder that does not exist yet */
 	const char *name;   /* of the new machine */
 	uid_t owner;	    /* of the source */
+	bool look_only;	    /* whether all that could be done, as far as that is seen without doing it */
 };
 
 /*

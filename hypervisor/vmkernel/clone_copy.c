@@ -8,11 +8,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "vmkernel/clone_copy.h"
+#include "vmkernel/text.h"
 
 #define CHUNK (1 * MIB) /* between two looks at the daemon */
 #define TELL_AGAIN_NS (10 * NSEC_PER_SEC) /* the same percentage, when it stays for long: something goes on */
@@ -110,6 +112,20 @@ static int copy_stretch(struct copying *c, int from, int to, off_t at, off_t end
 	return 0;
 }
 
+int copy_room(int fd, u64 bytes, struct error *err)
+{
+	struct statvfs fs;
+	char needed[32], left[32];
+	if (fstatvfs(fd, &fs) || !fs.f_blocks)
+		return 0;
+	u64 room = (u64)(geteuid() == 0 ? fs.f_bfree : fs.f_bavail) * fs.f_frsize;
+	if (bytes <= room)
+		return 0;
+	size_text(bytes, needed, sizeof(needed));
+	size_text(room, left, sizeof(left));
+	return fail(err, -ENOSPC, "there is no room for it: %s are to be copied, and %s are left there", needed, left);
+}
+
 int copy_sparse(struct copying *c, int from, int to, const char *name, struct error *err)
 {
 	off_t size = size_of(from), at, end = 0;
@@ -120,7 +136,10 @@ int copy_sparse(struct copying *c, int from, int to, const char *name, struct er
 		c->done += copy_data_bytes(from);
 		copy_tell(c);
 	} else {
-		if (ftruncate(to, size))
+		u64 rest = c->total - MIN(c->done, c->total);
+		ret = c->room_seen ? 0 : copy_room(to, rest, err);
+		c->room_seen = true;
+		if (!ret && ftruncate(to, size))
 			return fail(err, -errno, "%s cannot be copied: %m", name);
 		while (!ret && next_data(from, size, end, &at, &end))
 			ret = copy_stretch(c, from, to, at, end, name, err);

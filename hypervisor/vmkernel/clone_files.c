@@ -2,9 +2,11 @@
 /* clone_files.c - see clone.h. Runs in a child, as the caller. */
 #include <errno.h>
 #include <fcntl.h>
+#include <linux/magic.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/vfs.h>
 #include <unistd.h>
 
 #include "lib/machine_files.h"
@@ -296,6 +298,14 @@ static int make_copy(struct cloning *c, struct clone_file *file, struct error *e
 	return ret;
 }
 
+static u64 bytes_to_copy(const struct cloning *c)
+{
+	u64 sum = 0;
+	for (unsigned k = 0; k < c->n; k++)
+		sum += c->file[k].from >= 0 ? copy_data_bytes(c->file[k].from) : 0;
+	return sum;
+}
+
 static int make_all(struct cloning *c, struct error *err)
 {
 	size_t len;
@@ -304,8 +314,7 @@ static int make_all(struct cloning *c, struct error *err)
 	/* First of all: by it, who kills this process in the middle of a copy finds what there is to be deleted (vm_files_delete). */
 	if (!ret)
 		ret = vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
-	for (unsigned k = 0; k < c->n; k++)
-		c->copying.total += c->file[k].from >= 0 ? copy_data_bytes(c->file[k].from) : 0;
+	c->copying.total += bytes_to_copy(c);
 	for (; !ret && c->made < c->n; c->made++)
 		if (c->file[c->made].from >= 0)
 			ret = make_copy(c, &c->file[c->made], err);
@@ -322,11 +331,61 @@ static void unmake(const struct cloning *c, const char *folder)
 	(void)rmdir(folder);
 }
 
+/* ---- only looking ---- */
+
+/* Whether copies in the folder may turn out to share their blocks with the originals: then they need no room. */
+static bool may_share(const struct cloning *c, int folder)
+{
+	struct stat from, to;
+	struct statfs fs;
+	return fstat(c->source_fd, &from) == 0 && fstat(folder, &to) == 0 && from.st_dev == to.st_dev && fstatfs(folder, &fs) == 0 &&
+	       (fs.f_type == BTRFS_SUPER_MAGIC || fs.f_type == XFS_SUPER_MAGIC);
+}
+
+/* Opens the folder in which that of the machine would be made, or the first one above that is there. */
+static int open_above(const char *folder, struct error *err)
+{
+	char *above = vm_folder(folder);
+	int fd = -1;
+	if (access(above, F_OK) == 0 && faccessat(AT_FDCWD, above, W_OK | X_OK, AT_EACCESS)) {
+		fail(err, -errno, "cannot make the folder %s: %m", folder);
+		free(above);
+		return err->code;
+	}
+	while ((fd = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC)) < 0 && errno == ENOENT && strcmp(above, "/") != 0 && strcmp(above, ".") != 0) {
+		char *higher = vm_folder(above);
+		free(above);
+		above = higher;
+	}
+	if (fd < 0)
+		fd = fail(err, -errno, "cannot open %s: %m", above);
+	free(above);
+	return fd;
+}
+
+static int look_at_place(const struct cloning *c, struct error *err)
+{
+	char *folder = vm_folder(job_path(c->f->path));
+	struct stat st;
+	int ret = lstat(folder, &st) == 0 ? fail(err, -EEXIST, "cannot make the folder %s: %s", folder, strerror(EEXIST)) : 0;
+	int above = ret ? ret : open_above(folder, err);
+	if (above >= 0 && !may_share(c, above))
+		ret = copy_room(above, bytes_to_copy(c), err);
+	if (above >= 0)
+		close(above);
+	free(folder);
+	return above < 0 ? above : ret;
+}
+
 int clone_files_run(void *arg, int report, json_t **result, struct error *err)
 {
 	struct cloning c = {.f = arg, .new_fd = -1, .copying = {.report = report, .total = 1, .told = -1}, .warnings = json_array()};
 	int ret = read_source(&c, err);
-	if (ret)
+	if (!ret && c.f->look_only) {
+		ret = look_at_place(&c, err);
+		*result = json_pack("{s:o}", "warnings", c.warnings);
+	}
+	if (ret || c.f->look_only)
 		return ret;
 	char *folder = vm_folder(job_path(c.f->path));
 	if (mkdir(folder, MODE_FOLDER))

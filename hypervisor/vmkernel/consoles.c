@@ -34,6 +34,8 @@ static struct {
 	u64 certificate_end;
 	char certificate_name[CONSOLE_TEXT_SIZE];
 	struct request *unlock; /* waiting for vmk-authd's answer */
+	char unlock_address[CONSOLE_TEXT_SIZE];
+	bool unlock_untold;
 } consoles = {.control_fd = -1};
 
 const char *vm_keymap(const struct vm *vm)
@@ -44,10 +46,19 @@ const char *vm_keymap(const struct vm *vm)
 
 /* ---- telling vmk-authd ---- */
 
-static void command_send(const struct console_command *c, int fd)
+/* Ports of which vmk-authd does not know yet what has become of them, a bit each: its socket holds some 160 of a thousand machines'. */
+static u8 ports_untold[65536 / 8];
+
+/* false: not now, the socket is full. */
+static bool command_send(const struct console_command *c, int fd)
 {
-	if (consoles.control_fd >= 0 && sock_send(consoles.control_fd, c, sizeof(*c), &fd, fd >= 0) < 0)
-		log_warning("cannot tell vmk-authd of the console at port %u: %m", c->port);
+	ssize_t n = sock_send(consoles.control_fd, c, sizeof(*c), &fd, fd >= 0);
+
+	if (n == -EAGAIN)
+		return false;
+	if (n < 0)
+		log_warning("cannot tell vmk-authd of the console at port %u: %s", c->port, strerror((int)-n));
+	return true;
 }
 
 static struct console_command command_of(const struct vm *vm)
@@ -60,13 +71,64 @@ static struct console_command command_of(const struct vm *vm)
 	return c;
 }
 
-static void tell(struct vm *vm)
+static const struct vm *machine_at(unsigned port)
 {
-	struct console_command c = command_of(vm);
-	if (vm->console_fd < 0)
-		return;
-	command_send(&c, vm->console_fd);
+	for (const struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->console_fd >= 0 && vm->vnc_port == port)
+			return vm;
+	return NULL;
+}
+
+/* Whose it is now: what it was in between vmk-authd need not know. false: not now. */
+static bool tell_port(unsigned port)
+{
+	struct console_command c = {.type = CONSOLE_CLOSE, .port = port};
+	const struct vm *vm = machine_at(port);
+
+	if (vm)
+		c = command_of(vm);
+	bool told = command_send(&c, vm ? vm->console_fd : -1);
 	explicit_bzero(&c, sizeof(c));
+	return told;
+}
+
+static bool tell_unlock(void)
+{
+	struct console_command c = {.type = CONSOLE_UNLOCK};
+
+	str_copy(c.text, sizeof(c.text), consoles.unlock_address);
+	return command_send(&c, -1);
+}
+
+/* As much as goes in; true: that was all. */
+static bool tell_untold(void)
+{
+	if (consoles.unlock_untold && !tell_unlock())
+		return false;
+	consoles.unlock_untold = false;
+	for (unsigned port = 0; port < 65536; port++) {
+		if (!(ports_untold[port / 8] >> port % 8 & 1))
+			continue;
+		if (!tell_port(port))
+			return false;
+		ports_untold[port / 8] &= (u8)~BIT(port % 8);
+	}
+	return true;
+}
+
+/* What does not go in now is told as soon as vmk-authd has read. */
+static void tell_now_or_later(void)
+{
+	if (consoles.io)
+		(void)sd_event_source_set_io_events(consoles.io, tell_untold() ? EPOLLIN : EPOLLIN | EPOLLOUT);
+}
+
+static void tell(unsigned port)
+{
+	if (consoles.control_fd < 0) /* it begins with all there are */
+		return;
+	ports_untold[port / 8] |= (u8)BIT(port % 8);
+	tell_now_or_later();
 }
 
 /* ---- ports ---- */
@@ -133,14 +195,14 @@ static void listen_no_more(const struct vm *vm)
 
 static void console_close(struct vm *vm)
 {
-	struct console_command c = {.type = CONSOLE_CLOSE, .port = vm->vnc_port};
+	unsigned port = vm->vnc_port;
 	if (vm->console_fd < 0)
 		return;
-	command_send(&c, -1);
 	listen_no_more(vm);
-	ports_taken[vm->vnc_port / 8] &= (u8)~BIT(vm->vnc_port % 8);
+	ports_taken[port / 8] &= (u8)~BIT(port % 8);
 	vm->console_fd = -1;
 	vm->vnc_port = 0;
+	tell(port);
 }
 
 static bool wanted(const struct vm *vm)
@@ -204,7 +266,8 @@ void consoles_update(struct vm *vm)
 	}
 	if (!has && wanted(vm))
 		console_open(vm);
-	tell(vm);
+	if (vm->console_fd >= 0)
+		tell(vm->vnc_port);
 }
 
 void consoles_claim(struct vm *vm)
@@ -274,6 +337,8 @@ static void authd_gone(void)
 	if (consoles.control_fd >= 0)
 		close(consoles.control_fd);
 	consoles.control_fd = -1;
+	memset(ports_untold, 0, sizeof(ports_untold));
+	consoles.unlock_untold = false;
 }
 
 static void start_again_later(void)
@@ -303,7 +368,11 @@ static int on_child(sd_event_source *source, const siginfo_t *info, void *arg)
 static int on_report(sd_event_source *source, int fd, uint32_t events, void *arg)
 {
 	struct console_report r;
-	(void)source, (void)events, (void)arg;
+	(void)source, (void)arg;
+	if (events & EPOLLOUT)
+		tell_now_or_later();
+	if (!(events & ~(uint32_t)EPOLLOUT))
+		return 0;
 	if (sock_recv(fd, &r, sizeof(r), NULL, NULL) != (ssize_t)sizeof(r)) {
 		authd_gone(); /* its end is told by on_child() */
 		return 0;
@@ -365,8 +434,10 @@ static void authd_start(void)
 		return;
 	}
 	consoles.pid = pid;
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		tell(vm);
+	for (const struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->console_fd >= 0)
+			ports_untold[vm->vnc_port / 8] |= (u8)BIT(vm->vnc_port % 8);
+	tell_now_or_later();
 }
 
 void consoles_start(void)
@@ -424,13 +495,13 @@ bool consoles_open(void)
 
 int consoles_unlock(const char *address, struct request *r, struct error *err)
 {
-	struct console_command c = {.type = CONSOLE_UNLOCK};
 	if (consoles.control_fd < 0)
 		return fail(err, -ENOTCONN, "vmk-authd is not running");
 	if (consoles.unlock)
 		return fail(err, -EBUSY, "another release is under way");
-	str_copy(c.text, sizeof(c.text), address);
+	str_copy(consoles.unlock_address, sizeof(consoles.unlock_address), address);
 	consoles.unlock = r;
-	command_send(&c, -1);
+	consoles.unlock_untold = true;
+	tell_now_or_later();
 	return PENDING;
 }

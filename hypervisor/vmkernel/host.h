@@ -58,7 +58,7 @@ struct vm {
 	char *path;	 /* of its .vmx file, absolute */
 	char name[VM_NAME_MAX + 1];
 	bool readable;	 /* st and config are those of the file; else nobody but the administrator sees the machine */
-	struct {
+	struct vm_file {
 		dev_t device;
 		ino_t inode;
 		u64 changed_ns, modified_ns;
@@ -224,6 +224,7 @@ void vm_kill(struct vm *vm);
 int vm_priority(const struct vm *vm, struct error *err); /* its process gets what sched.cpu.shares says */
 void supervise_adopt(void); /* machines that run already */
 void vm_poll(struct vm *vm); /* asks for its status */
+void vm_answer_stoppers(struct vm *vm); /* who waits for the end of its process, which has come */
 bool vm_running(const struct vm *vm);
 const char *vm_state_name(const struct vm *vm);
 

@@ -22,22 +22,30 @@ struct name_change {
 	char name[HOST_NAME_SIZE], old[HOST_NAME_SIZE];
 };
 
+static int save_or_take_back(const struct name_change *c, struct host_name_files *files, struct error *err)
+{
+	struct error why;
+	int ret = host_name_save(files, &why);
+	if (!ret)
+		return 0;
+	if (sethostname(c->old, strlen(c->old)))
+		return fail(err, ret, "%s; and the host is called %s until it starts again: %m", why.text, c->name);
+	return fail(err, ret, "the name is as it was: %s", why.text);
+}
+
 static int name_run(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct name_change *c = arg;
 	struct host_name_files files;
-	struct error why;
 	(void)report, (void)result;
 	int ret = host_name_change(ETC, c->old, c->name, &files, err);
 	if (ret)
 		return ret;
-	if (!c->dry_run)
-		ret = host_name_save(&files, err);
-	if (!ret && !c->dry_run && sethostname(c->name, strlen(c->name))) {
+	/* What needs leave that the files do not first: it is the easiest to take back. */
+	if (!c->dry_run && sethostname(c->name, strlen(c->name)))
 		ret = fail(err, -errno, "cannot set the name, all is as it was: %m");
-		if (host_name_restore(&files, &why))
-			fail(err, ret, "cannot set the name; nor are the files as they were: %s", why.text);
-	}
+	else if (!c->dry_run)
+		ret = save_or_take_back(c, &files, err);
 	host_name_close(&files);
 	return ret;
 }
@@ -57,6 +65,7 @@ static void on_named(void *arg, int ret, json_t *done, const struct error *err)
 	(void)done;
 	if (!ret && c->dry_run) {
 		result = message_result("would call the host %s", c->name);
+		json_object_set_new(result, "dry_run", json_true());
 	} else if (!ret) {
 		result = name_result();
 		event_acting(c->r);
@@ -89,7 +98,7 @@ int handle_host_name(struct request *r, json_t **result, struct error *err)
 	str_copy(c->name, sizeof(c->name), name);
 	host_name_get(c->old);
 	struct job_spec spec = {.seconds = NAME_SECONDS, .run = name_run, .done = on_named, .arg = c, .done_arg = c, .asker = &r->caller,
-				.late = "the files have not been written in time"};
+				.late = "the files have not been written in time", .cleans_up = true};
 	identity_of_user(geteuid(), &spec.who);
 	ret = job_start(&spec, NULL, NULL, err);
 	if (!ret)

@@ -20,6 +20,8 @@ struct identity {
 	bool lookup; /* gid and groups are the user database's; found in the child, as that may take long */
 };
 void identity_of_user(uid_t uid, struct identity *out);
+/* In the child: finds gid and groups: the private user's group, else the system's groups of that user, else nobody's. */
+void identity_lookup(struct identity *who);
 void identity_of_caller(const struct caller *c, struct identity *out);
 
 /* In the child. `report` is the socket to the daemon (blocking, close-on-exec). 0 and *result (may stay NULL) or -errno. */
@@ -38,7 +40,8 @@ struct job_spec {
 	unsigned idle_seconds; /* a child that tells no progress for so long is killed; 0 = no such limit */
 	bool group; /* with processes of its own, which end with it at its time limit */
 	const char *late; /* the sentence then; NULL: about files */
-	bool cleans_up; /* looks at `report`: a packet, or its end, tells it to undo what it has done. Not killed at the daemon's end */
+	/* Not killed at the daemon's end: it finishes or undoes by itself what it has begun. It may look at `report`, whose end tells it. */
+	bool cleans_up;
 	bool keep_child; /* ends in exec: the process is the caller's, who reaps it. Not killed at the daemon's end */
 };
 extern const struct caller job_host; /* asker: the host itself, which shares no user's limit */

@@ -128,6 +128,7 @@ struct leaving {
 	enum autostop how;
 	bool asked; /* the guest has been, or will be as soon as its process reads */
 	u64 bytes; /* of it in its file, when it was last looked at */
+	unsigned percent; /* then, too: all that a process of an earlier release tells */
 	u64 deadline_ns;
 	bool kept; /* in the file it is being resumed from, if it is not out of it */
 	bool plug; /* is pulled */
@@ -170,7 +171,8 @@ static void pull_plug(struct leaving *l, struct vm *vm)
 	l->told = true;
 	l->how = AUTOSTOP_PLUG;
 	/* It need not lose what is in its file. */
-	if (vm->resuming && !l->kept && suspend_keep(vm, &why) == 0) {
+	int ret = vm->resuming && !l->kept ? suspend_keep(vm, &why) : -EINVAL;
+	if (ret == 0 || ret == -EALREADY) {
 		l->kept = true;
 		l->deadline_ns = now_monotonic() + KEEP_NS;
 		return;
@@ -242,9 +244,11 @@ static void look_at_suspend(struct leaving *l, struct vm *vm)
 		ask_guest(l, vm);
 		return;
 	}
-	vm_poll(vm);
-	if (vm->suspended_bytes > l->bytes) {
-		l->bytes = vm->suspended_bytes;
+	if (vm->suspend == SUSPEND_WRITING) /* later it ends, and need not answer */
+		vm_poll(vm);
+	if (vm->suspended_bytes > l->bytes || vm->suspended_percent > l->percent) {
+		l->bytes = MAX(vm->suspended_bytes, l->bytes);
+		l->percent = MAX(vm->suspended_percent, l->percent);
 		set_deadline(l, vm);
 	}
 }

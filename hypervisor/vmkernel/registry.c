@@ -21,10 +21,12 @@
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
-#include "vmkernel/suspend.h"
+#include "vmkernel/vm_look.h"
 #include "vmkernel/volumes.h"
+#include "vmkernel/within.h"
 
 #define LIST_MAX_BYTES (1024 * 1024)
+#define ANSWER_NS (2 * NSEC_PER_SEC) /* of a volume's server: so long the host stands still, once */
 
 char *vm_folder(const char *path)
 {
@@ -52,29 +54,6 @@ void vm_config_name(const struct config *config, const char *path, char name[VM_
 	len = MIN(len, (size_t)VM_NAME_MAX);
 	memcpy(name, file, len);
 	name[len] = 0;
-}
-
-static u64 time_ns(struct timespec t)
-{
-	return (u64)t.tv_sec * NSEC_PER_SEC + (u64)t.tv_nsec;
-}
-
-/* Whether the file is the one vm->config was read from. */
-static bool same_file(const struct vm *vm, const struct stat *st)
-{
-	return vm->readable && vm->file.device == st->st_dev && vm->file.inode == st->st_ino &&
-	       vm->file.changed_ns == time_ns(st->st_ctim) && vm->file.modified_ns == time_ns(st->st_mtim);
-}
-
-static void note_file(struct vm *vm, const struct stat *st)
-{
-	vm->file.device = st->st_dev;
-	vm->file.inode = st->st_ino;
-	vm->file.changed_ns = time_ns(st->st_ctim);
-	vm->file.modified_ns = time_ns(st->st_mtim);
-	vm->file.uid = st->st_uid;
-	vm->file.gid = st->st_gid;
-	vm->file.mode = st->st_mode;
 }
 
 /* A name that another machine has already gets " (2)" and so on, until somebody changes it. */
@@ -121,41 +100,35 @@ static bool vm_unreadable(struct vm *vm, const char *why)
 	return false;
 }
 
-static void note_suspended(struct vm *vm)
+static void note_suspended(struct vm *vm, bool suspended)
 {
 	if (!vm->world)
-		vm->state = suspend_found(vm->path, vm->file.uid) ? VM_SUSPENDED : VM_OFF;
+		vm->state = suspended ? VM_SUSPENDED : VM_OFF;
 }
 
-bool vm_refresh(struct vm *vm)
+/* Who is not told now what is there, keeps what was there last. */
+static bool vm_silent(struct vm *vm, const char *volume)
 {
-	struct stat st;
-	struct error err;
-	/* Nearly always: what a descriptor would tell is known (a change of owner or mode is one of st_ctim, too). */
-	if (lstat(vm->path, &st) == 0 && S_ISREG(st.st_mode) && same_file(vm, &st)) {
-		note_suspended(vm);
+	char why[300];
+	if (vm->readable)
 		return true;
-	}
-	/* The owner may point the name elsewhere at any time: rights, owner and content all come from one descriptor. */
-	int fd = open(vm->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return vm_unreadable(vm, strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return vm_unreadable(vm, "not a regular file");
-	}
-	note_file(vm, &st);
-	note_suspended(vm);
-	users_name_of(st.st_uid, vm->owner);
-	char *text;
-	size_t len;
+	snprintf(why, sizeof(why), "the volume %s does not answer", volume);
+	return vm_unreadable(vm, why);
+}
+
+/* Takes over what vm_look() has found. */
+static bool vm_take(struct vm *vm, struct vm_look *l)
+{
+	struct error err = l->err;
 	struct config *config = NULL;
-	int ret = read_fd(fd, vm->path, CONFIG_MAX_BYTES, &text, &len, &err);
-	close(fd);
-	if (!ret) {
-		ret = config_parse(vm->path, text, len, &config, &err);
-		free(text);
-	}
+	if (l->ret)
+		return vm_unreadable(vm, l->err.text);
+	vm->file = l->file;
+	note_suspended(vm, l->suspended);
+	if (l->same)
+		return true;
+	users_name_of(l->file.uid, vm->owner);
+	int ret = l->text ? config_parse(vm->path, l->text, l->len, &config, &err) : l->err.code;
 	config_free(vm->config);
 	vm->config = config;
 	vm->readable = true; /* its rights are known, even when its text makes no sense */
@@ -169,6 +142,24 @@ bool vm_refresh(struct vm *vm)
 		vm_take_name(vm);
 	consoles_update(vm);
 	return true;
+}
+
+bool vm_refresh(struct vm *vm)
+{
+	char volume[256];
+	bool far = volumes_far(vm->path);
+	if (far && volumes_silent(vm->path, volume))
+		return vm_silent(vm, volume);
+	struct vm_look *l = vm_look_new(vm->path, vm->readable ? &vm->file : NULL);
+	if (!far)
+		vm_look(l);
+	else if (!call_within(ANSWER_NS, vm_look, vm_look_free, l)) {
+		volumes_set_silent(vm->path);
+		return volumes_silent(vm->path, volume) && vm_silent(vm, volume);
+	}
+	bool there = vm_take(vm, l);
+	vm_look_free(l);
+	return there;
 }
 
 struct vm *registry_find_name(const char *name, const struct vm *but)

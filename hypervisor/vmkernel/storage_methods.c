@@ -31,7 +31,7 @@ static unsigned machines_on(const struct caller *c, const char *volume)
 	return n;
 }
 
-/* One that is not mounted has no size. */
+/* One that is not mounted, or silent, has no size. */
 static void set_sizes(json_t *row, const struct volume *v)
 {
 	char text[32];
@@ -40,7 +40,7 @@ static void set_sizes(json_t *row, const struct volume *v)
 		const char *name, *megabytes;
 		u64 bytes;
 	} sizes[] = {{"capacity", "capacity_mb", v->capacity}, {"used", "used_mb", taken}, {"free", "free_mb", v->free}};
-	bool known = v->state != VOLUME_NOT_MOUNTED;
+	bool known = v->state == VOLUME_FOLDER || v->state == VOLUME_MOUNTED;
 	for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
 		size_text(sizes[k].bytes, text, sizeof(text));
 		json_object_set_new(row, sizes[k].name, known ? json_string(text) : json_null());

@@ -45,6 +45,7 @@ struct stopper {
 	sd_event_source *timer;
 	bool soft; /* never kills */
 	bool hard; /* the guest is not asked */
+	bool unsent; /* its process could not be reached: at the next look at it again */
 	bool asked, over; /* its command is not answered yet; nobody waits any more, it goes when it is */
 };
 
@@ -131,6 +132,15 @@ static void stopper_end(struct stopper *s, int ret, const struct error *err)
 		free(s);
 }
 
+void vm_answer_stoppers(struct vm *vm)
+{
+	struct error why = {0};
+	if (vm->suspend == SUSPEND_WRITTEN)
+		fail(&why, -ECANCELED, "%s is suspended: it was in its file already", vm->name);
+	while (vm->stoppers)
+		stopper_end(vm->stoppers, why.code, &why);
+}
+
 /* The machine is off from here on: everything of the run is let go. */
 static void vm_down(struct vm *vm)
 {
@@ -158,11 +168,8 @@ static void vm_down(struct vm *vm)
 	vm->file.modified_ns = 0; /* it is read anew: the name it has been given meanwhile counts from now on */
 	autostart_turn_over(vm, false);
 	vm->poweroff_told = vm->killed = vm->resume_kept = false;
-	struct error why = {0};
-	if (vm->suspend == SUSPEND_WRITTEN)
-		fail(&why, -ECANCELED, "%s is suspended: it was in its file already", vm->name);
-	while (vm->stoppers)
-		stopper_end(vm->stoppers, why.code, &why);
+	if (vm->suspend != SUSPEND_WRITING) /* else whoever writes the file has yet to say whether it is in there */
+		vm_answer_stoppers(vm);
 }
 
 /* ---- the end of a process ---- */
@@ -325,6 +332,45 @@ static void take_status(struct vm *vm, json_t *status)
 		str_copy(host.engine, sizeof(host.engine), vm->engine);
 }
 
+static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const struct error *err)
+{
+	struct stopper *s = arg;
+	(void)answer;
+	if (fd >= 0)
+		close(fd);
+	s->asked = false;
+	if (s->over) {
+		free(s);
+		return;
+	}
+	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
+		return;
+	if (ret == -ETIMEDOUT && !s->hard) /* no refusal: its process may come to it yet, before the time is over */
+		return;
+	if (s->soft)
+		stopper_end(s, ret, err);
+	else
+		vm_kill(s->vm);
+}
+
+static int stop_send(struct stopper *s, const char *mode, struct error *err)
+{
+	if (!s->vm->control)
+		return fail(err, -ENOTCONN, "%s does not answer", s->vm->name);
+	int ret = control_send(s->vm->control, json_pack("{s:s, s:s}", "cmd", "stop", "mode", mode), HARD_SECONDS, on_stop_answer, s, err);
+	s->asked = !ret;
+	return ret;
+}
+
+/* Those who could not be heard when they asked for the machine's end. */
+static void ask_again(struct vm *vm)
+{
+	struct error err;
+	for (struct stopper *s = vm->stoppers; s; s = s->next)
+		if (s->unsent && (vm->control || vm_connect(vm, &err) == 0) && stop_send(s, "trysoft", &err) == 0)
+			s->unsent = false;
+}
+
 static void vm_set_stuck(struct vm *vm)
 {
 	if (vm->state == VM_STUCK)
@@ -364,7 +410,10 @@ static void on_status(void *arg, int ret, json_t *answer, int fd, const struct e
 void vm_poll(struct vm *vm)
 {
 	struct error err;
-	if (!vm->world || vm->state == VM_STARTING || vm->asked_ns)
+	if (!vm->world || vm->state == VM_STARTING)
+		return;
+	ask_again(vm);
+	if (vm->asked_ns)
 		return;
 	if (!vm->control && vm_connect(vm, &err)) {
 		vm_set_stuck(vm);
@@ -482,6 +531,8 @@ static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
 	if (vm->world)
 		return fail(err, -EALREADY, "%s is powered on already", vm->name);
+	if (volumes_silent(vm->path, volume))
+		return fail(err, -ETIMEDOUT, "%s cannot be powered on: its volume %s does not answer", vm->name, volume);
 	if (!vm_refresh(vm))
 		return volumes_lack(vm->path, volume)
 			       ? fail(err, -ENOENT, "%s cannot be powered on: its volume %s is not mounted", vm->name, volume)
@@ -567,27 +618,6 @@ static int on_stop_timeout(sd_event_source *source, uint64_t usec, void *arg)
 	return 0;
 }
 
-static void on_stop_answer(void *arg, int ret, json_t *answer, int fd, const struct error *err)
-{
-	struct stopper *s = arg;
-	(void)answer;
-	if (fd >= 0)
-		close(fd);
-	s->asked = false;
-	if (s->over) {
-		free(s);
-		return;
-	}
-	if (ret == 0 || ret == -ECONNRESET) /* vm_down() tells the rest */
-		return;
-	if (ret == -ETIMEDOUT && !s->hard) /* no refusal: its process may come to it yet, before the time is over */
-		return;
-	if (s->soft)
-		stopper_end(s, ret, err);
-	else
-		vm_kill(s->vm);
-}
-
 static void on_plug_kept(void *arg, int ret, json_t *answer, int fd, const struct error *err)
 {
 	struct vm *vm = arg;
@@ -608,13 +638,14 @@ static int cancel_stop(void *arg, struct error *err)
 	for (const struct stopper *o = vm->stoppers; o; o = o->next)
 		hard |= o != s && !o->soft;
 	int ret = 0;
-	if (!s->soft && !hard)
+	if (!s->soft && !hard && !s->unsent)
 		ret = !vm->control ? fail(err, -EBUSY, "%s does not answer", vm->name)
 				   : control_send(vm->control, json_pack("{s:s, s:s}", "cmd", "stop", "mode", "cancel"), HARD_SECONDS,
 						  on_plug_kept, vm, err);
 	if (ret)
 		return ret;
-	fail(&why, -ECANCELED, "%s is not waited for any more; its guest has been asked and may still power off", vm->name);
+	fail(&why, -ECANCELED, s->unsent ? "%s is not waited for any more; its guest has not been asked yet"
+					 : "%s is not waited for any more; its guest has been asked and may still power off", vm->name);
 	stopper_end(s, why.code, &why);
 	return 0;
 }
@@ -648,21 +679,16 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 	vm->stoppers = s;
 	unsigned seconds = limit ? limit : hard ? HARD_SECONDS : soft ? SOFT_SECONDS : TRYSOFT_SECONDS;
 	BUG_ON(sd_event_add_time_relative(host.event, &s->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 0, on_stop_timeout, s) < 0);
-	json_t *command = json_pack("{s:s, s:s}", "cmd", "stop", "mode", mode);
-	if (!vm->control) {
-		json_decref(command);
-		vm_kill(vm);
-	} else if (control_send(vm->control, command, HARD_SECONDS, on_stop_answer, s, err)) {
-		if (soft) {
-			int ret = err->code;
-			s->request = NULL;
-			stopper_end(s, 0, NULL);
-			return ret;
-		}
-		vm_kill(vm);
-	} else {
-		s->asked = true;
+	int ret = stop_send(s, mode, err);
+	if (ret && soft) {
+		s->request = NULL;
+		stopper_end(s, 0, NULL);
+		return ret;
 	}
+	/* A process that is busy may hear of it later, and the guest with it: the time limit holds. One that starts has no guest yet. */
+	s->unsent = ret && !hard && vm->state != VM_STARTING;
+	if (ret && !s->unsent)
+		vm_kill(vm);
 	if (!hard)
 		task_begin(r, cancel_stop, NULL, s, "waiting for %s to power off", vm->name);
 	return PENDING;

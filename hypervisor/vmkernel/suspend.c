@@ -102,9 +102,25 @@ static int tell(const struct writing *w, const char *text, int fd, bool cancella
 	return n < 0 ? fail(err, (int)n, "%s does not answer: %s", w->name, strerror((int)-n)) : wait_answer(w, cancellable, err);
 }
 
+static int wait_dropper(const struct writing *w, struct error *err)
+{
+	struct pollfd p[2] = {{.fd = w->report, .events = POLLIN}, {.fd = w->dropper, .events = POLLIN}};
+	const u64 end = now_monotonic() + DROP_SECONDS * NSEC_PER_SEC;
+
+	while (w->dropper >= 0) {
+		int ready = poll(p, 2, 1000);
+		if (ready > 0 && p[1].revents)
+			break;
+		if (ready > 0)
+			return fail(err, -ECANCELED, "suspending %s is cancelled", w->name);
+		if (now_monotonic() >= end)
+			return fail(err, -ETIMEDOUT, "what was left of the file it was resumed from has not been deleted within %d seconds", DROP_SECONDS);
+	}
+	return 0;
+}
+
 static int write_in(int folder, const struct writing *w, const char *made, const char *file, struct error *err)
 {
-	struct pollfd p = {.fd = w->dropper, .events = POLLIN};
 	(void)unlinkat(folder, made, 0); /* of an earlier one that was interrupted */
 	int fd = openat(folder, made, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
 	if (fd < 0)
@@ -113,9 +129,9 @@ static int write_in(int folder, const struct writing *w, const char *made, const
 	if (!ret)
 		ret = tell(w, "{\"cmd\":\"suspend\"}", fd, true, err);
 	if (!ret)
+		ret = wait_dropper(w, err);
+	if (!ret)
 		ret = wait_unless_cancelled(w, 0, err); /* the last moment */
-	while (!ret && w->dropper >= 0 && poll(&p, 1, -1) < 0 && errno == EINTR)
-		;
 	if (!ret && (renameat(folder, made, folder, file) || fsync(folder)))
 		ret = fail(err, -errno, "cannot give %s its name: %m", file);
 	if (!ret)
@@ -212,6 +228,7 @@ static void suspend_complete(struct vm *vm)
 	struct request *r = vm->suspender;
 	struct error why;
 
+	vm_answer_stoppers(vm);
 	vm->suspend = SUSPEND_NOT;
 	vm->suspender = NULL;
 	vm->busy = NULL;
@@ -230,18 +247,18 @@ static void on_written(void *arg, int ret, json_t *result, const struct error *e
 {
 	struct vm *vm = arg;
 	(void)result;
-	if (!ret && vm->world) {
-		vm->suspend = SUSPEND_WRITTEN; /* the end of the process follows */
-		return;
-	}
 	if (!ret) {
-		suspend_complete(vm);
+		vm->suspend = SUSPEND_WRITTEN;
+		if (!vm->world) /* else the end of the process follows */
+			suspend_complete(vm);
 		return;
 	}
 	struct request *r = vm->suspender;
 	vm->suspend = SUSPEND_NOT;
 	vm->suspender = NULL;
 	vm->busy = NULL;
+	if (!vm->world)
+		vm_answer_stoppers(vm);
 	event_vm(LOG_LEVEL_WARNING, vm, "%s is not suspended: %s", vm->name, err->text);
 	request_finish(r, ret, NULL, err);
 }
@@ -269,7 +286,8 @@ static void look_suspend(void *arg)
 	struct vm *vm = arg;
 
 	task_percent(vm->suspender, (int)vm->suspended_percent);
-	vm_poll(vm);
+	if (vm->suspend == SUSPEND_WRITING)
+		vm_poll(vm);
 }
 
 int vm_suspend(struct vm *vm, struct request *r, struct error *err)
@@ -323,7 +341,6 @@ static void on_held(void *arg, int percent)
 	if (!vm)
 		return;
 	vm->resume_kept = true;
-	vm->keeper = k;
 	vm_kill(vm);
 }
 
@@ -350,10 +367,10 @@ void suspend_kept(struct vm *vm, struct request *starter)
 static void on_kept(void *arg, int ret, json_t *result, const struct error *err)
 {
 	struct keeper *k = arg;
-	struct vm *vm = k->vm ? k->vm : kept_machine(k);
+	struct vm *vm = k->vm ? k->vm : kept_machine(k), *any = registry_find(k->path);
 	(void)result;
-	if (vm && vm->keeper == k)
-		vm->keeper = NULL;
+	if (any && any->keeper == k) /* whatever has become of its process */
+		any->keeper = NULL;
 	if (k->vm) {
 		vm->busy = NULL;
 		vm_refresh(vm);
@@ -370,6 +387,9 @@ static void on_kept(void *arg, int ret, json_t *result, const struct error *err)
 
 int suspend_keep(struct vm *vm, struct error *err)
 {
+	/* Two would contend for the lock, and the second say that it is out of its file. */
+	if (vm->keeper)
+		return fail(err, -EALREADY, "%s is being kept in its file already", vm->name);
 	struct keeper *k = xcalloc(1, sizeof(*k));
 
 	*k = (struct keeper){.path = xstrdup(vm->path), .world = vm->world, .pidfd = vm->pidfd};
@@ -380,8 +400,10 @@ int suspend_keep(struct vm *vm, struct error *err)
 	if (ret) {
 		free(k->path);
 		free(k);
+		return ret;
 	}
-	return ret;
+	vm->keeper = k;
+	return 0;
 }
 
 /* ---- giving up what was suspended ---- */

@@ -9,7 +9,10 @@
 char *suspend_file(const char *path);
 /* Whether the machine of this .vmx file is suspended: its owner has such a file and something is in it. */
 bool suspend_found(const char *path, uid_t owner);
-/* Ends the process of a machine that is being resumed, unless the machine is out of its file by then: the log tells which. 0 or -errno. */
+/*
+ * Ends the process of a machine that is being resumed, unless the machine is out of its file by then: the log tells which. 0 or -errno;
+ * -EALREADY: somebody has asked for it, and what comes of it is not known yet.
+ */
 int suspend_keep(struct vm *vm, struct error *err);
 /* That process has ended, and `starter` (may be NULL) is answered when the machine can be resumed again. */
 void suspend_kept(struct vm *vm, struct request *starter);

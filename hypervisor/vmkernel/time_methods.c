@@ -13,7 +13,7 @@
 #include "vmkernel/methods.h"
 #include "vmkernel/text.h"
 
-#define TIME_SECONDS 150 /* as long as time_service.c gives what it starts, and again where all is put back */
+#define TIME_SECONDS 220 /* as long as time_service.c gives what it starts (100 s without systemd), and again where all is put back */
 #define COMPUTER "" /* the root of its files */
 
 struct time_change {
@@ -21,6 +21,11 @@ struct time_change {
 	bool dry_run, set_servers, set_on, on;
 	struct time_servers servers;
 };
+
+static bool changes_something(const struct time_change *c)
+{
+	return c->set_servers || c->set_on;
+}
 
 /* ---- in the child ---- */
 
@@ -130,8 +135,8 @@ static int time_run(void *arg, int report, json_t **result, struct error *err)
 	const struct time_change *c = arg;
 	json_t *warnings = json_array();
 	(void)report;
-	int ret = c->set_on || c->set_servers ? change(c, warnings, err) : 0;
-	if (ret || c->dry_run)
+	int ret = changes_something(c) ? change(c, warnings, err) : 0;
+	if (ret || (c->dry_run && changes_something(c)))
 		return ret;
 	*result = describe(warnings);
 	if (json_array_size(warnings))
@@ -163,9 +168,10 @@ static void on_done(void *arg, int ret, json_t *done, const struct error *err)
 {
 	struct time_change *c = arg;
 	json_t *result = NULL;
-	if (!ret && c->dry_run) {
+	if (!ret && c->dry_run && changes_something(c)) {
 		result = message_result("would %s%s%s", c->set_servers ? "set the time servers" : "", c->set_servers && c->set_on ? " and " : "",
 					!c->set_on ? "" : c->on ? "switch the time service on" : "switch the time service off");
+		json_object_set_new(result, "dry_run", json_true());
 	} else if (!ret && done) {
 		result = json_copy(done);
 		tell(c, result);
@@ -187,7 +193,7 @@ int handle_host_ntp(struct request *r, json_t **result, struct error *err)
 		return ret;
 	struct time_change *c = xcalloc(1, sizeof(*c));
 	*c = what;
-	struct job_spec spec = {.seconds = TIME_SECONDS, .run = time_run, .done = on_done, .arg = c, .done_arg = c, .asker = &r->caller, .group = true,
+	struct job_spec spec = {.seconds = TIME_SECONDS, .run = time_run, .done = on_done, .arg = c, .done_arg = c, .asker = &r->caller, .group = true, .cleans_up = true,
 				.late = "the time service has not ended or started in time"};
 	identity_of_user(geteuid(), &spec.who);
 	ret = job_start(&spec, NULL, NULL, err);

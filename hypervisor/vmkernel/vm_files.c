@@ -53,7 +53,13 @@ static json_t *create_warnings(const struct vm_files *f)
 int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct vm_files *f = arg;
+	char volume[256];
 	(void)report;
+	/* No mode keeps root from putting files below a mount point. */
+	if (volumes_lack(f->path, volume))
+		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
+	if (volumes_silent(f->path, volume))
+		return fail(err, -ETIMEDOUT, "the volume %s does not answer", volume);
 	char *folder = vm_folder(job_path(f->path));
 	const char *file = strrchr(f->path, '/') + 1;
 	bool made = mkdir(folder, MODE_FOLDER) == 0;
@@ -245,19 +251,17 @@ int vm_files_delete(void *arg, int report, json_t **result, struct error *err)
 
 /*
  * A user who was deleted leaves his folder, and no number is given twice: whoever has the name after him could not make a machine in
- * it. An empty one makes room; files in one are not the new user's.
+ * it. An empty one makes room; files in one are not the new user's. `at`: the folder it is in.
  */
-static int folder_of_nobody(const char *folder, const struct identity *who, const char *owner, struct error *err)
+static int folder_of_nobody(int at, const char *folder, uid_t uid, const char *owner, struct error *err)
 {
 	struct stat st;
-	char name[USER_NAME_SIZE];
-	if (geteuid() != 0 || lstat(folder, &st) || st.st_uid == who->uid)
+	if (geteuid() != 0 || fstatat(at, folder, &st, AT_SYMLINK_NOFOLLOW) || st.st_uid == uid)
 		return 0;
-	users_name_of(st.st_uid, name);
-	if (name[0] < '0' || name[0] > '9' || rmdir(folder) == 0)
+	if (users_uid_known(st.st_uid) || unlinkat(at, folder, AT_REMOVEDIR) == 0)
 		return 0;
-	return fail(err, -EEXIST, "%s holds files of user number %s, who is gone: move it away, or give it to %s with chown", folder, name,
-		    owner);
+	return fail(err, -EEXIST, "%s holds files of user number %u, who is gone: move it away, or give it to %s with chown", folder,
+		    (unsigned)st.st_uid, owner);
 }
 
 int owner_folder(const struct identity *who, const char *owner, struct error *err)
@@ -265,7 +269,7 @@ int owner_folder(const struct identity *who, const char *owner, struct error *er
 	char *local = root_path("vmfs/volumes/local"), *folder = xasprintf("%s/%s", local, owner);
 	int ret = make_dirs(local, 0755, err);
 	if (!ret)
-		ret = folder_of_nobody(folder, who, owner, err);
+		ret = folder_of_nobody(AT_FDCWD, folder, who->uid, owner, err);
 	if (!ret && mkdir(folder, 0755) == 0) {
 		if (geteuid() == 0 && lchown(folder, who->uid, who->gid))
 			ret = fail(err, -errno, "cannot give %s to %s: %m", folder, owner);
@@ -283,10 +287,15 @@ static int make_owner_folder(int top, const struct vm_files *f, struct error *er
 	struct stat st;
 	if (fstat(top, &st) || (geteuid() == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX)))))
 		return fail(err, -EPERM, "the volume %s can be changed by others than root: users get no folders of their own on it", f->volume);
+	if (f->look_only)
+		return 0;
+	int ret = folder_of_nobody(top, f->owner, f->uid, f->owner, err);
+	if (ret)
+		return fail_prefix(err, "on the volume %s", f->volume);
 	if (mkdirat(top, f->owner, 0755))
 		return errno == EEXIST ? 0 : fail(err, -errno, "cannot make the folder %s on the volume %s: %m", f->owner, f->volume);
 	int made = openat(top, f->owner, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	int ret = made < 0 || (geteuid() == 0 && fchown(made, f->uid, f->gid))
+	ret = made < 0 || (geteuid() == 0 && fchown(made, f->uid, f->gid))
 			  ? fail(err, -errno, "cannot give %s on the volume %s to its owner: %m", f->owner, f->volume)
 			  : 0;
 	if (made >= 0)

@@ -18,6 +18,7 @@ struct volume_progress {
 	_Atomic int percent;
 	_Atomic bool cancelled; /* it is to give up */
 	_Atomic bool begun;	/* what was on the device is lost */
+	char lost[300];		/* what that was, from then on: "/dev/sdb1, ext4 "backup"" */
 };
 
 struct volume_work {
@@ -25,6 +26,8 @@ struct volume_work {
 	const char *source; /* add, format: as it was typed */
 	const char *type;   /* format: "ext4", "xfs" */
 	const char *erase;  /* format: what is to be lost, NULL: not said */
+	bool force;	    /* remove: though its server does not answer */
+	bool silent;	    /* remove: it has not answered when it was asked last */
 	bool dry_run;	    /* look whether it could be done, and leave everything */
 	struct disk_use *uses; /* add, format, devices */
 	size_t n_uses;
@@ -34,7 +37,7 @@ struct volume_work {
 job_fn volume_devices; /* rows of storage.devices */
 job_fn volume_add;     /* {"source", "warnings"} */
 job_fn volume_format;  /* the same */
-job_fn volume_remove;  /* {"warnings"}; -EBUSY says who uses it */
+job_fn volume_remove;  /* {"warnings"}; -EBUSY says who uses it, -ETIMEDOUT that it takes force */
 job_fn volume_mount;   /* {"source", "warnings"} */
 
 #define VOLUME_SECONDS 300	      /* a time limit for all but format */

@@ -16,6 +16,7 @@ enum volume_state {
 	VOLUME_FOLDER,	    /* a part of the file system the folder is in */
 	VOLUME_MOUNTED,	    /* a file system of its own, or a part of another */
 	VOLUME_NOT_MOUNTED, /* it ought to be: fstab says so, or its mount point is one that nobody can write to */
+	VOLUME_SILENT,	    /* mounted, but its server does not answer */
 };
 struct volume {
 	char name[256];
@@ -36,7 +37,9 @@ void volumes_keep(json_t *found);
 void volumes_poll(void);
 /* They have been changed: the next poll looks. */
 void volumes_changed(void);
-/* "mounted", "not mounted", "folder" */
+/* What a change of one has come to is known before the next look. */
+void volumes_set_mounted(const char *name, bool mounted);
+/* "mounted", "not mounted", "folder", "no answer" */
 const char *volume_state_name(enum volume_state state);
 /* What was found last, in order of names, borrowed until the next look; *silent: they did not answer when they were last looked at. */
 const struct volume *volumes_last(unsigned *count, bool *silent);
@@ -48,8 +51,14 @@ char *volumes_folder(void);
  * host's root. false when it is on none of them by its text.
  */
 bool volumes_split(const char *path, char volume[256], const char **rest);
-/* Whether the path is on a volume that ought to be mounted and is not (as found last, or seen now): it is put into `volume`. */
+/* Whether the path is on a volume that ought to be mounted and is not now: it is put into `volume`. Nothing that is mounted is touched. */
 bool volumes_lack(const char *path, char volume[256]);
+/* Whether the path is on one whose server did not answer when it was asked last: it is put into `volume`. Looks at nothing. */
+bool volumes_silent(const char *path, char volume[256]);
+/* Somebody waits for the path's server in vain: the volume is silent until the next look. */
+void volumes_set_silent(const char *path);
+/* Whether the path is on a volume of a server (by the table of mounts), whose files the daemon itself looks at by call_within() only. */
+bool volumes_far(const char *path);
 /* Mode of a mount point of ours while nothing is mounted there: so that nothing gets below by mistake. */
 #define VOLUME_POINT_MODE 0
 

@@ -12,16 +12,32 @@
 #
 # Whoever has no leave for this skips his test: the script ends there, with a sentence and status 0.
 
+# Whether this is the second run, of own_computer's.
+in_own_computer() {
+	[ -n "${VMK_COMPUTER:-}" ]
+}
+
+# own_namespace KIND: whether this process has another than who started it
+own_namespace() {
+	local own parents
+	own=$(readlink "/proc/self/ns/$1") && parents=$(readlink "/proc/$PPID/ns/$1") && [ "$own" != "$parents" ]
+}
+
 # own_computer [OPTION OF unshare...]: runs the test once more, in a mount namespace of its own (and others), and returns only there. The
 # mounts are this second run's alone: what the first one deletes at its end has nothing mounted in it, whatever happened here.
 own_computer() {
-	if [ -z "${VMK_COMPUTER:-}" ]; then
+	if ! in_own_computer; then
 		[ "$(id -u)" = 0 ] || { say "skipped: needs root"; exit 0; }
 		unshare --mount "$@" true 2>/dev/null || { say "skipped: needs leave for namespaces (unshare --mount${*:+ $*})"; exit 0; }
 		VMK_COMPUTER=$TOP/computer VMK_BUILD=${VMK_BUILD:-build/release} unshare --mount --propagation private "$@" \
 			"$PWD/tests/smoke/${0##*/}" </dev/null
 		exit $?
 	fi
+	# Whatever the caller's environment says: names, mounts and networks that are set here must never be this one's.
+	local kind
+	for kind in mnt "${@#--}"; do
+		own_namespace "$kind" || die "VMK_COMPUTER is set, but the namespace ($kind) is this computer's: unset it"
+	done
 	C=$VMK_COMPUTER
 	[ -n "$C" ] || die "no folder for the computer" # what is written below it must never be this one's
 }
@@ -42,9 +58,16 @@ make_computer() {
 	for folder in bin sbin lib lib32 lib64 libx32; do
 		[ ! -L "/$folder" ] || ln -s "$(readlink "/$folder")" "$C/$folder"
 	done
-	cp -a /etc/{passwd,group,shadow,nsswitch.conf,ld.so.cache,pam.d,alternatives} "$C/etc/" || die "cp"
+	cp -a /etc/{passwd,group,ld.so.cache,alternatives} "$C/etc/" || die "cp"
+	printf '%s: files\n' passwd group shadow hosts services >"$C/etc/nsswitch.conf"
 	echo 'tester:x:4321:4321::/home/tester:/bin/sh' >>"$C/etc/passwd"
 	echo 'tester:x:4321:' >>"$C/etc/group"
+	# Nobody's real password, nor what this computer asks of passwords.
+	sed 's/:.*/:*:1:0:99999:7:::/' "$C/etc/passwd" >"$C/etc/shadow"
+	chmod 640 "$C/etc/shadow"
+	mkdir "$C/etc/pam.d"
+	printf '%s required pam_unix.so\n' auth account session 'password' | sed '/^password/s/$/ yescrypt/' >"$C/etc/pam.d/passwd"
+	printf '%s required pam_deny.so\n' auth account session password >"$C/etc/pam.d/other"
 	ln -s /usr/share/zoneinfo/UTC "$C/etc/localtime"
 	printf 'XKBLAYOUT="us"\nXKBVARIANT=""\nXKBOPTIONS="ctrl:nocaps"\n' >"$C/etc/default/keyboard"
 	local first

@@ -23,7 +23,7 @@ hostname oldname || die "hostname"
 make_computer
 mkdir -p "$C"/{sbin-local,run/chrony,etc/init.d,etc/chrony/sources.d} "$C"/etc/rc{0,1,2,3,4,5,6,S}.d
 bind "$C/sbin-local" usr/local/sbin
-cp /usr/bin/sleep "$C/sbin-local/chronyd" || die "cp"
+cp "$SMOKE/sleeper" "$C/sbin-local/chronyd" || die "cp"
 conf=$C/etc/chrony/chrony.conf
 cat >"$conf" <<'END'
 # Welcome to chrony.
@@ -48,7 +48,7 @@ echo "$1" >>/tmp/service
 pid=/run/chrony/chronyd.pid
 start() {
 	! grep -q refused.example /etc/chrony/chrony.conf || { echo "Could not parse server directive"; exit 1; }
-	start-stop-daemon --start --quiet --background --make-pidfile --pidfile $pid --exec /usr/local/sbin/chronyd -- 100000
+	start-stop-daemon --start --quiet --background --make-pidfile --pidfile $pid --exec /usr/local/sbin/chronyd
 }
 stop() {
 	start-stop-daemon --stop --quiet --oknodo --retry 5 --remove-pidfile --pidfile $pid --exec /usr/local/sbin/chronyd

@@ -285,3 +285,10 @@ wait_no_terminal() { # SECONDS PATTERN: until it is gone
 	done
 	die "the terminal still shows '$2'"
 }
+
+copier() { # NAME: the daemon's child that copies to the clone of that name: it has the new folder open
+	local pid
+	for pid in $(pgrep -P "$host_pid" -x vmkernel); do
+		find "/proc/$pid/fd" -lname "*/$1*" 2>/dev/null | grep -q . && echo "$pid" && return
+	done
+}

@@ -56,12 +56,6 @@ vmk vm stop web hard >/dev/null || die "vm stop"
 
 say "a clone that is cancelled leaves nothing"
 dd if=/dev/zero of="$folder/web.img" bs=1M count=400 conv=notrunc status=none || die "dd"
-copier() { # NAME: the daemon's child that copies to the clone of that name: it has the new folder open
-	local pid
-	for pid in $(pgrep -P "$host_pid" -x vmkernel); do
-		find "/proc/$pid/fd" -lname "*/$1*" 2>/dev/null | grep -q . && echo "$pid" && return
-	done
-}
 child_gone() { # or nobody has waited for it yet
 	[ -n "$child" ] && ! grep -qs '^State:.[^Z]' "/proc/$child/status"
 }

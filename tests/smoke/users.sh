@@ -47,12 +47,6 @@ dd if=/dev/zero of="${vmx%/*}/big.img" bs=1M count=400 conv=notrunc status=none 
 chmod 644 "${vmx%/*}/big.img"
 chmod 704 "$vmx"
 chmod 755 "${vmx%/*}"
-copier() { # NAME: the host's child that copies to the clone of that name: it has the new folder open
-	local pid
-	for pid in $(pgrep -P "$host_pid" -x vmkernel); do
-		find "/proc/$pid/fd" -lname "*/$1*" 2>/dev/null | grep -q . && echo "$pid" && return
-	done
-}
 clone_stopped() { # NAME: a clone by bob, in the middle of which he stops its process; false when that was too late
 	as bob vm clone big "$1" </dev/null >"$TOP/clone.log" 2>&1 &
 	caller=$!

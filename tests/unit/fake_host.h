@@ -98,9 +98,13 @@ static struct {
 	u64 begun_ns, bytes;
 } creeping;
 
-static void stand_in_creeps(char text[64])
+static void stand_in_creeps(char text[64], bool by_percent)
 {
-	snprintf(text, 64, ",\"suspending\":42,\"suspended_bytes\":%llu", (unsigned long long)++creeping.bytes);
+	++creeping.bytes;
+	if (by_percent) /* as an earlier release's process told it */
+		snprintf(text, 64, ",\"suspending\":%llu", (unsigned long long)MIN(creeping.bytes, 100ull));
+	else
+		snprintf(text, 64, ",\"suspending\":42,\"suspended_bytes\":%llu", (unsigned long long)creeping.bytes);
 	if (!creeping.client || now_monotonic() < creeping.begun_ns + 13 * NSEC_PER_SEC)
 		return;
 	(void)!write(creeping.file, "asleep", 6);
@@ -122,7 +126,7 @@ static bool stand_in_answer(int client, const char *name, const char *packet, in
 		if (late)
 			return false;
 		if (strstr(name, "creeps"))
-			stand_in_creeps(progress);
+			stand_in_creeps(progress, strstr(name, "percent"));
 		snprintf(text, sizeof(text),
 			 "{\"ok\":true,\"state\":\"on\",\"engine\":\"fake\",\"viewers\":3,\"uptime_ns\":5000000000%s%s%s}",
 			 suspending ? progress : "", told ? "" : stand_in_question(name),

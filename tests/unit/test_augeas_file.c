@@ -3,9 +3,11 @@
 /* Configuration files of the computer's, read and changed by augeas. */
 #include <criterion/criterion.h>
 #include <errno.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -43,6 +45,25 @@ Test(augeas_file, changes_one_thing_and_keeps_the_rest)
 	cr_assert_eq(augeas_file_restore(f, &err), 0, "%s", err.text);
 	expect_text("hosts", hosts);
 	augeas_file_close(f);
+}
+
+/* As a container's /etc/hosts is: nothing can be renamed to it. */
+Test(augeas_file, puts_back_what_is_a_mount)
+{
+	write_text("hosts", hosts, strlen(hosts));
+	write_text("mounted", hosts, strlen(hosts));
+	char *path = xasprintf("%s/hosts", folder), *source = xasprintf("%s/mounted", folder);
+	if (unshare(CLONE_NEWNS) || mount(NULL, "/", NULL, MS_REC | MS_PRIVATE, NULL) || mount(source, path, NULL, MS_BIND, NULL))
+		cr_skip_test("needs leave to mount");
+	struct augeas_file *f = open_file("hosts", HOSTS);
+	cr_assert_eq(augeas_file_set(f, "new", &err, "*[ipaddr = '127.0.1.1']/canonical"), 0, "%s", err.text);
+	cr_assert_eq(augeas_file_save(f, &err), 0, "%s", err.text);
+	cr_assert_eq(augeas_file_restore(f, &err), 0, "%s", err.text);
+	expect_text("hosts", hosts);
+	augeas_file_close(f);
+	cr_expect_eq(umount(path), 0);
+	free(source);
+	free(path);
 }
 
 Test(augeas_file, inserts_and_lists_in_the_order_of_the_file)

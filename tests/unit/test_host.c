@@ -1063,6 +1063,50 @@ Test(host, machines_on_other_volumes)
 	call_fails("vm.create", P("s:s, s:s}", "name", "web4", "volume", "second"), -EPERM, "changed by others");
 }
 
+Test(host, clones_on_other_volumes)
+{
+	struct stat st;
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "size", "2M"));
+	char *disk = machine_path("web", "web.img"), *second = xstrdup(here("root/vmfs/volumes/second"));
+	cr_assert_eq(replace_file(disk, "what is on it", 13, 0600, &err), 0);
+	cr_assert_eq(mkdir(second, 0755), 0);
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/far"), 0), 0);
+	for (int dry = 1; dry >= 0; dry--) {
+		vmk_set_dry_run(client, dry);
+		call_fails("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "copy", "volume", "third"), -ENOENT, "no volume third");
+		call_fails("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "copy", "volume", "../x"), -EINVAL, "volume's name");
+		call_fails("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "copy", "volume", "far"), -ENXIO, "not mounted");
+	}
+	vmk_set_dry_run(client, true);
+	call_drop("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "copy", "volume", "second"));
+	vmk_set_dry_run(client, false);
+	cr_expect(rmdir(second) == 0 && mkdir(second, 0755) == 0, "a dry run has made something");
+	call_drop("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "copy", "volume", "second"));
+	char *copy = machine_path("copy", "copy.img"), *text = file_text(copy);
+	cr_expect_not_null(strstr(copy, "/vmfs/volumes/second/"), "%s", copy);
+	cr_expect_str_eq(text, "what is on it");
+	cr_expect(stat(copy, &st) == 0 && st.st_uid == geteuid());
+	value_is("copy", "ide0:0.fileName", "copy.img");
+	call_drop("vm.start", VM("copy"));
+	call_drop("vm.stop", VM("copy"));
+	call_drop("vm.unregister", VM("copy"));
+	for (int dry = 1; dry >= 0; dry--) {
+		vmk_set_dry_run(client, dry);
+		call_fails("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "copy", "volume", "second"), -EEXIST, "cannot make the folder");
+		cr_assert_eq(chmod(second, geteuid() == 0 ? 0777 : 0755), 0);
+		/* Somebody else could have put anything where an owner's folder is to be. */
+		if (geteuid() == 0)
+			call_fails("vm.clone", P("s:s, s:s, s:s}", "vm", "web", "name", "more", "volume", "second"), -EPERM, "changed by others");
+		cr_assert_eq(chmod(second, 0755), 0);
+	}
+	cr_expect_eq(stat(copy, &st), 0);
+	call_drop("vm.delete", VM("web")); /* nothing has it busy still */
+	free(text);
+	free(copy);
+	free(second);
+	free(disk);
+}
+
 Test(host, a_private_host_mounts_nothing)
 {
 	json_t *rows = call("storage.devices", NULL);

@@ -377,6 +377,49 @@ static unsigned children_of(pid_t parent)
 	return n;
 }
 
+/* A child of the daemon that is no machine's process: the one that writes the file. */
+static pid_t writer_of(const char *name)
+{
+	json_t *own = show(name, "pid");
+	char *command = xasprintf("pgrep -P %d | grep -vx %d", (int)daemon_pid, (int)json_integer_value(own));
+	int pid = 0;
+	FILE *f = popen(command, "r");
+	cr_assert(f && fscanf(f, "%d", &pid) == 1, "%s", command);
+	pclose(f);
+	free(command);
+	json_decref(own);
+	return pid;
+}
+
+/* The process ends before the child that wrote its file has told the daemon: who stops the machine hears what it is, not what it seems. */
+Test(tasks, a_stop_meets_a_suspended_machine)
+{
+	create("sleeps-late");
+	call_drop("vm.start", VM("sleeps-late"));
+	char *file = machine_path("sleeps-late", "sleeps-late.vmss"), *go = machine_path("sleeps-late", "go");
+	pid_t suspending = suspend_aside("sleeps-late");
+	wait_file(file);
+	pid_t writer = writer_of("sleeps-late"), stopping = fork();
+	if (stopping == 0) {
+		if (vmk_connect(&client, &err))
+			_exit(2);
+		_exit(try("vm.stop", VM("sleeps-late")) == -ECANCELED && strstr(err.text, "is suspended") ? 0 : 1);
+	}
+	json_decref(wait_tasks(2));
+	kill(writer, SIGSTOP);
+	cr_assert_eq(replace_file(go, "", 0, 0644, &err), 0);
+	cr_assert(wait_until(!machine_processes(0)));
+	int status;
+	usleep(200000);
+	cr_expect_eq(waitpid(stopping, &status, WNOHANG), 0, "it is answered too early");
+	kill(writer, SIGCONT);
+	ended_well(suspending);
+	ended_well(stopping);
+	cr_expect(state_is("sleeps-late", "suspended"));
+	free(go);
+	free(file);
+}
+
 /* Its file is whole, only the process has not ended by itself. */
 Test(tasks, a_process_is_killed_when_its_machine_is_in_a_file)
 {

@@ -4,6 +4,9 @@
  * The daemon (fake_host.h) from its callers' side. As root there are two users and the matrix of rights; every other test runs as
  * whoever runs the tests.
  */
+#include <netinet/in.h>
+#include <pwd.h>
+
 #include "fake_host.h"
 
 TestSuite(vmkernel, .init = host_up, .fini = host_down, .timeout = 600);
@@ -458,6 +461,57 @@ Test(vmkernel, a_hung_machine_hangs_nobody)
 	cr_expect(log_has("hang is stuck"));
 }
 
+static int raw_connect(void)
+{
+	char *path = root_path("run/vmk/door.sock");
+	int fd = sock_connect(path, SOCK_STREAM, &err);
+	cr_assert_geq(fd, 0, "%s", err.text);
+	free(path);
+	struct timeval limit = {.tv_sec = HOST_SECONDS};
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	return fd;
+}
+
+static bool readable(int fd)
+{
+	struct pollfd p = {.fd = fd, .events = POLLIN};
+	return poll(&p, 1, 0) == 1;
+}
+
+static bool any_answer(const int *fds, unsigned n)
+{
+	bool any = false;
+	for (unsigned k = 0; k < n; k++)
+		any |= readable(fds[k]);
+	return any;
+}
+
+/* On a busy computer: a process that does not come to read is no guest that does not listen. */
+Test(vmkernel, a_stop_that_cannot_be_said_yet_costs_no_plug)
+{
+	static const char reset[] = "{\"jsonrpc\":\"2.0\",\"id\":1,\"method\":\"vm.reset\",\"params\":{\"vm\":\"web\"}}\n";
+	int asks[40]; /* more than wait for one process at a time */
+	create("web");
+	call_drop("vm.start", VM("web"));
+	pid_t process = pid_of("web");
+	kill(process, SIGSTOP);
+	for (unsigned k = 0; k < ARRAY_SIZE(asks); k++) {
+		asks[k] = raw_connect();
+		cr_assert_eq(write_full(asks[k], reset, strlen(reset)), 0);
+	}
+	cr_assert(wait_until(any_answer(asks, ARRAY_SIZE(asks)))); /* one is refused: so many wait */
+	pid_t stop = call_apart("vm.stop", "web", NULL, 0);
+	json_t *tasks = NULL;
+	cr_assert(wait_until((json_decref(tasks), tasks = call("task.list", NULL), json_array_size(tasks) == 1)));
+	json_decref(tasks);
+	kill(process, SIGCONT);
+	expect_ok(stop);
+	cr_expect(state_is("web", "off"));
+	cr_expect(!log_has("its process was killed"));
+	for (unsigned k = 0; k < ARRAY_SIZE(asks); k++)
+		close(asks[k]);
+}
+
 Test(vmkernel, one_daemon_a_root)
 {
 	pid_t first = daemon_pid;
@@ -468,12 +522,6 @@ Test(vmkernel, one_daemon_a_root)
 	free(text);
 	free(expected);
 	call_drop("vm.list", NULL);
-}
-
-static bool readable(int fd)
-{
-	struct pollfd p = {.fd = fd, .events = POLLIN};
-	return poll(&p, 1, 0) == 1;
 }
 
 /* A daemon that has closed its door and is not gone yet, or has it not open yet: the next one waits for it. */
@@ -599,22 +647,24 @@ static void console_is(const char *address)
 	json_decref(console);
 }
 
+/* One of ours, beside the daemon. */
+static void copy_program(const char *name)
+{
+	char self[400] = "", to[40];
+	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
+	*strrchr(self, '/') = 0;
+	char *from = xasprintf("%s/../bin/%s", self, name);
+	snprintf(to, sizeof(to), "bin/%s", name);
+	copy_file(from, here(to));
+	free(from);
+}
+
 /* vmk-authd has the listening sockets too, and comes to close them when it is its turn. */
 Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
 {
-	char self[400] = "", text[80], port_text[16] = ""; /* the first one free; then a certain one */
-	cr_assert_gt(readlink("/proc/self/exe", self, sizeof(self) - 1), 0);
-	*strrchr(self, '/') = 0;
-	char *authd = xasprintf("%s/../bin/vmk-authd", self);
-	copy_file(authd, here("bin/vmk-authd"));
-	free(authd);
-	char *path = xstrdup(here("root/etc/vmk/vmkernel.conf")), *conf = file_text(path);
-	char *more = xasprintf("%sconsole.address = \"0.0.0.0\"\n", conf);
-	cr_assert_eq(replace_file(path, more, strlen(more), 0644, &err), 0);
-	vmk_disconnect(client);
-	daemon_end(SIGTERM);
-	cr_assert_eq(daemon_start(geteuid()), 0);
-	cr_assert_eq(vmk_connect(&client, &err), 0, "%s", err.text);
+	char text[80], port_text[16] = ""; /* the first one free; then a certain one */
+	copy_program("vmk-authd");
+	host_again("console.address = \"0.0.0.0\"\n");
 	create("web");
 	for (unsigned k = 0; k < 2; k++) {
 		set("web", "RemoteDisplay.vnc.port", port_text);
@@ -626,25 +676,84 @@ Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
 		console_is(text);
 		set("web", "RemoteDisplay.vnc.password", "");
 	}
-	free(more);
-	free(conf);
+}
+
+/* Registered by the list alone, in a folder of the machine `web`. */
+static void make_machines(unsigned n)
+{
+	char *path = xstrdup(here("root/etc/vmk/vm-list")), *folder = machine_path("web", "");
+	FILE *list = fopen(path, "a");
+	cr_assert_not_null(list);
+	for (unsigned k = 0; k < n; k++) {
+		char text[120], *file = xasprintf("%sm%u.vmx", folder, k);
+		snprintf(text, sizeof(text), "config.version = \"6\"\nvirtualHW.version = \"3\"\ndisplayName = \"m%u\"\nmemsize = \"32\"\n", k);
+		cr_assert_eq(replace_file(file, text, strlen(text), 0600, &err), 0);
+		fprintf(list, "config \"%s\"\n", file);
+		free(file);
+	}
+	cr_assert_eq(fclose(list), 0);
+	free(folder);
 	free(path);
+}
+
+/* Whether somebody accepts there and greets, in the time a viewer would wait. */
+static bool console_greets(int port)
+{
+	char greeting[4] = "";
+	struct timeval limit = {.tv_sec = 20};
+	struct sockaddr_in to = {.sin_family = AF_INET, .sin_port = htons((u16)port), .sin_addr = {htonl(INADDR_LOOPBACK)}};
+	int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
+	bool greets = connect(fd, (struct sockaddr *)&to, sizeof(to)) == 0 && recv(fd, greeting, 4, MSG_WAITALL) == 4 &&
+		      memcmp(greeting, "RFB ", 4) == 0;
+	close(fd);
+	return greets;
+}
+
+/* More than go into the socket to vmk-authd before it has begun to read. */
+Test(vmkernel, a_thousand_consoles_are_open)
+{
+	struct rlimit files;
+	char *conf = xstrdup(here("root/etc/vmk/vmkernel.conf"));
+	static const char ports[] = "console.firstPort = \"12000\"\nconsole.lastPort = \"15999\"\n";
+	cr_assert_eq(getrlimit(RLIMIT_NOFILE, &files), 0);
+	unsigned n = files.rlim_max < 3000 ? 500 : 1000;
+	create("web");
+	make_machines(n);
+	copy_program("vmk-authd");
+	copy_program("vmk-mks");
+	cr_assert_eq(replace_file(conf, ports, strlen(ports), 0644, &err), 0);
+	host_again("");
+	static const unsigned looked_at[] = {0, 150, 400, 700, 999};
+	for (unsigned k = 0; k < ARRAY_SIZE(looked_at); k++) {
+		char name[16];
+		snprintf(name, sizeof(name), "m%u", MIN(looked_at[k], n - 1));
+		json_t *port = show(name, "vnc_port");
+		int number = (int)json_integer_value(port);
+		cr_assert(number > 0 && wait_until(console_greets(number)), "%s at %d", name, number);
+		json_decref(port);
+	}
+	free(conf);
 }
 
 /* On a slow disk a whole percent of a large machine takes longer than autostop.timeout: it gets on all the same. */
 Test(vmkernel, a_large_machine_is_suspended_slowly)
 {
 	int status;
-	create("creeps");
-	set("creeps", "autostop", "suspend");
-	set("creeps", "autostop.timeout", "6");
-	call_drop("vm.start", VM("creeps"));
+	static const char *const names[] = {"creeps", "creeps-by-percent"};
+	for (unsigned k = 0; k < ARRAY_SIZE(names); k++) {
+		create(names[k]);
+		set(names[k], "autostop", "suspend");
+		set(names[k], "autostop.timeout", "6");
+		call_drop("vm.start", VM(names[k]));
+	}
 	cr_expect_eq(vmk_call_long(client, "host.stop", P("s:s}", "machines", "plan"), NULL, NULL, NULL, NULL, &err), 0, "%s", err.text);
 	cr_expect_eq(waitpid(daemon_pid, &status, 0), daemon_pid);
 	vmk_disconnect(client);
 	cr_assert_eq(daemon_start(geteuid()), 0);
 	cr_assert_eq(vmk_connect(&client, &err), 0);
 	cr_expect(state_is("creeps", "suspended"));
+	cr_expect(state_is("creeps-by-percent", "suspended"));
 	cr_expect(!log_has("its plug is pulled"));
 }
 
@@ -673,6 +782,8 @@ Test(vmkernel, users)
 	call_fails("user.delete", P("s:s}", "user", "demo"), -ENOENT, "no user named demo");
 	if (geteuid() != 0)
 		return;
+	if (getpwuid(10001))
+		return; /* this computer has such a user: then his folder is not nobody's */
 	/* One of the same name, and another number: his folder is there. */
 	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
 	call_drop("vm.create", json_pack("{s:s,s:s}", "name", "hers", "owner", "demo"));
@@ -683,21 +794,23 @@ Test(vmkernel, users)
 	call_drop("user.add", json_pack("{s:s,s:s}", "name", "demo", "password", "ganz geheim"));
 	call_fails("vm.create", json_pack("{s:s,s:s}", "name", "his", "owner", "demo"), -EEXIST, "holds files of user number 10001, who is gone");
 	cr_expect_eq(access(kept, F_OK), 0);
+	/* On other volumes as well, where an empty one makes room. */
+	char *folder = here("root/vmfs/volumes/more/demo");
+	cr_assert_eq(make_dirs(folder, 0755, &err), 0, "%s", err.text);
+	cr_assert_eq(chown(folder, 10001, 10001), 0);
+	call_drop("vm.create", json_pack("{s:s,s:s,s:s}", "name", "his", "owner", "demo", "volume", "more"));
+	char *his = machine_path("his", "his.vmx");
+	struct stat st;
+	cr_assert_eq(stat(his, &st), 0);
+	cr_expect_eq(st.st_uid, 10002);
+	call_drop("vm.unregister", VM("his"));
+	cr_assert_eq(chown(folder, 10001, 10001), 0);
+	call_fails("vm.create", json_pack("{s:s,s:s,s:s}", "name", "hers", "owner", "demo", "volume", "more"), -EEXIST, "user number 10001, who is gone");
+	free(his);
 	free(kept);
 }
 
 /* ---- hostile clients ---- */
-
-static int raw_connect(void)
-{
-	char *path = root_path("run/vmk/door.sock");
-	int fd = sock_connect(path, SOCK_STREAM, &err);
-	cr_assert_geq(fd, 0, "%s", err.text);
-	free(path);
-	struct timeval limit = {.tv_sec = HOST_SECONDS};
-	setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &limit, sizeof(limit));
-	return fd;
-}
 
 /* Sends bytes, reads one line back, checks the error code in it. */
 static void raw_expect(int fd, const char *bytes, size_t len, int code)
