@@ -115,7 +115,7 @@ void host_time_form(struct ui *ui)
 	on->help = "Now, and from each start of the computer on";
 	form_add(&f, FORM_TEXT, "servers", "Servers", servers)->help =
 		"Up to 8 names or addresses, with blanks between: 0.debian.pool.ntp.org 192.0.2.1";
-	size_t others = json_array_size(json_object_get(told, "servers")) - json_array_size(json_object_get(told, "own_servers"));
+	bool others = json_array_size(json_object_get(told, "servers")) > json_array_size(json_object_get(told, "own_servers"));
 	snprintf(f.note, sizeof(f.note), "The clock is %.60s.%s%s", clock, service[0] ? "" : " No time service is installed.",
 		 others ? " Other files name more servers." : "");
 	json_decref(told);
