@@ -140,7 +140,8 @@ static void look_at_memory(struct alerts *a)
 		return;
 	bool is_error = available * 100 < total * MEMORY_ERROR;
 	alert(a, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL,
-	      "power off or suspend a machine, or ask guests for memory (vm balloon)", "the host's memory is %s used up: %" PRIu64 " of %" PRIu64 " MB left",
+	      "power off or suspend a machine, or ask guests for memory (vm balloon)",
+	      "the host's memory is %s used up: %" PRIu64 " of %" PRIu64 " MB left",
 	      is_error ? "" : "nearly", available / 1024, total / 1024);
 }
 
@@ -149,7 +150,8 @@ static void look_at_consoles(struct alerts *a)
 	u64 ends = consoles_certificate_end(), now = now_realtime() / NSEC_PER_SEC;
 	unsigned locked = caller_sees_all(a->c) ? consoles_locked() : 0;
 	if (!consoles_open())
-		alert(a, LOG_LEVEL_ERROR, NULL, "look at the log: vmk-authd is started again by itself", "nobody gets to the consoles: vmk-authd is not running");
+		alert(a, LOG_LEVEL_ERROR, NULL, "look at the log: vmk-authd is started again by itself",
+		      "nobody gets to the consoles: vmk-authd is not running");
 	if (ends && ends <= now)
 		alert(a, LOG_LEVEL_ERROR, NULL, "put a new one in etc/vmk, or delete console.crt and console.key and restart vmkernel",
 		      "the consoles' certificate has ended: browsers refuse it");
@@ -171,7 +173,8 @@ static void look_at_time(struct alerts *a)
 		alert(a, LOG_LEVEL_WARNING, NULL, "install chrony or systemd-timesyncd; host ntp shows and sets it",
 		      "nothing keeps the host's clock right, which machines take their time from");
 	else if (trouble == TIME_OFF)
-		alert(a, LOG_LEVEL_WARNING, NULL, "host ntp on", "the time service %s is off: nothing keeps the host's clock right, which machines take their time from",
+		alert(a, LOG_LEVEL_WARNING, NULL, "host ntp on",
+		      "the time service %s is off: nothing keeps the host's clock right, which machines take their time from",
 		      name);
 	else if (trouble == TIME_LATE)
 		alert(a, LOG_LEVEL_WARNING, NULL, "see whether the servers that host ntp shows can be reached",

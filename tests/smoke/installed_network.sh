@@ -254,6 +254,40 @@ terminal_keys u
 wait_terminal 20 'the network of eth9 is as it was before'
 as_at_first || die "vmkstatus: u does not undo it"
 wait_no_terminal 20 'is on trial'
+if [ -x "$C/usr/sbin/dhclient" ]; then
+	mkdir -p "$C/var/lib/dhcp"
+	in_peer python3 -c '
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST, 1)
+s.setsockopt(socket.SOL_SOCKET, socket.SO_BINDTODEVICE, b"peer9")
+s.bind(("", 67))
+while True:
+    q = s.recv(2048)
+    option = q.find(b"\x35\x01", 240)
+    kind = q[option + 2]
+    if kind not in (1, 3):
+        continue
+    told = b"\x35\x01" + bytes([2 if kind == 1 else 5]) + b"\x36\4\xc0\0\2\1" + b"\x33\4\0\0\2\x58" + b"\1\4\xff\xff\xff\0" + b"\3\4\xc0\0\2\1" + b"\6\4\xc0\0\2\1\xff"
+    s.sendto(b"\2" + q[1:16] + b"\xc0\0\2\x64" + b"\xc0\0\2\1" + q[24:240] + told, ("255.255.255.255", 68))
+' </dev/null >"$TOP/dhcp.log" 2>&1 &
+	inside host network set eth9 dhcp >"$TOP/said" 2>&1 || die "dhcp: $(cat "$TOP/said" "$TOP/dhcp.log")"
+	address_is 192.0.2.100/24 && gateway_is 192.0.2.1 || die "dhcp: $(ip address; ip route)"
+	inside host network undo >/dev/null && as_at_first || die "dhcp is not undone: $(ip address; ip route)"
+	pgrep -f "dhclient.* eth9" >/dev/null && die "a DHCP client is left"
+	inside host network set eth9 dhcp >"$TOP/said" 2>&1 && inside host network keep >/dev/null || die "dhcp: $(cat "$TOP/said" "$TOP/dhcp.log")"
+	wait_terminal 20 'eth9 +up +dhcp +192\.0\.2\.100/24'
+	terminal_keys e
+	wait_terminal 10 'IPv4 +dhcp'
+	terminal_keys C-u 192.0.2.10/24 F2
+	wait_terminal 30 'eth9 is on trial: undone in [0-9]+ s\. k keeps it'
+	terminal_keys k
+	wait_terminal 20 'the network of eth9 stays as it is now'
+	address_is 192.0.2.10/24 && gateway_is 192.0.2.1 || die "$(ip address; ip route)"
+	grep -q 'dns-nameservers 192.0.2.1$' "$interfaces" || die "the name servers that were shown are in no file: $(cat "$interfaces")"
+else
+	say "skipped: there is no dhclient"
+fi
 terminal_keys p
 wait_terminal 10 'A name for the name servers'
 terminal_keys Enter
