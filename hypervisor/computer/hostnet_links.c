@@ -28,6 +28,7 @@ static struct hostnet_link *find(struct hostnet_link *links, unsigned n, const c
 struct links {
 	struct hostnet_link *all;
 	unsigned n, room;
+	unsigned char family; /* of addresses that are asked for: without IPv6 the kernel tells IPv4's again */
 	/* Beside each of them, for what hangs on what. */
 	struct below {
 		int master, on; /* indexes; 0: none */
@@ -147,7 +148,7 @@ static void take_address(void *arg, const struct nlmsghdr *h)
 	const struct ifaddrmsg *i = NLMSG_DATA(h);
 	const struct rtattr *in[IFA_FLAGS + 1];
 	struct hostnet_link *link = h->nlmsg_type == RTM_NEWADDR ? at_index(arg, (int)i->ifa_index) : NULL;
-	if (!link)
+	if (!link || i->ifa_family != ((const struct links *)arg)->family)
 		return;
 	hostnet_attributes(IFA_RTA(i), (int)IFA_PAYLOAD(h), in, ARRAY_SIZE(in));
 	const struct rtattr *a = in[IFA_LOCAL] ? in[IFA_LOCAL] : in[IFA_ADDRESS];
@@ -210,10 +211,10 @@ int hostnet_links(struct hostnet_link **out, unsigned *n, struct error *err)
 {
 	struct links l = {.n = 0};
 	int ret = hostnet_dump(RTM_GETLINK, AF_UNSPEC, take_link, &l, err);
-	if (!ret)
-		ret = hostnet_dump(RTM_GETADDR, AF_INET, take_address, &l, err);
-	if (!ret)
-		ret = hostnet_dump(RTM_GETADDR, AF_INET6, take_address, &l, err);
+	for (unsigned six = 0; six < 2 && !ret; six++) {
+		l.family = six ? AF_INET6 : AF_INET;
+		ret = hostnet_dump(RTM_GETADDR, l.family, take_address, &l, err);
+	}
 	take_hanging(&l);
 	free(l.below);
 	take_gateways(l.all, l.n);

@@ -8,7 +8,7 @@
 own_computer --net
 command -v ifup >/dev/null || { say "skipped: needs ifupdown"; exit 0; }
 ip link add eth9 type veth peer name peer9 2>/dev/null || { say "skipped: needs leave to make network interfaces"; exit 0; }
-trap 'status=$?; inside host stop stop >/dev/null 2>&1; (exit $status); cleanup' EXIT
+trap 'status=$?; inside host stop stop >/dev/null 2>&1; asks_for_leases && chroot "$C" dhclient -x -pf /run/dhclient.eth9.pid >/dev/null 2>&1; (exit $status); cleanup' EXIT
 
 unshare --net sleep 1000 </dev/null >/dev/null 2>&1 &
 peer=$!
@@ -44,6 +44,9 @@ iface eth9 inet static
 END
 cp "$interfaces" "$TOP/first"
 printf '# servers\nnameserver 192.0.2.1\n' >"$C/etc/resolv.conf"
+asks_for_leases() {
+	[ -e "$C/run/dhclient.eth9.pid" ] && kill -0 "$(cat "$C/run/dhclient.eth9.pid")" 2>/dev/null
+}
 address_is() {
 	[ "$(ip -4 -o address show dev eth9 | awk '{ printf "%s ", $4 }')" = "$1 " ]
 }
@@ -116,7 +119,8 @@ grep -Eq '^link +eth9 +ok' "$TOP/test" && grep -Eq '^address 198\.51\.100\.7/24 
 	grep -Eq '^gateway 198\.51\.100\.1 +eth9 +ok +[0-9.]+ ms' "$TOP/test" || die "$(cat "$TOP/test")"
 inside host network test here.example.org | grep -Eq 'here\.example\.org .*ok .* ms' || die "$(inside host network test here.example.org)"
 inside host network test gone.example.org | grep -Eq 'gone\.example\.org .*no such name' || die "$(inside host network test gone.example.org)"
-: >"$C/etc/resolv.conf" # one server less to wait for
+inside host network set eth9 198.51.100.7/24 dns none >/dev/null && inside host network keep >/dev/null || die "set"
+: >"$C/etc/resolv.conf" # none to wait for
 in_peer ip address del 198.51.100.1/24 dev peer9
 inside host network test >"$TOP/test"
 grep -Eq '^gateway 198\.51\.100\.1 +eth9 +(no answer|No route to host)' "$TOP/test" || die "a gateway that is not there: $(cat "$TOP/test")"
@@ -255,7 +259,7 @@ wait_terminal 20 'the network of eth9 is as it was before'
 as_at_first || die "vmkstatus: u does not undo it"
 wait_no_terminal 20 'is on trial'
 if [ -x "$C/usr/sbin/dhclient" ]; then
-	mkdir -p "$C/var/lib/dhcp"
+	mkdir -p "$C/var/lib/dhcp" && : >"$C/etc/fstab" # which dhclient-script reads
 	in_peer python3 -c '
 import socket
 s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
@@ -274,8 +278,8 @@ while True:
 	inside host network set eth9 dhcp >"$TOP/said" 2>&1 || die "dhcp: $(cat "$TOP/said" "$TOP/dhcp.log")"
 	address_is 192.0.2.100/24 && gateway_is 192.0.2.1 || die "dhcp: $(ip address; ip route)"
 	inside host network undo >/dev/null && as_at_first || die "dhcp is not undone: $(ip address; ip route)"
-	pgrep -f "dhclient.* eth9" >/dev/null && die "a DHCP client is left"
-	inside host network set eth9 dhcp >"$TOP/said" 2>&1 && inside host network keep >/dev/null || die "dhcp: $(cat "$TOP/said" "$TOP/dhcp.log")"
+	asks_for_leases && die "a DHCP client is left"
+	inside host network set eth9 dhcp dns none >"$TOP/said" 2>&1 && inside host network keep >/dev/null || die "dhcp: $(cat "$TOP/said" "$TOP/dhcp.log")"
 	wait_terminal 20 'eth9 +up +dhcp +192\.0\.2\.100/24'
 	terminal_keys e
 	wait_terminal 10 'IPv4 +dhcp'
@@ -317,7 +321,7 @@ echo "$*" >>/tmp/networkctl
 address=$(sed -n 's/^Address=//p' /etc/systemd/network/*.network) || exit 0 # one that no file names
 [ "$address" != 192.0.2.66/24 ] || exit 1
 grep -q '^DHCP=' /etc/systemd/network/*.network && address='192.0.2.77/24 valid_lft 600 preferred_lft 600'
-(sleep 1; ip -4 address flush dev eth9; ip address add $address dev eth9) </dev/null >/dev/null 2>&1 &
+(sleep 0.3; ip -4 address flush dev eth9; ip address add $address dev eth9) </dev/null >/dev/null 2>&1 &
 END
 	chmod 755 "$TOP/networkctl"
 	mount --bind "$TOP/networkctl" "$C/usr/bin/networkctl" || die "mount"

@@ -1,70 +1,36 @@
 // uses: vmkernel computer lib -laugeas -ljansson
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* The computer's own network: what its files say, and what becomes of them. */
-#include <criterion/criterion.h>
 #include <errno.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
 #include "computer/hostnet.h"
 #include "computer/hostnet_links.h"
 #include "computer/program.h"
-#include "lib/util.h"
+#include "folder_rig.h"
 #include "vmkernel/hostnet_probe.h"
 
 #define MAC "02:00:00:00:00:07"
 
-static char top[64], etc[80], run[80], usr[80];
+static char etc[TEMPORARY_PATH + 4], run[TEMPORARY_PATH + 4], usr[TEMPORARY_PATH + 4];
 static struct hostnet_place place = {.etc = etc, .run = run, .usr = usr};
-static struct error err;
 static struct hostnet_config config;
 static struct hostnet_link a_link = {.type = "ether"};
 
-static void make_folder(void)
+static void make_place(void)
 {
-	strcpy(top, "/tmp/vmk-test-XXXXXX");
-	cr_assert(mkdtemp(top));
-	snprintf(etc, sizeof(etc), "%s/etc", top);
-	snprintf(run, sizeof(run), "%s/run", top);
-	snprintf(usr, sizeof(usr), "%s/usr", top);
+	make_folder();
+	snprintf(etc, sizeof(etc), "%s/etc", folder);
+	snprintf(run, sizeof(run), "%s/run", folder);
+	snprintf(usr, sizeof(usr), "%s/usr", folder);
 }
 
-static void remove_folder(void)
-{
-	char *command = xasprintf("rm -rf %s", top);
-	cr_assert_eq(system(command), 0);
-	free(command);
-}
-
-TestSuite(hostnet, .init = make_folder, .fini = remove_folder);
-
-/* Below top. */
-static void write_text(const char *name, const char *text)
-{
-	char *path = xasprintf("%s/%s", top, name), *folder = xstrdup(path);
-	*strrchr(folder, '/') = 0;
-	cr_assert_eq(make_dirs(folder, 0755, &err), 0, "%s", err.text);
-	cr_assert_eq(replace_file(path, text, strlen(text), 0644, &err), 0, "%s", err.text);
-	free(folder);
-	free(path);
-}
-
-static void expect_text(const char *name, const char *wanted)
-{
-	char *path = xasprintf("%s/%s", top, name), *text;
-	cr_assert_eq(read_file(path, 1 << 20, &text, NULL, &err), 0, "%s", err.text);
-	cr_expect_str_eq(text, wanted, "%s is:\n%s", name, text);
-	free(text);
-	free(path);
-}
+TestSuite(hostnet, .init = make_place);
 
 static void runs(const char *unit)
 {
 	char *name = xasprintf("run/systemd/units/invocation:%s.service", unit);
-	write_text(name, "");
+	write_file(name, "");
 	free(name);
 }
 
@@ -176,10 +142,10 @@ static const char interfaces[] = "# of the administrator\n"
 
 Test(hostnet, reads_ifupdown)
 {
-	write_text("etc/network/interfaces", interfaces);
-	write_text("etc/network/interfaces.d/two", "iface eth2 inet manual\niface ppp inet ppp\n\tprovider x\n");
-	write_text("etc/network/more/three", "iface eth3 inet static\n\taddress 10.1.2.3\niface eth4 inet6 static\n\taddress fd00::4/64\n");
-	write_text("etc/network/more/not.this", "iface eth9 inet dhcp\n");
+	write_file("etc/network/interfaces", interfaces);
+	write_file("etc/network/interfaces.d/two", "iface eth2 inet manual\niface ppp inet ppp\n\tprovider x\n");
+	write_file("etc/network/more/three", "iface eth3 inet static\n\taddress 10.1.2.3\niface eth4 inet6 static\n\taddress fd00::4/64\n");
+	write_file("etc/network/more/not.this", "iface eth9 inet dhcp\n");
 	look("eth0");
 	cr_expect_eq(config.manager, HOSTNET_IFUPDOWN);
 	cr_expect_eq(config.method, HOSTNET_STATIC);
@@ -204,7 +170,7 @@ Test(hostnet, reads_ifupdown)
 
 Test(hostnet, changes_an_address_and_keeps_the_rest)
 {
-	write_text("etc/network/interfaces", interfaces);
+	write_file("etc/network/interfaces", interfaces);
 	expect_change("eth0", "192.0.2.70/24", NULL, NULL, "example.org");
 	expect_text("etc/network/interfaces", "# of the administrator\n"
 					      "source /etc/network/interfaces.d/*\n"
@@ -234,7 +200,7 @@ Test(hostnet, changes_an_address_and_keeps_the_rest)
 
 Test(hostnet, changes_the_method)
 {
-	write_text("etc/network/interfaces", interfaces);
+	write_file("etc/network/interfaces", interfaces);
 	expect_change("eth0", "dhcp", NULL, "none", NULL);
 	expect_change("eth1", "198.51.100.7/24", "198.51.100.1", NULL, NULL);
 	look("eth0");
@@ -248,15 +214,15 @@ Test(hostnet, changes_the_method)
 	cr_expect_eq(look("eth1")->method, HOSTNET_NONE);
 	cr_expect(!*config.address && !*config.gateway);
 	/* The gateway that stays must fit the new address. */
-	write_text("etc/network/interfaces", interfaces);
+	write_file("etc/network/interfaces", interfaces);
 	expect_refusal("the gateway 192.0.2.1 is not in the network of 198.51.100.7/24", "eth0", "198.51.100.7/24");
 	expect_text("etc/network/interfaces", interfaces);
 }
 
 Test(hostnet, changes_the_file_that_names_it)
 {
-	write_text("etc/network/interfaces", "source interfaces.d/*\n");
-	write_text("etc/network/interfaces.d/b", "# mine\niface eth5 inet6 auto\n");
+	write_file("etc/network/interfaces", "source interfaces.d/*\n");
+	write_file("etc/network/interfaces.d/b", "# mine\niface eth5 inet6 auto\n");
 	expect_change("eth5", "192.0.2.5/24", "none", NULL, NULL);
 	expect_text("etc/network/interfaces", "source interfaces.d/*\n");
 	expect_text("etc/network/interfaces.d/b", "# mine\niface eth5 inet6 auto\nauto eth5\niface eth5 inet static\n   address 192.0.2.5/24\n");
@@ -267,23 +233,23 @@ Test(hostnet, changes_the_file_that_names_it)
 
 Test(hostnet, refuses_ifupdown_files_it_does_not_understand)
 {
-	write_text("etc/network/interfaces", "iface eth0 inet dhcp\niface eth0 inet static\n address 192.0.2.7/24\n");
+	write_file("etc/network/interfaces", "iface eth0 inet dhcp\niface eth0 inet static\n address 192.0.2.7/24\n");
 	expect_refusal("2 stanzas (iface eth0 inet) are about it", "eth0", "none");
-	write_text("etc/network/interfaces", "mapping eth*\n script x\niface eth0 inet dhcp\n");
+	write_file("etc/network/interfaces", "mapping eth*\n script x\niface eth0 inet dhcp\n");
 	expect_refusal("a mapping in", "eth0", "none");
-	write_text("etc/network/interfaces", "iface eth0 inet static\n address 192.0.2.7/24\n address 192.0.2.8/24\n");
+	write_file("etc/network/interfaces", "iface eth0 inet static\n address 192.0.2.7/24\n address 192.0.2.8/24\n");
 	expect_refusal("several addresses", "eth0", "none");
-	write_text("etc/network/interfaces", "iface eth0 inet ppp\n provider x\n");
+	write_file("etc/network/interfaces", "iface eth0 inet ppp\n provider x\n");
 	expect_refusal("the method ppp, which vmk does not know", "eth0", "none");
-	write_text("etc/network/interfaces", "iface eth0 inet dhcp\nsource interfaces.d/*\n");
-	write_text("etc/network/interfaces.d/bad", "iface eth1 inet dhcp\n}\n");
+	write_file("etc/network/interfaces", "iface eth0 inet dhcp\nsource interfaces.d/*\n");
+	write_file("etc/network/interfaces.d/bad", "iface eth1 inet dhcp\n}\n");
 	expect_refusal("interfaces.d/bad: line 2 is not understood", "eth0", "none");
 	expect_text("etc/network/interfaces", "iface eth0 inet dhcp\nsource interfaces.d/*\n");
 	/* Files that source themselves, and each other. */
-	write_text("etc/network/interfaces", "source interfaces\nsource interfaces.d/*\niface eth0 inet dhcp\n");
-	write_text("etc/network/interfaces.d/bad", "source /etc/network/interfaces\n");
+	write_file("etc/network/interfaces", "source interfaces\nsource interfaces.d/*\niface eth0 inet dhcp\n");
+	write_file("etc/network/interfaces.d/bad", "source /etc/network/interfaces\n");
 	expect_change("eth0", "none", NULL, NULL, NULL);
-	char *path = xasprintf("%s/etc/network/interfaces", top);
+	char *path = path_of("etc/network/interfaces");
 	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(mkdir(path, 0755), 0);
 	free(path);
@@ -295,18 +261,18 @@ Test(hostnet, refuses_ifupdown_files_it_does_not_understand)
 
 Test(hostnet, follows_sourced_words)
 {
-	write_text("etc/network/interfaces", "source one /etc/network/two\niface eth0 inet dhcp\n");
-	write_text("etc/network/one", "iface eth1 inet dhcp\n");
-	write_text("etc/network/two", "iface eth2 inet manual\n");
+	write_file("etc/network/interfaces", "source one /etc/network/two\niface eth0 inet dhcp\n");
+	write_file("etc/network/one", "iface eth1 inet dhcp\n");
+	write_file("etc/network/two", "iface eth2 inet manual\n");
 	cr_expect_eq(look("eth1")->method, HOSTNET_DHCP);
 	cr_expect_eq(look("eth2")->method, HOSTNET_NONE);
-	write_text("etc/network/interfaces", "source $HOME/one\niface eth0 inet dhcp\n");
+	write_file("etc/network/interfaces", "source $HOME/one\niface eth0 inet dhcp\n");
 	expect_refusal("source $HOME/one is not understood", "eth0", "none");
 }
 
 Test(hostnet, refuses_what_ifupdown_would_cut_off)
 {
-	write_text("etc/network/interfaces", "iface eth0 inet dhcp\niface br0 inet dhcp\n bridge_ports eth1 eth2\niface br1 inet dhcp\n bridge-ports eth3\n");
+	write_file("etc/network/interfaces", "iface eth0 inet dhcp\niface br0 inet dhcp\n bridge_ports eth1 eth2\niface br1 inet dhcp\n bridge-ports eth3\n");
 	strcpy(a_link.ports, "eth1 eth2");
 	cr_expect_str_empty(look("br0")->problem);
 	strcpy(a_link.ports, "eth1 tap5");
@@ -318,7 +284,7 @@ Test(hostnet, refuses_what_ifupdown_would_cut_off)
 	expect_refusal("belongs together with it (eth0.5 eth0:1)", "eth0", "none");
 	/* networkd takes nothing down. */
 	runs("systemd-networkd");
-	write_text("etc/systemd/network/a.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
 	expect_change("eth0", "none", NULL, NULL, NULL);
 }
 
@@ -333,20 +299,20 @@ Test(hostnet, tells_who_looks_after_what_no_file_names)
 	cr_expect_eq(look("eth0")->manager, HOSTNET_NETWORKMANAGER);
 	expect_refusal("nmcli", "eth0", "dhcp");
 	/* A file that names it counts more. */
-	write_text("etc/network/interfaces", "iface eth0 inet dhcp\n");
+	write_file("etc/network/interfaces", "iface eth0 inet dhcp\n");
 	cr_expect_eq(look("eth0")->manager, HOSTNET_IFUPDOWN);
-	write_text("etc/systemd/network/a.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
 	cr_expect_eq(look("eth0")->manager, HOSTNET_NETWORKD, "networkd runs");
 }
 
 Test(hostnet, tells_what_networkmanager_is_told)
 {
 	runs("NetworkManager");
-	write_text("etc/NetworkManager/system-connections/a b.nmconnection",
+	write_file("etc/NetworkManager/system-connections/a b.nmconnection",
 		   "[connection]\nid=a\ninterface-name=eth0\n\n[ipv4]\n# ours\naddress1=192.0.2.7/24,192.0.2.1\nmethod=manual\ndns=192.0.2.2;192.0.2.3;\n"
 		   "dns-search=example.org;\n[ipv6]\nmethod=auto\naddress1=fd00::7/64\n");
-	write_text("etc/NetworkManager/system-connections/c.nmconnection", "interface-name=eth1\n[ipv4\nmethod=auto\n[connection]\ninterface-name=eth2\n[ipv4]\nmethod=auto\n");
-	write_text("etc/NetworkManager/system-connections/d", "[connection]\ninterface-name=eth3\n");
+	write_file("etc/NetworkManager/system-connections/c.nmconnection", "interface-name=eth1\n[ipv4\nmethod=auto\n[connection]\ninterface-name=eth2\n[ipv4]\nmethod=auto\n");
+	write_file("etc/NetworkManager/system-connections/d", "[connection]\ninterface-name=eth3\n");
 	look("eth0");
 	cr_expect_eq(config.method, HOSTNET_STATIC);
 	cr_expect_str_eq(config.address, "192.0.2.7/24");
@@ -385,10 +351,10 @@ static const char network[] = "# of the administrator\n"
 Test(hostnet, reads_networkd)
 {
 	runs("systemd-networkd");
-	write_text("etc/systemd/network/20-a.network", network);
-	write_text("etc/systemd/network/30-b.network", "[Match]\nName=en* eth0\n[Network]\nDHCP=yes\n");
-	write_text("etc/systemd/network/40-c.network", "[Match]\nMACAddress=02:00:00:00:00:07\n[Network]\nDHCP=ipv6\nLinkLocalAddressing=no\n");
-	write_text("etc/systemd/network/50-d.network", "[Match]\nName=!eth*\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nDomains=a b\n");
+	write_file("etc/systemd/network/20-a.network", network);
+	write_file("etc/systemd/network/30-b.network", "[Match]\nName=en* eth0\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/40-c.network", "[Match]\nMACAddress=02:00:00:00:00:07\n[Network]\nDHCP=ipv6\nLinkLocalAddressing=no\n");
+	write_file("etc/systemd/network/50-d.network", "[Match]\nName=!eth*\n[Network]\nDHCP=ipv4\nIPv6AcceptRA=no\nDomains=a b\n");
 	look("eth0");
 	cr_expect_eq(config.manager, HOSTNET_NETWORKD);
 	cr_expect_eq(config.method, HOSTNET_STATIC);
@@ -411,7 +377,7 @@ Test(hostnet, reads_networkd)
 Test(hostnet, changes_networkd_and_keeps_the_rest)
 {
 	runs("systemd-networkd");
-	write_text("etc/systemd/network/20-a.network", network);
+	write_file("etc/systemd/network/20-a.network", network);
 	expect_change("eth0", "198.51.100.7/25", "198.51.100.1", "192.0.2.9 fd00::9", "example.org");
 	expect_text("etc/systemd/network/20-a.network", "# of the administrator\n"
 							"[Match]\n"
@@ -448,7 +414,7 @@ Test(hostnet, keeps_dhcp_of_the_other_family)
 	static const char *const now[][2] = {{"yes", "ipv6"}, {"ipv4", "no"}, {"ipv6", "ipv6"}, {"both", "ipv6"}};
 	for (unsigned k = 0; k < ARRAY_SIZE(now); k++) {
 		char *text = xasprintf("[Match]\nName=eth0\n[Network]\nDHCP=%s\n", now[k][0]), *wanted;
-		write_text("etc/systemd/network/a.network", text);
+		write_file("etc/systemd/network/a.network", text);
 		expect_change("eth0", "none", NULL, NULL, NULL);
 		wanted = xasprintf("[Match]\nName=eth0\n[Network]\nDHCP=%s\n", now[k][1]);
 		expect_text("etc/systemd/network/a.network", wanted);
@@ -463,7 +429,7 @@ Test(hostnet, gives_one_of_many_a_file_of_its_own)
 {
 	runs("systemd-networkd");
 	const char *shared = "# all\n[Match]\nName=eth*\nType=ether\n\n[Network]\nDHCP=yes\nLLMNR=no\n\n[DHCPv4]\nRouteMetric=100\n";
-	write_text("etc/systemd/network/50-all.network", shared);
+	write_file("etc/systemd/network/50-all.network", shared);
 	expect_change("eth0", "192.0.2.7/24", "192.0.2.1", NULL, NULL);
 	expect_text("etc/systemd/network/50-all.network", shared);
 	look("eth0");
@@ -486,24 +452,24 @@ Test(hostnet, refuses_networkd_files_it_does_not_understand)
 	};
 	runs("systemd-networkd");
 	for (unsigned k = 0; k < ARRAY_SIZE(bad); k++) {
-		write_text("etc/systemd/network/a.network", bad[k][0]);
+		write_file("etc/systemd/network/a.network", bad[k][0]);
 		expect_refusal(bad[k][1], "eth0", "dhcp");
 		expect_text("etc/systemd/network/a.network", bad[k][0]);
 	}
-	write_text("etc/systemd/network/a.network", network);
-	write_text("etc/systemd/network/a.network.d/more.conf", "[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", network);
+	write_file("etc/systemd/network/a.network.d/more.conf", "[Network]\nDHCP=yes\n");
 	expect_refusal("more files add to it", "eth0", "dhcp");
-	write_text("run/systemd/network/00-netplan.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
+	write_file("run/systemd/network/00-netplan.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
 	expect_refusal("another program makes it", "eth0", "dhcp");
 	/* The administrator's file of that name hides it. */
-	write_text("etc/systemd/network/00-netplan.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/00-netplan.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
 	expect_change("eth0", "none", NULL, NULL, NULL);
 }
 
 static void link_text(const char *name, const char *to)
 {
-	char *path = xasprintf("%s/%s", top, name);
-	write_text(name, "");
+	char *path = path_of(name);
+	write_file(name, "");
 	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(symlink(to, path), 0);
 	free(path);
@@ -513,12 +479,12 @@ Test(hostnet, does_not_read_what_is_masked)
 {
 	static const char four[] = "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n", none[] = "[Match]\nName=eth0\n[Network]\nDHCP=no\n";
 	runs("systemd-networkd");
-	write_text("run/systemd/network/10-a.network", none);
-	write_text("usr/lib/systemd/network/20-b.network", none);
-	write_text("usr/local/lib/systemd/network/30-c.network", four);
-	write_text("usr/lib/systemd/network/30-c.network", none);
+	write_file("run/systemd/network/10-a.network", none);
+	write_file("usr/lib/systemd/network/20-b.network", none);
+	write_file("usr/local/lib/systemd/network/30-c.network", four);
+	write_file("usr/lib/systemd/network/30-c.network", none);
 	cr_expect(strstr(look("eth0")->problem, "10-a.network: another program"), "%s", config.problem);
-	write_text("etc/systemd/network/10-a.network", "");
+	write_file("etc/systemd/network/10-a.network", "");
 	link_text("etc/systemd/network/20-b.network", "/dev/null");
 	cr_expect_eq(look("eth0")->method, HOSTNET_DHCP);
 	cr_expect(strstr(config.file, "local/lib/systemd/network/30-c.network") && !*config.problem, "%s: %s", config.file, config.problem);
@@ -526,34 +492,34 @@ Test(hostnet, does_not_read_what_is_masked)
 	expect_change("eth0", "192.0.2.7/24", NULL, NULL, NULL);
 	expect_text("usr/local/lib/systemd/network/30-c.network", four);
 	cr_expect(strstr(look("eth0")->file, "etc/systemd/network/00-eth0.network") && config.method == HOSTNET_STATIC, "%s", config.file);
-	write_text("usr/lib/systemd/network/00-eth0.network.d/x.conf", "[Network]\nLLMNR=no\n");
+	write_file("usr/lib/systemd/network/00-eth0.network.d/x.conf", "[Network]\nLLMNR=no\n");
 	expect_refusal("more files add to it", "eth0", "none");
 }
 
 Test(hostnet, compares_what_networkd_does)
 {
 	runs("systemd-networkd");
-	write_text("etc/systemd/network/a.network", "[Match]\nPermanentMACAddress=02:00:00:00:00:09\n[Network]\nDHCP=no\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", "[Match]\nPermanentMACAddress=02:00:00:00:00:09\n[Network]\nDHCP=no\nDHCP=yes\n");
 	cr_expect_str_empty(look("eth0")->file);
 	strcpy(a_link.permanent_mac, "02:00:00:00:00:09");
 	cr_expect_eq(look("eth0")->method, HOSTNET_DHCP, "the last line counts");
 	cr_expect(config.file[0] && !config.problem[0], "%s", config.problem);
-	write_text("etc/systemd/network/a.network", "[Match]\nType=wlan\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", "[Match]\nType=wlan\n[Network]\nDHCP=yes\n");
 	cr_expect_str_empty(look("eth0")->file);
 	strcpy(a_link.type, "wlan");
 	cr_expect_eq(look("wl0")->method, HOSTNET_DHCP);
 	strcpy(a_link.type, "ether");
-	write_text("etc/systemd/network/a.network", "[Match]\nDriver=e1000\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", "[Match]\nDriver=e1000\n[Network]\nDHCP=yes\n");
 	expect_refusal("it may be about this interface", "eth0", "none");
-	write_text("etc/systemd/network/a.network", "[Match]\nName=wl*\nDriver=e1000\n[Network]\nDHCP=yes\n");
+	write_file("etc/systemd/network/a.network", "[Match]\nName=wl*\nDriver=e1000\n[Network]\nDHCP=yes\n");
 	cr_expect_str_empty(look("eth0")->file);
 }
 
 Test(hostnet, says_that_networkd_does_not_run)
 {
-	write_text("etc/systemd/network/a.network", network);
+	write_file("etc/systemd/network/a.network", network);
 	expect_refusal("does not run", "eth0", "dhcp");
-	write_text("etc/network/interfaces", "iface eth0 inet dhcp\n");
+	write_file("etc/network/interfaces", "iface eth0 inet dhcp\n");
 	cr_expect_eq(look("eth0")->manager, HOSTNET_IFUPDOWN);
 }
 
@@ -562,8 +528,8 @@ Test(hostnet, says_that_networkd_does_not_run)
 Test(hostnet, writes_resolv_conf_where_nobody_else_does)
 {
 	char dns[HOSTNET_LIST_SIZE], search[HOSTNET_LIST_SIZE];
-	write_text("etc/network/interfaces", "iface eth0 inet dhcp\n");
-	write_text("etc/resolv.conf", "# us\ndomain old.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions rotate\n");
+	write_file("etc/network/interfaces", "iface eth0 inet dhcp\n");
+	write_file("etc/resolv.conf", "# us\ndomain old.example\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions rotate\n");
 	hostnet_resolvers(&place, dns, sizeof(dns), search, sizeof(search));
 	cr_expect_str_eq(dns, "192.0.2.1 192.0.2.2");
 	cr_expect_str_eq(search, "old.example");
@@ -581,13 +547,13 @@ Test(hostnet, writes_resolv_conf_where_nobody_else_does)
 	runs("NetworkManager");
 	expect_change("eth0", "192.0.2.7/24", NULL, "192.0.2.9", NULL);
 	expect_text("etc/resolv.conf", "# us\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions rotate\nsearch old.example\n");
-	char *path = xasprintf("%s/run/systemd/units/invocation:NetworkManager.service", top);
+	char *path = path_of("run/systemd/units/invocation:NetworkManager.service");
 	cr_assert_eq(unlink(path), 0);
 	free(path);
-	path = xasprintf("%s/etc/resolv.conf", top);
+	path = path_of("etc/resolv.conf");
 	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(symlink("elsewhere", path), 0);
-	write_text("etc/elsewhere", "nameserver 192.0.2.1\n");
+	write_file("etc/elsewhere", "nameserver 192.0.2.1\n");
 	expect_change("eth0", "192.0.2.7/24", NULL, "192.0.2.3", NULL);
 	expect_text("etc/elsewhere", "nameserver 192.0.2.1\n");
 	free(path);
@@ -596,8 +562,8 @@ Test(hostnet, writes_resolv_conf_where_nobody_else_does)
 Test(hostnet, reads_the_servers_that_resolved_asks)
 {
 	char dns[HOSTNET_LIST_SIZE], search[HOSTNET_LIST_SIZE];
-	write_text("etc/resolv.conf", "nameserver 127.0.0.53\n");
-	write_text("run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\nsearch example.org\n");
+	write_file("etc/resolv.conf", "nameserver 127.0.0.53\n");
+	write_file("run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\nsearch example.org\n");
 	hostnet_resolvers(&place, dns, sizeof(dns), search, sizeof(search));
 	cr_expect_str_eq(dns, "127.0.0.53", "it does not run");
 	runs("systemd-resolved");
