@@ -7,9 +7,9 @@ set -eu
 build="gcc make libc6-dev pkg-config libjansson-dev libsystemd-dev libseccomp-dev libvncserver-dev libncurses-dev
        libreadline-dev libslirp-dev libpam0g-dev libcrypt-dev libpng-dev libzstd-dev libgnutls28-dev nettle-dev libfreetype-dev
        libxkbcommon-dev zlib1g-dev libaugeas-dev libmount-dev libblkid-dev"
-run="augeas-lenses fonts-dejavu-core xkb-data libx11-data novnc seabios grub-rescue-pc memtest86+ tzdata"
+run="augeas-lenses fonts-dejavu-core iproute2 xkb-data libx11-data novnc seabios grub-rescue-pc memtest86+ tzdata"
 test="ifupdown libcriterion-dev libzydis-dev ipxe grub-invaders grub-pc-bin grub-common xorriso mtools tmux xvfb xauth xdotool iproute2
-      tigervnc-viewer tigervnc-common maim curl procps systemd xinetd chromium python3 openssl openssh-server openssh-client mandoc"
+      tigervnc-viewer tigervnc-common maim curl procps systemd xinetd dbus chromium python3 openssl openssh-server openssh-client mandoc"
 bench="qemu-system-x86 libvirt-clients python3"
 # What etc/guest-image.sh makes guests' disks with.
 guest="kmod fakeroot cpio e2fsprogs grub-pc-bin grub-common"

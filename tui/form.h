@@ -95,5 +95,7 @@ void volume_create(struct ui *ui, const char *source);
 void volume_format(struct ui *ui, json_t *row);
 void volume_remove(struct ui *ui, json_t *row);
 void volume_mount(struct ui *ui, json_t *row);
+/* Where there are several to choose from, asks which; `but` is not offered (may be ""). false: given up, or told that there is none. */
+bool volume_choose(struct ui *ui, const char *title, const char *text, const char *but, char *name, size_t size);
 
 #endif

@@ -6,6 +6,11 @@
 #include "lib/util.h"
 #include "tui/ui.h"
 
+struct edited {
+	char interface[64];
+	bool was_static; /* in a file */
+};
+
 static const char *value_of(const struct form *f, const char *name)
 {
 	return form_find(f, name)->value;
@@ -16,17 +21,20 @@ static const char *or_none(const char *value)
 	return *value ? value : "none";
 }
 
-/* What was left as it is stays; a gateway goes with its address. */
-static json_t *params_of(const struct form *f, const char *interface)
+/*
+ * What was left as it is stays; a gateway goes with its address. Name servers that a DHCP server has told, or that are only in force, are in
+ * no file: an address that is set from now on needs them there.
+ */
+static json_t *params_of(const struct form *f, const struct edited *e)
 {
 	static const char *const lists[] = {"dns", "search"};
 	const char *ipv4 = value_of(f, "ipv4");
 	bool fixed = strchr(ipv4, '.');
-	json_t *params = json_pack("{s:s, s:s}", "interface", interface, "ipv4", ipv4);
+	json_t *params = json_pack("{s:s, s:s}", "interface", e->interface, "ipv4", ipv4);
 	if (fixed || (form_field_changed(form_find(f, "gateway")) && *value_of(f, "gateway")))
 		json_object_set_new(params, "gateway", json_string(or_none(value_of(f, "gateway"))));
 	for (unsigned k = 0; k < ARRAY_SIZE(lists); k++)
-		if (form_field_changed(form_find(f, lists[k])))
+		if (form_field_changed(form_find(f, lists[k])) || (fixed && !e->was_static && *value_of(f, lists[k])))
 			json_object_set_new(params, lists[k], json_string(or_none(value_of(f, lists[k]))));
 	return params;
 }
@@ -46,9 +54,10 @@ static bool ask(const struct form *f, const struct form_field *field, char *requ
 
 static bool accept(struct ui *ui, struct form *f, void *arg)
 {
+	const struct edited *e = arg;
 	char what[100];
-	snprintf(what, sizeof(what), "changing the network of %.40s", (const char *)arg);
-	return !act_call_wait(ui, "host.network_set", params_of(f, arg), what, NULL);
+	snprintf(what, sizeof(what), "changing the network of %.40s", e->interface);
+	return !act_call_wait(ui, "host.network_set", params_of(f, e), what, NULL);
 }
 
 /* What the file says, or what was set by hand. */
@@ -68,9 +77,12 @@ static void address_now(json_t *row, char *text, size_t size)
 
 void network_edit(struct ui *ui, json_t *row)
 {
-	char interface[64], title[100], text[512], note[400];
-	struct form f = {.title = title, .accept_label = "Change", .check = check, .ask = ask, .accept = accept, .arg = interface};
-	row_text(row, "name", interface, sizeof(interface));
+	struct edited e;
+	char title[100], text[512], note[400];
+	const char *interface = e.interface;
+	struct form f = {.title = title, .accept_label = "Change", .check = check, .ask = ask, .accept = accept, .arg = &e};
+	row_text(row, "name", e.interface, sizeof(e.interface));
+	e.was_static = strcmp(row_text(row, "method", text, sizeof(text)), "static") == 0;
 	if (!json_is_integer(json_object_get(row, "trial_s")) && *row_text(row, "note", note, sizeof(note))) {
 		ui_message(ui, true, "%.40s cannot be changed here: %s", interface, note);
 		return;

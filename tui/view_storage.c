@@ -15,6 +15,16 @@ struct pages view_storage_pages = {.names = page_names, .n = PAGE_COUNT};
 static struct table tables[PAGE_COUNT];
 
 #define NOT_MOUNTED "not mounted"
+#define NO_ANSWER "no answer"
+
+/* Where the percentage would be. */
+static void mark_silent(json_t *rows)
+{
+	char state[32];
+	for (unsigned k = 0; k < rows_count(rows); k++)
+		if (!strcmp(row_text(rows_at(rows, k), "state", state, sizeof(state)), NO_ANSWER))
+			json_object_set_new(rows_at(rows, k), "percent", json_string(NO_ANSWER));
+}
 
 /* "45" -> "|||||.....  45 %"; "" -> NOT_MOUNTED */
 static void polish(const char *field, char *text, size_t size)
@@ -36,11 +46,11 @@ static u8 ink(const char *field, const char *text)
 	u64 percent;
 	if (!strcmp(field, "used") && strcmp(text, "free"))
 		return GREY;
-	if (!strcmp(text, NOT_MOUNTED))
+	if (!strcmp(text, NOT_MOUNTED) || !strcmp(text, NO_ANSWER))
 		return BRIGHT_RED;
 	if (strcmp(field, "percent") || strlen(text) < 14 || !parse_u64(text + 11 + strspn(text + 11, " "), 0, 1000, &percent))
 		return !strcmp(field, "path") ? GREY : WHITE;
-	return percent > 90 ? BRIGHT_RED : percent > 70 ? YELLOW : BRIGHT_GREEN;
+	return percent >= 90 ? BRIGHT_RED : percent > 70 ? YELLOW : BRIGHT_GREEN;
 }
 
 
@@ -106,6 +116,7 @@ void view_storage(struct ui *ui)
 	unsigned y = frame_top(ui), end = c->rows - FRAME_BOTTOM;
 	const struct model_answer *answers = ui->model.answers;
 	/* The images of a volume are shown below it, too, where there is room for both. */
+	mark_silent(answers[ASK_storage].result);
 	unsigned volumes = MIN(rows_count(answers[ASK_storage].result), 8u) + 2;
 	bool both = page == VOLUMES && end - y > volumes + 6;
 	if (!volume_selected()[0]) {

@@ -136,9 +136,9 @@ void volume_remove(struct ui *ui, json_t *row)
 	row_text(row, "name", name, sizeof(name));
 	row_text(row, "machines", machines, sizeof(machines));
 	bool used = strcmp(machines, "0") != 0;
-	snprintf(text, sizeof(text), "Unmount the volume %.100s for good? What is on it stays as it is. %s%s%sy: yes, n: no", name, used ? "Machines on it: " : "",
-		 used ? machines : "", used ? ". f: leave them without their files, " : "");
-	char key = ui_ask(ui, "Remove a volume", text, used ? "ynf" : "yn");
+	snprintf(text, sizeof(text), "Unmount the volume %.100s for good? What is on it stays as it is. %s%s%s, n: no", name, used ? "Machines on it: " : "",
+		 used ? machines : "", used ? ". f: leave them without their files" : "y: yes");
+	char key = ui_ask(ui, "Remove a volume", text, used ? "fn" : "yn");
 	if (key != 'y' && key != 'f')
 		return;
 	json_t *params = json_pack("{s:s}", "name", name);
@@ -154,4 +154,37 @@ void volume_mount(struct ui *ui, json_t *row)
 	row_text(row, "name", name, sizeof(name));
 	snprintf(what, sizeof(what), "mounting the volume %.100s", name);
 	act_call(ui, "storage.mount", json_pack("{s:s}", "name", name), what);
+}
+
+/* ---- choosing one ---- */
+
+#define CHOICES_MAX 60
+
+bool volume_choose(struct ui *ui, const char *title, const char *text, const char *but, char *name, size_t size)
+{
+	static char labels[CHOICES_MAX][200]; /* one dialog at a time */
+	const char *shown[CHOICES_MAX], *names[CHOICES_MAX];
+	json_t *rows, *row;
+	unsigned n = 0;
+	size_t k;
+	if (act_call_wait(ui, "storage.list", NULL, "looking at the volumes", &rows))
+		return false;
+	json_array_foreach(rows, k, row) {
+		const char *left = json_string_value(json_object_get(row, "free"));
+		char volume[128];
+		row_text(row, "name", volume, sizeof(volume));
+		if (n == CHOICES_MAX || !left || !strcmp(volume, but))
+			continue; /* without a size: it is not mounted */
+		names[n] = json_string_value(json_object_get(row, "name"));
+		snprintf(labels[n], sizeof(labels[n]), "%s (%.40s free)", volume, left);
+		shown[n] = labels[n];
+		n++;
+	}
+	int chosen = n > 1 || (n && *but) ? ui_choose(ui, title, text, shown, n) : n ? 0 : -1;
+	if (chosen >= 0)
+		str_copy(name, size, names[chosen]);
+	else if (!n)
+		ui_message(ui, false, "There is no other volume: n in the view Storage adds one.");
+	json_decref(rows);
+	return chosen >= 0;
 }

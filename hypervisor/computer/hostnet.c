@@ -16,7 +16,7 @@
 #define RESOLVERS_MAX 3 /* that the C library asks */
 #define SEARCH_MAX 6
 
-const struct hostnet_place hostnet_system = {.etc = "/etc", .run = "/run"};
+const struct hostnet_place hostnet_system = {.etc = "/etc", .run = "/run", .usr = "/usr"};
 
 const char *hostnet_manager_name(enum hostnet_manager m)
 {
@@ -93,6 +93,8 @@ static bool reaches(const char *address, const char *gateway)
 
 static int parse_address(const char *text, struct hostnet_change *out, struct error *err)
 {
+	char host[INET_ADDRSTRLEN];
+	struct in_addr in;
 	u32 number;
 	u64 prefix;
 	if (!split_address(text, &number, &prefix))
@@ -102,7 +104,9 @@ static int parse_address(const char *text, struct hostnet_change *out, struct er
 		return fail(err, -EINVAL, "%.40s is not an address that a computer may have%s", text,
 			    host_address(number) ? ": it means the network itself, or all in it" : "");
 	out->method = HOSTNET_STATIC;
-	str_copy(out->address, sizeof(out->address), text);
+	in.s_addr = htonl(number); /* as the kernel writes it, whatever zeros were typed */
+	inet_ntop(AF_INET, &in, host, sizeof(host));
+	snprintf(out->address, sizeof(out->address), "%s/%u", host, (unsigned)prefix);
 	return 0;
 }
 
@@ -273,13 +277,13 @@ static void set_problem(struct hostnet_config *out, const char *text)
 }
 
 /* Where both have a file about it, the one that runs; networkd without running does nothing with its own. */
-static void look_at_files(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out)
+static void look_at_files(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out)
 {
 	struct hostnet_config networkd = {.manager = HOSTNET_NETWORKD};
 	bool runs = hostnet_unit_runs(files->place, "systemd-networkd");
-	bool by_networkd = hostnet_networkd_look(files, interface, mac, &networkd), by_ifupdown = false;
+	bool by_networkd = hostnet_networkd_look(files, link, &networkd), by_ifupdown = false;
 	if (!by_networkd || !runs)
-		by_ifupdown = hostnet_ifupdown_look(files, interface, out);
+		by_ifupdown = hostnet_ifupdown_look(files, link->name, out);
 	if (by_ifupdown)
 		out->manager = HOSTNET_IFUPDOWN;
 	else if (by_networkd)
@@ -287,19 +291,37 @@ static void look_at_files(const struct hostnet_files *files, const char *interfa
 	else
 		out->manager = default_manager(files->place);
 	if (out->manager == HOSTNET_NETWORKMANAGER)
-		hostnet_networkmanager_look(files->place, interface, out);
+		hostnet_networkmanager_look(files->place, link->name, out);
 	if (out->manager == HOSTNET_NETWORKD && !runs)
 		set_problem(out, "systemd-networkd, whose file names it, does not run: systemctl enable --now systemd-networkd");
 }
 
-void hostnet_look(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out)
+/* ifdown takes the interface down, and a bridge apart: ifup does not bring back what others have put on it. */
+static void look_at_what_hangs(const struct hostnet_link *link, struct hostnet_config *out)
+{
+	char port[IF_NAMESIZE], own[IF_NAMESIZE];
+	if (*link->hanging && !*out->problem)
+		snprintf(out->problem, sizeof(out->problem), "ifupdown would cut off what belongs together with it (%.200s): change it by hand", link->hanging);
+	for (unsigned k = 0; hostnet_list_word(link->ports, k, port, sizeof(port)) && !*out->problem; k++) {
+		bool named = false;
+		for (unsigned i = 0; hostnet_list_word(out->ports, i, own, sizeof(own)) && !named; i++)
+			named = strcmp(own, port) == 0;
+		if (!named)
+			snprintf(out->problem, sizeof(out->problem), "ifupdown would take %s out of this bridge, whose file does not name it: change it by hand",
+				 port);
+	}
+}
+
+void hostnet_look(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out)
 {
 	*out = (struct hostnet_config){.method = HOSTNET_UNTOLD};
-	if (!interface_ok(interface)) {
+	if (!interface_ok(link->name)) {
 		set_problem(out, "its name has characters that vmk does not take");
 		return;
 	}
-	look_at_files(files, interface, mac, out);
+	look_at_files(files, link, out);
+	if (out->manager == HOSTNET_IFUPDOWN)
+		look_at_what_hangs(link, out);
 	const char *problem = hostnet_files_problem(files, out->manager);
 	if (problem)
 		set_problem(out, problem);
@@ -319,17 +341,17 @@ static int check_what_stays(const struct hostnet_config *config, const struct ho
 	return fail(err, -EINVAL, "the gateway %s is not in the network of %s: give another one, or gateway none", config->gateway, change->address);
 }
 
-int hostnet_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_config *config,
+int hostnet_change(struct hostnet_files *files, const struct hostnet_link *link, const struct hostnet_config *config,
 		   const struct hostnet_change *change, struct error *err)
 {
 	if (config->problem[0])
-		return fail(err, -EOPNOTSUPP, "%s cannot be changed: %.400s", interface, config->problem);
+		return fail(err, -EOPNOTSUPP, "%s cannot be changed: %.400s", link->name, config->problem);
 	int ret = check_what_stays(config, change, err);
 	if (ret)
 		return ret;
-	ret = config->manager == HOSTNET_NETWORKD ? hostnet_networkd_change(files, interface, mac, change, err)
-						  : hostnet_ifupdown_change(files, interface, change, err);
-	return ret ? ret : hostnet_resolv_change(files, change, err);
+	ret = config->manager == HOSTNET_NETWORKD ? hostnet_networkd_change(files, link, change, err)
+						  : hostnet_ifupdown_change(files, link->name, change, err);
+	return ret ? ret : hostnet_resolv_change(files, config, change, err);
 }
 
 const char *const *hostnet_changed(struct hostnet_files *f)

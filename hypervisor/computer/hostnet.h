@@ -9,16 +9,15 @@
 #ifndef VMK_COMPUTER_HOSTNET_H
 #define VMK_COMPUTER_HOSTNET_H
 
-#include <net/if.h>
-
+#include "computer/hostnet_links.h"
 #include "lib/error.h"
 #include "lib/types.h"
 
 /* Folders of the computer's; those of a test. Lives as long as what is opened there. */
 struct hostnet_place {
-	const char *etc, *run;
+	const char *etc, *run, *usr;
 };
-extern const struct hostnet_place hostnet_system; /* "/etc", "/run" */
+extern const struct hostnet_place hostnet_system; /* "/etc", "/run", "/usr" */
 
 /* NOBODY: no file names the interface, and nobody is there who would look after it. */
 enum hostnet_manager { HOSTNET_NOBODY, HOSTNET_IFUPDOWN, HOSTNET_NETWORKD, HOSTNET_NETWORKMANAGER };
@@ -38,6 +37,7 @@ struct hostnet_config {
 	char word[32]; /* of OTHER: as the file has it */
 	char address[HOSTNET_ADDRESS_SIZE], gateway[HOSTNET_ADDRESS_SIZE]; /* "": none */
 	char dns[HOSTNET_LIST_SIZE], search[HOSTNET_LIST_SIZE];		   /* separated by a blank each; "": none */
+	char ports[HOSTNET_LIST_SIZE]; /* of a bridge, as the file has them */
 	char ipv6[32];	   /* the file's word for it; "": it says nothing */
 	char problem[400]; /* why it cannot be changed; "": it can */
 };
@@ -62,19 +62,18 @@ struct hostnet_files;
 /* Reads all of them. What cannot be read is told of the interfaces it may be about. */
 struct hostnet_files *hostnet_open(const struct hostnet_place *place);
 void hostnet_close(struct hostnet_files *files);
-/* `mac` as "02:00:00:00:00:01", "" = not known. */
-void hostnet_look(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out);
+void hostnet_look(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out);
 /*
  * Changes it in memory. -EINVAL and others: the change does not fit what is there, or there is nobody to do it. Once for each handle.
  * `config` is what hostnet_look() told.
  */
-int hostnet_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_config *config,
+int hostnet_change(struct hostnet_files *files, const struct hostnet_link *link, const struct hostnet_config *config,
 		   const struct hostnet_change *change, struct error *err);
 /* The files that hostnet_save() will write, and NULL behind them. They live as long as the handle. */
 const char *const *hostnet_changed(struct hostnet_files *files);
 int hostnet_save(struct hostnet_files *files, struct error *err);
 
-/* The name servers in force: those of <etc>/resolv.conf, separated by a blank each. */
+/* The name servers in force, those of systemd-resolved or of <etc>/resolv.conf, and the search domains; separated by a blank each. */
 void hostnet_resolvers(const struct hostnet_place *place, char *dns, size_t dns_size, char *search, size_t search_size);
 
 #endif

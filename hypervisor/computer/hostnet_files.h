@@ -13,7 +13,8 @@ struct hostnet_file {
 	char *path;
 	struct augeas_file *augeas; /* NULL: it cannot be read */
 	char problem[400];
-	bool foreign; /* somebody else makes it: not to be changed */
+	bool foreign;  /* somebody else makes it: not to be changed */
+	bool packaged; /* it came with a package: one of the administrator's comes before it */
 	bool changed;
 };
 
@@ -43,12 +44,14 @@ void hostnet_ifupdown_open(struct hostnet_files *files);
 bool hostnet_ifupdown_look(const struct hostnet_files *files, const char *interface, struct hostnet_config *out);
 int hostnet_ifupdown_change(struct hostnet_files *files, const char *interface, const struct hostnet_change *change, struct error *err);
 void hostnet_networkd_open(struct hostnet_files *files);
-bool hostnet_networkd_look(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out);
-int hostnet_networkd_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_change *change,
-			    struct error *err);
+bool hostnet_networkd_look(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out);
+int hostnet_networkd_change(struct hostnet_files *files, const struct hostnet_link *link, const struct hostnet_change *change, struct error *err);
 /* What NetworkManager's keyfile of that interface says, if there is one. */
 void hostnet_networkmanager_look(const struct hostnet_place *place, const char *interface, struct hostnet_config *out);
-/* Name servers and search domains also where the C library looks, if no other program does that. */
-int hostnet_resolv_change(struct hostnet_files *files, const struct hostnet_change *change, struct error *err);
+/*
+ * Name servers and search domains also where the C library looks, if no other program does that: in front of those that are there, which
+ * may be other interfaces'; `config`'s own go.
+ */
+int hostnet_resolv_change(struct hostnet_files *files, const struct hostnet_config *config, const struct hostnet_change *change, struct error *err);
 
 #endif

@@ -73,15 +73,28 @@ static void add_matching(struct hostnet_files *files, const char *pattern, bool 
 	}
 }
 
-static void add_sourced(struct hostnet_files *files, struct augeas_file *f, const char *word, unsigned depth)
+/* Several words, each a pattern. ifupdown has them as a shell would: what that changes beside patterns is not followed. */
+static void add_words(struct hostnet_files *files, struct hostnet_file *f, const char *words, unsigned depth)
 {
-	char **lines = augeas_file_matches(f, "%s", word);
-	for (char **line = lines; *line; line++) {
-		const char *value = augeas_file_get(f, "%s", *line);
-		char *pattern = value ? placed(files, value) : NULL;
-		if (pattern)
-			add_matching(files, pattern, false, depth);
+	char word[512];
+	if (strlen(words) >= sizeof(word) || strpbrk(words, "$`\"'\\~{}()&;|<>")) {
+		snprintf(f->problem, sizeof(f->problem), "%.200s: source %.100s is not understood", f->path, words);
+		return;
+	}
+	for (unsigned k = 0; hostnet_list_word(words, k, word, sizeof(word)); k++) {
+		char *pattern = placed(files, word);
+		add_matching(files, pattern, false, depth);
 		free(pattern);
+	}
+}
+
+static void add_sourced(struct hostnet_files *files, struct hostnet_file *f, const char *word, unsigned depth)
+{
+	char **lines = augeas_file_matches(f->augeas, "%s", word);
+	for (char **line = lines; *line; line++) {
+		const char *value = augeas_file_get(f->augeas, "%s", *line);
+		if (value)
+			add_words(files, f, value, depth);
 	}
 	augeas_file_free_matches(lines);
 }
@@ -93,8 +106,8 @@ static void add_files(struct hostnet_files *files, const char *path, unsigned de
 	struct hostnet_file *f = hostnet_add_file(files, HOSTNET_IFUPDOWN, path);
 	if (!f || !f->augeas || depth >= DEPTH_MAX)
 		return;
-	add_sourced(files, f->augeas, "source", depth);
-	add_sourced(files, f->augeas, "source-directory", depth);
+	add_sourced(files, f, "source", depth);
+	add_sourced(files, f, "source-directory", depth);
 }
 
 void hostnet_ifupdown_open(struct hostnet_files *files)
@@ -152,6 +165,8 @@ static void look_at_stanza(const struct augeas_file *f, const char *stanza, stru
 	str_copy(out->gateway, sizeof(out->gateway), option(f, stanza, "gateway"));
 	option_list(f, stanza, SERVERS, out->dns);
 	option_list(f, stanza, DOMAINS, out->search);
+	option_list(f, stanza, "bridge_ports", out->ports);
+	option_list(f, stanza, "bridge-ports/*", out->ports);
 	if (augeas_file_count(f, "%s/address", stanza) > 1)
 		snprintf(out->problem, sizeof(out->problem), "%.200s has several addresses for it: change them there", out->file);
 }

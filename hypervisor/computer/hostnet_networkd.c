@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include "computer/hostnet_files.h"
@@ -22,7 +23,7 @@ static const char *base_name(const char *path)
 	return strrchr(path, '/') + 1;
 }
 
-/* Those below etc come before those others make below run, where both have the same name. */
+/* Of files of the same name, the first one's folder counts: etc, run, usr. */
 static bool has_name(const struct hostnet_files *files, const char *name)
 {
 	for (unsigned k = 0; k < files->n; k++)
@@ -31,18 +32,46 @@ static bool has_name(const struct hostnet_files *files, const char *name)
 	return false;
 }
 
-static void add_folder(struct hostnet_files *files, const char *above, bool foreign)
+/* Empty, or a link to /dev/null, or to nothing: it says only that those of its name do not count. */
+static bool is_masked(const char *path)
+{
+	struct stat st;
+	return stat(path, &st) != 0 || st.st_size == 0;
+}
+
+static void add_masked(struct hostnet_files *files, const char *path)
+{
+	if (files->n == HOSTNET_FILES_MAX) {
+		files->too_many = true;
+		return;
+	}
+	struct hostnet_file *f = &files->file[files->n++];
+	f->manager = HOSTNET_NETWORKD;
+	f->path = xstrdup(path);
+}
+
+static void add_file(struct hostnet_files *files, const char *path, bool foreign, bool packaged)
+{
+	if (has_name(files, base_name(path)))
+		return;
+	if (is_masked(path)) {
+		add_masked(files, path);
+		return;
+	}
+	struct hostnet_file *f = hostnet_add_file(files, HOSTNET_NETWORKD, path);
+	if (f) {
+		f->foreign = foreign;
+		f->packaged = packaged;
+	}
+}
+
+static void add_folder(struct hostnet_files *files, const char *above, const char *below, bool foreign, bool packaged)
 {
 	glob_t found;
-	char *pattern = xasprintf("%s/" FOLDER "/*.network", above);
+	char *pattern = xasprintf("%s%s/" FOLDER "/*.network", above, below);
 	if (glob(pattern, 0, NULL, &found) == 0) {
-		for (size_t k = 0; k < found.gl_pathc; k++) {
-			if (has_name(files, base_name(found.gl_pathv[k])))
-				continue;
-			struct hostnet_file *f = hostnet_add_file(files, HOSTNET_NETWORKD, found.gl_pathv[k]);
-			if (f)
-				f->foreign = foreign;
-		}
+		for (size_t k = 0; k < found.gl_pathc; k++)
+			add_file(files, found.gl_pathv[k], foreign, packaged);
 		globfree(&found);
 	}
 	free(pattern);
@@ -50,8 +79,23 @@ static void add_folder(struct hostnet_files *files, const char *above, bool fore
 
 void hostnet_networkd_open(struct hostnet_files *files)
 {
-	add_folder(files, files->place->etc, false);
-	add_folder(files, files->place->run, true);
+	add_folder(files, files->place->etc, "", false, false);
+	add_folder(files, files->place->run, "", true, false);
+	add_folder(files, files->place->usr, "/local/lib", false, true);
+	add_folder(files, files->place->usr, "/lib", false, true);
+}
+
+static bool has_drop_ins(const struct hostnet_files *files, const char *name)
+{
+	const struct hostnet_place *p = files->place;
+	const char *const folders[][2] = {{p->etc, ""}, {p->run, ""}, {p->usr, "/local/lib"}, {p->usr, "/lib"}};
+	bool found = false;
+	for (unsigned k = 0; k < ARRAY_SIZE(folders) && !found; k++) {
+		char *path = xasprintf("%s%s/" FOLDER "/%s.d", folders[k][0], folders[k][1], name);
+		found = access(path, F_OK) == 0;
+		free(path);
+	}
+	return found;
 }
 
 /* ---- which of them is about an interface ---- */
@@ -75,29 +119,37 @@ static bool fits(const struct augeas_file *f, const char *key, const char *text,
 	return found != turned;
 }
 
-/* Name, hardware address and kind say something vmk can compare; what else stands in [Match] does not by itself make it one. */
-static bool is_about(const struct augeas_file *f, const char *interface, const char *mac)
+/* What stands in [Match] beside these, vmk cannot compare. */
+#define NOT_COMPARED "Match/*[label() != '#comment'][label() != 'Name'][label() != 'MACAddress'][label() != 'PermanentMACAddress'][label() != 'Type']"
+
+enum about { NOT_ABOUT, MAYBE_ABOUT, ABOUT };
+
+static enum about is_about(const struct augeas_file *f, const struct hostnet_link *link)
 {
-	bool name = augeas_file_count(f, "Match/Name"), address = augeas_file_count(f, "Match/MACAddress"), type = augeas_file_count(f, "Match/Type");
-	if (!name && !address && !type)
-		return augeas_file_count(f, "Match/*[label() != '#comment']") == 0;
-	return (!name || fits(f, "Name", interface, false)) && (!address || fits(f, "MACAddress", mac, true)) && (!type || fits(f, "Type", "ether", false));
+	const char *permanent = *link->permanent_mac ? link->permanent_mac : link->mac;
+	const struct {
+		const char *key, *text;
+	} told[] = {{"Name", link->name}, {"MACAddress", link->mac}, {"PermanentMACAddress", permanent}, {"Type", link->type}};
+	for (unsigned k = 0; k < ARRAY_SIZE(told); k++)
+		if (augeas_file_count(f, "Match/%s", told[k].key) && !fits(f, told[k].key, told[k].text, strstr(told[k].key, "MAC") != NULL))
+			return NOT_ABOUT;
+	return augeas_file_count(f, NOT_COMPARED) ? MAYBE_ABOUT : ABOUT;
 }
 
 /* Whether it is about that interface alone. */
 static bool is_exclusive(const struct augeas_file *f)
 {
 	const char *name = augeas_file_get(f, "Match/Name/value");
-	return (name && !strpbrk(name, "*?[!")) || augeas_file_get(f, "Match/MACAddress/value");
+	return (name && !strpbrk(name, "*?[!")) || augeas_file_get(f, "Match/MACAddress/value") || augeas_file_get(f, "Match/PermanentMACAddress/value");
 }
 
 /* The first by name, as networkd has it. */
-static const struct hostnet_file *file_about(const struct hostnet_files *files, const char *interface, const char *mac)
+static const struct hostnet_file *file_about(const struct hostnet_files *files, const struct hostnet_link *link)
 {
 	const struct hostnet_file *best = NULL;
 	for (unsigned k = 0; k < files->n; k++) {
 		const struct hostnet_file *f = &files->file[k];
-		if (f->manager == HOSTNET_NETWORKD && f->augeas && is_about(f->augeas, interface, mac) &&
+		if (f->manager == HOSTNET_NETWORKD && f->augeas && is_about(f->augeas, link) != NOT_ABOUT &&
 		    (!best || strcmp(base_name(f->path), base_name(best->path)) < 0))
 			best = f;
 	}
@@ -131,9 +183,20 @@ struct dhcp {
 	bool four, six;
 };
 
+/* Of a key that counts once: the last. NULL: it is not told. Lives until the tree is changed. */
+static const char *last_value(const struct augeas_file *f, const char *key)
+{
+	char **values = augeas_file_matches(f, "Network/%s/value", key);
+	const char *value = NULL;
+	for (char **v = values; *v; v++)
+		value = augeas_file_get(f, "%s", *v);
+	augeas_file_free_matches(values);
+	return value;
+}
+
 static struct dhcp dhcp_of(const struct augeas_file *f)
 {
-	const char *value = augeas_file_get(f, "Network/DHCP/value");
+	const char *value = last_value(f, "DHCP");
 	bool on, both = value && ((parse_bool(value, &on) && on) || !strcmp(value, "both"));
 	if (!value)
 		return (struct dhcp){false, false};
@@ -144,7 +207,7 @@ static void look_at_ipv6(const struct augeas_file *f, struct hostnet_config *out
 {
 	char all[HOSTNET_LIST_SIZE] = "", four[HOSTNET_LIST_SIZE] = "";
 	bool fixed = values_of(f, "Address", false, all, sizeof(all)) > values_of(f, "Address", true, four, sizeof(four));
-	const char *accept = augeas_file_get(f, "Network/IPv6AcceptRA/value"), *local = augeas_file_get(f, "Network/LinkLocalAddressing/value");
+	const char *accept = last_value(f, "IPv6AcceptRA"), *local = last_value(f, "LinkLocalAddressing");
 	bool on, advertised = !accept || !parse_bool(accept, &on) || on;
 	if (local && (!strcmp(local, "no") || !strcmp(local, "ipv4")) && !fixed)
 		str_copy(out->ipv6, sizeof(out->ipv6), "off");
@@ -165,15 +228,17 @@ static bool has_route_section(const struct augeas_file *f)
 	return found;
 }
 
-/* What cannot be changed a line at a time. */
-static void look_for_problems(const struct hostnet_file *file, unsigned n_addresses, struct hostnet_config *out)
+/* What cannot be changed a line at a time, or should not be. */
+static void look_for_problems(const struct hostnet_files *files, const struct hostnet_file *file, const struct hostnet_link *link,
+			      unsigned n_addresses, struct hostnet_config *out)
 {
 	const struct augeas_file *f = file->augeas;
 	const char *what = NULL;
-	char *drop_ins = xasprintf("%s.d", file->path);
-	if (file->foreign)
+	if (is_about(f, link) == MAYBE_ABOUT)
+		what = "it may be about this interface, by what vmk does not compare in [Match]: change it there";
+	else if (file->foreign)
 		what = "another program makes it (netplan, say): change it there";
-	else if (access(drop_ins, F_OK) == 0)
+	else if (has_drop_ins(files, base_name(file->path)))
 		what = "more files add to it, in a folder of its name and .d: change them there";
 	else if (n_addresses > 1 || augeas_file_count(f, "Address"))
 		what = "it has several addresses, or sections of their own for them: change them there";
@@ -181,13 +246,12 @@ static void look_for_problems(const struct hostnet_file *file, unsigned n_addres
 		what = "it has the gateway in a section of its own: change it there";
 	if (what)
 		snprintf(out->problem, sizeof(out->problem), "%.200s: %s", file->path, what);
-	free(drop_ins);
 }
 
-bool hostnet_networkd_look(const struct hostnet_files *files, const char *interface, const char *mac, struct hostnet_config *out)
+bool hostnet_networkd_look(const struct hostnet_files *files, const struct hostnet_link *link, struct hostnet_config *out)
 {
 	char addresses[HOSTNET_LIST_SIZE] = "", gateways[HOSTNET_LIST_SIZE] = "";
-	const struct hostnet_file *file = file_about(files, interface, mac);
+	const struct hostnet_file *file = file_about(files, link);
 	if (!file)
 		return false;
 	const struct augeas_file *f = file->augeas;
@@ -200,7 +264,7 @@ bool hostnet_networkd_look(const struct hostnet_files *files, const char *interf
 	values_of(f, "Domains", false, out->search, sizeof(out->search));
 	out->method = dhcp_of(f).four ? HOSTNET_DHCP : n ? HOSTNET_STATIC : HOSTNET_NONE;
 	look_at_ipv6(f, out);
-	look_for_problems(file, n, out);
+	look_for_problems(files, file, link, n, out);
 	return true;
 }
 
@@ -307,15 +371,14 @@ static int copy_below(const struct augeas_file *from, const char *at, struct aug
 	return ret;
 }
 
-int hostnet_networkd_change(struct hostnet_files *files, const char *interface, const char *mac, const struct hostnet_change *change,
-			    struct error *err)
+int hostnet_networkd_change(struct hostnet_files *files, const struct hostnet_link *link, const struct hostnet_change *change, struct error *err)
 {
-	struct hostnet_file *file = (struct hostnet_file *)file_about(files, interface, mac);
-	if (!file || !is_exclusive(file->augeas)) {
+	struct hostnet_file *file = (struct hostnet_file *)file_about(files, link);
+	if (!file || file->packaged || !is_exclusive(file->augeas)) {
 		struct hostnet_file *shared = file;
-		int ret = own_file(files, interface, shared, &file, err);
+		int ret = own_file(files, link->name, shared, &file, err);
 		if (!ret)
-			ret = augeas_file_set(file->augeas, interface, err, "Match/Name/value");
+			ret = augeas_file_set(file->augeas, link->name, err, "Match/Name/value");
 		if (!ret && shared)
 			ret = copy_below(shared->augeas, "", file->augeas, err);
 		if (ret)

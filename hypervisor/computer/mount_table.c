@@ -112,6 +112,14 @@ static bool same_target(const char *a, const char *b)
 	return n == m && strncmp(a, b, n) == 0;
 }
 
+unsigned mount_table_count(const struct mount_table *t, const char *target)
+{
+	unsigned n = 0;
+	for (unsigned k = 0; k < t->n; k++)
+		n += same_target(t->lines[k].target, target);
+	return n;
+}
+
 const struct mount_line *mount_table_at(const struct mount_table *t, const char *target)
 {
 	for (unsigned k = t->n; k > 0; k--)
@@ -122,13 +130,14 @@ const struct mount_line *mount_table_at(const struct mount_table *t, const char 
 
 /* ---- changing fstab ---- */
 
-/* The path of the node with that target, or NULL; caller frees. */
-static char *find_record(struct augeas_file *f, const char *target)
+/* The path of the first node with that target, or NULL; caller frees. */
+static char *find_record(struct augeas_file *f, const char *target, unsigned *n)
 {
 	char **records = augeas_file_matches(f, "*[file]"), *found = NULL;
-	for (char **r = records; *r && !found; r++) {
+	*n = 0;
+	for (char **r = records; *r; r++) {
 		char *file = mnt_unmangle(augeas_file_get(f, "%s/file", *r));
-		if (file && same_target(file, target))
+		if (file && same_target(file, target) && !(*n)++)
 			found = xstrdup(*r);
 		free(file);
 	}
@@ -176,8 +185,9 @@ static int set_record(struct augeas_file *f, const char *node, const struct moun
 
 static int fstab_open_for(const char *etc, const char *target, struct augeas_file **f, struct error *err)
 {
+	unsigned n;
 	int ret = augeas_file_open(etc, FSTAB, FSTAB_LENS, f, err);
-	char *there = ret ? NULL : find_record(*f, target);
+	char *there = ret ? NULL : find_record(*f, target, &n);
 	if (there) {
 		ret = fail(err, -EEXIST, "%s has a line for %s already", augeas_file_path(*f), target);
 		augeas_file_close(*f);
@@ -192,6 +202,21 @@ int fstab_check(const char *etc, const char *target, struct error *err)
 	int ret = fstab_open_for(etc, target, &f, err);
 	if (!ret)
 		augeas_file_close(f);
+	return ret;
+}
+
+int fstab_has(const char *etc, const char *target, bool *has, struct error *err)
+{
+	struct augeas_file *f;
+	unsigned n;
+	int ret = augeas_file_open(etc, FSTAB, FSTAB_LENS, &f, err);
+	if (ret)
+		return ret;
+	free(find_record(f, target, &n));
+	if (n > 1)
+		ret = fail(err, -ENOTUNIQ, "%s has %u lines for %s: which one is meant?", augeas_file_path(f), n, target);
+	*has = n == 1;
+	augeas_file_close(f);
 	return ret;
 }
 
@@ -223,11 +248,14 @@ int fstab_add(const char *etc, const struct mount_line *line, unsigned passno, s
 int fstab_remove(const char *etc, const char *target, struct error *err)
 {
 	struct augeas_file *f;
+	unsigned n;
 	int ret = augeas_file_open(etc, FSTAB, FSTAB_LENS, &f, err);
 	if (ret)
 		return ret;
-	char *there = find_record(f, target);
-	if (!there || !augeas_file_remove(f, "%s", there))
+	char *there = find_record(f, target, &n);
+	if (n > 1)
+		ret = fail(err, -ENOTUNIQ, "%s has %u lines for %s: which one is meant?", augeas_file_path(f), n, target);
+	else if (!there || !augeas_file_remove(f, "%s", there))
 		ret = fail(err, -ENOENT, "%s has no line for %s", augeas_file_path(f), target);
 	if (!ret)
 		ret = augeas_file_save(f, err);

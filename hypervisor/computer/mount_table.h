@@ -32,14 +32,18 @@ struct mount_table {
 /* `mountinfo`: the file is a mountinfo, else a fstab. -EFBIG, -EINVAL: it is no such file. Caller frees. */
 int mount_table_read(const char *path, bool mountinfo, struct mount_table **out, struct error *err);
 void mount_table_free(struct mount_table *t); /* NULL is allowed */
+/* How many lines have that target. */
+unsigned mount_table_count(const struct mount_table *t, const char *target);
 /* The last one mounted there, or NULL. */
 const struct mount_line *mount_table_at(const struct mount_table *t, const char *target);
 
 /*
  * Adds a line at the end of <etc>/fstab, or takes the one with that target away; all else stays as it is. -EINVAL: fstab is not
- * understood (err names the line), nothing is changed; -EEXIST, -ENOENT: there is one with that target, or none.
+ * understood (err names the line), nothing is changed; -EEXIST, -ENOENT: there is one with that target, or none; -ENOTUNIQ: several,
+ * of which none is taken away.
  */
 int fstab_check(const char *etc, const char *target, struct error *err); /* whether a line for it could be added */
+int fstab_has(const char *etc, const char *target, bool *has, struct error *err); /* a line for it, which could be taken away */
 int fstab_add(const char *etc, const struct mount_line *line, unsigned passno, struct error *err);
 int fstab_remove(const char *etc, const char *target, struct error *err);
 

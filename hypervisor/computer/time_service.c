@@ -258,6 +258,10 @@ static int wait_until(const char *root, const struct time_service_state *s, bool
 
 int time_service_restart(const char *root, const struct time_service_state *s, struct error *err)
 {
+	struct error why;
+	/* Starts that somebody asks for are none of a service that fails in a loop, after five of which in ten seconds systemd starts nothing. */
+	if (s->systemd)
+		(void)run("systemctl", "reset-failed", s->service->unit, &why);
 	int ret = start_or_stop(s, "restart", err);
 	return ret ? ret : wait_until(root, s, true, err);
 }

@@ -279,7 +279,7 @@ int read_file(const char *path, size_t max, char **out, size_t *len, struct erro
 	return ret;
 }
 
-static int sync_folder_of(const char *path)
+int sync_folder_of(const char *path)
 {
 	char *copy = xstrdup(path);
 	int fd = open(dirname(copy), O_RDONLY | O_DIRECTORY | O_CLOEXEC), ret = 0;
@@ -294,7 +294,9 @@ static int sync_folder_of(const char *path)
 
 int replace_file(const char *path, const char *text, size_t len, mode_t mode, struct error *err)
 {
-	char *temporary = xasprintf("%s.XXXXXX", path);
+	const char *slash = strrchr(path, '/'), *name = slash ? slash + 1 : path;
+	/* Of a folder whose files are all read by somebody, those with a dot before are not. */
+	char *temporary = xasprintf("%.*s.%s.XXXXXX", (int)(name - path), path, name);
 	int fd = mkostemp(temporary, O_CLOEXEC), ret = 0;
 	if (fd < 0) {
 		ret = fail(err, -errno, "cannot write %s: %m", path);

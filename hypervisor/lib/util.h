@@ -53,9 +53,11 @@ int read_file(const char *path, size_t max, char **out, size_t *len, struct erro
 int read_fd(int fd, const char *name, size_t max, char **out, size_t *len, struct error *err);
 /*
  * Replaces `path` by `text` so that a reader (or a crash) sees the old or the new content, never half:
- * temporary file in the same folder, fsync, rename, fsync of the folder. A full disk leaves the old one.
+ * temporary file in the same folder (".NAME.XXXXXX"), fsync, rename, fsync of the folder. A full disk leaves the old one.
  */
 int replace_file(const char *path, const char *text, size_t len, mode_t mode, struct error *err);
+/* What was made, renamed or deleted beside `path` is on the disk when it returns 0; -errno. */
+int sync_folder_of(const char *path);
 /* mkdir -p. */
 int make_dirs(const char *path, mode_t mode, struct error *err);
 

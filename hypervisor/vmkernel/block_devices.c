@@ -5,10 +5,12 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <limits.h>
+#include <linux/loop.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
@@ -17,6 +19,7 @@
 #include "lib/util.h"
 #include "vmkernel/block_devices.h"
 #include "vmkernel/text.h"
+#include "vmkernel/volumes.h"
 
 #define MAX_DEVICES 1024
 #define SMALLEST (1 * MIB) /* an extended partition's own entry is of a few sectors */
@@ -35,19 +38,29 @@ struct finder {
 	const struct block_sources *s;
 	struct mount_table *mounts, *more_mounts, *fstab;
 	char *swaps;
+	struct stat *used; /* of sources' uses; st_ino 0: it is not there, or is nobody's concern */
 	struct block_device *list;
 	unsigned n;
 };
 
 /* ---- /sys/block ---- */
 
-/* One line of a file of sysfs, without blanks around it; false when it is not there. */
-static bool sysfs_read(const char *folder, const char *name, char *text, size_t size)
+/* All of a file of sysfs as it is; NULL when it is not there. Caller frees. */
+static char *sysfs_text(const char *folder, const char *name)
 {
 	char *path = xasprintf("%s/%s", folder, name), *all = NULL;
+	if (read_file(path, SYSFS_MAX_BYTES, &all, NULL, NULL))
+		all = NULL;
+	free(path);
+	return all;
+}
+
+/* Its first line to be shown, without blanks around it; false when it is not there. */
+static bool sysfs_read(const char *folder, const char *name, char *text, size_t size)
+{
+	char *all = sysfs_text(folder, name);
 	*text = 0;
-	bool there = read_file(path, SYSFS_MAX_BYTES, &all, NULL, NULL) == 0;
-	if (there) {
+	if (all) {
 		const char *from = all + strspn(all, " \t\n");
 		str_copy(text, size, from);
 		text[strcspn(text, "\n")] = 0;
@@ -57,8 +70,7 @@ static bool sysfs_read(const char *folder, const char *name, char *text, size_t 
 		str_tame(text, false);
 	}
 	free(all);
-	free(path);
-	return there;
+	return all != NULL;
 }
 
 static u64 sysfs_number(const char *folder, const char *name)
@@ -109,14 +121,78 @@ static void set_used(struct block_device *d, const char *fmt, ...)
 
 /* ---- what is on it ---- */
 
-static void probe_text(blkid_probe probe, const char *name, char *text, size_t size)
+/* As it may be shown. */
+static void copy_tamed(char *text, size_t size, const char *value)
 {
-	const char *value = NULL;
-	if (blkid_probe_lookup_value(probe, name, &value, NULL) || !value)
-		return;
 	str_copy(text, size, value);
 	utf8_clean(text);
 	str_tame(text, false);
+}
+
+static void probe_text(blkid_probe probe, const char *name, char *text, size_t size)
+{
+	const char *value = NULL;
+	if (blkid_probe_lookup_value(probe, name, &value, NULL) == 0 && value)
+		copy_tamed(text, size, value);
+}
+
+const char *block_device_kept_for(const char *scheme, const char *type)
+{
+	static const struct {
+		const char *type, *what;
+	} kinds[] = {
+		/* gpt */
+		{"21686148-6449-6e6f-744e-656564454649", "the boot loader (BIOS)"},
+		{"9e1a2d38-c612-4316-aa26-8b49521e5a8b", "the boot loader (PReP)"},
+		{"c12a7328-f81f-11d2-ba4b-00a0c93ec93b", "the boot loader (EFI)"},
+		{"bc13c2ff-59e6-4262-a352-b275fd6f7172", "the boot loader"},
+		{"0657fd6d-a4ab-43c4-84e5-0933c84b4f4f", "swap space"},
+		{"e6d6d379-f507-44c2-a23c-238f2a3df928", "a volume group (LVM)"},
+		{"a19d880f-05fc-4d3b-a006-743f0f84911e", "a RAID"},
+		{"ca7d7ccb-63ed-4c53-861c-1742536059cc", "what is encrypted (LUKS)"},
+		{"7ffec5c9-2d00-49b7-8941-3ea10a5586b7", "what is encrypted (dm-crypt)"},
+		{"8da63339-0007-60c0-c436-083ac8230908", "the system"},
+		{"6a898cc3-1dd2-11b2-99a6-080020736631", "ZFS"},
+		{"4fbd7e29-9d25-41b8-afd0-062c0ceff05d", "Ceph"},
+		{"e3c9e316-0b5c-4db8-817d-f92df00215ae", "Windows"},
+		{"de94bba4-06d1-4d40-a16a-bfd50179d6ac", "Windows (recovery)"},
+		{"5808c8aa-7e8f-42e0-85d2-e1e90434cfb3", "Windows (dynamic disks)"},
+		{"af9b60a0-1431-4f62-bc68-3311714a69ad", "Windows (dynamic disks)"},
+		{"e75caf8f-f680-4cee-afa3-b001e56efc2d", "Windows (storage spaces)"},
+		/* dos */
+		{"0x5", "further partitions"},
+		{"0xf", "further partitions"},
+		{"0x85", "further partitions"},
+		{"0x12", "the maker's programs"},
+		{"0x27", "Windows (recovery)"},
+		{"0x41", "the boot loader (PReP)"},
+		{"0x42", "Windows (dynamic disks)"},
+		{"0x82", "swap space"},
+		{"0x8e", "a volume group (LVM)"},
+		{"0xe8", "what is encrypted (LUKS)"},
+		{"0xee", "a partition table (GPT)"},
+		{"0xef", "the boot loader (EFI)"},
+		{"0xfd", "a RAID"},
+	};
+	if (strcmp(scheme, "gpt") != 0 && strcmp(scheme, "dos") != 0)
+		return NULL;
+	for (unsigned k = 0; k < ARRAY_SIZE(kinds); k++)
+		if (strcasecmp(type, kinds[k].type) == 0)
+			return kinds[k].what;
+	return NULL;
+}
+
+/* It may be in use though nothing on it tells so: a boot loader has no signature, and swap space none before its first use. */
+static void probe_entry(struct block_device *d, blkid_probe probe)
+{
+	char scheme[16] = "", type[40] = "";
+	probe_text(probe, "PART_ENTRY_UUID", d->partuuid, sizeof(d->partuuid));
+	probe_text(probe, "PART_ENTRY_NAME", d->partlabel, sizeof(d->partlabel));
+	probe_text(probe, "PART_ENTRY_SCHEME", scheme, sizeof(scheme));
+	probe_text(probe, "PART_ENTRY_TYPE", type, sizeof(type));
+	const char *what = block_device_kept_for(scheme, type);
+	if (what)
+		set_used(d, "its partition table keeps it for %s", what);
 }
 
 static void probe_table(struct block_device *d, blkid_probe probe)
@@ -126,6 +202,21 @@ static void probe_table(struct block_device *d, blkid_probe probe)
 	parts = *d->table ? blkid_probe_get_partitions(probe) : NULL;
 	if (parts && blkid_partlist_numof_partitions(parts) > 0)
 		set_used(d, "has partitions (%s)", d->table);
+}
+
+static void look_at_type(struct block_device *d)
+{
+	size_t len = strlen(d->type);
+	if (strcmp(d->type, "swap") == 0)
+		set_used(d, "swap space");
+	else if (strcmp(d->type, "LVM2_member") == 0)
+		set_used(d, "member of a volume group (LVM)");
+	else if (len > 12 && strcmp(d->type + len - 12, "_raid_member") == 0)
+		set_used(d, "member of a RAID");
+	else if (strcmp(d->type, "crypto_LUKS") == 0)
+		set_used(d, "encrypted (LUKS)");
+	else if (*d->type && !d->file_system)
+		set_used(d, "member of something else (%s)", d->type);
 }
 
 static void probe_content(struct block_device *d, blkid_probe probe)
@@ -141,11 +232,12 @@ static void probe_content(struct block_device *d, blkid_probe probe)
 	probe_text(probe, "TYPE", d->type, sizeof(d->type));
 	probe_text(probe, "LABEL", d->label, sizeof(d->label));
 	probe_text(probe, "UUID", d->uuid, sizeof(d->uuid));
-	probe_text(probe, "PART_ENTRY_UUID", d->partuuid, sizeof(d->partuuid));
 	probe_text(probe, "USAGE", usage, sizeof(usage));
 	size_t len = strlen(d->type), member = strlen("_member");
 	d->file_system = strcmp(usage, "filesystem") == 0 && (len < member || strcmp(d->type + len - member, "_member") != 0);
 	probe_table(d, probe);
+	look_at_type(d);
+	probe_entry(d, probe);
 }
 
 static void probe(struct block_device *d)
@@ -212,63 +304,104 @@ static void look_at_holders(struct block_device *d, const char *folder)
 	free(path);
 }
 
-static void look_at_type(struct block_device *d)
+/* The file behind a loop device: the kernel knows which, whatever its name has become since. */
+static bool file_behind(const struct block_device *d, const char *folder, dev_t *device, ino_t *inode)
 {
-	size_t len = strlen(d->type);
-	if (strcmp(d->type, "swap") == 0)
-		set_used(d, "swap space");
-	else if (strcmp(d->type, "LVM2_member") == 0)
-		set_used(d, "member of a volume group (LVM)");
-	else if (len > 12 && strcmp(d->type + len - 12, "_raid_member") == 0)
-		set_used(d, "member of a RAID");
-	else if (strcmp(d->type, "crypto_LUKS") == 0)
-		set_used(d, "encrypted (LUKS)");
-	else if (*d->type && !d->file_system)
-		set_used(d, "member of something else (%s)", d->type);
+	struct loop_info64 info = {0};
+	struct stat st;
+	char *path = sysfs_text(folder, "loop/backing_file");
+	if (!path)
+		return false;
+	int fd = open(d->path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+	bool told = fd >= 0 && ioctl(fd, LOOP_GET_STATUS64, &info) == 0;
+	if (fd >= 0)
+		close(fd);
+	*device = (dev_t)info.lo_device;
+	*inode = (ino_t)info.lo_inode;
+	path[strcspn(path, "\n")] = 0;
+	if (!told && stat(path, &st) == 0) {
+		told = true;
+		*device = st.st_dev;
+		*inode = st.st_ino;
+	}
+	free(path);
+	return told;
 }
 
-static void look_at_machines(struct block_device *d, const struct block_sources *s)
+/* Not where it is known that nobody would answer. */
+static struct stat *look_at_uses(const struct block_sources *s)
 {
-	struct stat behind, st;
-	bool loop = *d->model == '/' && stat(d->model, &behind) == 0;
-	for (size_t k = 0; k < s->n_uses; k++) {
-		const struct disk_use *u = &s->uses[k];
+	struct stat *all = xcalloc(s->n_uses + 1, sizeof(*all));
+	char volume[256];
+	for (size_t k = 0; k < s->n_uses; k++)
+		if (volumes_silent(s->uses[k].path, volume) || stat(s->uses[k].path, &all[k]) || !disk_use_counts(&s->uses[k], &all[k]))
+			all[k].st_ino = 0;
+	return all;
+}
+
+static void look_at_machines(struct finder *f, struct block_device *d, const char *folder)
+{
+	dev_t device;
+	ino_t inode;
+	bool loop = file_behind(d, folder, &device, &inode);
+	for (size_t k = 0; k < f->s->n_uses; k++) {
+		const struct disk_use *u = &f->s->uses[k];
+		const struct stat *st = &f->used[k];
 		const char *machine = u->vm ? u->vm : "somebody's";
-		if (stat(u->path, &st))
+		if (!st->st_ino)
 			continue;
-		if (S_ISBLK(st.st_mode) && st.st_rdev == d->device)
+		if (S_ISBLK(st->st_mode) && st->st_rdev == d->device)
 			set_used(d, "disk of the machine %s", machine);
-		else if (loop && st.st_dev == behind.st_dev && st.st_ino == behind.st_ino)
+		else if (loop && st->st_dev == device && st->st_ino == inode)
 			set_used(d, "its file is a disk of the machine %s", machine);
 	}
+}
+
+/* "LABEL=data": its length with the "=", 0: it is a path, a server's folder or such. */
+static size_t tag_length(const char *source)
+{
+	size_t len = strspn(source, "ABCDEFGHIJKLMNOPQRSTUVWXYZ_");
+	return len && source[len] == '=' ? len + 1 : 0;
+}
+
+/* As `value` was made of what the disk holds. */
+static bool same_value(const char *text, const char *value)
+{
+	char plain[sizeof(((struct block_device *)0)->label)];
+	copy_tamed(plain, sizeof(plain), text + (*text == '"'));
+	char *last = *text == '"' ? strrchr(plain, '"') : NULL;
+	if (last)
+		*last = 0;
+	return *value && strcasecmp(plain, value) == 0;
 }
 
 /* Whether a line of fstab means it: by tag or path. */
 static bool fstab_means(const struct block_device *d, const char *source)
 {
-	static const struct {
-		const char *tag;
-		size_t value; /* where it is in the device */
-	} tags[] = {{"UUID=", offsetof(struct block_device, uuid)},
-		    {"LABEL=", offsetof(struct block_device, label)},
-		    {"PARTUUID=", offsetof(struct block_device, partuuid)}};
-	for (unsigned k = 0; k < ARRAY_SIZE(tags); k++) {
-		const char *value = (const char *)d + tags[k].value;
-		char plain[100];
-		if (!str_starts(source, tags[k].tag) || !*value)
-			continue;
-		str_copy(plain, sizeof(plain), source + strlen(tags[k].tag) + (source[strlen(tags[k].tag)] == '"'));
-		plain[strcspn(plain, "\"")] = 0;
-		return strcasecmp(plain, value) == 0;
-	}
-	return names_device(d, source);
+	const struct {
+		const char *tag, *value;
+	} tags[] = {{"UUID=", d->uuid}, {"LABEL=", d->label}, {"PARTUUID=", d->partuuid}, {"PARTLABEL=", d->partlabel}};
+	size_t len = tag_length(source);
+	for (unsigned k = 0; len && k < ARRAY_SIZE(tags); k++)
+		if (str_starts(source, tags[k].tag))
+			return same_value(source + len, tags[k].value);
+	return !len && names_device(d, source);
+}
+
+static bool known_tag(const char *source)
+{
+	return str_starts(source, "UUID=") || str_starts(source, "LABEL=") || str_starts(source, "PARTUUID=") || str_starts(source, "PARTLABEL=");
 }
 
 static void look_at_fstab(struct block_device *d, const struct mount_table *fstab)
 {
-	for (unsigned k = 0; fstab && k < fstab->n; k++)
-		if (fstab_means(d, fstab->lines[k].source))
-			set_used(d, "in fstab for %s", fstab->lines[k].target);
+	for (unsigned k = 0; fstab && k < fstab->n; k++) {
+		const struct mount_line *l = &fstab->lines[k];
+		if (fstab_means(d, l->source))
+			set_used(d, "in fstab for %s", l->target);
+		else if (tag_length(l->source) && !known_tag(l->source))
+			set_used(d, "perhaps in fstab for %s: %.100s may be any disk", l->target, l->source);
+	}
 }
 
 /* ---- all of them ---- */
@@ -323,15 +456,18 @@ static struct block_device *add_device(struct finder *f, const char *kernel_name
 	return &f->list[f->n++];
 }
 
-static void look_at_device(struct finder *f, struct block_device *d, const char *folder)
+static void look_at_users(struct finder *f, struct block_device *d, const char *folder)
 {
 	look_at_mounts(d, f->mounts);
 	look_at_mounts(d, f->more_mounts);
 	look_at_swaps(d, f->swaps);
 	look_at_holders(d, folder);
+	look_at_machines(f, d, folder);
+}
+
+static void look_at_content(struct finder *f, struct block_device *d, const char *folder)
+{
 	probe(d);
-	look_at_type(d);
-	look_at_machines(d, f->s);
 	look_at_fstab(d, f->fstab);
 	if (sysfs_number(folder, "ro"))
 		set_used(d, "can only be read");
@@ -358,8 +494,13 @@ static bool find_partitions(struct finder *f, const char *folder, const struct b
 		if (sysfs_read(part, "partition", number, sizeof(number))) {
 			struct block_device *d = add_device(f, names[k]->d_name, part, disk);
 			any = true;
-			if (d)
-				look_at_device(f, d, part);
+			if (d) {
+				look_at_users(f, d, part);
+				/* Who uses all of it, uses each part. */
+				if (!disk->is_free)
+					set_used(d, "%s: %s", disk->name, disk->used);
+				look_at_content(f, d, part);
+			}
 		}
 		free(part);
 		free(names[k]);
@@ -374,12 +515,24 @@ static void find_disk(struct finder *f, const char *kernel_name)
 	char *folder = xasprintf("%s/block/%s", f->s->sys, kernel_name);
 	struct block_device *disk = no_disk(kernel_name, folder) ? NULL : add_device(f, kernel_name, folder, NULL);
 	if (disk) {
+		look_at_users(f, disk, folder);
 		bool parts = find_partitions(f, folder, disk);
-		look_at_device(f, disk, folder);
+		look_at_content(f, disk, folder);
 		if (parts && disk->is_free)
 			set_used(disk, "has partitions");
 	}
 	free(folder);
+}
+
+/* The table of mounts names one disk of a btrfs only. */
+static void look_at_others_of_btrfs(struct block_device *d, const struct finder *f)
+{
+	for (unsigned k = 0; k < f->n; k++) {
+		const struct block_device *other = &f->list[k];
+		if (other != d && strcmp(d->type, "btrfs") == 0 && strcmp(other->type, "btrfs") == 0 && *d->uuid && strcmp(d->uuid, other->uuid) == 0 &&
+		    !other->is_free)
+			set_used(d, "part of a btrfs of several disks, as is %s", other->name);
+	}
 }
 
 static int read_sources(struct finder *f, struct error *err)
@@ -406,16 +559,20 @@ int block_devices_find(const struct block_sources *s, struct block_device **list
 	int ret = read_sources(&f, err), found = ret ? -1 : scandir(folder, &names, not_hidden, by_version);
 	if (!ret && found < 0)
 		ret = fail(err, -errno, "cannot read %s: %m", folder);
+	f.used = ret ? NULL : look_at_uses(s);
 	for (int k = 0; k < found; k++) {
 		find_disk(&f, names[k]->d_name);
 		free(names[k]);
 	}
 	if (found >= 0)
 		free(names);
+	for (unsigned k = 0; k < f.n; k++)
+		look_at_others_of_btrfs(&f.list[k], &f);
 	mount_table_free(f.mounts);
 	mount_table_free(f.more_mounts);
 	mount_table_free(f.fstab);
 	free(f.swaps);
+	free(f.used);
 	free(folder);
 	if (ret)
 		free(f.list);

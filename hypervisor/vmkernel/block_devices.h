@@ -30,7 +30,7 @@ struct block_device {
 	char name[64];	/* "sdb1"; of the device mapper its own, "vg0-data" */
 	char path[128]; /* "/dev/sdb1", "/dev/mapper/vg0-data" */
 	char model[96]; /* of a loop device: the file behind it */
-	char type[32], label[96], uuid[80], partuuid[80]; /* "" = none; type: of the file system, or "swap", "LVM2_member" */
+	char type[32], label[96], uuid[80], partuuid[80], partlabel[96]; /* "" = none; type: of the file system, or "swap", "LVM2_member" */
 	char table[16];	  /* kind of its partition table, "" = none */
 	dev_t device;
 	u64 bytes;
@@ -43,6 +43,8 @@ struct block_device {
 int block_devices_find(const struct block_sources *s, struct block_device **list, unsigned *n, struct error *err);
 /* By name, path, or any other name of the same device (/dev/disk/by-id/...). NULL: there is none. */
 const struct block_device *block_device_named(const struct block_device *list, unsigned n, const char *name);
+/* What a partition of that type is for by its table, when it must not be taken for an empty one; NULL: for anything. `scheme`: "gpt", "dos". */
+const char *block_device_kept_for(const char *scheme, const char *type);
 /* A row of storage.devices. */
 json_t *block_device_row(const struct block_device *d);
 /* What would be lost by formatting it, as it is to be named then: its label, else the type of what is on it; "" when nothing is. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* clone_copy.c - see clone_copy.h */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -8,11 +9,13 @@
 #include <sys/ioctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include "lib/sock.h"
 #include "lib/util.h"
 #include "vmkernel/clone_copy.h"
+#include "vmkernel/text.h"
 
 #define CHUNK (1 * MIB) /* between two looks at the daemon */
 #define TELL_AGAIN_NS (10 * NSEC_PER_SEC) /* the same percentage, when it stays for long: something goes on */
@@ -110,6 +113,20 @@ static int copy_stretch(struct copying *c, int from, int to, off_t at, off_t end
 	return 0;
 }
 
+int copy_room(int fd, u64 bytes, struct error *err)
+{
+	struct statvfs fs;
+	char needed[32], left[32];
+	if (fstatvfs(fd, &fs) || !fs.f_blocks)
+		return 0;
+	u64 room = (u64)(geteuid() == 0 ? fs.f_bfree : fs.f_bavail) * fs.f_frsize;
+	if (bytes <= room)
+		return 0;
+	size_text(bytes, needed, sizeof(needed));
+	size_text(room, left, sizeof(left));
+	return fail(err, -ENOSPC, "there is no room for it: %s are to be copied, and %s are left there", needed, left);
+}
+
 int copy_sparse(struct copying *c, int from, int to, const char *name, struct error *err)
 {
 	off_t size = size_of(from), at, end = 0;
@@ -120,12 +137,43 @@ int copy_sparse(struct copying *c, int from, int to, const char *name, struct er
 		c->done += copy_data_bytes(from);
 		copy_tell(c);
 	} else {
-		if (ftruncate(to, size))
+		ret = c->room_seen ? 0 : copy_room(to, c->to_write, err);
+		c->room_seen = true;
+		if (!ret && ftruncate(to, size))
 			return fail(err, -errno, "%s cannot be copied: %m", name);
 		while (!ret && next_data(from, size, end, &at, &end))
 			ret = copy_stretch(c, from, to, at, end, name, err);
 	}
 	if (!ret && fsync(to))
 		ret = fail(err, -errno, "the copy of %s cannot be written: %m", name);
+	return ret;
+}
+
+static int compare_stretch(struct copying *c, int from, int to, off_t at, off_t end, const char *name, struct error *err)
+{
+	static char one[CHUNK], other[CHUNK];
+	while (at < end) {
+		if (cancelled(c))
+			return fail(err, -ECANCELED, "cancelled");
+		size_t len = (size_t)MIN((u64)(end - at), CHUNK);
+		ssize_t n = pread(from, one, len, at);
+		if (n <= 0)
+			return fail(err, n ? -errno : -EIO, "%s cannot be read again: %s", name, n ? strerror(errno) : "it became shorter");
+		if (pread(to, other, (size_t)n, at) != n || memcmp(one, other, (size_t)n) != 0)
+			return fail(err, -EIO, "the copy of %s does not read as it was written", name);
+		at += n;
+		c->done += (u64)n;
+		copy_tell(c);
+	}
+	return 0;
+}
+
+int copy_verify(struct copying *c, int from, int to, const char *name, struct error *err)
+{
+	off_t size = size_of(from), at, end = 0;
+	int ret = size_of(to) == size ? 0 : fail(err, -EIO, "the copy of %s is not as long as that", name);
+	(void)posix_fadvise(to, 0, 0, POSIX_FADV_DONTNEED); /* from the disk, where it can be had from there */
+	while (!ret && next_data(from, size, end, &at, &end))
+		ret = compare_stretch(c, from, to, at, end, name, err);
 	return ret;
 }

@@ -106,23 +106,42 @@ void disk_uses_free(struct disk_use *uses, size_t count)
 static void find_uses(struct disk_work *w)
 {
 	struct stat st;
+	char volume[256];
 	for (size_t k = 0; k < w->n_uses; k++) {
 		struct disk_use *u = &w->uses[k];
-		if (stat(job_path(u->path), &st))
+		if (volumes_silent(u->path, volume) || stat(job_path(u->path), &st))
 			continue;
 		u->device = st.st_dev;
 		u->inode = st.st_ino;
 	}
 }
 
-/*
- * Anybody may write anybody's path into his own configuration: it counts where the machine's owner could read the file (as far as
- * that is seen without his other groups).
- */
+static bool in_group(uid_t uid, gid_t gid)
+{
+	struct identity who;
+	identity_of_user(uid, &who);
+	identity_lookup(&who);
+	bool is = who.gid == gid;
+	for (unsigned k = 0; k < who.n_groups; k++)
+		is |= who.groups[k] == gid;
+	return is;
+}
+
+/* Disks can be read by a group; of files that are for their group only its members are not looked up. */
+bool disk_use_counts(const struct disk_use *u, const struct stat *st)
+{
+	if (u->owner == 0)
+		return true;
+	if (u->owner == st->st_uid)
+		return st->st_mode & 0400;
+	if (!S_ISBLK(st->st_mode))
+		return st->st_mode & 0044;
+	return in_group(u->owner, st->st_gid) ? st->st_mode & 0040 : st->st_mode & 0004;
+}
+
 static bool uses_file(const struct disk_use *u, const struct stat *st)
 {
-	bool may = u->owner == 0 || (u->owner == st->st_uid ? st->st_mode & 0400 : st->st_mode & 0044);
-	return may && u->inode && u->inode == st->st_ino && u->device == st->st_dev;
+	return u->inode && u->inode == st->st_ino && u->device == st->st_dev && disk_use_counts(u, st);
 }
 
 /* Names of the machines that use it, as far as the caller may know them; caller frees. *used: some machine does. */
@@ -279,6 +298,7 @@ int disks_list(void *arg, int report, json_t **result, struct error *err)
 	int ret = volumes_look(NULL, report, &volumes, err);
 	if (ret)
 		return ret;
+	volumes_keep(volumes);
 	find_uses(w);
 	struct listing l = {.w = w, .rows = *result = json_array()};
 	json_array_foreach(volumes, k, volume) {
@@ -286,12 +306,17 @@ int disks_list(void *arg, int report, json_t **result, struct error *err)
 		if (!*name || (w->volume && strcmp(name, w->volume) != 0))
 			continue;
 		found = true;
+		if (json_integer_value(json_object_get(volume, "state")) == VOLUME_SILENT) {
+			if (w->volume)
+				ret = fail(err, -ETIMEDOUT, "the volume %s does not answer", name);
+			continue;
+		}
 		l.volume = name;
 		l.folder[0] = 0;
 		list_volume(&l);
 	}
 	json_decref(volumes);
-	return found || !w->volume ? 0 : fail(err, -ENOENT, "no volume named %.100s: storage list shows them", w->volume);
+	return found || !w->volume ? ret : fail(err, -ENOENT, "no volume named %.100s: storage list shows them", w->volume);
 }
 
 /* ---- one image ---- */
@@ -355,6 +380,11 @@ static int place_open(const struct disk_work *w, struct place *p, struct error *
 	const char *rest;
 	int ret;
 	*p = (struct place){.folder = -1};
+	/* No mode keeps root from putting files below a mount point. */
+	if (volumes_lack(w->path, volume))
+		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
+	if (volumes_silent(w->path, volume))
+		return fail(err, -ETIMEDOUT, "the volume %s does not answer", volume);
 	if (volumes_split(w->path, volume, &rest) && *rest)
 		ret = open_on_volume(volume, rest, p, err);
 	else if (w->anywhere)

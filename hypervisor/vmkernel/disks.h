@@ -8,6 +8,7 @@
 #define VMK_VMKERNEL_DISKS_H
 
 #include <stdatomic.h>
+#include <sys/stat.h>
 #include <sys/types.h>
 
 #include "vmkernel/job.h"
@@ -24,6 +25,11 @@ struct disk_use {
 };
 /* All of them; caller frees with disk_uses_free(). */
 struct disk_use *disk_uses(const struct caller *c, size_t *count);
+/*
+ * Anybody may write anybody's path into his own configuration: it counts where the machine's owner could read the file `st`, or open the
+ * disk. In the child.
+ */
+bool disk_use_counts(const struct disk_use *u, const struct stat *st);
 void disk_uses_free(struct disk_use *uses, size_t count);
 
 /* In memory the daemon and the child share: how far the child is, and whether it is to give up. */

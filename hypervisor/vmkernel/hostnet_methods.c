@@ -11,6 +11,7 @@
 #include "lib/util.h"
 #include "vmkernel/hostnet_methods.h"
 #include "vmkernel/hostnet_probe.h"
+#include "vmkernel/hostnet_record.h"
 #include "vmkernel/hostnet_trial.h"
 #include "vmkernel/methods.h"
 #include "vmkernel/task.h"
@@ -18,6 +19,8 @@
 
 #define LIST_SECONDS 30
 #define CHECK_SECONDS 30
+#define RETRY_SECONDS 10 /* and twice as long each time, */
+#define RETRY_SECONDS_MAX 300
 #define LATE "it has not ended in time, and was killed"
 
 /* There is one at most. */
@@ -29,6 +32,9 @@ static struct {
 	struct request *setter; /* waits until it is applied; NULL: it has its answer */
 	struct request *ender;	/* keeps or undoes it; NULL: nobody, or the host itself */
 	bool keep;		/* what the ender wants */
+	bool cancelled;		/* while it was being applied */
+	sd_event_source *retry; /* of what could not be undone; NULL: nothing waits */
+	unsigned retry_seconds; /* the pause before it; 0: it was not tried yet */
 } trial;
 
 static int need_installed(struct error *err)
@@ -95,7 +101,7 @@ static int list_run(void *arg, int report, json_t **result, struct error *err)
 	*result = json_array();
 	for (unsigned k = 0; k < n; k++) {
 		struct hostnet_config config;
-		hostnet_look(files, links[k].name, links[k].mac, &config);
+		hostnet_look(files, &links[k], &config);
 		json_t *row = link_row(&links[k], &config, resolvers, search);
 		if (row)
 			json_array_append_new(*result, row);
@@ -138,7 +144,8 @@ int handle_host_network(struct request *r, json_t **result, struct error *err)
 
 /* ---- a change, and its trial ---- */
 
-static void restore_start(void);
+static int restore_start(struct error *err);
+static void restore_soon(void);
 
 static void on_applied(void *arg, int percent)
 {
@@ -179,12 +186,14 @@ static void log_end(int ret, bool kept, const struct error *err)
 		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the network of %s is changed%s", name, trial.setter ? "" : ", and kept");
 	else
 		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "the network of %s is as it was before: %s", name,
-			   trial.ender && !trial.keep ? "the change was undone" : "nobody kept the change");
+			   trial.cancelled		? "the change was cancelled"
+			   : trial.ender && !trial.keep ? "the change was undone"
+							: "nobody kept the change");
 }
 
 static void on_end(void *arg, int ret, json_t *result, const struct error *err)
 {
-	bool kept = json_is_true(json_object_get(result, "kept")), left = ret && hostnet_trial_recorded();
+	bool kept = json_is_true(json_object_get(result, "kept")), left = ret && hostnet_record_there();
 	struct request *r = trial.setter;
 	(void)arg;
 	event_acting(r ? r : trial.ender);
@@ -197,7 +206,7 @@ static void on_end(void *arg, int ret, json_t *result, const struct error *err)
 		answer_ender(ret, kept, err);
 	trial.state = TRIAL_NONE;
 	if (left)
-		restore_start(); /* its child was ended before it could */
+		restore_soon(); /* its child was ended before it could, or a file cannot be put back now */
 }
 
 /* Once it is applied it is no task any more, but on trial. */
@@ -206,6 +215,7 @@ static int cancel_applying(void *arg, struct error *err)
 	(void)arg;
 	if (trial.state != TRIAL_APPLYING || sock_send(trial.report, HOSTNET_UNDO, strlen(HOSTNET_UNDO), NULL, 0) < 0)
 		return fail(err, -EBUSY, "the network of %s is changed already", trial.interface);
+	trial.cancelled = true;
 	return PENDING; /* the child says what came of it */
 }
 
@@ -220,6 +230,7 @@ static int trial_start(struct request *r, const struct hostnet_order *o, struct 
 	trial.state = TRIAL_APPLYING;
 	trial.setter = r;
 	trial.ender = NULL;
+	trial.cancelled = false;
 	str_copy(trial.interface, sizeof(trial.interface), o->interface);
 	task_begin(r, cancel_applying, NULL, NULL, "changing the network of %s", trial.interface);
 	return PENDING;
@@ -241,12 +252,12 @@ static int check_start(struct request *r, const struct hostnet_order *o, struct 
 	return ret ? ret : PENDING;
 }
 
-/* Not while another one is under way. */
+/* Not while another one is under way, or has left what is to be put back. */
 static int need_no_trial(struct error *err)
 {
 	unsigned seconds;
 	if (trial.state == TRIAL_NONE)
-		return 0;
+		return hostnet_record_there() ? fail(err, -EBUSY, "an earlier change of the network is not undone yet: host network undo tries it again") : 0;
 	if (hostnet_on_trial(&seconds))
 		return fail(err, -EBUSY, "a change of %s is on trial for %u seconds more: host network keep, or host network undo, first", trial.interface,
 			    seconds);
@@ -271,6 +282,22 @@ int handle_host_network_set(struct request *r, json_t **result, struct error *er
 	return r->dry_run ? check_start(r, &o, err) : trial_start(r, &o, err);
 }
 
+/* No change is on trial, but one may have been left that is only to be undone. */
+static int end_what_was_left(struct request *r, bool keep, struct error *err)
+{
+	if (trial.state != TRIAL_NONE || (keep && hostnet_record_there()))
+		return need_no_trial(err);
+	if (!hostnet_record_there())
+		return fail(err, -ENOENT, "no change of the network is on trial");
+	if (r->dry_run)
+		return 0;
+	int ret = restore_start(err);
+	if (ret)
+		return ret;
+	trial.ender = r;
+	return PENDING;
+}
+
 static int trial_end(struct request *r, bool keep, struct error *err)
 {
 	const char *word = keep ? HOSTNET_KEEP : HOSTNET_UNDO;
@@ -279,7 +306,7 @@ static int trial_end(struct request *r, bool keep, struct error *err)
 	if (ret)
 		return ret;
 	if (!hostnet_on_trial(&seconds))
-		return trial.state == TRIAL_NONE ? fail(err, -ENOENT, "no change of the network is on trial") : need_no_trial(err);
+		return end_what_was_left(r, keep, err);
 	if (r->dry_run)
 		return 0;
 	/* Should the child be past hearing it, its answer says what has become of the change. */
@@ -307,33 +334,64 @@ int handle_host_network_undo(struct request *r, json_t **result, struct error *e
 static void on_restored(void *arg, int ret, json_t *result, const struct error *err)
 {
 	const char *interface = json_string_value(json_object_get(result, "interface"));
+	const char *of = interface && *interface ? " of " : "", *name = interface ? interface : "";
+	struct request *r = trial.ender;
 	(void)arg;
+	trial.ender = NULL;
 	trial.state = TRIAL_NONE;
+	event_acting(r);
 	if (ret)
 		event_host(LOG_LEVEL_ERROR, EVENT_ADMIN, "a change of the network that was on trial: %.400s", err->text);
 	else
-		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "the network%s%s is as it was before: a change was on trial when the VMkernel ended",
-			   interface && *interface ? " of " : "", interface ? interface : "");
+		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "the network%s%s is as it was before: a change that was on trial is undone", of, name);
+	event_acting(NULL);
+	if (ret && hostnet_record_there())
+		restore_soon();
+	else
+		trial.retry_seconds = 0;
+	if (r)
+		request_finish(r, ret, ret ? NULL : message_result("the network%s%s is as it was before", of, name), err);
 }
 
-static void restore_start(void)
+static int restore_start(struct error *err)
 {
 	struct job_spec spec = {.asker = &job_host, .seconds = HOSTNET_APPLY_SECONDS, .run = hostnet_trial_restore, .done = on_restored, .group = true,
 				.late = LATE, .cleans_up = true};
-	struct error err;
 	identity_of_user(geteuid(), &spec.who);
+	int ret = job_start(&spec, NULL, NULL, err);
+	if (ret)
+		return ret;
+	trial.retry = sd_event_source_disable_unref(trial.retry);
 	trial.interface[0] = 0;
+	trial.setter = trial.ender = NULL;
 	trial.state = TRIAL_RESTORING;
-	if (!job_start(&spec, NULL, NULL, &err))
-		return;
-	trial.state = TRIAL_NONE;
+	return 0;
+}
+
+static int on_retry(sd_event_source *s, uint64_t usec, void *arg)
+{
+	struct error err;
+	(void)s, (void)usec, (void)arg;
+	trial.retry = sd_event_source_disable_unref(trial.retry);
+	if (trial.state != TRIAL_NONE || !hostnet_record_there() || !restore_start(&err))
+		return 0;
 	event_host(LOG_LEVEL_ERROR, EVENT_ADMIN, "a change of the network that was on trial cannot be undone: %.400s", err.text);
+	restore_soon();
+	return 0;
+}
+
+/* At once the first time, later after a pause. */
+static void restore_soon(void)
+{
+	if (!trial.retry)
+		BUG_ON(sd_event_add_time_relative(host.event, &trial.retry, CLOCK_MONOTONIC, trial.retry_seconds * 1000000ull, 0, on_retry, NULL) < 0);
+	trial.retry_seconds = trial.retry_seconds ? MIN(trial.retry_seconds * 2, RETRY_SECONDS_MAX) : RETRY_SECONDS;
 }
 
 void hostnet_begin(void)
 {
-	if (!*get_root() && geteuid() == 0 && hostnet_trial_recorded())
-		restore_start();
+	if (!*get_root() && geteuid() == 0 && hostnet_record_there())
+		restore_soon();
 }
 
 /* ---- host.network_test ---- */

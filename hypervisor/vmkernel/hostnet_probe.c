@@ -2,6 +2,7 @@
 /* hostnet_probe.c - see hostnet_probe.h */
 #include <arpa/inet.h>
 #include <errno.h>
+#include <netdb.h>
 #include <netinet/ip_icmp.h>
 #include <poll.h>
 #include <stdio.h>
@@ -157,20 +158,19 @@ static bool labels_fit(const char *name)
 	return true;
 }
 
+/* An address, which may have a zone: "fe80::1%eth0" */
 static int connect_server(const char *server)
 {
-	struct sockaddr_in four = {.sin_family = AF_INET, .sin_port = htons(53)};
-	struct sockaddr_in6 six = {.sin6_family = AF_INET6, .sin6_port = htons(53)};
-	bool is_four = inet_pton(AF_INET, server, &four.sin_addr) == 1;
-	if (!is_four && inet_pton(AF_INET6, server, &six.sin6_addr) != 1)
+	static const struct addrinfo numbers = {.ai_family = AF_UNSPEC, .ai_socktype = SOCK_DGRAM, .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+	struct addrinfo *to;
+	if (getaddrinfo(server, "53", &numbers, &to))
 		return -EINVAL;
-	int fd = socket(is_four ? AF_INET : AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -errno;
-	if (connect(fd, is_four ? (void *)&four : (void *)&six, is_four ? sizeof(four) : sizeof(six)) == 0)
-		return fd;
-	int ret = -errno;
-	close(fd);
+	int fd = socket(to->ai_family, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), ret = fd < 0 ? -errno : fd;
+	if (fd >= 0 && connect(fd, to->ai_addr, to->ai_addrlen)) {
+		ret = -errno;
+		close(fd);
+	}
+	freeaddrinfo(to);
 	return ret;
 }
 
@@ -336,7 +336,7 @@ int hostnet_probe_run(void *arg, int report, json_t **result, struct error *err)
 	hostnet_resolvers(p->place, servers, sizeof(servers), search, sizeof(search));
 	for (unsigned k = 0; k < n && k < LINKS_MAX; k++) {
 		struct hostnet_config config;
-		hostnet_look(files, links[k].name, links[k].mac, &config);
+		hostnet_look(files, &links[k], &config);
 		tell_percent(report, k, MIN(n, LINKS_MAX) + 2);
 		if (!is_of_interest(&links[k], &config))
 			continue;

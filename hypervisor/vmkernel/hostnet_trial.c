@@ -6,34 +6,21 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "computer/hostnet_links.h"
 #include "computer/program.h"
 #include "lib/sock.h"
 #include "lib/util.h"
+#include "vmkernel/hostnet_record.h"
 #include "vmkernel/hostnet_trial.h"
 
-#define FILE_BYTES 262144
-#define RECORD_BYTES (4 * MIB)
 #define PROGRAM_SECONDS 90 /* a DHCP client gives up after a minute */
+#define UNDO_SECONDS 330   /* also one that is told to wait for five: what was there before has more time than what is tried out */
 #define ADDRESS_SECONDS 20 /* networkd works on when networkctl has ended */
+#define SETTLE_SECONDS 2
 #define LEASE_SECONDS 60
 #define LOOK_USEC 200000
-
-static char *record_path(void)
-{
-	return root_path("etc/vmk/network-trial.json");
-}
-
-bool hostnet_trial_recorded(void)
-{
-	char *path = record_path();
-	bool there = access(path, F_OK) == 0;
-	free(path);
-	return there;
-}
 
 /*
  * This process may outlive the daemon: it holds none of its sockets, whose other ends, and whose ports, are to be free then. The log and the
@@ -73,248 +60,269 @@ static bool is_told(void *arg)
 	return poll(&p, 1, 0) > 0;
 }
 
-static int run(struct error *err, const char *name, const char *one, const char *two, const char *three, const char *four, const char *five)
+static int run_words(struct error *err, unsigned seconds, const char *const *words)
 {
-	const char *words[] = {name, one, two, three, four, five, NULL};
-	const struct program p = {.words = (char *const *)words, .seconds = PROGRAM_SECONDS, .give_up = is_told};
+	const struct program p = {.words = (char *const *)words, .seconds = seconds, .give_up = is_told};
 	return program_run(&p, err);
 }
-#define RUN5(err, name, a, b, c, d, e) run(err, name, a, b, c, d, e)
-#define RUN1(err, name, a) run(err, name, a, NULL, NULL, NULL, NULL)
-#define RUN2(err, name, a, b) run(err, name, a, b, NULL, NULL, NULL)
+#define RUN_FOR(err, seconds, ...) run_words(err, seconds, (const char *const[]){__VA_ARGS__, NULL})
+#define RUN(err, ...) RUN_FOR(err, PROGRAM_SECONDS, __VA_ARGS__)
 
-/* ---- what is written down ---- */
-
-static json_t *file_record(const char *path, struct error *err)
-{
-	char *text = NULL;
-	size_t len;
-	struct stat st = {.st_mode = 0644};
-	if (stat(path, &st) == 0 && read_file(path, FILE_BYTES, &text, &len, err))
-		return NULL;
-	json_t *content = text ? json_stringn(text, len) : json_null();
-	json_t *row = content ? json_pack("{s:s, s:o, s:i, s:i, s:i}", "path", path, "text", content, "mode", (int)(st.st_mode & 07777), "uid",
-					  (int)st.st_uid, "gid", (int)st.st_gid)
-			      : NULL;
-	if (!row)
-		fail(err, -EINVAL, "cannot write down what is in %s: it is not a text of UTF-8", path);
-	free(text);
-	return row;
-}
-
-static json_t *files_record(const char *const *paths, struct error *err)
-{
-	json_t *files = json_array();
-	for (; *paths; paths++) {
-		json_t *row = file_record(*paths, err);
-		if (!row) {
-			json_decref(files);
-			return NULL;
-		}
-		json_array_append_new(files, row);
-	}
-	return files;
-}
-
-static json_t *addresses_record(const struct hostnet_link *link)
-{
-	json_t *list = json_array();
-	for (unsigned k = 0; k < link->n; k++)
-		json_array_append_new(list, json_string(link->address[k]));
-	return list;
-}
-
-/* `was_up`: its manager has brought it up, and can do so again; else it is as somebody set it by hand. NULL: it cannot be told. */
-static json_t *make_record(struct hostnet_files *files, const struct hostnet_config *config, const struct hostnet_link *link, struct error *err)
-{
-	struct error why;
-	bool was_up = config->manager == HOSTNET_NETWORKD ? config->file[0] != 0 : RUN2(&why, "ifquery", "--state", link->name) == 0;
-	json_t *list = files_record(hostnet_changed(files), err);
-	if (!list)
-		return NULL;
-	fail(err, -EINVAL, "what is to be put back of %s cannot be written down", link->name);
-	return json_pack("{s:s, s:i, s:b, s:b, s:o, s:o, s:s}", "interface", link->name, "manager", (int)config->manager, "was_up", was_up, "link_up",
-			 link->up, "files", list, "addresses", addresses_record(link), "gateway", link->gateway);
-}
-
-static int write_record(const json_t *record, struct error *err)
-{
-	char *path = record_path(), *text = json_dumps(record, JSON_INDENT(1));
-	int ret = text ? replace_file(path, text, strlen(text), 0600, err) : fail(err, -ENOMEM, "cannot write down what is to be put back");
-	free(text);
-	free(path);
-	return ret;
-}
-
-static int delete_record(struct error *err)
-{
-	char *path = record_path();
-	int ret = unlink(path) && errno != ENOENT ? fail(err, -errno, "cannot delete %s: %m", path) : 0;
-	free(path);
-	return ret;
-}
-
-static const char *record_string(const json_t *record, const char *key)
-{
-	const char *text = json_string_value(json_object_get(record, key));
-	return text ? text : "";
-}
-
-static bool by_networkd(const json_t *record)
-{
-	return json_integer_value(json_object_get(record, "manager")) == HOSTNET_NETWORKD;
-}
+/* For what may well fail, as what is there already is refused. */
+#define TRY(...) \
+	do { \
+		struct error try_why; \
+		if (RUN(&try_why, __VA_ARGS__)) \
+			log_debug("%s", try_why.text); \
+	} while (0)
 
 /* ---- putting back ---- */
 
-static int restore_file(const json_t *row, struct error *err)
+static bool is_six(const char *address)
 {
-	const char *path = record_string(row, "path"), *text = json_string_value(json_object_get(row, "text"));
-	if (!*path)
-		return fail(err, -EINVAL, "what is to be put back is written down without a file's name");
-	if (!text)
-		return unlink(path) && errno != ENOENT ? fail(err, -errno, "cannot delete %s: %m", path) : 0;
-	char *target = realpath(path, NULL); /* a link stays one */
-	const char *real = target ? target : path;
-	int ret = replace_file(real, text, strlen(text), (mode_t)json_integer_value(json_object_get(row, "mode")), err);
-	if (!ret && geteuid() == 0 &&
-	    chown(real, (uid_t)json_integer_value(json_object_get(row, "uid")), (gid_t)json_integer_value(json_object_get(row, "gid"))))
-		ret = fail(err, -errno, "cannot give %s back to its owner: %m", path);
-	free(target);
-	return ret;
+	return strchr(address, ':') != NULL;
 }
 
-/* All of them, whatever becomes of one; the first failure is told. */
-static int restore_files(const json_t *record, struct error *err)
+/* With the broadcast address networkd, too, would give it: one without is none that it can take over. */
+static void add_address(const char *address, const char *interface)
 {
-	json_t *files = json_object_get(record, "files");
-	struct error why;
-	int ret = 0;
-	for (size_t k = 0; k < json_array_size(files); k++)
-		if (restore_file(json_array_get(files, k), &why) && !ret)
-			ret = fail(err, why.code, "%s", why.text);
-	return ret;
+	const char *slash = strchr(address, '/');
+	if (!is_six(address) && slash && atoi(slash + 1) < 31)
+		TRY("ip", "address", "add", address, "dev", interface, "broadcast", "+");
+	else
+		TRY("ip", "address", "add", address, "dev", interface);
 }
 
-/* As it was set by hand: no file says it. What is there already is refused, and no matter. */
-static void restore_by_hand(const json_t *record)
+/* Where they are missing. IPv6's of routers come by themselves, and go by themselves. */
+static void restore_addresses(const struct hostnet_link *was, const char *gateway, bool lent_too, bool six_only)
 {
-	const char *interface = record_string(record, "interface"), *gateway = record_string(record, "gateway");
-	json_t *addresses = json_object_get(record, "addresses");
-	struct error why;
-	if (!json_is_true(json_object_get(record, "link_up")))
+	struct hostnet_link now = {.n = 0};
+	(void)hostnet_link(was->name, &now);
+	for (unsigned k = 0; k < was->n; k++) {
+		bool six = is_six(was->address[k]);
+		if ((six || !six_only) && (!was->lent[k] || (lent_too && !six)) && !hostnet_link_has(&now, was->address[k]))
+			add_address(was->address[k], was->name);
+	}
+	if (*gateway && !six_only && !now.gateway[0])
+		TRY("ip", "route", "replace", "default", "via", gateway, "dev", was->name);
+	if (*was->gateway6 && !now.gateway6[0])
+		TRY("ip", "-6", "route", "replace", "default", "via", was->gateway6, "dev", was->name);
+}
+
+/* As the kernel had it, whatever the files say, and whoever set it. */
+static void restore_by_hand(const struct hostnet_link *was)
+{
+	if (!was->up)
 		return;
-	(void)RUN5(&why, "ip", "link", "set", "dev", interface, "up");
-	for (size_t k = 0; k < json_array_size(addresses); k++) {
-		const char *address = json_string_value(json_array_get(addresses, k));
-		if (address && RUN5(&why, "ip", "address", "add", address, "dev", interface))
-			log_debug("%s", why.text);
-	}
-	if (*gateway) {
-		const char *words[] = {"ip", "route", "replace", "default", "via", gateway, "dev", interface, NULL};
-		const struct program p = {.words = (char *const *)words, .seconds = PROGRAM_SECONDS};
-		if (program_run(&p, &why))
-			log_warning("%s", why.text);
+	TRY("ip", "link", "set", "dev", was->name, "up");
+	restore_addresses(was, was->gateway, true, false);
+}
+
+/* What was set by hand, or in the old way, is in the way of the new one: ifup's own gateway, networkd's own address. */
+static void clear_ipv4(const struct hostnet_link *was)
+{
+	if (was->gateway[0])
+		TRY("ip", "-4", "route", "del", "default", "dev", was->name);
+	TRY("ip", "-4", "address", "flush", "dev", was->name);
+}
+
+/*
+ * networkd sets up anew whatever has another file than before, and has only begun with it when networkctl ends. Not `networkctl reconfigure`,
+ * which would take all away a second time.
+ */
+static int networkd_apply(const json_t *record, struct error *err)
+{
+	hostnet_record_touch(record);
+	return RUN(err, "networkctl", "reload");
+}
+
+static bool has_one_of(const struct hostnet_link *now, const struct hostnet_link *was)
+{
+	for (unsigned k = 0; k < was->n; k++)
+		if (!is_six(was->address[k]) && hostnet_link_has(now, was->address[k]))
+			return true;
+	return false;
+}
+
+/* Until it has an address as before, and the gateway that the old file names: the manager's program may have ended before its work is done. */
+static int wait_until_back(const json_t *record, const struct hostnet_link *was, unsigned seconds, struct error *err)
+{
+	bool dhcp = hostnet_record_flag(record, "dhcp"), routed = hostnet_record_flag(record, "routed") && was->gateway[0];
+	u64 end = now_monotonic() + seconds * NSEC_PER_SEC;
+	struct hostnet_link now;
+	if (!hostnet_link_has_ipv4(was))
+		return 0;
+	for (;; usleep(LOOK_USEC)) {
+		bool there = hostnet_link(was->name, &now) && (has_one_of(&now, was) || (dhcp && hostnet_link_has_lease(&now, was)));
+		bool late = now_monotonic() > end;
+		if (there && (late || dhcp || !routed || now.gateway[0]))
+			return 0;
+		if (late)
+			return fail(err, -ETIMEDOUT, "%s does not come back", was->address[0]);
 	}
 }
 
-static int networkd_apply(const char *interface, struct error *err)
+/* With the old files in place. */
+static int bring_back(const json_t *record, const struct hostnet_link *was, struct error *err)
 {
-	int ret = RUN1(err, "networkctl", "reload");
-	return ret ? ret : RUN2(err, "networkctl", "reconfigure", interface);
-}
-
-/* Everything as the record has it. Tries all of it, whatever fails. */
-static int put_back(const json_t *record, struct error *err)
-{
-	const char *interface = record_string(record, "interface");
-	bool was_up = json_is_true(json_object_get(record, "was_up"));
-	struct error why;
-	if (!by_networkd(record))
-		(void)RUN2(&why, "ifdown", "--force", interface); /* as far as it has come up */
-	int ret = restore_files(record, err), up = 0;
-	if (by_networkd(record))
-		up = networkd_apply(interface, &why);
-	else if (was_up)
-		up = RUN1(&why, "ifup", interface);
-	/* networkd lets go of an interface that no file names any more, and leaves it as it is. */
-	if (!was_up && by_networkd(record))
-		(void)RUN5(&why, "ip", "-4", "address", "flush", "dev", interface);
-	if (!was_up)
-		restore_by_hand(record);
-	if (up && !ret && was_up)
-		ret = fail(err, up, "the old configuration does not come up: %.400s", why.text);
+	bool networkd = hostnet_record_by_networkd(record), dhcp = hostnet_record_flag(record, "dhcp");
+	if (networkd)
+		clear_ipv4(was); /* what is there afterwards is the old configuration's */
+	int ret = networkd ? networkd_apply(record, err) : RUN_FOR(err, UNDO_SECONDS, "ifup", was->name);
+	if (!ret)
+		ret = wait_until_back(record, was, !networkd ? SETTLE_SECONDS : dhcp ? LEASE_SECONDS : ADDRESS_SECONDS, err);
+	if (ret)
+		restore_by_hand(was);
+	else if (was->up)
+		restore_addresses(was, dhcp ? "" : was->gateway, false, false);
 	return ret;
 }
 
-/* What was written down has served; not being able to delete it would undo it again. */
+/*
+ * No file names it: as somebody set it. networkd lets go of such an interface; what it has set it may take away somewhat later, and with it what
+ * is the same.
+ */
+static void bring_back_by_hand(const json_t *record, const struct hostnet_link *was)
+{
+	struct error why;
+	bool networkd = hostnet_record_by_networkd(record);
+	u64 end = now_monotonic() + SETTLE_SECONDS * NSEC_PER_SEC;
+	if (networkd) {
+		clear_ipv4(was);
+		(void)networkd_apply(record, &why);
+		clear_ipv4(was);
+	}
+	restore_by_hand(was);
+	while (networkd && now_monotonic() < end) {
+		usleep(LOOK_USEC);
+		restore_by_hand(was);
+	}
+}
+
+/*
+ * Everything as the record has it. *again: a file could not be put back, and it is to be tried later; meanwhile the interface has what it
+ * had.
+ */
+static int put_back(const json_t *record, bool *again, struct error *err)
+{
+	struct hostnet_link was;
+	struct error why;
+	bool others = false;
+	hostnet_record_link(record, &was);
+	int ret = hostnet_record_stage(record, err);
+	if (!ret) {
+		if (!hostnet_record_by_networkd(record))
+			TRY("ifdown", "--force", was.name); /* as far as it has come up */
+		ret = hostnet_record_commit(record, &others, err);
+	}
+	*again = ret != 0;
+	if (ret) {
+		restore_by_hand(&was);
+		return ret;
+	}
+	if (!hostnet_record_flag(record, "was_up"))
+		bring_back_by_hand(record, &was);
+	else if (bring_back(record, &was, &why))
+		ret = fail(err, why.code, "the old configuration does not come up: %.400s", why.text);
+	return ret || !others ? ret : -EEXIST;
+}
+
+/* What was written down is needed until the files are as they were. Not being able to delete it then would undo the change again. */
 static int put_back_and_forget(const json_t *record, struct error *err)
 {
-	int ret = put_back(record, err);
 	struct error why;
-	if (delete_record(&why))
+	bool again;
+	int ret = put_back(record, &again, err);
+	if (!again && hostnet_record_delete(&why))
 		log_warning("%s", why.text);
 	return ret;
 }
 
 int hostnet_trial_restore(void *arg, int report, json_t **result, struct error *err)
 {
-	char *path = record_path(), *text = NULL;
 	json_t *record = NULL;
 	(void)arg;
 	let_go(report);
 	int ret = take_turn(err);
 	if (!ret)
-		ret = read_file(path, RECORD_BYTES, &text, NULL, err);
-	if (!ret) {
-		record = json_loads(text, 0, NULL);
-		ret = record ? put_back_and_forget(record, err) : fail(err, -EINVAL, "%s is not what vmk wrote: nothing is put back", path);
-	} else if (ret == -ENOENT) {
+		ret = hostnet_record_read(&record, err);
+	if (ret == -ENOENT)
 		ret = 0;
-	}
-	*result = json_pack("{s:b, s:s}", "undone", record != NULL, "interface", record_string(record, "interface"));
+	if (record)
+		ret = put_back_and_forget(record, err);
+	*result = json_pack("{s:b, s:s}", "undone", record != NULL, "interface", hostnet_record_text(record, "interface"));
 	json_decref(record);
-	free(text);
-	free(path);
 	return ret;
 }
 
 /* ---- applying ---- */
 
-/* Until the interface has what it is to have. */
-static int wait_for_address(const struct hostnet_order *o, struct error *err)
+static bool has_arrived(const struct hostnet_order *o, const struct hostnet_link *now, const struct hostnet_link *before)
+{
+	if (o->change.method == HOSTNET_DHCP)
+		return hostnet_link_has_lease(now, before);
+	return hostnet_link_has(now, o->change.address) && (!o->change.gateway[0] || !strcmp(now->gateway, o->change.gateway));
+}
+
+/* Until the interface has what it is to have, and did not have `before`. */
+static int wait_for_address(const struct hostnet_order *o, const struct hostnet_link *before, struct error *err)
 {
 	bool fixed = o->change.method == HOSTNET_STATIC;
 	u64 end = now_monotonic() + (fixed ? ADDRESS_SECONDS : LEASE_SECONDS) * NSEC_PER_SEC;
 	struct hostnet_link link = {.up = false};
 	if (o->change.method == HOSTNET_NONE)
 		return 0;
-	for (;;) {
-		bool there = hostnet_link(o->interface, &link);
-		if (there && (fixed ? hostnet_link_has(&link, o->change.address) : hostnet_link_has_ipv4(&link)))
+	for (;; usleep(LOOK_USEC)) {
+		if (hostnet_link(o->interface, &link) && has_arrived(o, &link, before))
 			return 0;
 		if (is_told(NULL))
 			return fail(err, -ECANCELED, "it was cancelled");
 		if (now_monotonic() > end)
 			break;
-		usleep(LOOK_USEC);
 	}
 	const char *cable = link.up && !link.carrier ? " (its cable is not in)" : "";
-	return fixed ? fail(err, -ETIMEDOUT, "%s does not come to %s%s", o->change.address, o->interface, cable)
-		     : fail(err, -ETIMEDOUT, "no DHCP server gives %s an address%s", o->interface, cable);
+	if (!fixed)
+		return fail(err, -ETIMEDOUT, "no DHCP server gives %s an address%s", o->interface, cable);
+	if (hostnet_link_has(&link, o->change.address))
+		return fail(err, -ETIMEDOUT, "the gateway %s does not come to %s", o->change.gateway, o->interface);
+	return fail(err, -ETIMEDOUT, "%s does not come to %s%s", o->change.address, o->interface, cable);
+}
+
+/* networkd itself takes away what it has set; a lease it has yet to get is not to be told from an address that is still there, though. */
+static int take_down(const struct hostnet_order *o, const json_t *record, const struct hostnet_link *was, struct error *err)
+{
+	bool was_up = hostnet_record_flag(record, "was_up");
+	if (was_up && !hostnet_record_by_networkd(record))
+		return RUN(err, "ifdown", was->name);
+	if (!was_up || o->change.method != HOSTNET_STATIC)
+		clear_ipv4(was);
+	return 0;
+}
+
+static int bring_up(const json_t *record, const struct hostnet_link *was, struct error *err)
+{
+	if (hostnet_record_by_networkd(record))
+		return networkd_apply(record, err);
+	int ret = RUN(err, "ifup", was->name);
+	/* ifdown has taken IPv6's away, too, and ifup knows only what a file names. */
+	if (!ret && was->up)
+		restore_addresses(was, "", false, true);
+	return ret;
 }
 
 /* With the old files down, with the new ones up. */
-static int apply(const struct hostnet_order *o, struct hostnet_files *files, const json_t *record, struct error *err)
+static int apply(const struct hostnet_order *o, struct hostnet_files *files, json_t *record, const struct hostnet_link *was, struct error *err)
 {
-	int ret = 0;
-	if (!by_networkd(record) && json_is_true(json_object_get(record, "was_up")))
-		ret = RUN1(err, "ifdown", o->interface);
+	struct hostnet_link before = *was;
+	int ret = take_down(o, record, was, err);
 	if (!ret)
 		ret = hostnet_save(files, err);
 	if (!ret)
-		ret = by_networkd(record) ? networkd_apply(o->interface, err) : RUN1(err, "ifup", o->interface);
-	return ret ? ret : wait_for_address(o, err);
+		ret = hostnet_record_note_new(record, err);
+	(void)hostnet_link(o->interface, &before);
+	if (!ret)
+		ret = bring_up(record, was, err);
+	return ret ? ret : wait_for_address(o, &before, err);
 }
 
 /* Until somebody says keep (true), or undo, or nothing in time. The daemon's end counts as undo. */
@@ -336,14 +344,15 @@ static bool wait_for_keep(int report, unsigned seconds)
 	return false;
 }
 
-static int try_out(const struct hostnet_order *o, struct hostnet_files *files, const json_t *record, int report, json_t **result, struct error *err)
+static int try_out(const struct hostnet_order *o, struct hostnet_files *files, json_t *record, const struct hostnet_link *was, int report,
+		   json_t **result, struct error *err)
 {
 	struct error why;
-	int ret = write_record(record, err);
+	int ret = hostnet_record_write(record, err);
 	if (ret)
 		return ret;
 	heeded = report;
-	ret = apply(o, files, record, err);
+	ret = apply(o, files, record, was, err);
 	if (!ret && is_told(NULL))
 		ret = fail(err, -ECANCELED, "it was cancelled");
 	heeded = -1;
@@ -354,8 +363,24 @@ static int try_out(const struct hostnet_order *o, struct hostnet_files *files, c
 							  : fail(err, ret, "%s is as it was before: %s", o->interface, text);
 	}
 	bool kept = !o->trial || wait_for_keep(report, o->trial);
-	ret = kept ? delete_record(err) : put_back_and_forget(record, err);
+	ret = kept ? hostnet_record_delete(err) : put_back_and_forget(record, err);
 	*result = json_pack("{s:b}", "kept", kept);
+	return ret;
+}
+
+/* `was_up`: its manager has brought it up, and can do so again; else it is as somebody set it by hand. */
+static bool is_up(const struct hostnet_config *config, const struct hostnet_link *link)
+{
+	struct error why;
+	return config->manager == HOSTNET_NETWORKD ? config->file[0] != 0 : RUN(&why, "ifquery", "--state", link->name) == 0;
+}
+
+/* What an earlier change has left is not to be forgotten for this one. */
+static int need_turn(struct error *err)
+{
+	int ret = take_turn(err);
+	if (!ret && hostnet_record_there())
+		ret = fail(err, -EBUSY, "an earlier change of the network is not undone yet: host network undo");
 	return ret;
 }
 
@@ -365,20 +390,20 @@ int hostnet_trial_run(void *arg, int report, json_t **result, struct error *err)
 	struct hostnet_config config;
 	struct hostnet_link link;
 	let_go(report);
-	if (!hostnet_link(o->interface, &link))
-		return fail(err, -ENOENT, "there is no network interface %s", o->interface);
-	int ret = o->dry_run ? 0 : take_turn(err);
+	int ret = o->dry_run ? 0 : need_turn(err);
+	if (!ret && !hostnet_link(o->interface, &link))
+		ret = fail(err, -ENOENT, "there is no network interface %s", o->interface);
 	if (ret)
 		return ret;
 	struct hostnet_files *files = hostnet_open(o->place);
-	hostnet_look(files, o->interface, link.mac, &config);
+	hostnet_look(files, &link, &config);
 	const char *program = config.manager == HOSTNET_NETWORKD ? "networkctl" : "ifup";
-	ret = hostnet_change(files, o->interface, link.mac, &config, &o->change, err);
+	ret = hostnet_change(files, &link, &config, &o->change, err);
 	if (!ret && !program_there(program))
 		ret = fail(err, -ENOENT, "%s cannot be changed: there is no program %s on this computer", o->interface, program);
-	json_t *record = ret || o->dry_run ? NULL : make_record(files, &config, &link, err);
+	json_t *record = ret || o->dry_run ? NULL : hostnet_record_make(files, &config, &link, is_up(&config, &link), err);
 	if (!ret && !o->dry_run)
-		ret = record ? try_out(o, files, record, report, result, err) : err->code;
+		ret = record ? try_out(o, files, record, &link, report, result, err) : err->code;
 	json_decref(record);
 	hostnet_close(files);
 	return ret;

@@ -4,8 +4,9 @@
  *
  * A child of the daemon changes the files, has the interface's manager apply them, and then waits for the word "keep". Without it - the time
  * is up, the daemon says something else, or has ended - it puts the files back and has them applied again. What is to be put back is
- * written down before anything changes, in <root>/etc/vmk/network-trial.json, and stays there until it is kept or undone: who ends the
- * child, or the computer, meanwhile has the next daemon undo it.
+ * written down before anything changes (hostnet_record.h), and stays there until it is kept or undone: who ends the child, or the computer,
+ * meanwhile has the next daemon undo it. A file that cannot be put back - the disk is full - has the interface be by hand what it was,
+ * and what is written down stays: it is tried again later.
  */
 #ifndef VMK_VMKERNEL_HOSTNET_TRIAL_H
 #define VMK_VMKERNEL_HOSTNET_TRIAL_H
@@ -17,7 +18,7 @@
 #define HOSTNET_UNDO "undo"
 
 /* How long the child may take beside the trial itself: programs of a manager's, one after the other. */
-#define HOSTNET_APPLY_SECONDS 600
+#define HOSTNET_APPLY_SECONDS 1200
 
 struct hostnet_order {
 	const struct hostnet_place *place;
@@ -34,7 +35,5 @@ struct hostnet_order {
 job_fn hostnet_trial_run;
 /* job_fn without arg: undoes what is written down, after whoever is at it. Result: {"undone": true}, or false when there was nothing left. */
 job_fn hostnet_trial_restore;
-/* Whether a change is on trial, or was left so. */
-bool hostnet_trial_recorded(void);
 
 #endif

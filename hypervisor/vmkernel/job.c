@@ -55,8 +55,7 @@ const char *job_path(const char *path)
 	return len && strncmp(path, get_root(), len) == 0 && path[len] == '/' ? path + len + 1 : path;
 }
 
-/* The private user's group, else the system's groups of that user, else nobody's. */
-static void identity_lookup(struct identity *who)
+void identity_lookup(struct identity *who)
 {
 	char name[USER_NAME_SIZE];
 	uid_t uid;

@@ -20,6 +20,8 @@ struct identity {
 	bool lookup; /* gid and groups are the user database's; found in the child, as that may take long */
 };
 void identity_of_user(uid_t uid, struct identity *out);
+/* In the child: finds gid and groups: the private user's group, else the system's groups of that user, else nobody's. */
+void identity_lookup(struct identity *who);
 void identity_of_caller(const struct caller *c, struct identity *out);
 
 /* In the child. `report` is the socket to the daemon (blocking, close-on-exec). 0 and *result (may stay NULL) or -errno. */

@@ -21,10 +21,13 @@
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
-#include "vmkernel/suspend.h"
+#include "vmkernel/owners_seen.h"
+#include "vmkernel/vm_look.h"
 #include "vmkernel/volumes.h"
+#include "vmkernel/within.h"
 
 #define LIST_MAX_BYTES (1024 * 1024)
+#define ANSWER_NS (2 * NSEC_PER_SEC) /* of a volume's server: so long the host stands still, once */
 
 char *vm_folder(const char *path)
 {
@@ -52,29 +55,6 @@ void vm_config_name(const struct config *config, const char *path, char name[VM_
 	len = MIN(len, (size_t)VM_NAME_MAX);
 	memcpy(name, file, len);
 	name[len] = 0;
-}
-
-static u64 time_ns(struct timespec t)
-{
-	return (u64)t.tv_sec * NSEC_PER_SEC + (u64)t.tv_nsec;
-}
-
-/* Whether the file is the one vm->config was read from. */
-static bool same_file(const struct vm *vm, const struct stat *st)
-{
-	return vm->readable && vm->file.device == st->st_dev && vm->file.inode == st->st_ino &&
-	       vm->file.changed_ns == time_ns(st->st_ctim) && vm->file.modified_ns == time_ns(st->st_mtim);
-}
-
-static void note_file(struct vm *vm, const struct stat *st)
-{
-	vm->file.device = st->st_dev;
-	vm->file.inode = st->st_ino;
-	vm->file.changed_ns = time_ns(st->st_ctim);
-	vm->file.modified_ns = time_ns(st->st_mtim);
-	vm->file.uid = st->st_uid;
-	vm->file.gid = st->st_gid;
-	vm->file.mode = st->st_mode;
 }
 
 /* A name that another machine has already gets " (2)" and so on, until somebody changes it. */
@@ -106,8 +86,10 @@ static void vm_take_name(struct vm *vm)
 static bool vm_unreadable(struct vm *vm, const char *why)
 {
 	char volume[256], lacks[300];
-	if (volumes_lack(vm->path, volume)) {
-		snprintf(lacks, sizeof(lacks), "the volume %s is not mounted", volume);
+	bool silent = volumes_silent(vm->path, volume), away = silent || volumes_lack(vm->path, volume), news = vm->readable || !vm->owner[0] || away != vm->away;
+	vm->away = away;
+	if (away) {
+		snprintf(lacks, sizeof(lacks), "the volume %s %s", volume, silent ? "does not answer" : "is not mounted");
 		why = lacks;
 	}
 	if (vm->readable || !vm->owner[0])
@@ -115,47 +97,42 @@ static bool vm_unreadable(struct vm *vm, const char *why)
 	vm->readable = false;
 	snprintf(vm->problem, sizeof(vm->problem), "%s: %s", vm->path, why);
 	vm->file.mode = 0;
-	str_copy(vm->owner, sizeof(vm->owner), "?");
+	if (news && away && vm->owner_known)
+		users_name_of(vm->file.uid, vm->owner);
+	else if (news)
+		str_copy(vm->owner, sizeof(vm->owner), "?");
 	if (!vm->name[0])
 		vm_take_name(vm);
 	return false;
 }
 
-static void note_suspended(struct vm *vm)
+static void note_suspended(struct vm *vm, bool suspended)
 {
 	if (!vm->world)
-		vm->state = suspend_found(vm->path, vm->file.uid) ? VM_SUSPENDED : VM_OFF;
+		vm->state = suspended ? VM_SUSPENDED : VM_OFF;
 }
 
-bool vm_refresh(struct vm *vm)
+/* Who is not told now what is there, keeps what was there last. */
+static bool vm_silent(struct vm *vm)
 {
-	struct stat st;
-	struct error err;
-	/* Nearly always: what a descriptor would tell is known (a change of owner or mode is one of st_ctim, too). */
-	if (lstat(vm->path, &st) == 0 && S_ISREG(st.st_mode) && same_file(vm, &st)) {
-		note_suspended(vm);
-		return true;
-	}
-	/* The owner may point the name elsewhere at any time: rights, owner and content all come from one descriptor. */
-	int fd = open(vm->path, O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC);
-	if (fd < 0)
-		return vm_unreadable(vm, strerror(errno));
-	if (fstat(fd, &st) || !S_ISREG(st.st_mode)) {
-		close(fd);
-		return vm_unreadable(vm, "not a regular file");
-	}
-	note_file(vm, &st);
-	note_suspended(vm);
-	users_name_of(st.st_uid, vm->owner);
-	char *text;
-	size_t len;
+	return vm->readable || vm_unreadable(vm, "its volume does not answer");
+}
+
+/* Takes over what vm_look() has found. */
+static bool vm_take(struct vm *vm, struct vm_look *l)
+{
+	struct error err = l->err;
 	struct config *config = NULL;
-	int ret = read_fd(fd, vm->path, CONFIG_MAX_BYTES, &text, &len, &err);
-	close(fd);
-	if (!ret) {
-		ret = config_parse(vm->path, text, len, &config, &err);
-		free(text);
-	}
+	if (l->ret)
+		return vm_unreadable(vm, l->err.text);
+	vm->file = l->file;
+	note_suspended(vm, l->suspended);
+	if (l->same)
+		return true;
+	vm->owner_known = true;
+	owner_seen_note(vm->path, l->file.uid);
+	users_name_of(l->file.uid, vm->owner);
+	int ret = l->text ? config_parse(vm->path, l->text, l->len, &config, &err) : l->err.code;
 	config_free(vm->config);
 	vm->config = config;
 	vm->readable = true; /* its rights are known, even when its text makes no sense */
@@ -169,6 +146,24 @@ bool vm_refresh(struct vm *vm)
 		vm_take_name(vm);
 	consoles_update(vm);
 	return true;
+}
+
+bool vm_refresh(struct vm *vm)
+{
+	char volume[256];
+	bool far = volumes_far(vm->path);
+	if (far && volumes_silent(vm->path, volume))
+		return vm_silent(vm);
+	struct vm_look *l = vm_look_new(vm->path, vm->readable ? &vm->file : NULL);
+	if (!far)
+		vm_look(l);
+	else if (!call_within(ANSWER_NS, vm_look, vm_look_free, l)) {
+		volumes_set_silent(vm->path);
+		return vm_silent(vm);
+	}
+	bool there = vm_take(vm, l);
+	vm_look_free(l);
+	return there;
 }
 
 struct vm *registry_find_name(const char *name, const struct vm *but)
@@ -216,6 +211,7 @@ struct vm *registry_adopt(const char *path)
 		p = &(*p)->next;
 	*p = vm;
 	BUG_ON(!tsearch(vm, &by_path, compare_paths));
+	vm->owner_known = owner_seen(path, &vm->file.uid);
 	vm_refresh(vm);
 	return vm;
 }
@@ -249,7 +245,7 @@ static int list_read(char **text, struct error *err)
 	return ret;
 }
 
-/* The list without the line of `without` and with one for `with` at its end; either may be NULL. */
+/* The list without the line of `without`, and with one for `with` in its place, or at the end; either may be NULL. */
 static int list_change(const char *without, const char *with, struct error *err)
 {
 	char *text, *path = root_path("etc/vmk/vm-list");
@@ -259,13 +255,17 @@ static int list_change(const char *without, const char *with, struct error *err)
 		return ret;
 	}
 	char *out = xcalloc(1, strlen(text) + (with ? strlen(with) : 0) + 16), *end = out, *saved = NULL;
+	bool placed = false;
 	for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
 		char *copy = xstrdup(line), *of = line_path(copy);
 		if (!of || !without || strcmp(of, without) != 0)
 			end += sprintf(end, "%s\n", line);
+		else if (with)
+			end += sprintf(end, "config \"%s\"\n", with);
+		placed = placed || (of && without && strcmp(of, without) == 0);
 		free(copy);
 	}
-	if (with)
+	if (with && !placed)
 		end += sprintf(end, "config \"%s\"\n", with);
 	ret = replace_file(path, out, (size_t)(end - out), 0644, err);
 	free(out);
@@ -312,12 +312,32 @@ int registry_add(const char *path, struct vm **out, struct error *err)
 	return 0;
 }
 
+int registry_move(struct vm *vm, const char *path, struct error *err)
+{
+	if (registry_find_path(path))
+		return fail(err, -EEXIST, "%s is registered already", path);
+	if (strpbrk(path, "\"\n\r"))
+		return fail(err, -EINVAL, "%s: a path with quotes or line ends cannot be registered", path);
+	int ret = list_change(vm->path, path, err);
+	if (ret)
+		return ret;
+	owner_seen_forget(vm->path);
+	events_moved(vm->path, path);
+	tdelete(vm, &by_path, compare_paths);
+	free(vm->path);
+	vm->path = xstrdup(path);
+	BUG_ON(!tsearch(vm, &by_path, compare_paths));
+	vm_refresh(vm);
+	return 0;
+}
+
 int registry_remove(struct vm *vm, struct error *err)
 {
 	BUG_ON(vm->world || vm->busy);
 	int ret = list_change(vm->path, NULL, err);
 	if (ret)
 		return ret;
+	owner_seen_forget(vm->path);
 	tdelete(vm, &by_path, compare_paths);
 	for (struct vm **p = &host.vms; *p; p = &(*p)->next) {
 		if (*p == vm) {

@@ -20,18 +20,7 @@
 
 /* ---- storage.list ---- */
 
-/* Machines whose configuration is on the volume, of those the caller may see. */
-static unsigned machines_on(const struct caller *c, const char *volume)
-{
-	unsigned n = 0;
-	char name[256];
-	const char *rest;
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		n += volumes_split(vm->path, name, &rest) && strcmp(name, volume) == 0 && vm_rights(c, vm) & RIGHT_R;
-	return n;
-}
-
-/* One that is not mounted has no size. */
+/* One that is not mounted, or silent, has no size. */
 static void set_sizes(json_t *row, const struct volume *v)
 {
 	char text[32];
@@ -40,7 +29,7 @@ static void set_sizes(json_t *row, const struct volume *v)
 		const char *name, *megabytes;
 		u64 bytes;
 	} sizes[] = {{"capacity", "capacity_mb", v->capacity}, {"used", "used_mb", taken}, {"free", "free_mb", v->free}};
-	bool known = v->state != VOLUME_NOT_MOUNTED;
+	bool known = v->state == VOLUME_FOLDER || v->state == VOLUME_MOUNTED;
 	for (unsigned k = 0; k < ARRAY_SIZE(sizes); k++) {
 		size_text(sizes[k].bytes, text, sizeof(text));
 		json_object_set_new(row, sizes[k].name, known ? json_string(text) : json_null());
@@ -53,7 +42,7 @@ static json_t *volume_row(const struct caller *c, const struct volume *v)
 {
 	char *folder = volumes_folder();
 	json_t *row = json_pack("{s:s, s:o, s:s, s:s, s:o, s:i}", "name", v->name, "path", json_sprintf("%s/%s", folder, v->name), "type", v->type,
-				"state", volume_state_name(v->state), "source", text_json(v->source), "machines", (int)machines_on(c, v->name));
+				"state", volume_state_name(v->state), "source", text_json(v->source), "machines", (int)volumes_machines(c, v->name));
 	set_sizes(row, v);
 	free(folder);
 	return row;

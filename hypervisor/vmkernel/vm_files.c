@@ -53,7 +53,13 @@ static json_t *create_warnings(const struct vm_files *f)
 int vm_files_create(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct vm_files *f = arg;
+	char volume[256];
 	(void)report;
+	/* No mode keeps root from putting files below a mount point. */
+	if (volumes_lack(f->path, volume))
+		return fail(err, -ENXIO, "the volume %s is not mounted", volume);
+	if (volumes_silent(f->path, volume))
+		return fail(err, -ETIMEDOUT, "the volume %s does not answer", volume);
 	char *folder = vm_folder(job_path(f->path));
 	const char *file = strrchr(f->path, '/') + 1;
 	bool made = mkdir(folder, MODE_FOLDER) == 0;
@@ -279,8 +285,10 @@ int owner_folder(const struct identity *who, const char *owner, struct error *er
 static int make_owner_folder(int top, const struct vm_files *f, struct error *err)
 {
 	struct stat st;
-	if (fstat(top, &st) || (geteuid() == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX)))))
+	if (fstat(top, &st) || (geteuid() == 0 && volumes_changeable(&st)))
 		return fail(err, -EPERM, "the volume %s can be changed by others than root: users get no folders of their own on it", f->volume);
+	if (f->look_only)
+		return 0;
 	int ret = folder_of_nobody(top, f->owner, f->uid, f->owner, err);
 	if (ret)
 		return fail_prefix(err, "on the volume %s", f->volume);

@@ -15,6 +15,7 @@ struct vm_files {
 	const char *volume, *owner;
 	uid_t uid;
 	gid_t gid;
+	bool look_only; /* whether it is there or could be made */
 	/* set */
 	const char *key, *value; /* value NULL removes the key */
 	/* settle */

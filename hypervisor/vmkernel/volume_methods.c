@@ -20,6 +20,7 @@ struct volume_request {
 	struct request *r;
 	struct volume_work work;
 	const char *done; /* what the message says of the volume */
+	bool mounts;	  /* it is mounted then, else gone */
 };
 
 static bool changing; /* one change at a time: fstab and mounts are looked at first, and changed then */
@@ -67,15 +68,16 @@ int handle_storage_devices(struct request *r, json_t **result, struct error *err
 
 /* ---- changing ---- */
 
-static int check_change(const char *name, struct error *err)
+static int check_change(const struct request *r, struct error *err)
 {
-	int ret = volume_name_check(name, err);
+	int ret = volume_name_check(param_string(r, "name"), err);
 	if (!ret && *get_root())
 		ret = fail(err, -EOPNOTSUPP, "volumes are mounted for the computer, and this is a private host below %s: mount them there by hand",
 			   get_root());
 	if (!ret && geteuid() != 0)
 		ret = fail(err, -EPERM, "only a VMkernel that is root's mounts volumes");
-	if (!ret && changing)
+	/* Who only looks is in nobody's way. */
+	if (!ret && changing && !r->dry_run)
 		ret = fail(err, -EBUSY, "another volume is being changed: task list may show it");
 	return ret;
 }
@@ -93,21 +95,39 @@ static void look_at_machines_again(const char *volume)
 /* What has been lost is told, whatever came of it. */
 static void log_change(const struct volume_request *v, int ret, const char *source, const struct error *err)
 {
+	const struct volume_progress *p = v->work.progress;
+	bool begun = p && atomic_load(&p->begun);
 	event_acting(v->r);
 	if (!ret)
-		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the volume %s is %s%s%s", v->work.name, v->done, *source ? ": " : "", source);
-	else if (v->work.progress && atomic_load(&v->work.progress->begun))
-		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "%s was being formatted: %s", v->work.source, err->text);
+		event_host(LOG_LEVEL_INFO, EVENT_ADMIN, "the volume %s is %s%s%s%s%s%s", v->work.name, v->done, *source ? ": " : "", source,
+			   begun ? " (what was there is lost: " : "", begun ? p->lost : "", begun ? ")" : "");
+	else if (begun)
+		event_host(LOG_LEVEL_WARNING, EVENT_ADMIN, "%s was being formatted, what was there is lost: %s", p->lost, err->text);
 	event_acting(NULL);
+}
+
+/* As it is now, before anybody has looked at it again. */
+static void note_change(const struct volume_request *v, int ret)
+{
+	if (!ret)
+		volumes_set_mounted(v->work.name, v->mounts);
+	volumes_changed();
+	look_at_machines_again(v->work.name);
 }
 
 static void on_changed(void *arg, int ret, json_t *found, const struct error *err)
 {
 	struct volume_request *v = arg;
 	json_t *result = NULL;
-	changing = false;
-	volumes_changed();
-	look_at_machines_again(v->work.name);
+	struct error late;
+	if (ret == -EIO && v->work.progress && atomic_load(&v->work.progress->looking)) {
+		ret = fail(&late, -ETIMEDOUT, "%s is left as it is: it, or a file of a machine, could not be looked at in time", v->work.source);
+		err = &late;
+	}
+	if (!v->r->dry_run) {
+		changing = false;
+		note_change(v, ret);
+	}
 	const char *source = ret ? NULL : json_string_value(json_object_get(found, "source"));
 	source = source ? source : "";
 	if (!v->r->dry_run)
@@ -132,17 +152,18 @@ static int volume_request_start(struct volume_request *v, job_fn *run, unsigned 
 		volume_request_free(v);
 		return ret;
 	}
-	changing = true;
+	changing |= !v->r->dry_run;
 	return PENDING;
 }
 
 int handle_storage_add(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
-	int ret = check_change(param_string(r, "name"), err);
+	int ret = check_change(r, err);
 	if (ret)
 		return ret;
 	struct volume_request *v = volume_request_new(r, "added");
+	v->mounts = true;
 	v->work.source = param_string(r, "source");
 	return volume_request_start(v, volume_add, VOLUME_SECONDS, err);
 }
@@ -150,8 +171,12 @@ int handle_storage_add(struct request *r, json_t **result, struct error *err)
 int handle_storage_mount(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
-	int ret = check_change(param_string(r, "name"), err);
-	return ret ? ret : volume_request_start(volume_request_new(r, "mounted"), volume_mount, VOLUME_SECONDS, err);
+	int ret = check_change(r, err);
+	if (ret)
+		return ret;
+	struct volume_request *v = volume_request_new(r, "mounted");
+	v->mounts = true;
+	return volume_request_start(v, volume_mount, VOLUME_SECONDS, err);
 }
 
 /* ---- storage.format ---- */
@@ -161,7 +186,7 @@ static int on_format_cancelled(void *arg, struct error *err)
 	struct volume_request *v = arg;
 	(void)err;
 	atomic_store(&v->work.progress->cancelled, true);
-	return 0;
+	return PENDING;
 }
 
 static void on_format_look(void *arg)
@@ -175,10 +200,11 @@ static void on_format_look(void *arg)
 int handle_storage_format(struct request *r, json_t **result, struct error *err)
 {
 	(void)result;
-	int ret = check_change(param_string(r, "name"), err);
+	int ret = check_change(r, err);
 	if (ret)
 		return ret;
 	struct volume_request *v = volume_request_new(r, "formatted and added");
+	v->mounts = true;
 	v->work.source = param_string(r, "device");
 	v->work.type = param_string(r, "type");
 	v->work.erase = param_string(r, "erase");
@@ -232,11 +258,15 @@ int handle_storage_remove(struct request *r, json_t **result, struct error *err)
 {
 	const char *name = param_string(r, "name");
 	(void)result;
-	int ret = strcmp(name, LOCAL_VOLUME) == 0 ? fail(err, -EINVAL, "the volume %s is a folder of the host's own, and stays", LOCAL_VOLUME) : check_change(name, err);
+	int ret = strcmp(name, LOCAL_VOLUME) == 0 ? fail(err, -EINVAL, "the volume %s is a folder of the host's own, and stays", LOCAL_VOLUME) : check_change(r, err);
 	if (ret)
 		return ret;
 	struct volume_request *v = volume_request_new(r, "removed; what is on it stays as it is");
-	ret = check_machines(name, &v->work, json_is_true(json_object_get(r->rpc.params, "force")), err);
+	char volume[256], *path = xasprintf("/vmfs/volumes/%s", name);
+	v->work.force = json_is_true(json_object_get(r->rpc.params, "force"));
+	v->work.silent = volumes_silent(path, volume);
+	free(path);
+	ret = check_machines(name, &v->work, v->work.force, err);
 	if (!ret)
 		return volume_request_start(v, volume_remove, VOLUME_SECONDS, err);
 	volume_request_free(v);

@@ -13,6 +13,7 @@
 #include "computer/program.h"
 #include "lib/util.h"
 #include "vmkernel/volume_source.h"
+#include "vmkernel/volumes.h"
 
 #define NFS_HELPER "mount.nfs"
 /* A computer starts without a volume that is not there; machines start behind those that are, and stop before them. */
@@ -72,13 +73,14 @@ static int check_way(const char *path, struct error *err)
 {
 	char part[PATH_MAX];
 	struct stat st;
+	/* Sticky (as /tmp): nobody moves what is another's in it, but a folder that is not there at the next start may be anybody's. */
 	for (size_t len = 1;; len++) {
 		if (path[len] && path[len] != '/')
 			continue;
 		snprintf(part, sizeof(part), "%.*s", (int)len, path);
 		if (lstat(part, &st))
 			return fail(err, -errno, "cannot look at %.300s: %m", part);
-		if (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX)))
+		if (volumes_changeable(&st) || (path[len] && st.st_mode & 022))
 			return fail(err, -EPERM,
 				    "%.200s cannot be trusted as a volume: %.200s can be changed by others than root (chown root, chmod go-w)", path, part);
 		if (!path[len])

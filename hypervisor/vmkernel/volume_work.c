@@ -2,11 +2,14 @@
 /* volume_work.c - see volume_work.h. All of it runs in a child, as the daemon's own user. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
+#include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
 #include <unistd.h>
@@ -52,7 +55,7 @@ static int is_mounted(const char *target, bool *mounted, struct error *err)
 	return ret;
 }
 
-/* Its source by fstab, "" when that has no line; caller frees. */
+/* Its source by fstab, "" when that has no line; caller frees. -ENOTUNIQ: it has several. */
 static int wanted_source(const char *target, char **source, struct error *err)
 {
 	struct mount_table *t;
@@ -60,9 +63,13 @@ static int wanted_source(const char *target, char **source, struct error *err)
 	if (ret)
 		return ret;
 	const struct mount_line *line = mount_table_at(t, target);
-	*source = xstrdup(line ? line->source : "");
+	unsigned n = mount_table_count(t, target);
+	if (n > 1)
+		ret = fail(err, -ENOTUNIQ, FSTAB " has %u lines for %s: leave only the right one there", n, target);
+	else
+		*source = xstrdup(line ? line->source : "");
 	mount_table_free(t);
-	return 0;
+	return ret;
 }
 
 static bool is_empty(const char *folder)
@@ -89,7 +96,7 @@ static int check_place(const char *name, const char *target, struct error *err)
 		return fail(err, -EEXIST, "the volume %s is there already", name);
 	if (lstat(target, &st))
 		return errno == ENOENT ? 0 : fail(err, -errno, "cannot look at %s: %m", target);
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 07777) && is_empty(target))
+	if (volumes_is_point(&st) && is_empty(target))
 		return 0;
 	return fail(err, -EEXIST, "%s is there already: take another name", target);
 }
@@ -134,7 +141,7 @@ static void look_at_top(const char *target, json_t *warnings)
 {
 	struct stat st;
 	struct statfs fs;
-	if (stat(target, &st) == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX))))
+	if (stat(target, &st) == 0 && volumes_changeable(&st))
 		json_array_append_new(warnings, json_sprintf("%s can be changed by others than root: users get no folders of their own on it before "
 							     "chown root and chmod 755",
 							     target));
@@ -142,13 +149,28 @@ static void look_at_top(const char *target, json_t *warnings)
 		json_array_append_new(warnings, json_sprintf("what is on %s is in memory, and gone when the computer stops", target));
 }
 
-/* Of a mount that has failed half-way. */
-static void undo_mount(const char *target)
+/* The host itself looks at its volumes now and then, for a moment. */
+static int run_umount(const char *target, struct error *err)
 {
-	bool mounted;
+	int ret = run_mount("umount", target, err);
+	for (unsigned k = 0; k < BUSY_TRIES && ret && strstr(err->text, "busy"); k++) {
+		usleep(BUSY_USEC);
+		ret = run_mount("umount", target, err);
+	}
+	return ret;
+}
+
+/* Of a mount that has failed half-way: `err` says why, and that it is there nevertheless, if so. */
+static bool undo_mount(const char *target, struct error *err)
+{
+	bool mounted = false;
 	struct error why;
-	if (is_mounted(target, &mounted, &why) == 0 && mounted && run_mount("umount", target, &why))
-		log_warning("%s stays mounted: %s", target, why.text);
+	int ret = is_mounted(target, &mounted, &why);
+	if (!ret && mounted)
+		ret = run_umount(target, &why);
+	if (ret)
+		fail_prefix(err, "%s may stay mounted (%.150s)", target, why.text);
+	return ret == 0;
 }
 
 static int add_line(const struct volume_source *s, bool made, json_t *warnings, struct error *err)
@@ -161,7 +183,7 @@ static int add_line(const struct volume_source *s, bool made, json_t *warnings, 
 		ret = mount_point(target, err);
 		if (!ret)
 			return 0;
-		undo_mount(target);
+		made &= undo_mount(target, err);
 		if (fstab_remove(ETC, target, &why))
 			fail_prefix(err, "its line of " FSTAB " stays (%.150s)", why.text);
 		reload_systemd(warnings);
@@ -179,7 +201,24 @@ static json_t *result_of(const char *source, json_t *warnings)
 
 /* ---- jobs ---- */
 
-static struct block_sources sources_of(const struct volume_work *w)
+/* What a daemon that has ended has begun goes on to its end: the lock is the child's, until that. */
+static int begin_change(const struct volume_work *w, struct error *err)
+{
+	if (w->dry_run)
+		return 0;
+	char *path = root_path("run/vmk/volumes.lock");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), ret = 0;
+	if (fd < 0)
+		ret = fail(err, -errno, "cannot open %s: %m", path);
+	else if (flock(fd, LOCK_EX | LOCK_NB)) {
+		ret = fail(err, -EBUSY, "another volume is being changed, which was begun before the VMkernel was started");
+		close(fd);
+	}
+	free(path);
+	return ret;
+}
+
+struct block_sources volume_block_sources(const struct volume_work *w)
 {
 	struct block_sources s = block_sources_host;
 	s.uses = w->uses;
@@ -190,7 +229,7 @@ static struct block_sources sources_of(const struct volume_work *w)
 int volume_devices(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
-	struct block_sources sources = sources_of(w);
+	struct block_sources sources = volume_block_sources(w);
 	struct block_device *list;
 	unsigned n;
 	(void)report;
@@ -207,7 +246,7 @@ int volume_devices(void *arg, int report, json_t **result, struct error *err)
 /* Of a place and a line that were checked. */
 static int add_source(const struct volume_work *w, const char *target, json_t **result, struct error *err)
 {
-	struct block_sources sources = sources_of(w);
+	struct block_sources sources = volume_block_sources(w);
 	struct volume_source s;
 	bool made;
 	int ret = volume_source_find(w->source, target, &sources, &s, err);
@@ -234,7 +273,9 @@ int volume_add(void *arg, int report, json_t **result, struct error *err)
 	const struct volume_work *w = arg;
 	char *target = target_of(w->name);
 	(void)report;
-	int ret = check_place(w->name, target, err);
+	int ret = begin_change(w, err);
+	if (!ret)
+		ret = check_place(w->name, target, err);
 	if (!ret)
 		ret = fstab_check(ETC, target, err);
 	if (!ret)
@@ -247,8 +288,12 @@ int volume_format(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
 	char *target = target_of(w->name);
+	int ret = begin_change(w, err);
+	atomic_store(&w->progress->looking, true);
+	alarm(VOLUME_SECONDS);
 	/* Before anything is lost for a volume that could not be. */
-	int ret = check_place(w->name, target, err);
+	if (!ret)
+		ret = check_place(w->name, target, err);
 	if (!ret)
 		ret = fstab_check(ETC, target, err);
 	if (!ret)
@@ -258,23 +303,33 @@ int volume_format(void *arg, int report, json_t **result, struct error *err)
 		if (ret)
 			fail_prefix(err, "%s has its new file system, but is no volume", w->source);
 	}
+	atomic_store(&w->progress->looking, false);
 	free(target);
 	return ret;
+}
+
+static int check_mount(const struct volume_work *w, const char *target, char **source, struct error *err)
+{
+	bool mounted;
+	int ret = wanted_source(target, source, err);
+	if (!ret)
+		ret = is_mounted(target, &mounted, err);
+	if (ret)
+		return ret;
+	if (mounted)
+		return fail(err, -EALREADY, "the volume %s is mounted already", w->name);
+	return **source ? 0 : fail(err, -ENOENT, "%s has no line for the volume %s: storage add adds one", FSTAB, w->name);
 }
 
 int volume_mount(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
 	char *target = target_of(w->name), *source = NULL;
-	bool mounted = false, made = false;
+	bool made = false;
 	(void)report;
-	int ret = wanted_source(target, &source, err);
+	int ret = begin_change(w, err);
 	if (!ret)
-		ret = is_mounted(target, &mounted, err);
-	if (!ret && mounted)
-		ret = fail(err, -EALREADY, "the volume %s is mounted already", w->name);
-	else if (!ret && !*source)
-		ret = fail(err, -ENOENT, "%s has no line for the volume %s: storage add adds one", FSTAB, w->name);
+		ret = check_mount(w, target, &source, err);
 	if (!ret && !w->dry_run) {
 		ret = make_point(target, &made, err);
 		if (!ret)
@@ -354,17 +409,6 @@ static char *users_of(const char *target)
 	return names;
 }
 
-/* The host itself looks at its volumes now and then, for a moment. */
-static int run_umount(const char *target, struct error *err)
-{
-	int ret = run_mount("umount", target, err);
-	for (unsigned k = 0; k < BUSY_TRIES && ret && strstr(err->text, "busy"); k++) {
-		usleep(BUSY_USEC);
-		ret = run_mount("umount", target, err);
-	}
-	return ret;
-}
-
 static int unmount(const char *name, const char *target, struct error *err)
 {
 	int ret = run_umount(target, err);
@@ -406,38 +450,68 @@ static int check_volume(const char *name, const char *target, bool mounted, bool
 		return 0;
 	if (lstat(target, &st))
 		return fail(err, -ENOENT, "there is no volume %s: storage list shows them", name);
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 07777))
+	if (volumes_is_point(&st))
 		return 0;
 	return fail(err, -EINVAL, "%s is a plain folder, which is not mounted: it cannot be removed", name);
+}
+
+/* What is of a server that has gone cannot be written back, and nobody is asked: it is not to be seen any more, and ends with its last user. */
+static int give_up_volume(const char *target, bool wanted, struct error *err)
+{
+	int ret = wanted ? fstab_remove(ETC, target, err) : 0;
+	if (!ret && umount2(target, MNT_DETACH | UMOUNT_NOFOLLOW))
+		ret = fail(err, -errno, "%s is out of " FSTAB ", but stays mounted: %m", target);
+	return ret;
+}
+
+static int take_away(const struct volume_work *w, const char *target, bool mounted, bool wanted, struct error *err)
+{
+	if (mounted && w->silent && !w->force)
+		return fail(err, -ETIMEDOUT, "the volume %s does not answer: wait for its server, or say force, and what was not written yet is lost", w->name);
+	if (mounted && w->silent)
+		return give_up_volume(target, wanted, err);
+	int ret = mounted ? unmount(w->name, target, err) : 0;
+	return ret || !wanted ? ret : forget_line(target, mounted, err);
+}
+
+/* Whether it could be taken away; what is mounted and what stands in fstab. */
+static int check_remove(const struct volume_work *w, const char *target, bool *mounted, bool *wanted, struct error *err)
+{
+	char *source = NULL;
+	int ret = is_mounted(target, mounted, err);
+	if (!ret)
+		ret = wanted_source(target, &source, err);
+	*wanted = source && *source;
+	free(source);
+	if (!ret)
+		ret = check_volume(w->name, target, *mounted, *wanted, err);
+	/* Before it is unmounted: whether its line can be taken away. */
+	bool has = false;
+	if (!ret && *wanted)
+		ret = fstab_has(ETC, target, &has, err);
+	if (!ret && *wanted && !has)
+		ret = fail(err, -ENOENT, "the line of " FSTAB " for %s has just gone: try again", target);
+	return ret;
 }
 
 int volume_remove(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
-	char *target = target_of(w->name), *source = NULL;
-	bool mounted = false;
+	char *target = target_of(w->name);
+	bool mounted = false, wanted = false;
 	(void)report;
-	int ret = is_mounted(target, &mounted, err);
+	int ret = begin_change(w, err);
 	if (!ret)
-		ret = wanted_source(target, &source, err);
-	bool wanted = source && *source;
-	if (!ret)
-		ret = check_volume(w->name, target, mounted, wanted, err);
-	if (!ret && wanted) /* before it is unmounted: whether its line can be taken away */
-		ret = fstab_check(ETC, target, err) == -EEXIST ? 0 : err->code;
+		ret = check_remove(w, target, &mounted, &wanted, err);
 	if (!ret && !w->dry_run) {
 		json_t *warnings = json_array();
-		if (mounted)
-			ret = unmount(w->name, target, err);
-		if (!ret && wanted)
-			ret = forget_line(target, mounted, err);
+		ret = take_away(w, target, mounted, wanted, err);
 		if (!ret) {
 			drop_point(target, warnings);
 			reload_systemd(warnings);
 		}
 		*result = json_pack("{s:o}", "warnings", warnings);
 	}
-	free(source);
 	free(target);
 	return ret;
 }

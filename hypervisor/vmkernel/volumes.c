@@ -5,6 +5,9 @@
 #include <limits.h>
 #include <linux/magic.h>
 #include <mntent.h>
+#include <poll.h>
+#include <signal.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,6 +21,7 @@
 #include "vmkernel/volumes.h"
 
 #define LOOK_SECONDS 20
+#define ANSWER_SECONDS 5 /* of a server, within LOOK_SECONDS */
 #define POLL_NS (30 * NSEC_PER_SEC)
 #define MAX_VOLUMES 256
 #define FSTAB "/etc/fstab"
@@ -56,6 +60,16 @@ bool volumes_split(const char *path, char volume[256], const char **rest)
 	volume[name] = 0;
 	*rest = below + name + strspn(below + name, "/");
 	return true;
+}
+
+bool volumes_is_point(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && (st->st_mode & 07777) == VOLUME_POINT_MODE;
+}
+
+bool volumes_changeable(const struct stat *st)
+{
+	return st->st_uid != 0 || (st->st_mode & 022 && !(st->st_mode & S_ISVTX));
 }
 
 /* ---- in the child ---- */
@@ -101,14 +115,78 @@ struct looking {
 	char *folder;
 	struct mount_table *mounts, *fstab; /* NULL: not to be read */
 	json_t *found;
+	/* Servers are asked all at once, each by a process that may wait for ever. */
+	struct asked {
+		int answer;
+		pid_t pid;
+		json_t *row; /* of `found` */
+	} asked[MAX_VOLUMES];
+	unsigned n_asked;
 };
 
-static void add_row(struct looking *l, const char *name, enum volume_state state, const char *source, const char *type, u64 capacity, u64 left)
+/* Of a server, or of a process (FUSE), which may be one's behind it. */
+static bool is_far(const char *type)
+{
+	static const char *const types[] = {"nfs", "nfs4", "cifs", "smb3", "smbfs", "ceph", "9p", "afs", "ocfs2", "gfs2", "glusterfs", "lustre", "fuse"};
+	for (unsigned k = 0; k < ARRAY_SIZE(types); k++)
+		if (strcmp(type, types[k]) == 0)
+			return true;
+	return str_starts(type, "fuse.");
+}
+
+static json_t *add_row(struct looking *l, const char *name, enum volume_state state, const char *source, const char *type, u64 capacity, u64 left)
 {
 	json_t *row = json_pack("{s:s, s:i, s:s, s:s, s:I, s:I}", "name", name, "state", (int)state, "source", source, "type", type, "capacity",
 				(json_int_t)capacity, "free", (json_int_t)left);
 	if (row) /* else a name that is not UTF-8 */
 		json_array_append_new(l->found, row);
+	return row;
+}
+
+NORETURN static void answer(int to, const char *path)
+{
+	struct statvfs fs;
+	signal(SIGPIPE, SIG_DFL);
+	if (statvfs(path, &fs) == 0) {
+		u64 sizes[2] = {(u64)fs.f_blocks * fs.f_frsize, (u64)fs.f_bavail * fs.f_frsize};
+		(void)!write(to, sizes, sizeof(sizes));
+	}
+	_exit(0);
+}
+
+/* It is silent unless it answers. */
+static void ask_far(struct looking *l, const char *name, const char *path, const char *source, const char *type)
+{
+	int fds[2];
+	json_t *row = add_row(l, name, VOLUME_SILENT, source, type, 0, 0);
+	if (!row || l->n_asked == MAX_VOLUMES || pipe2(fds, O_CLOEXEC))
+		return;
+	pid_t pid = fork();
+	if (pid == 0)
+		answer(fds[1], path);
+	close(fds[1]);
+	if (pid > 0)
+		l->asked[l->n_asked++] = (struct asked){.answer = fds[0], .pid = pid, .row = row};
+	else
+		close(fds[0]);
+}
+
+static void take_answers(struct looking *l)
+{
+	u64 end = now_monotonic() + ANSWER_SECONDS * NSEC_PER_SEC, sizes[2];
+	for (unsigned k = 0; k < l->n_asked; k++) {
+		struct asked *a = &l->asked[k];
+		struct pollfd p = {.fd = a->answer, .events = POLLIN};
+		u64 now = now_monotonic();
+		if (poll(&p, 1, now < end ? (int)((end - now) / 1000000) : 0) > 0 && read(a->answer, sizes, sizeof(sizes)) == sizeof(sizes)) {
+			json_object_set_new(a->row, "state", json_integer(VOLUME_MOUNTED));
+			json_object_set_new(a->row, "capacity", json_integer((json_int_t)sizes[0]));
+			json_object_set_new(a->row, "free", json_integer((json_int_t)sizes[1]));
+		}
+		/* Not waited for: its end may be as far away as the answer. */
+		kill(a->pid, SIGKILL);
+		close(a->answer);
+	}
 }
 
 /* What `path` is (as it can be opened here). */
@@ -120,8 +198,12 @@ static void look_at(struct looking *l, const char *name, const char *path)
 	const struct mount_line *mounted = *name && l->mounts ? mount_table_at(l->mounts, target) : NULL;
 	const struct mount_line *wanted = *name && l->fstab ? mount_table_at(l->fstab, target) : NULL;
 	free(target);
-	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777)))) {
+	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && volumes_is_point(&st)))) {
 		add_row(l, name, VOLUME_NOT_MOUNTED, wanted ? wanted->source : "", "", 0, 0);
+		return;
+	}
+	if (mounted && is_far(mounted->type)) {
+		ask_far(l, name, path, wanted ? wanted->source : mounted->source, mounted->type);
 		return;
 	}
 	if (stat(path, &st) || !S_ISDIR(st.st_mode) || statvfs(path, &fs))
@@ -140,7 +222,7 @@ static void look_at_missing(struct looking *l)
 		const char *name = line->target + len + 1;
 		struct stat st;
 		if (strncmp(line->target, l->folder, len) == 0 && line->target[len] == '/' && *name && *name != '.' && !strchr(name, '/') &&
-		    lstat(line->target, &st) && errno == ENOENT)
+		    !(l->mounts && mount_table_at(l->mounts, line->target)) && lstat(line->target, &st) && errno == ENOENT)
 			add_row(l, name, VOLUME_NOT_MOUNTED, line->source, "", 0, 0);
 	}
 }
@@ -173,6 +255,7 @@ int volumes_look(void *arg, int report, json_t **result, struct error *err)
 	if (n >= 0)
 		free(names);
 	look_at_missing(&l);
+	take_answers(&l);
 	mount_table_free(l.mounts);
 	mount_table_free(l.fstab);
 	free(l.folder);
@@ -239,24 +322,128 @@ void volumes_changed(void)
 	last.looked_ns = 0;
 }
 
+bool volumes_known(void)
+{
+	return last.looked_ns && !last.looking;
+}
+
 const char *volume_state_name(enum volume_state state)
 {
-	static const char *const names[] = {[VOLUME_FOLDER] = "folder", [VOLUME_MOUNTED] = "mounted", [VOLUME_NOT_MOUNTED] = "not mounted"};
+	static const char *const names[] = {[VOLUME_FOLDER] = "folder", [VOLUME_MOUNTED] = "mounted", [VOLUME_NOT_MOUNTED] = "not mounted", [VOLUME_SILENT] = "no answer"};
 	return names[state];
+}
+
+static struct volume *find_last(const char *name)
+{
+	for (unsigned k = 0; k < last.count; k++)
+		if (strcmp(last.list[k].name, name) == 0)
+			return &last.list[k];
+	return NULL;
+}
+
+void volumes_set_mounted(const char *name, bool mounted)
+{
+	struct volume *v = find_last(name);
+	if (v && mounted)
+		v->state = VOLUME_MOUNTED;
+	else if (v) /* gone, or what the look finds */
+		memmove(v, v + 1, (size_t)(&last.list[last.count--] - (v + 1)) * sizeof(*v));
+}
+
+/* Kept until the kernel says that something has been mounted or unmounted; a child has one of its own. NULL: not to be read. */
+static const struct mount_table *mounts_now(void)
+{
+	static struct mount_table *t;
+	static pid_t owner;
+	static int changes;
+	if (owner != getpid()) {
+		owner = getpid();
+		changes = open(MOUNTS, O_RDONLY | O_CLOEXEC);
+		t = NULL;
+	}
+	struct pollfd p = {.fd = changes, .events = POLLPRI};
+	if (t && changes >= 0 && poll(&p, 1, 0) == 0)
+		return t;
+	mount_table_free(t);
+	if (mount_table_read(MOUNTS, true, &t, NULL))
+		t = NULL;
+	return t;
+}
+
+/* What is mounted there. The mount point itself is not touched: its server may not answer. */
+static const struct mount_line *mount_of(const struct mount_table *t, const char *volume)
+{
+	char *folder = volumes_folder(), *real = realpath(job_path(folder), NULL), *target = xasprintf("%s/%s", real ? real : folder, volume);
+	const struct mount_line *line = mount_table_at(t, target);
+	free(target);
+	free(real);
+	free(folder);
+	return line;
 }
 
 bool volumes_lack(const char *path, char volume[256])
 {
 	const char *rest;
 	struct stat st;
-	if (!volumes_split(path, volume, &rest))
+	const struct mount_table *t = mounts_now();
+	if (!volumes_split(path, volume, &rest) || (t && mount_of(t, volume)))
 		return false;
-	for (unsigned k = 0; k < last.count; k++)
-		if (strcmp(last.list[k].name, volume) == 0 && last.list[k].state == VOLUME_NOT_MOUNTED)
-			return true;
+	const struct volume *v = find_last(volume);
+	if (!t || (v && v->state == VOLUME_NOT_MOUNTED))
+		return v && v->state == VOLUME_NOT_MOUNTED;
 	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
-	bool lacks = lstat(job_path(point), &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
+	/* In the daemon by its name, in a child as that can walk there. */
+	bool lacks = (lstat(point, &st) == 0 || lstat(job_path(point), &st) == 0) && volumes_is_point(&st);
 	free(point);
 	free(folder);
 	return lacks;
+}
+
+bool volumes_silent(const char *path, char volume[256])
+{
+	const char *rest;
+	const struct volume *v = volumes_split(path, volume, &rest) ? find_last(volume) : NULL;
+	return v && v->state == VOLUME_SILENT;
+}
+
+void volumes_set_silent(const char *path)
+{
+	char name[256];
+	const char *rest;
+	struct volume *v = volumes_split(path, name, &rest) ? find_last(name) : NULL;
+	if (!v && last.count < MAX_VOLUMES) {
+		v = &last.list[last.count++];
+		*v = (struct volume){0};
+		str_copy(v->name, sizeof(v->name), name);
+	}
+	if (!v)
+		return;
+	if (v->state != VOLUME_SILENT)
+		log_warning("the volume %s does not answer", name);
+	v->state = VOLUME_SILENT;
+	v->capacity = v->free = 0;
+}
+
+bool volumes_far(const char *path)
+{
+	char volume[256];
+	const char *rest;
+	const struct mount_table *t = mounts_now();
+	bool any = false;
+	for (unsigned k = 0; t && k < t->n && !any; k++)
+		any = is_far(t->lines[k].type);
+	if (!any || !volumes_split(path, volume, &rest))
+		return false;
+	const struct mount_line *line = mount_of(t, volume);
+	return line && is_far(line->type);
+}
+
+unsigned volumes_machines(const struct caller *c, const char *volume)
+{
+	unsigned n = 0;
+	char name[256];
+	const char *rest;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		n += volumes_split(vm->path, name, &rest) && strcmp(name, volume) == 0 && vm_rights(c, vm) & RIGHT_R;
+	return n;
 }

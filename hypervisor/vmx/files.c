@@ -19,9 +19,12 @@
 
 static int open_checked(const char *path, const char *key, int flags, mode_t mode, struct error *err)
 {
+	struct stat st;
+	/* A disk that is mounted, or another machine's, is not written to as well. */
+	if ((flags & (O_ACCMODE | O_CREAT)) == O_RDWR && stat(path, &st) == 0 && S_ISBLK(st.st_mode))
+		flags |= O_EXCL;
 	/* O_NONBLOCK: opening a pipe must not wait for its other end. */
 	int fd = open(path, flags | O_CLOEXEC | O_NOCTTY | O_NONBLOCK, mode);
-	struct stat st;
 
 	if (fd < 0)
 		return fail(err, -errno, "%s: cannot open %s: %s", key, path, strerror(errno));

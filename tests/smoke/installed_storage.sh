@@ -81,7 +81,8 @@ inside vm stop web hard || die "vm stop"
 expect_failure 'machines are on the volume images: web' inside storage remove images
 
 say "not mounted after a start: that is told, and nothing gets below"
-inside host stop keep || die "host stop"
+inside vm set web autostart true || die "vm set"
+inside host stop stop || die "host stop"
 eventually 10 unmounts "$C$V/images" || die "umount"
 start_installed
 listed images 'not mounted' || die "$(inside storage list)"
@@ -89,15 +90,47 @@ inside host alerts | grep -q '^error .*volume images is not mounted' || die "$(i
 expect_failure 'its volume images is not mounted' inside vm start web
 [ "$(stat -c %a "$C$V/images")" = 0 ] || die "the mount point can be written to: $(ls -la "$C$V")"
 expect_failure 'not mounted' inside vm create other owner tester memory 16 volume images
+expect_failure 'not mounted' inside vm create other owner tester memory 16 path $V/images/other/other.vmx
+expect_failure 'not mounted' inside disk create $V/images/other.img 1M
+[ -z "$(ls -A "$C$V/images")" ] || die "something got below: $(ls -lR "$C$V/images")"
 inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img >"$TOP/warned" 2>&1 || die "vm create: $(cat "$TOP/warned")"
 grep -q 'its volume images is not mounted' "$TOP/warned" || die "$(cat "$TOP/warned")"
 expect_failure 'volume images is not mounted' inside vm start near
 inside vm delete near || die "vm delete"
+said() { # WORDS
+	inside events | grep -q "$1"
+}
+eventually 30 said 'its volume images is not mounted: if web is to start' || die "$(inside events)"
 inside storage mount images || die "storage mount"
+inside vm create soon owner tester memory 16 volume images || die "it is not known to be mounted"
+inside vm delete soon || die "vm delete"
 mounted images && listed images ' mounted' || die "$(inside storage list)"
 expect_failure 'mounted already' inside storage mount images
+is_on() { # MACHINE
+	inside vm list | grep -Eq " $1 .* on "
+}
+eventually 30 is_on web || die "it does not start with its volume: $(inside events)"
+said 'images is mounted now: web starts' || die "$(inside events)"
 inside host alerts | grep -q 'images' && die "$(inside host alerts)"
-inside vm start web && inside vm stop web hard || die "web does not run on its volume"
+inside vm stop web hard && inside vm set web autostart false || die "vm stop, vm set"
+
+say "a clone goes to a volume with room for it, and nowhere else"
+mkdir "$C/srv/small"
+mount -t tmpfs -o size=1M,mode=755 small "$C/srv/small" || die "mount"
+inside storage add small /srv/small || die "storage add"
+head -c 2M /dev/urandom >"$C/srv/images/tester/web/web.img" || die "no disk"
+expect_failure 'no room for it: 2.* are to be copied' inside vm clone web copy volume small
+expect_failure 'no room for it' inside vm clone web copy volume small --dry-run
+[ -z "$(find "$C/srv/small" -name 'copy*')" ] || die "something is left: $(find "$C/srv/small")"
+inside vm clone web copy volume images && inside vm start copy && inside vm stop copy hard && inside vm delete copy || die "vm clone"
+expect_failure 'web is not moved: .*no room for it' inside vm move web small
+inside vm move web local || die "vm move"
+[ -z "$(find "$C/srv/images" "$C/srv/small" -name 'web*')" ] || die "something is left: $(find "$C/srv/images" "$C/srv/small")"
+[ "$(stat -c %u "$C$V/local/tester/web/web.img")" = 4321 ] || die "$(ls -lR "$C$V/local/tester")"
+inside vm start web && inside vm stop web hard || die "web does not run where it was moved"
+inside vm move web images || die "vm move"
+inside storage remove small || die "storage remove"
+umount "$C/srv/small" || die "umount"
 
 say "who is in it, holds it; then it goes, and what is on it stays"
 (cd "$C$V/images" && exec sleep 600) </dev/null >/dev/null 2>&1 &
@@ -219,7 +252,7 @@ say "the same in vmkstatus"
 status_screen
 terminal_keys Right Right
 wait_terminal 20 "$D .*ext4 .*free"
-only "$D"
+only "$TOP/disk" # its name is a part of others
 terminal_keys f
 wait_terminal 10 'LOST'
 terminal_keys again Tab Tab yes F2
@@ -244,7 +277,10 @@ inside storage remove big || die "storage remove"
 
 say "a disk that is not there any more"
 inside storage add big "$D" || die "storage add"
-eventually 10 unmounts "$C$V/big" && losetup -d "$LOOP" || die "it does not go"
+no_loop() { # it goes once nobody has it open
+	! losetup "$LOOP" >/dev/null 2>&1
+}
+eventually 10 unmounts "$C$V/big" && losetup -d "$LOOP" && eventually 20 no_loop || die "it does not go"
 LOOP=""
 expect_failure 'is not there|superblock|special device' inside storage mount big
 listed big 'not mounted' || die "$(inside storage list)"
@@ -256,6 +292,7 @@ D=${LOOP##*/}
 say "formatting is a task, which can be cancelled: then nothing is on the disk"
 cat >"$TOP/mkfs" <<'CONTENT'
 #!/bin/sh
+case " $* " in *" -n "*) exit 0 ;; esac
 printf 'Creating journal: done\nWriting inode tables:  5/10\b\b\b\b\b'
 exec sleep 600
 CONTENT
@@ -265,17 +302,75 @@ inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
 formatting() {
 	inside --csv task list | grep "formatting $LOOP" | grep -Eq '(^|[^0-9])50([^0-9]|$)'
 }
+cancel_formatting() {
+	inside task cancel "$(inside --csv task list | sed -n "s/^\"*\([0-9]*\)\"*,.*formatting.*/\1/p")" || die "task cancel: $(inside --csv task list)"
+}
 eventually 20 formatting || die "no task: $(inside task list; cat "$TOP/format")"
 expect_failure 'another volume is being changed' inside storage add images /srv/images
-inside task cancel "$(inside --csv task list | sed -n "s/^\"*\([0-9]*\)\"*,.*formatting.*/\1/p")" || die "task cancel: $(inside --csv task list)"
+inside storage add images /srv/images --dry-run || die "a dry run is in nobody's way"
+expect_failure 'another volume is being changed' inside storage add images /srv/images
+cancel_formatting
 wait $!
 grep -q 'no file system now.*cancelled' "$TOP/format" || die "$(cat "$TOP/format")"
-inside events | grep -q 'root .*was being formatted' || die "$(inside events)"
+inside events | grep -q "root .*$LOOP, ext4 \"big\" was being formatted, what was there is lost" || die "$(inside events)"
 umount "$C/usr/sbin/mkfs.ext4" || die "umount"
 [ -z "$(blkid -p "$LOOP")" ] || die "$(blkid -p "$LOOP")"
 nothing_of big || die "something is left"
 inside storage format big "$LOOP" erase yes || die "storage format"
 inside storage remove big || die "storage remove"
+
+say "the host is killed meanwhile: what it has begun is cleaned up, and then it goes on"
+mount --bind "$TOP/mkfs" "$C/usr/sbin/mkfs.ext4" || die "mount"
+inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
+FORMAT=$!
+eventually 20 formatting || die "no task: $(inside task list; cat "$TOP/format")"
+[ -z "$(blkid -p "$LOOP")" ] || die "nothing is lost yet"
+kill -KILL "$(cat "$C/run/vmk/lock")" || die "no daemon"
+wait "$FORMAT" && die "it was formatted: $(cat "$TOP/format")"
+start_installed
+adds() {
+	inside storage add images /srv/images >"$TOP/added" 2>&1
+}
+eventually 20 adds || die "the lock stays: $(cat "$TOP/added")"
+inside storage remove images || die "storage remove"
+umount "$C/usr/sbin/mkfs.ext4" || die "umount"
+nothing_of big || die "something is left"
+inside storage format big "$LOOP" erase yes || die "storage format"
+inside storage remove big || die "storage remove"
+
+say "until the old file system goes, it stays: cancelled early, or too small a disk"
+cat >"$TOP/mkfs" <<'CONTENT'
+#!/bin/sh
+case " $* " in *" -n "*) echo >/tmp/rehearsed; exec sleep 600 ;; esac
+echo >/tmp/begun
+exit 1
+CONTENT
+mount --bind "$TOP/mkfs" "$C/usr/sbin/mkfs.ext4" || die "mount"
+inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
+eventually 20 test -e "$C/tmp/rehearsed" || die "no rehearsal: $(cat "$TOP/format")"
+cancel_formatting
+wait $!
+grep -q "$LOOP is left as it is.*cancelled" "$TOP/format" || die "$(cat "$TOP/format")"
+printf '#!/bin/sh\necho "mkfs.ext4: it is too small" >&2\nexit 1\n' >"$TOP/mkfs"
+expect_failure "$LOOP is left as it is: .*too small" inside storage format big "$LOOP" erase big --dry-run
+expect_failure "$LOOP is left as it is: .*too small" inside storage format big "$LOOP" erase big
+umount "$C/usr/sbin/mkfs.ext4" || die "umount"
+[ ! -e "$C/tmp/begun" ] && [ "$(blkid -p -s LABEL -o value "$LOOP")" = big ] || die "what was on it has gone: $(blkid -p "$LOOP")"
+nothing_of big || die "something is left"
+
+say "xfs, by a stand-in for mkfs.xfs"
+printf '#!/bin/sh\necho "$*" >>/tmp/xfs\ncase "$*" in *" -N") ;; *) exec mkfs.ext4 -q -F -L "$3" "$4" ;; esac\n' >"$TOP/sbin/mkfs.xfs"
+printf '#!/bin/sh\nexit 0\n' >"$TOP/sbin/modprobe"
+chmod 755 "$TOP/sbin"/*
+if mount -t overlay -o "lowerdir=$TOP/sbin:/usr/sbin" stand-in "$C/usr/sbin" 2>/dev/null; then
+	inside storage format a-name-of-twenty-six-bytes "$LOOP" xfs erase big || die "storage format"
+	printf -- '-f -L a-name-of-tw %s -N\n-f -L a-name-of-tw %s\n' "$LOOP" "$LOOP" | cmp -s - "$C/tmp/xfs" || die "mkfs.xfs was told: $(cat "$C/tmp/xfs")"
+	mounted a-name-of-twenty-six-bytes || die "$(inside storage list)"
+	inside storage remove a-name-of-twenty-six-bytes || die "storage remove"
+	umount "$C/usr/sbin" || die "umount"
+	inside storage format big "$LOOP" erase a-name-of-tw || die "storage format"
+	inside storage remove big || die "storage remove"
+fi
 
 say "what somebody else uses is refused"
 mount "$LOOP" "$TOP/elsewhere" || die "mount"

@@ -75,8 +75,9 @@ shows_nothing_of_chiefs() {
 	wait_terminal 10 'To see it, log in: l'
 	never 'seen-small'
 	terminal_keys 7
+	wait_terminal 10 'Log: everything'
 	wait_terminal 10 'web is (powered|still) on'
-	never 'mary'
+	never 'user mary'
 }
 
 say "everybody looks"
@@ -88,7 +89,7 @@ shows_nothing_of_chiefs
 say "the administrator sees all there is"
 sees_all() {
 	terminal_keys 7
-	wait_terminal 10 'mary'
+	wait_terminal 10 'user mary'
 	terminal_keys 2 d
 	wait_terminal 10 'Your rights +rwx'
 	wait_terminal 20 'seen-small'
@@ -102,7 +103,7 @@ sees_all
 say "locked, nothing of it is left; unlocked, it is back"
 terminal_keys C-o
 wait_terminal 10 'Locked by chief'
-never '192\.0\.2\.7|seen-small|mary'
+never '192\.0\.2\.7|seen-small|user mary'
 terminal_keys Enter
 wait_terminal 10 'Password'
 terminal_keys secret-chief Enter
@@ -128,8 +129,9 @@ locked_out
 wait_terminal 10 'only the administrator may call console.locks'
 never '192\.0\.2\.7'
 terminal_keys 7
+wait_terminal 10 'Log: everything'
 wait_terminal 10 'web is (powered|still) on'
-never 'mary'
+never 'user mary'
 terminal_keys l
 wait_terminal 10 'Logged out'
 

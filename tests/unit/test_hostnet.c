@@ -17,10 +17,11 @@
 
 #define MAC "02:00:00:00:00:07"
 
-static char top[64], etc[80], run[80];
-static struct hostnet_place place = {.etc = etc, .run = run};
+static char top[64], etc[80], run[80], usr[80];
+static struct hostnet_place place = {.etc = etc, .run = run, .usr = usr};
 static struct error err;
 static struct hostnet_config config;
+static struct hostnet_link a_link = {.type = "ether"};
 
 static void make_folder(void)
 {
@@ -28,6 +29,7 @@ static void make_folder(void)
 	cr_assert(mkdtemp(top));
 	snprintf(etc, sizeof(etc), "%s/etc", top);
 	snprintf(run, sizeof(run), "%s/run", top);
+	snprintf(usr, sizeof(usr), "%s/usr", top);
 }
 
 static void remove_folder(void)
@@ -66,10 +68,17 @@ static void runs(const char *unit)
 	free(name);
 }
 
+static struct hostnet_link *named(const char *name, const char *mac)
+{
+	str_copy(a_link.name, sizeof(a_link.name), name);
+	str_copy(a_link.mac, sizeof(a_link.mac), mac);
+	return &a_link;
+}
+
 static const struct hostnet_config *look(const char *interface)
 {
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, interface, MAC, &config);
+	hostnet_look(files, named(interface, MAC), &config);
 	hostnet_close(files);
 	return &config;
 }
@@ -79,8 +88,8 @@ static int change(const char *interface, const char *ipv4, const char *gateway, 
 	struct hostnet_change wanted;
 	cr_assert_eq(hostnet_parse(ipv4, gateway, dns, search, &wanted, &err), 0, "%s", err.text);
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, interface, MAC, &config);
-	int ret = hostnet_change(files, interface, MAC, &config, &wanted, &err);
+	hostnet_look(files, named(interface, MAC), &config);
+	int ret = hostnet_change(files, named(interface, MAC), &config, &wanted, &err);
 	if (!ret)
 		ret = hostnet_save(files, &err);
 	hostnet_close(files);
@@ -113,6 +122,13 @@ Test(hostnet, refuses_what_is_no_address)
 		cr_expect_eq(hostnet_parse(bad[k], NULL, NULL, NULL, &c, &err), -EINVAL, "'%s'", bad[k]);
 	for (unsigned k = 0; k < ARRAY_SIZE(good); k++)
 		cr_expect_eq(hostnet_parse(good[k], NULL, NULL, NULL, &c, &err), 0, "'%s': %s", good[k], err.text);
+}
+
+Test(hostnet, writes_an_address_as_the_kernel_does)
+{
+	struct hostnet_change c;
+	cr_assert_eq(hostnet_parse("192.0.2.7/08", NULL, NULL, NULL, &c, &err), 0, "%s", err.text);
+	cr_expect_str_eq(c.address, "192.0.2.7/8");
 }
 
 Test(hostnet, refuses_gateways_and_lists)
@@ -272,9 +288,38 @@ Test(hostnet, refuses_ifupdown_files_it_does_not_understand)
 	cr_assert_eq(mkdir(path, 0755), 0);
 	free(path);
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, "eth0", MAC, &config);
+	hostnet_look(files, named("eth0", MAC), &config);
 	hostnet_close(files);
 	cr_expect(*config.problem, "a folder is no file");
+}
+
+Test(hostnet, follows_sourced_words)
+{
+	write_text("etc/network/interfaces", "source one /etc/network/two\niface eth0 inet dhcp\n");
+	write_text("etc/network/one", "iface eth1 inet dhcp\n");
+	write_text("etc/network/two", "iface eth2 inet manual\n");
+	cr_expect_eq(look("eth1")->method, HOSTNET_DHCP);
+	cr_expect_eq(look("eth2")->method, HOSTNET_NONE);
+	write_text("etc/network/interfaces", "source $HOME/one\niface eth0 inet dhcp\n");
+	expect_refusal("source $HOME/one is not understood", "eth0", "none");
+}
+
+Test(hostnet, refuses_what_ifupdown_would_cut_off)
+{
+	write_text("etc/network/interfaces", "iface eth0 inet dhcp\niface br0 inet dhcp\n bridge_ports eth1 eth2\niface br1 inet dhcp\n bridge-ports eth3\n");
+	strcpy(a_link.ports, "eth1 eth2");
+	cr_expect_str_empty(look("br0")->problem);
+	strcpy(a_link.ports, "eth1 tap5");
+	expect_refusal("tap5 out of this bridge", "br0", "none");
+	strcpy(a_link.ports, "eth3");
+	cr_expect_str_empty(look("br1")->problem);
+	a_link.ports[0] = 0;
+	strcpy(a_link.hanging, "eth0.5 eth0:1");
+	expect_refusal("belongs together with it (eth0.5 eth0:1)", "eth0", "none");
+	/* networkd takes nothing down. */
+	runs("systemd-networkd");
+	write_text("etc/systemd/network/a.network", "[Match]\nName=eth0\n[Network]\nDHCP=yes\n");
+	expect_change("eth0", "none", NULL, NULL, NULL);
 }
 
 Test(hostnet, tells_who_looks_after_what_no_file_names)
@@ -358,7 +403,7 @@ Test(hostnet, reads_networkd)
 	cr_expect_eq(look("eth7")->method, HOSTNET_NONE);
 	cr_expect(strstr(config.file, "40-c.network") && !strcmp(config.ipv6, "off"), "%s %s", config.file, config.ipv6);
 	struct hostnet_files *files = hostnet_open(&place);
-	hostnet_look(files, "wl0", "02:00:00:00:00:08", &config);
+	hostnet_look(files, named("wl0", "02:00:00:00:00:08"), &config);
 	hostnet_close(files);
 	cr_expect(strstr(config.file, "50-d.network") && config.method == HOSTNET_DHCP && !strcmp(config.search, "a b"), "%s", config.file);
 }
@@ -455,6 +500,55 @@ Test(hostnet, refuses_networkd_files_it_does_not_understand)
 	expect_change("eth0", "none", NULL, NULL, NULL);
 }
 
+static void link_text(const char *name, const char *to)
+{
+	char *path = xasprintf("%s/%s", top, name);
+	write_text(name, "");
+	cr_assert_eq(unlink(path), 0);
+	cr_assert_eq(symlink(to, path), 0);
+	free(path);
+}
+
+Test(hostnet, does_not_read_what_is_masked)
+{
+	static const char four[] = "[Match]\nName=eth0\n[Network]\nDHCP=ipv4\n", none[] = "[Match]\nName=eth0\n[Network]\nDHCP=no\n";
+	runs("systemd-networkd");
+	write_text("run/systemd/network/10-a.network", none);
+	write_text("usr/lib/systemd/network/20-b.network", none);
+	write_text("usr/local/lib/systemd/network/30-c.network", four);
+	write_text("usr/lib/systemd/network/30-c.network", none);
+	cr_expect(strstr(look("eth0")->problem, "10-a.network: another program"), "%s", config.problem);
+	write_text("etc/systemd/network/10-a.network", "");
+	link_text("etc/systemd/network/20-b.network", "/dev/null");
+	cr_expect_eq(look("eth0")->method, HOSTNET_DHCP);
+	cr_expect(strstr(config.file, "local/lib/systemd/network/30-c.network") && !*config.problem, "%s: %s", config.file, config.problem);
+	/* What came with a package stays, and one before it counts. */
+	expect_change("eth0", "192.0.2.7/24", NULL, NULL, NULL);
+	expect_text("usr/local/lib/systemd/network/30-c.network", four);
+	cr_expect(strstr(look("eth0")->file, "etc/systemd/network/00-eth0.network") && config.method == HOSTNET_STATIC, "%s", config.file);
+	write_text("usr/lib/systemd/network/00-eth0.network.d/x.conf", "[Network]\nLLMNR=no\n");
+	expect_refusal("more files add to it", "eth0", "none");
+}
+
+Test(hostnet, compares_what_networkd_does)
+{
+	runs("systemd-networkd");
+	write_text("etc/systemd/network/a.network", "[Match]\nPermanentMACAddress=02:00:00:00:00:09\n[Network]\nDHCP=no\nDHCP=yes\n");
+	cr_expect_str_empty(look("eth0")->file);
+	strcpy(a_link.permanent_mac, "02:00:00:00:00:09");
+	cr_expect_eq(look("eth0")->method, HOSTNET_DHCP, "the last line counts");
+	cr_expect(config.file[0] && !config.problem[0], "%s", config.problem);
+	write_text("etc/systemd/network/a.network", "[Match]\nType=wlan\n[Network]\nDHCP=yes\n");
+	cr_expect_str_empty(look("eth0")->file);
+	strcpy(a_link.type, "wlan");
+	cr_expect_eq(look("wl0")->method, HOSTNET_DHCP);
+	strcpy(a_link.type, "ether");
+	write_text("etc/systemd/network/a.network", "[Match]\nDriver=e1000\n[Network]\nDHCP=yes\n");
+	expect_refusal("it may be about this interface", "eth0", "none");
+	write_text("etc/systemd/network/a.network", "[Match]\nName=wl*\nDriver=e1000\n[Network]\nDHCP=yes\n");
+	cr_expect_str_empty(look("eth0")->file);
+}
+
 Test(hostnet, says_that_networkd_does_not_run)
 {
 	write_text("etc/systemd/network/a.network", network);
@@ -479,14 +573,37 @@ Test(hostnet, writes_resolv_conf_where_nobody_else_does)
 	hostnet_resolvers(&place, dns, sizeof(dns), search, sizeof(search));
 	cr_expect_str_eq(dns, "192.0.2.1 192.0.2.2", "the DHCP client writes it");
 	expect_change("eth0", "192.0.2.7/24", NULL, "192.0.2.9", "a.example b.example");
-	expect_text("etc/resolv.conf", "# us\nnameserver 192.0.2.9\noptions rotate\nsearch a.example b.example\n");
-	char *path = xasprintf("%s/etc/resolv.conf", top);
+	expect_text("etc/resolv.conf", "# us\nnameserver 192.0.2.9\nnameserver 192.0.2.1\noptions rotate\n"
+				       "nameserver 192.0.2.2\nsearch a.example b.example old.example\n");
+	/* Its own go, others' stay. */
+	expect_change("eth0", "192.0.2.7/24", NULL, "none", "none");
+	expect_text("etc/resolv.conf", "# us\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions rotate\nsearch old.example\n");
+	runs("NetworkManager");
+	expect_change("eth0", "192.0.2.7/24", NULL, "192.0.2.9", NULL);
+	expect_text("etc/resolv.conf", "# us\nnameserver 192.0.2.1\nnameserver 192.0.2.2\noptions rotate\nsearch old.example\n");
+	char *path = xasprintf("%s/run/systemd/units/invocation:NetworkManager.service", top);
+	cr_assert_eq(unlink(path), 0);
+	free(path);
+	path = xasprintf("%s/etc/resolv.conf", top);
 	cr_assert_eq(unlink(path), 0);
 	cr_assert_eq(symlink("elsewhere", path), 0);
 	write_text("etc/elsewhere", "nameserver 192.0.2.1\n");
 	expect_change("eth0", "192.0.2.7/24", NULL, "192.0.2.3", NULL);
 	expect_text("etc/elsewhere", "nameserver 192.0.2.1\n");
 	free(path);
+}
+
+Test(hostnet, reads_the_servers_that_resolved_asks)
+{
+	char dns[HOSTNET_LIST_SIZE], search[HOSTNET_LIST_SIZE];
+	write_text("etc/resolv.conf", "nameserver 127.0.0.53\n");
+	write_text("run/systemd/resolve/resolv.conf", "nameserver 192.0.2.1\nsearch example.org\n");
+	hostnet_resolvers(&place, dns, sizeof(dns), search, sizeof(search));
+	cr_expect_str_eq(dns, "127.0.0.53", "it does not run");
+	runs("systemd-resolved");
+	hostnet_resolvers(&place, dns, sizeof(dns), search, sizeof(search));
+	cr_expect_str_eq(dns, "192.0.2.1");
+	cr_expect_str_eq(search, "example.org");
 }
 
 /* ---- what the kernel says ---- */
@@ -505,6 +622,21 @@ Test(hostnet, lists_links)
 	cr_expect_not(hostnet_link("no-such", &one));
 }
 
+Test(hostnet, tells_a_lease_from_an_address_that_was_there)
+{
+	struct hostnet_link before = {.n = 2, .address = {"192.0.2.7/24", "fd00::7/64"}}, now = before;
+	cr_expect_not(hostnet_link_has_lease(&now, &before));
+	now.lent[1] = true;
+	cr_expect_not(hostnet_link_has_lease(&now, &before), "IPv6");
+	now.lent[0] = true;
+	cr_expect(hostnet_link_has_lease(&now, &before), "the same, lent");
+	now.lent[0] = false;
+	strcpy(now.address[1], "169.254.1.1/16");
+	cr_expect_not(hostnet_link_has_lease(&now, &before), "of its own making");
+	strcpy(now.address[1], "192.0.2.8/24");
+	cr_expect(hostnet_link_has_lease(&now, &before), "a new one");
+}
+
 Test(hostnet, pings_and_asks_addresses_only)
 {
 	struct hostnet_answer answer;
@@ -512,4 +644,5 @@ Test(hostnet, pings_and_asks_addresses_only)
 	cr_expect_eq(hostnet_ping("lo", "localhost", &milliseconds), -EINVAL);
 	cr_expect_eq(hostnet_ask_server("localhost", NULL, false, &answer), -EINVAL);
 	cr_expect_eq(hostnet_ask_server("127.0.0.1", "a..b", false, &answer), -EINVAL);
+	cr_expect_neq(hostnet_ask_server("fe80::1%lo", NULL, false, &answer), -EINVAL, "a zone");
 }
