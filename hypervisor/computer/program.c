@@ -149,10 +149,27 @@ static int tell_end(const struct program *p, int status, struct said *said, stru
 	return fail(err, -EIO, "%s %s %d", name, WIFEXITED(status) ? "ended with status" : "was ended by signal", number);
 }
 
+/* From when it has started until it has ended; `in`: what it prints. */
+static int see_to_end(const struct program *p, pid_t pid, int in, struct error *err)
+{
+	struct said said = {.len = 0};
+	int status = 0, ended = pidfd_open(pid, 0);
+	fcntl(in, F_SETFL, O_NONBLOCK);
+	int ret = listen_to(p, in, pid, ended, &said);
+	if (ended >= 0)
+		close(ended);
+	if (ret)
+		kill(-pid, SIGKILL);
+	if (waitpid(pid, &status, 0) != pid)
+		status = 0;
+	if (ret == -ETIMEDOUT)
+		return fail(err, ret, "%s has not ended within %u seconds, and was killed", p->words[0], p->seconds);
+	return ret ? fail(err, ret, "%s was cancelled", p->words[0]) : tell_end(p, status, &said, err);
+}
+
 int program_run(const struct program *p, struct error *err)
 {
-	int pipe_fds[2], status = 0;
-	struct said said = {.len = 0};
+	int pipe_fds[2];
 	char *path = find_program(p->words[0]);
 	if (!path)
 		return fail(err, -ENOENT, "there is no program %s on this computer", p->words[0]);
@@ -168,21 +185,7 @@ int program_run(const struct program *p, struct error *err)
 	free(path);
 	if (!ret) {
 		(void)setpgid(pid, pid); /* whoever of both is first */
-		int ended = pidfd_open(pid, 0);
-		fcntl(pipe_fds[0], F_SETFL, O_NONBLOCK);
-		ret = listen_to(p, pipe_fds[0], pid, ended, &said);
-		if (ended >= 0)
-			close(ended);
-		if (ret)
-			kill(-pid, SIGKILL);
-		if (waitpid(pid, &status, 0) != pid)
-			status = 0;
-		if (ret == -ETIMEDOUT)
-			fail(err, ret, "%s has not ended within %u seconds, and was killed", p->words[0], p->seconds);
-		else if (ret)
-			fail(err, ret, "%s was cancelled", p->words[0]);
-		else
-			ret = tell_end(p, status, &said, err);
+		ret = see_to_end(p, pid, pipe_fds[0], err);
 	}
 	close(pipe_fds[0]);
 	return ret;

@@ -275,6 +275,21 @@ static int have_room(uid_t asker, struct error *err)
 	return 0;
 }
 
+/* Its packets, its time limits. */
+static void job_watch(struct job *job)
+{
+	fcntl(job->fd, F_SETFL, O_NONBLOCK);
+	job->next = host.jobs;
+	host.jobs = job;
+	host.n_jobs++;
+	BUG_ON(sd_event_add_io(host.event, &job->io, job->fd, EPOLLIN, on_report, job) < 0);
+	BUG_ON(sd_event_add_time_relative(host.event, &job->timer, CLOCK_MONOTONIC, job->spec.seconds * 1000000ull, 0, on_timeout,
+					  job) < 0);
+	if (job->spec.idle_seconds)
+		BUG_ON(sd_event_add_time_relative(host.event, &job->idle, CLOCK_MONOTONIC, job->spec.idle_seconds * 1000000ull, 0, on_idle,
+						  job) < 0);
+}
+
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err)
 {
 	int pair[2];
@@ -310,16 +325,7 @@ int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error
 	}
 	if (job->spec.group)
 		(void)setpgid(job->pid, job->pid); /* whoever of both is first */
-	fcntl(job->fd, F_SETFL, O_NONBLOCK);
-	job->next = host.jobs;
-	host.jobs = job;
-	host.n_jobs++;
-	BUG_ON(sd_event_add_io(host.event, &job->io, job->fd, EPOLLIN, on_report, job) < 0);
-	BUG_ON(sd_event_add_time_relative(host.event, &job->timer, CLOCK_MONOTONIC, spec->seconds * 1000000ull, 0, on_timeout,
-					  job) < 0);
-	if (spec->idle_seconds)
-		BUG_ON(sd_event_add_time_relative(host.event, &job->idle, CLOCK_MONOTONIC, spec->idle_seconds * 1000000ull, 0, on_idle,
-						  job) < 0);
+	job_watch(job);
 	if (pid)
 		*pid = job->pid;
 	if (report)

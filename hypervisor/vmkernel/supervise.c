@@ -656,9 +656,8 @@ int vm_stop(struct vm *vm, const char *mode, struct request *r, struct error *er
 	return vm_stop_within(vm, mode, 0, r, err);
 }
 
-int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct request *r, struct error *err)
+static int can_stop(struct vm *vm, bool soft, struct error *err)
 {
-	bool soft = strcmp(mode, "soft") == 0;
 	if (vm->state == VM_SUSPENDED)
 		return fail(err, -EINVAL, "%s is suspended: vm start resumes it, vm discard gives up what was suspended", vm->name);
 	if (!vm->world)
@@ -668,19 +667,24 @@ int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct reque
 	if (!vm->control && soft)
 		return fail(err, -EBUSY, "%s does not answer", vm->name);
 	/* It stands still: its guest hears no button. */
-	if (vm->question.id && soft)
-		return question_none(vm, err);
+	return vm->question.id && soft ? question_none(vm, err) : 0;
+}
+
+int vm_stop_within(struct vm *vm, const char *mode, unsigned limit, struct request *r, struct error *err)
+{
+	bool soft = strcmp(mode, "soft") == 0;
+	int ret = can_stop(vm, soft, err);
+	if (ret || (r && r->dry_run))
+		return ret;
 	if (vm->question.id)
 		mode = "hard";
 	bool hard = strcmp(mode, "hard") == 0;
-	if (r && r->dry_run)
-		return 0;
 	struct stopper *s = xcalloc(1, sizeof(*s));
 	*s = (struct stopper){.next = vm->stoppers, .vm = vm, .request = r, .soft = soft, .hard = hard};
 	vm->stoppers = s;
 	unsigned seconds = limit ? limit : hard ? HARD_SECONDS : soft ? SOFT_SECONDS : TRYSOFT_SECONDS;
 	BUG_ON(sd_event_add_time_relative(host.event, &s->timer, CLOCK_MONOTONIC, seconds * 1000000ull, 0, on_stop_timeout, s) < 0);
-	int ret = stop_send(s, mode, err);
+	ret = stop_send(s, mode, err);
 	if (ret && soft) {
 		s->request = NULL;
 		stopper_end(s, 0, NULL);
