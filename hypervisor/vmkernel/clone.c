@@ -99,15 +99,21 @@ static void on_unmade(void *arg, int ret, json_t *result, const struct error *er
 	clone_free(c);
 }
 
+/* The machine's files at `path`, in a child as their owner; `done` is called in any case. */
+static void delete_files(struct clone *c, char *path, job_done *done)
+{
+	struct error err;
+	c->left.path = path;
+	struct job_spec spec = {
+		.who = c->who, .seconds = FILES_SECONDS, .run = vm_files_delete, .done = done, .arg = &c->left, .done_arg = c};
+	if (job_start(&spec, NULL, NULL, &err))
+		done(c, err.code, NULL, &err);
+}
+
 /* Copied but not on the list, or half copied: away with it. */
 static void unmake(struct clone *c)
 {
-	struct error err;
-	c->left.path = c->path;
-	struct job_spec spec = {
-		.who = c->who, .seconds = FILES_SECONDS, .run = vm_files_delete, .done = on_unmade, .arg = &c->left, .done_arg = c};
-	if (job_start(&spec, NULL, NULL, &err))
-		on_unmade(c, err.code, NULL, &err);
+	delete_files(c, c->path, on_unmade);
 }
 
 /* Before anything was made for it, or after that was deleted again. */
@@ -194,16 +200,6 @@ static void on_old_deleted(void *arg, int ret, json_t *files, const struct error
 	clone_free(c);
 }
 
-static void delete_old(struct clone *c)
-{
-	struct error err;
-	c->left.path = c->old;
-	struct job_spec spec = {
-		.who = c->who, .seconds = FILES_SECONDS, .run = vm_files_delete, .done = on_old_deleted, .arg = &c->left, .done_arg = c};
-	if (job_start(&spec, NULL, NULL, &err))
-		on_old_deleted(c, err.code, NULL, &err);
-}
-
 static void on_moved(void *arg, int ret, json_t *files, const struct error *err)
 {
 	struct clone *c = arg;
@@ -222,7 +218,7 @@ static void on_moved(void *arg, int ret, json_t *files, const struct error *err)
 	}
 	c->warnings = json_incref(json_object_get(files, "warnings"));
 	event_vm(LOG_LEVEL_INFO, vm, "%s is moved to the volume %s: %s", vm->name, c->volume ? c->volume : LOCAL_VOLUME, vm->path);
-	delete_old(c);
+	delete_files(c, c->old, on_old_deleted);
 }
 
 static int can_copy(const struct vm *vm, struct error *err)

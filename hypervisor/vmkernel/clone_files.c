@@ -185,16 +185,22 @@ static void clone_foreign_key(struct cloning *c, const char *key, const char *va
 		close(f.fd);
 }
 
+/* Whether the key names a file, for which there is room. */
+static bool names_file(struct cloning *c, const char *key, const char *value)
+{
+	const struct config_key *k = config_key_find(key);
+	if (c->ret || !k || k->type != CONFIG_PATH || !*value)
+		return false;
+	if (c->n == FILES_MAX)
+		c->ret = fail(c->err, -E2BIG, "the machine has more than %d files", FILES_MAX);
+	return !c->ret;
+}
+
 static void clone_key(void *arg, const char *key, const char *value)
 {
 	struct cloning *c = arg;
-	const struct config_key *k = config_key_find(key);
-	if (c->ret || !k || k->type != CONFIG_PATH || !*value)
+	if (!names_file(c, key, value))
 		return;
-	if (c->n == FILES_MAX) {
-		c->ret = fail(c->err, -E2BIG, "the machine has more than %d files", FILES_MAX);
-		return;
-	}
 	struct machine_file how = machine_file_find(c->config, key);
 	if (how.flags & O_APPEND) { /* what a serial line says is not part of the machine */
 		add_file(c, key, copy_name(c, value), -1);
@@ -258,13 +264,8 @@ static int own_config(struct cloning *c, struct error *err)
 static void move_key(void *arg, const char *key, const char *value)
 {
 	struct cloning *c = arg;
-	const struct config_key *k = config_key_find(key);
-	if (c->ret || !k || k->type != CONFIG_PATH || !*value)
+	if (!names_file(c, key, value))
 		return;
-	if (c->n == FILES_MAX) {
-		c->ret = fail(c->err, -E2BIG, "the machine has more than %d files", FILES_MAX);
-		return;
-	}
 	const char *own = machine_file_own(c->folder, value);
 	if (!own) {
 		refer(c, key, value);
