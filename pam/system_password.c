@@ -3,6 +3,7 @@
 #include <errno.h>
 #include <pwd.h>
 #include <security/pam_appl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -26,18 +27,28 @@ static void forget(struct pam_response *answers, int n)
 	free(answers);
 }
 
-/* Modules ask for the new password, twice; root is not asked for the old one. */
+/*
+ * Modules ask for the new password, twice. pam_unix asks root for nothing else; others (Kerberos's, say) want the one that is to be
+ * changed, which is not known here, and would count a wrong one. PAM tells kinds of prompts by their words alone, which are English:
+ * nobody has called setlocale().
+ */
+static bool asks_for_new(const char *prompt)
+{
+	return strcasestr(prompt, "new") && !strcasestr(prompt, "current") && !strcasestr(prompt, "old ");
+}
+
 static int converse(int n, const struct pam_message **messages, struct pam_response **out, void *arg)
 {
 	struct talk *t = arg;
 	struct pam_response *answers = xcalloc((size_t)MAX(n, 1), sizeof(*answers));
 	for (int k = 0; k < n; k++) {
 		const struct pam_message *m = messages[k];
-		if (m->msg_style == PAM_PROMPT_ECHO_OFF) {
+		if (m->msg_style == PAM_PROMPT_ECHO_OFF && asks_for_new(m->msg)) {
 			answers[k].resp = xstrdup(t->password);
 		} else if (m->msg_style == PAM_ERROR_MSG) {
 			str_copy(t->said, sizeof(t->said), m->msg);
 		} else if (m->msg_style != PAM_TEXT_INFO) {
+			snprintf(t->said, sizeof(t->said), "the computer's PAM asks for more than a new password (%.80s): use passwd", m->msg);
 			forget(answers, n);
 			return PAM_CONV_ERR;
 		}

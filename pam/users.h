@@ -3,8 +3,8 @@
  * users.h - the users of a private host: <root>/etc/vmk/passwd, shadow (0600, yescrypt) and next-uid.
  *
  * An installed host (no root set) has the system's users: users_private() is false there, and every function below
- * but users_name_of(), users_uid_of() and users_set_system_password() refuses with a sentence. Changes are made under <root>/etc/vmk/passwd.lock and
- * replace the files as a whole. Passwords are the caller's to clear; copies made here are cleared before return.
+ * but users_name_of(), users_uid_known(), users_uid_of() and users_set_system_password() refuses with a sentence. Changes are made under
+ * <root>/etc/vmk/passwd.lock and replace the files as a whole. Passwords are the caller's to clear; copies made here are cleared before return.
  * Also built into pam_vmk.so: needs nothing but lib/util.c, lib/error.c and libcrypt. Thread-safe.
  */
 #ifndef VMK_PAM_USERS_H

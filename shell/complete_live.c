@@ -27,6 +27,7 @@ static const struct live {
 	{"disk list", "volume", "storage.list", "name", false, NULL},
 	{"vm create", "volume", "storage.list", "name", false, NULL},
 	{"vm clone", "volume", "storage.list", "name", false, NULL},
+	{"vm move", "volume", "storage.list", "name", false, NULL},
 	{"host network set", "interface", "host.network", "name", false, NULL},
 	{"storage add", "source", "storage.devices", "path", false, "free"},
 	{"storage format", "device", "storage.devices", "path", false, "free"},

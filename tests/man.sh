@@ -76,12 +76,13 @@ while read -r keys; do
 	has vmkstatus.8 "^ *$(quoted "$keys")( |\$)" "the keys $keys"
 	checked=$((checked + 1))
 done < <(sed -n 's/^KEYS([a-z]*, "\([^"]*\)".*/\1/p' tui/keys.def)
+kind 'keys in the help of vmkstatus'
 while read -r key; do
 	sed -n 's/^KEYS([a-z]*, "\([^"]*\)".*/\1/p' tui/keys.def | tr ' ,' '\n\n' | grep -Fxq -- "$key" ||
 		complain "no help tells of the key $key in the bar of a view"
 	checked=$((checked + 1))
-done < <(grep -oh '{"[^"]*", "[^"]*", [0-9]}' tui/view_*.c tui/frame.c | cut -d'"' -f2 | sed 's,\(.\)/\(.\),\1\n\2,g' | sort -u)
-kind 'keys of vmkstatus'
+done < <(grep -oh '{"[^"]*", "[^"]*", [0-9], [^}]*}' tui/view_*.c tui/frame.c | cut -d'"' -f2 | sed 's,\(.\)/\(.\),\1\n\2,g' | sort -u)
+kind 'keys in the bars of vmkstatus'
 # The keys vmkernel.conf may hold.
 while read -r key; do
 	has vmkernel.conf.5 "^ *$(quoted "$key")( |\$)" "the key $key"

@@ -1,5 +1,8 @@
 // SPDX-License-Identifier: GPL-2.0-or-later
-/* host_form.c - see form.h: the computer's name and its time service, by form. What may be set only the host knows, and is asked while it is typed. */
+/*
+ * host_form.c - see form.h: the computer's name and its time service, by form. What may be set only the host knows, and is asked while it
+ * is typed.
+ */
 #include <stdio.h>
 #include <string.h>
 
@@ -42,12 +45,15 @@ void host_name_form(struct ui *ui)
 	if (!act_rights(ui))
 		return;
 	form_add(&f, FORM_HEADING, "", "Name", "");
-	form_add(&f, FORM_TEXT, "name", "Name", ui->model.host)->help = "Letters, digits and -, perhaps with dots between: vm1, vm1.example.org";
+	form_add(&f, FORM_TEXT, "name", "Name", ui->model.host)->help =
+		"Letters, digits and -, perhaps with dots between: vm1, vm1.example.org";
 	form_run(ui, &f);
 	form_free(&f);
 }
 
 /* ---- time service ---- */
+
+#define AS_IT_IS "as it is" /* runs now and not from the next start on, or the other way round */
 
 /* What has changed, as host.ntp is told it. */
 static json_t *time_params(const struct form *f)
@@ -64,6 +70,8 @@ static json_t *time_params(const struct form *f)
 static bool ask_time(const struct form *f, const struct form_field *field, char *request, size_t size, void *arg)
 {
 	(void)f, (void)arg;
+	if (strcmp(field->value, AS_IT_IS) == 0)
+		return false;
 	return form_request("host.ntp", json_pack("{s:s}", field->name, field->value), request, size);
 }
 
@@ -80,10 +88,10 @@ static bool accept_time(struct ui *ui, struct form *f, void *arg)
 	return true;
 }
 
-/* "a b c" */
+/* "a b c": those that are set here; other files of the service's keep theirs. */
 static void servers_text(json_t *told, char *text, size_t size)
 {
-	json_t *servers = json_object_get(told, "servers"), *server;
+	json_t *servers = json_object_get(told, "own_servers"), *server;
 	size_t k;
 	text[0] = 0;
 	json_array_foreach(servers, k, server)
@@ -101,11 +109,15 @@ void host_time_form(struct ui *ui)
 	row_text(told, "service", service, sizeof(service));
 	row_text(told, "clock", clock, sizeof(clock));
 	form_add(&f, FORM_HEADING, "", service[0] ? service : "Time service", "");
-	struct form_field *on = form_add(&f, FORM_CHOICE, "switch", "Runs", json_is_true(json_object_get(told, "on")) ? "on" : "off");
-	on->choices = "on|off";
+	bool runs = json_is_true(json_object_get(told, "on")), mixed = runs != json_is_true(json_object_get(told, "enabled"));
+	struct form_field *on = form_add(&f, FORM_CHOICE, "switch", "Runs", mixed ? AS_IT_IS : runs ? "on" : "off");
+	on->choices = mixed ? AS_IT_IS "|on|off" : "on|off";
 	on->help = "Now, and from each start of the computer on";
-	form_add(&f, FORM_TEXT, "servers", "Servers", servers)->help = "Up to 8 names or addresses, with blanks between: 0.debian.pool.ntp.org 192.0.2.1";
-	snprintf(f.note, sizeof(f.note), "The clock is %.60s.%s", clock, service[0] ? "" : " No time service is installed.");
+	form_add(&f, FORM_TEXT, "servers", "Servers", servers)->help =
+		"Up to 8 names or addresses, with blanks between: 0.debian.pool.ntp.org 192.0.2.1";
+	bool others = json_array_size(json_object_get(told, "servers")) > json_array_size(json_object_get(told, "own_servers"));
+	snprintf(f.note, sizeof(f.note), "The clock is %.60s.%s%s", clock, service[0] ? "" : " No time service is installed.",
+		 others ? " Other files name more servers." : "");
 	json_decref(told);
 	form_run(ui, &f);
 	form_free(&f);

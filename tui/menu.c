@@ -67,6 +67,20 @@ static void do_clone(struct ui *ui, const char *vm)
 	act_call(ui, "vm.clone", json_pack("{s:s, s:s, s:s}", "vm", vm, "name", name, "volume", volume), what);
 }
 
+static void do_move(struct ui *ui, const char *vm)
+{
+	char volume[256], what[200], on[256] = "";
+	const struct machine *machine = ui_selected(ui);
+	const char *path = machine && !strcmp(machine->name, vm) ? json_string_value(json_object_get(machine->row, "path")) : NULL;
+	const char *below = path ? strstr(path, "/vmfs/volumes/") : NULL;
+	if (below)
+		snprintf(on, sizeof(on), "%.*s", (int)strcspn(below + 14, "/"), below + 14);
+	if (!volume_choose(ui, "Move", "To which volume is it to go?", on, volume, sizeof(volume)))
+		return;
+	snprintf(what, sizeof(what), "moving %.80s to %.80s", vm, volume);
+	act_call(ui, "vm.move", json_pack("{s:s, s:s}", "vm", vm, "volume", volume), what);
+}
+
 static void do_register(struct ui *ui, const char *vm)
 {
 	(void)vm;
@@ -146,6 +160,7 @@ static const struct item {
 	{"Discard what it was doing", WHEN_SUSPENDED, do_discard},
 	{"Settings", WHEN_ON | WHEN_OFF | WHEN_STUCK, machine_edit},
 	{"Clone", WHEN_OFF, do_clone},
+	{"Move to another volume", WHEN_OFF, do_move},
 	{"Rights", ALWAYS, do_mode},
 	{"Take off the list, keeping its files", WHEN_OFF, do_unregister},
 	{"Delete it with its files", WHEN_OFF | WHEN_SUSPENDED, do_delete},

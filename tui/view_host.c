@@ -100,11 +100,13 @@ static void zone_set(struct ui *ui)
 		act_call(ui, "host.date", json_pack("{s:s}", "timezone", zone), "setting the time zone");
 }
 
-/* Of the computer, whose users have no page of their own. */
+/* Of the computer's users, who have no page of their own; a private host's are its own. */
 static void password_set(struct ui *ui)
 {
-	char name[64] = "root";
-	if (ui_input(ui, "Password", "Whose, among the users of this computer", name, sizeof(name), true) && name[0])
+	bool installed = strcmp(ui->model.root, "/") == 0;
+	char name[64];
+	str_copy(name, sizeof(name), installed ? "root" : "");
+	if (ui_input(ui, "Password", installed ? "Whose, among the users of this computer" : "Whose, among the users of this host", name, sizeof(name), true) && name[0])
 		user_password(ui, name);
 }
 

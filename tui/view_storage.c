@@ -50,7 +50,7 @@ static u8 ink(const char *field, const char *text)
 		return BRIGHT_RED;
 	if (strcmp(field, "percent") || strlen(text) < 14 || !parse_u64(text + 11 + strspn(text + 11, " "), 0, 1000, &percent))
 		return !strcmp(field, "path") ? GREY : WHITE;
-	return percent > 90 ? BRIGHT_RED : percent > 70 ? YELLOW : BRIGHT_GREEN;
+	return percent >= 90 ? BRIGHT_RED : percent > 70 ? YELLOW : BRIGHT_GREEN;
 }
 
 

@@ -13,6 +13,8 @@
 #include "lib/error.h"
 #include "lib/types.h"
 
+#define AUGEAS_NEW_LINE 1000000 /* labels of lines are numbers: above those of any file */
+
 struct augeas_file;
 
 /*

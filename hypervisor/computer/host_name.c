@@ -139,7 +139,8 @@ static int rename_lines(struct augeas_file *f, const char *old, const char *name
 
 static int add_own_line(struct augeas_file *f, const char *name, struct error *err)
 {
-	static const char label[] = "1000000"; /* labels are numbers: above those of any file */
+	char label[16];
+	snprintf(label, sizeof(label), "%d", AUGEAS_NEW_LINE); /* of the line that is made */
 	int ret = 0;
 	if (augeas_file_count(f, "*[ipaddr = '" OWN_ADDRESS "'][1]"))
 		return augeas_file_set(f, name, err, "*[ipaddr = '" OWN_ADDRESS "'][1]/alias[last() + 1]");

@@ -77,7 +77,7 @@ static void keep(struct said *s, const char *text, size_t n)
 	s->text[s->len] = 0;
 }
 
-/* The line that tells the most, in its place; "" when nothing was said. */
+/* The line that tells the most, in its place; "" when nothing was said. systemctl's last one only says where more is told. */
 static const char *telling_line(struct said *s, const char *name)
 {
 	const char *last = "";
@@ -87,7 +87,7 @@ static const char *telling_line(struct said *s, const char *name)
 		line += strspn(line, " \t");
 		if (strncmp(line, name, len) == 0 && line[len] == ':')
 			return line + len + 1 + strspn(line + len + 1, " ");
-		if (*line)
+		if (*line && !(*last && str_starts(line, "See \"")))
 			last = line;
 	}
 	return last;

@@ -17,7 +17,6 @@
 #define DROP_IN "systemd/timesyncd.conf.d/vmk.conf" /* what the package brings is not touched */
 
 #define WORD_SIZE 32
-#define NEW_LINE 1000000 /* labels of lines are numbers: above those of any file */
 
 /* ---- what somebody has typed ---- */
 
@@ -110,12 +109,13 @@ unsigned time_servers_needed(const struct time_service *s, const struct augeas_f
 }
 
 /* Behind the line `place`, or at the end where there is none. */
-static int insert_lines(const struct time_service *s, struct augeas_file *f, const char *place, const struct time_servers *missing, struct error *err)
+static int insert_lines(const struct time_service *s, struct augeas_file *f, const char *place, const struct time_servers *missing,
+			struct error *err)
 {
 	int ret = 0;
 	char *at = place ? xstrdup(place) : NULL;
 	for (unsigned k = 0; k < missing->n && !ret; k++) {
-		char *label = xasprintf("%u", NEW_LINE + k), *line = new_line(s, missing->names[k]);
+		char *label = xasprintf("%u", AUGEAS_NEW_LINE + k), *line = new_line(s, missing->names[k]);
 		if (at)
 			ret = augeas_file_insert(f, label, false, err, "%s", at);
 		if (!ret)
@@ -223,6 +223,17 @@ int time_servers_read(const char *root, const struct time_service *s, struct tim
 		}
 		free(pattern);
 	}
+	free(etc);
+	return ret;
+}
+
+int time_servers_read_own(const char *root, const struct time_service *s, struct time_servers *out, struct error *err)
+{
+	if (!s->server) /* its new file has others' forgotten */
+		return time_servers_read(root, s, out, err);
+	char *etc = etc_of(root);
+	out->n = 0;
+	int ret = read_one(etc, s->conf, s, out, err);
 	free(etc);
 	return ret;
 }

@@ -25,6 +25,8 @@ bool time_servers_equal(const struct time_servers *a, const struct time_servers 
 
 /* Those the files name, in their order; none: the service has its own. Files that are missing name none. */
 int time_servers_read(const char *root, const struct time_service *s, struct time_servers *out, struct error *err);
+/* Of them those which time_servers_change() replaces: other files keep theirs. */
+int time_servers_read_own(const char *root, const struct time_service *s, struct time_servers *out, struct error *err);
 /*
  * Lines of servers that stay are not touched, nor is anything else. *file is the changed file, not saved yet (time_servers_save(), and
  * augeas_file_restore() where the service does not take it); the caller closes it. -ENOENT: the service's file is missing.

@@ -20,13 +20,14 @@
 #define LATE_NS (3600 * NSEC_PER_SEC)
 #define LOOK_NS (60 * NSEC_PER_SEC)
 #define PROGRAM_SECONDS 30
+#define CONF_MAX_BYTES (256 * 1024)
 #define START_MS 10000 /* until a service that was started is to run */
 
 /* As Debian has them. First those that do more: where several are installed and none is in use. */
 static const struct time_service services[] = {
 	{.name = "chrony", .program = "chronyd", .unit = "chrony.service", .script = "chrony", .pid_file = "/run/chrony/chronyd.pid",
 	 .comm = "chronyd", .conf = "chrony/chrony.conf", .more = {"chrony/sources.d/*.sources", "chrony/conf.d/*.conf"},
-	 .server = "server", .pool = "pool", .options = " iburst"},
+	 .server = "server", .pool = "pool", .options = " iburst", .tells = "rtcsync"},
 	{.name = "ntpsec", .program = "ntpd", .unit = "ntpsec.service", .script = "ntpsec", .pid_file = "/run/ntpd.pid", .comm = "ntpd",
 	 .conf = "ntpsec/ntp.conf", .server = "server", .pool = "pool", .options = " iburst"},
 	{.name = "ntp", .program = "ntpd", .unit = "ntp.service", .script = "ntp", .pid_file = "/run/ntpd.pid", .comm = "ntpd", .conf = "ntp.conf",
@@ -75,11 +76,13 @@ static bool is_installed(const char *root, const struct time_service *s, bool sy
 }
 
 /* The process that a pid file names is still the service's. */
-static bool pid_file_holds(const char *root, const struct time_service *s)
+static bool pid_file_holds(const char *root, const struct time_service *s, bool *unknown)
 {
 	char *path = xasprintf("%s%s", root, s->pid_file), *text = NULL, *comm = NULL;
 	bool holds = false;
-	if (read_file(path, 64, &text, NULL, NULL) == 0) {
+	int ret = read_file(path, 64, &text, NULL, NULL);
+	*unknown = ret == -EACCES; /* in a folder of the service's own */
+	if (ret == 0) {
 		int pid = atoi(text);
 		char *proc = xasprintf("/proc/%d/comm", pid);
 		if (pid > 0 && read_file(proc, 64, &comm, NULL, NULL) == 0) {
@@ -106,12 +109,13 @@ static bool socket_answers(const char *root, const char *path)
 	return answers;
 }
 
-static bool is_on(const char *root, const struct time_service *s, bool systemd)
+static bool is_on(const char *root, const struct time_service *s, bool systemd, bool *unknown)
 {
+	*unknown = false;
 	/* Systemd has such a link as long as the unit is active. */
 	if (systemd)
 		return there(root, "/run/systemd/units/invocation:", s->unit);
-	return (s->pid_file && pid_file_holds(root, s)) || (s->socket && socket_answers(root, s->socket));
+	return (s->pid_file && pid_file_holds(root, s, unknown)) || (s->socket && socket_answers(root, s->socket));
 }
 
 static bool is_enabled(const char *root, const struct time_service *s, bool systemd)
@@ -119,6 +123,41 @@ static bool is_enabled(const char *root, const struct time_service *s, bool syst
 	if (systemd)
 		return matches(root, "/etc/systemd/system/*.wants/", s->unit);
 	return s->script && matches(root, "/etc/rc[2-5].d/S[0-9][0-9]", s->script);
+}
+
+static bool file_has(const char *path, const char *word)
+{
+	char *text = NULL;
+	size_t len = strlen(word);
+	bool has = false;
+	/* What cannot be read may well have it. */
+	if (read_file(path, CONF_MAX_BYTES, &text, NULL, NULL))
+		return true;
+	for (const char *line = text; line && !has; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL) {
+		line += strspn(line, " \t");
+		has = strncasecmp(line, word, len) == 0 && (!line[len] || strchr(" \t\r\n", line[len]));
+	}
+	free(text);
+	return has;
+}
+
+static bool is_silent(const char *root, const struct time_service *s)
+{
+	bool tells = !s->tells;
+	char *conf = xasprintf("%s/etc/%s", root, s->conf);
+	tells = tells || file_has(conf, s->tells);
+	for (unsigned m = 0; m < ARRAY_SIZE(s->more) && s->more[m] && !tells; m++) {
+		glob_t found;
+		char *pattern = xasprintf("%s/etc/%s", root, s->more[m]);
+		if (glob(pattern, 0, NULL, &found) == 0) {
+			for (size_t k = 0; k < found.gl_pathc && !tells; k++)
+				tells = file_has(found.gl_pathv[k], s->tells);
+			globfree(&found);
+		}
+		free(pattern);
+	}
+	free(conf);
+	return !tells;
 }
 
 void time_service_look(const char *root, struct time_service_state *out)
@@ -130,13 +169,14 @@ void time_service_look(const char *root, struct time_service_state *out)
 		const struct time_service *s = &services[k];
 		if (!is_installed(root, s, systemd))
 			continue;
-		bool on = is_on(root, s, systemd), enabled = is_enabled(root, s, systemd);
+		bool unknown, on = is_on(root, s, systemd, &unknown), enabled = is_enabled(root, s, systemd);
 		unsigned rank = 1u + enabled + 2u * on;
 		if (rank <= best)
 			continue;
 		best = rank;
-		*out = (struct time_service_state){.service = s, .systemd = systemd, .on = on, .enabled = enabled};
+		*out = (struct time_service_state){.service = s, .systemd = systemd, .on = on, .enabled = enabled, .unknown = unknown && !on};
 	}
+	out->silent = out->on && is_silent(root, out->service);
 }
 
 /* ---- the clock ---- */
@@ -151,10 +191,16 @@ void clock_look(struct clock_state *out)
 		out->error_us = (u64)MAX(t.maxerror, 0);
 }
 
+void clock_of_service(const struct time_service_state *s, struct clock_state *c)
+{
+	if (s->silent && !c->synchronised)
+		*c = (struct clock_state){.known = false};
+}
+
 void clock_text(const struct clock_state *c, char *text, size_t size)
 {
 	if (!c->known)
-		str_copy(text, size, "not told of by the kernel");
+		str_copy(text, size, "not known to the kernel");
 	else if (!c->synchronised)
 		str_copy(text, size, "not synchronised");
 	else if (c->error_us < 10000)
@@ -168,7 +214,7 @@ void time_service_text(const struct time_service_state *s, const struct clock_st
 	char clock[64];
 	clock_text(c, clock, sizeof(clock));
 	if (s->service)
-		snprintf(text, size, "%s is %s; clock %s", s->service->name, s->on ? "on" : "off", clock);
+		snprintf(text, size, "%s is %s; clock %s", s->service->name, s->on ? "on" : s->unknown ? "installed" : "off", clock);
 	else
 		snprintf(text, size, "none is installed; clock %s", clock);
 }
@@ -201,7 +247,8 @@ static int enable(const struct time_service_state *s, bool on, struct error *err
 static int wait_until(const char *root, const struct time_service_state *s, bool on, struct error *err)
 {
 	const struct timespec pause = {.tv_nsec = 50 * 1000 * 1000};
-	for (unsigned waited = 0; is_on(root, s->service, s->systemd) != on; waited += 50) {
+	bool unknown;
+	for (unsigned waited = 0; is_on(root, s->service, s->systemd, &unknown) != on; waited += 50) {
 		if (waited >= START_MS)
 			return fail(err, -EIO, on ? "%s was started and does not run" : "%s was stopped and still runs", s->service->name);
 		nanosleep(&pause, NULL);
@@ -211,6 +258,10 @@ static int wait_until(const char *root, const struct time_service_state *s, bool
 
 int time_service_restart(const char *root, const struct time_service_state *s, struct error *err)
 {
+	struct error why;
+	/* Starts that somebody asks for are none of a service that fails in a loop, after five of which in ten seconds systemd starts nothing. */
+	if (s->systemd)
+		(void)run("systemctl", "reset-failed", s->service->unit, &why);
 	int ret = start_or_stop(s, "restart", err);
 	return ret ? ret : wait_until(root, s, true, err);
 }
@@ -229,9 +280,10 @@ int time_service_set(const char *root, const struct time_service_state *s, bool 
 
 void time_watch_note(struct time_watch *w, const struct time_service_state *service, const struct clock_state *clock, u64 now)
 {
-	bool waits = service->on && clock->known && !clock->synchronised;
 	w->service = *service;
 	w->clock = *clock;
+	clock_of_service(service, &w->clock);
+	bool waits = service->on && w->clock.known && !w->clock.synchronised;
 	w->since = !waits ? 0 : w->since ? w->since : now;
 }
 
@@ -239,6 +291,8 @@ enum time_trouble time_watch_trouble(const struct time_watch *w, u64 now)
 {
 	/* Whatever has synchronised it, as a container's own computer has: it is right. */
 	if (!w->clock.known || w->clock.synchronised)
+		return TIME_RIGHT;
+	if (w->service.unknown)
 		return TIME_RIGHT;
 	if (!w->service.on)
 		return w->service.service ? TIME_OFF : TIME_NOBODY;

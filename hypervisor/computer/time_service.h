@@ -20,12 +20,15 @@ struct time_service {
 	const char *conf, *more[2];    /* below etc; more: patterns of files that name servers too */
 	const char *server, *pool;     /* words of lines that name one server, or a name of many; NULL: an ini file */
 	const char *options;	       /* of a new line */
+	const char *tells;	       /* word of its files without which it does not tell the kernel that the clock is right; NULL: it does */
 };
 
 struct time_service_state {
 	const struct time_service *service; /* NULL: none is installed */
 	bool systemd;			    /* whether it manages this computer's services */
 	bool on;			    /* runs now */
+	bool unknown;			    /* whether it does: what tells it may not be read; on is false then */
+	bool silent;			    /* it runs, and does not tell the kernel: nobody knows whether the clock is right */
 	bool enabled;			    /* starts with the computer */
 };
 /* Of several that are installed the one that runs, or is enabled. */
@@ -37,6 +40,8 @@ struct clock_state {
 	u64 error_us; /* how far off it is at most, when synchronised */
 };
 void clock_look(struct clock_state *out);
+/* What of it is known where that service runs. */
+void clock_of_service(const struct time_service_state *s, struct clock_state *c);
 /* "synchronised, at most 12 ms off" */
 void clock_text(const struct clock_state *c, char *text, size_t size);
 /* "chrony is on; clock synchronised, at most 12 ms off" */

@@ -46,12 +46,22 @@ static void alert(struct alerts *a, enum log_level level, const struct vm *vm, c
 					vm ? text_json(vm->name) : json_null(), "text", text_json(text), "advice", text_json(gap ? what_to_do : advice)));
 }
 
+static void look_at_missing(struct alerts *a, const struct volume *v)
+{
+	char what_to_do[300], held[60] = "";
+	unsigned n = volumes_machines(a->c, v->name);
+	snprintf(what_to_do, sizeof(what_to_do), "storage mount %.80s tries again, and says why it fails; storage remove %.80s gives the volume up",
+		 v->name, v->name);
+	if (n)
+		snprintf(held, sizeof(held), ": %u machine%s on it cannot be powered on", n, n == 1 ? "" : "s");
+	alert(a, LOG_LEVEL_ERROR, NULL, what_to_do, "volume %s is not mounted%s%s%s", v->name, *v->source ? ", which is on " : "", v->source, held);
+}
+
 static void look_at_volume(struct alerts *a, const struct volume *v)
 {
-	char left[32], what[300];
+	char left[32], what[300], what_to_do[300] = "make room: logs and settings can soon not be written any more";
 	if (v->state == VOLUME_NOT_MOUNTED)
-		alert(a, LOG_LEVEL_ERROR, NULL, "storage mount tries again, and says why it fails; storage remove gives the volume up",
-		      "volume %s is not mounted", v->name);
+		look_at_missing(a, v);
 	if (v->state == VOLUME_SILENT)
 		alert(a, LOG_LEVEL_ERROR, NULL, "see whether its server works and can be reached; storage remove with force gives the volume up",
 		      "volume %s does not answer", v->name);
@@ -59,13 +69,14 @@ static void look_at_volume(struct alerts *a, const struct volume *v)
 	if (percent < VOLUME_WARNING)
 		return;
 	size_text(v->free, left, sizeof(left));
-	if (v->name[0])
+	if (v->name[0]) {
 		snprintf(what, sizeof(what), "volume %s", v->name);
-	else
+		snprintf(what_to_do, sizeof(what_to_do),
+			 "delete images, or move them to another volume (disk list %.80s shows them): machines that cannot write stand still", v->name);
+	} else {
 		str_copy(what, sizeof(what), "the file system of the host's own files");
-	alert(a, percent >= VOLUME_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL,
-	      v->name[0] ? "delete or move images (disk list shows them): machines that cannot write stand still"
-			 : "make room: logs and settings can soon not be written any more",
+	}
+	alert(a, percent >= VOLUME_ERROR ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, what_to_do,
 	      "%s is %s: %" PRIu64 " %% in use, %s left", what, percent >= VOLUME_ERROR ? "full" : "nearly full", percent, left);
 }
 
@@ -91,9 +102,22 @@ static void look_at_console(struct alerts *a, struct vm *vm)
 		      "%s has no console: all ports from %u to %u are taken", vm->name, host.vnc_first, host.vnc_last);
 }
 
+static void look_at_configuration(struct alerts *a, struct vm *vm)
+{
+	char volume[256], what_to_do[300];
+	if (volumes_lack(vm->path, volume)) {
+		snprintf(what_to_do, sizeof(what_to_do), caller_sees_all(a->c) ? "storage mount %.80s" : "ask the administrator to mount the volume %.80s", volume);
+		alert(a, LOG_LEVEL_WARNING, vm, what_to_do, "%s cannot be powered on: the volume %s is not mounted", vm->name, volume);
+	} else {
+		alert(a, LOG_LEVEL_WARNING, vm,
+		      vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
+				   : "put the file back, or take the machine off the list: vm unregister NAME",
+		      "the configuration of %s cannot be used: %s", vm->name, vm->problem);
+	}
+}
+
 static void look_at_machines(struct alerts *a)
 {
-	char volume[256];
 	for (struct vm *vm = host.vms; vm; vm = vm->next) {
 		if (!(vm_rights(a->c, vm) & RIGHT_R))
 			continue;
@@ -105,11 +129,7 @@ static void look_at_machines(struct alerts *a)
 		if (vm_running(vm) && consoles_lacking(vm))
 			look_at_console(a, vm);
 		if (vm->problem[0])
-			alert(a, LOG_LEVEL_WARNING, vm,
-			      volumes_lack(vm->path, volume) ? "mount its volume: storage mount"
-			      : vm->readable ? "mend the file with an editor, or take the machine off the list: vm unregister NAME"
-			      : "put the file back, or take the machine off the list: vm unregister NAME",
-			      "the configuration of %s cannot be used: %s", vm->name, vm->problem);
+			look_at_configuration(a, vm);
 	}
 }
 
@@ -120,7 +140,8 @@ static void look_at_memory(struct alerts *a)
 		return;
 	bool is_error = available * 100 < total * MEMORY_ERROR;
 	alert(a, is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL,
-	      "power off or suspend a machine, or ask guests for memory (vm balloon)", "the host's memory is %s used up: %" PRIu64 " of %" PRIu64 " MB left",
+	      "power off or suspend a machine, or ask guests for memory (vm balloon)",
+	      "the host's memory is %s used up: %" PRIu64 " of %" PRIu64 " MB left",
 	      is_error ? "" : "nearly", available / 1024, total / 1024);
 }
 
@@ -129,7 +150,8 @@ static void look_at_consoles(struct alerts *a)
 	u64 ends = consoles_certificate_end(), now = now_realtime() / NSEC_PER_SEC;
 	unsigned locked = caller_sees_all(a->c) ? consoles_locked() : 0;
 	if (!consoles_open())
-		alert(a, LOG_LEVEL_ERROR, NULL, "look at the log: vmk-authd is started again by itself", "nobody gets to the consoles: vmk-authd is not running");
+		alert(a, LOG_LEVEL_ERROR, NULL, "look at the log: vmk-authd is started again by itself",
+		      "nobody gets to the consoles: vmk-authd is not running");
 	if (ends && ends <= now)
 		alert(a, LOG_LEVEL_ERROR, NULL, "put a new one in etc/vmk, or delete console.crt and console.key and restart vmkernel",
 		      "the consoles' certificate has ended: browsers refuse it");
@@ -151,7 +173,8 @@ static void look_at_time(struct alerts *a)
 		alert(a, LOG_LEVEL_WARNING, NULL, "install chrony or systemd-timesyncd; host ntp shows and sets it",
 		      "nothing keeps the host's clock right, which machines take their time from");
 	else if (trouble == TIME_OFF)
-		alert(a, LOG_LEVEL_WARNING, NULL, "host ntp on", "the time service %s is off: nothing keeps the host's clock right, which machines take their time from",
+		alert(a, LOG_LEVEL_WARNING, NULL, "host ntp on",
+		      "the time service %s is off: nothing keeps the host's clock right, which machines take their time from",
 		      name);
 	else if (trouble == TIME_LATE)
 		alert(a, LOG_LEVEL_WARNING, NULL, "see whether the servers that host ntp shows can be reached",

@@ -6,6 +6,9 @@
  * one autostart.order are one step; those without come after all of these, in the order of
  * vm-list, and are one step up to each that is waited for. A step begins when all machines of the one before are on (or have
  * failed, or are off again) and their waits are over, which are counted from the start of their processes.
+ *
+ * A machine whose volume is not mounted when its turn comes keeps nobody waiting. Its turn is not over: it has it, among those that are
+ * still due then, when the volume is mounted, be it days later.
  */
 #include <errno.h>
 #include <stdio.h>
@@ -14,12 +17,15 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "lib/machine_files.h"
 #include "lib/util.h"
 #include "vmkernel/autostart.h"
+#include "vmkernel/volumes.h"
 
 #define LOOK_USEC 200000
 #define MARKER_MAX (8 * MIB)
-#define ALL_DONE "all" /* is no path */
+#define ALL_DONE "all" /* is no path; but for those of LATE */
+#define LATE "late "	/* before the path of one that waits for its volume */
 #define TOOLS_SECONDS 120 /* for guests' tools, where autostart.delay says nothing */
 #define STUCK_NS (60 * NSEC_PER_SEC) /* a process that has not answered by then has had its turn */
 
@@ -118,7 +124,7 @@ void autostart_number(void)
 json_t *autostart_sentence(const struct vm *vm)
 {
 	unsigned seconds = wait_seconds(vm);
-	const char *due = vm->autostart.due ? " (still to come)" : "";
+	const char *due = vm->autostart.volume[0] ? " (waits for its volume)" : vm->autostart.due ? " (still to come)" : "";
 	if (!vm->autostart.step)
 		return json_string("no");
 	if (!seconds)
@@ -141,7 +147,7 @@ static char *this_boot(void)
 }
 
 /*
- * The marker holds the boot's number, a line for each machine whose turn is over, and in the end ALL_DONE. A turn is over when what comes of
+ * The marker holds the boot's number, a line for each machine whose turn is over (or that is LATE), and in the end ALL_DONE. A turn is over when what comes of
  * it is known: were it earlier, a daemon killed in between would leave behind a machine that nobody starts. What was in it, or NULL
  * and a new one when it is not of this boot. Caller frees.
  */
@@ -186,6 +192,58 @@ void autostart_forget(void)
 	free(marker);
 }
 
+/* ---- volumes that are not mounted ---- */
+
+/* A volume other than local that the path is on; volumes_lack() is another such question. */
+typedef bool volume_question(const char *path, char volume[256]);
+
+static bool on_other_volume(const char *path, char volume[256])
+{
+	const char *rest;
+	return volumes_split(path, volume, &rest) && strcmp(volume, LOCAL_VOLUME) != 0;
+}
+
+struct asking {
+	const struct config *config;
+	volume_question *is;
+	char *volume;
+	bool found;
+};
+
+static void look_at_key(void *arg, const char *key, const char *value)
+{
+	struct asking *a = arg;
+	const struct config_key *k = config_key_find(key);
+	a->found = a->found || (k && k->type == CONFIG_PATH && machine_file_in_use(a->config, key) && !machine_file_may_miss(a->config, key) &&
+				a->is(value, a->volume));
+}
+
+/* Whether its configuration, or a file that it does not start without, is on such a volume: which. */
+static bool needs_volume(const struct vm *vm, volume_question *is, char volume[256])
+{
+	struct asking a = {.config = vm->config, .is = is, .volume = volume};
+	if (is(vm->path, volume))
+		return true;
+	if (usable(vm))
+		config_each(vm->config, look_at_key, &a);
+	return a.found;
+}
+
+/* Its turn waits for the volume; of one whose configuration is there, too, nobody knows yet whether it has one. */
+static void put_off(struct vm *vm, const char *volume)
+{
+	char *line = xasprintf(LATE "%s", vm->path);
+	str_copy(vm->autostart.volume, sizeof(vm->autostart.volume), volume);
+	vm->autostart.due = false;
+	boot_note(line);
+	free(line);
+	if (vm->readable)
+		event_vm(LOG_LEVEL_WARNING, vm, "%s does not start with the host yet: the volume %s is not mounted; it starts once that is", vm->name,
+			 volume);
+	else
+		event_vm(LOG_LEVEL_WARNING, vm, "its volume %s is not mounted: if %s is to start with the host, it starts once that is", volume, vm->name);
+}
+
 /* ---- starting ---- */
 
 /*
@@ -218,8 +276,16 @@ static u64 age_ns(const struct vm *vm)
 	return now_ns > start_ns ? now_ns - start_ns : 0;
 }
 
+static void late_turn_over(struct vm *vm)
+{
+	vm->autostart.volume[0] = 0;
+	boot_note(vm->path);
+}
+
 void autostart_turn_over(struct vm *vm, bool on)
 {
+	if (vm->autostart.volume[0] && on) /* by hand, before its volume was seen to be there */
+		late_turn_over(vm);
 	if (!vm->autostart.starting)
 		return;
 	vm->autostart.starting = false;
@@ -254,9 +320,19 @@ static bool advance(struct vm **vms, unsigned n)
 {
 	unsigned awaited = 0; /* step */
 	bool left = false, full = false;
+	char volume[256];
 	for (unsigned k = 0; k < n; k++) {
 		struct vm *vm = vms[k];
 		look_at_found(vm);
+		if (vm->autostart.due && !volumes_known() && needs_volume(vm, on_other_volume, volume)) {
+			left = true; /* soon it is seen whether it has to wait for that */
+			if (!awaited)
+				awaited = vm->autostart.step;
+			continue;
+		}
+		bool may_be_wanted = vm->autostart.step || (host.autostart && !vm->readable);
+		if (vm->autostart.due && may_be_wanted && !vm_running(vm) && needs_volume(vm, volumes_lack, volume))
+			put_off(vm, volume);
 		vm->autostart.due = vm->autostart.due && vm->autostart.step; /* somebody may have changed his mind */
 		if (vm->autostart.due && !full && (!awaited || vm->autostart.step == awaited)) {
 			power_on(vm);
@@ -270,14 +346,22 @@ static bool advance(struct vm **vms, unsigned n)
 	return left;
 }
 
-void autostart_end(void)
+/* But for those that wait for their volumes. */
+static void all_turns_over(void)
 {
-	if (!timer)
-		return;
 	timer = sd_event_source_disable_unref(timer);
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		vm->autostart.due = vm->autostart.awaited = vm->autostart.starting = false;
 	boot_note(ALL_DONE);
+}
+
+void autostart_end(void)
+{
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->autostart.volume[0])
+			late_turn_over(vm);
+	if (timer)
+		all_turns_over();
 }
 
 static int on_look(sd_event_source *s, uint64_t usec, void *arg)
@@ -294,24 +378,57 @@ static int on_look(sd_event_source *s, uint64_t usec, void *arg)
 	}
 	free(sorted);
 	if (!left) { /* nobody waits for what the last has to wait */
-		autostart_end();
+		all_turns_over();
 		return 0;
 	}
 	sd_event_source_set_time_relative(s, LOOK_USEC);
 	return sd_event_source_set_enabled(s, SD_EVENT_ONESHOT);
 }
 
+static void begin_looking(void)
+{
+	if (!timer)
+		BUG_ON(sd_event_add_time_relative(host.event, &timer, CLOCK_MONOTONIC, LOOK_USEC, 0, on_look, NULL) < 0);
+}
+
 void autostart_begin(void)
 {
 	char *before = boot_read();
-	bool all = boot_has(before, ALL_DONE);
-	for (struct vm *vm = host.vms; vm && !all; vm = vm->next) {
-		vm->autostart.awaited = boot_has(before, vm->path); /* if it is on, for the rest of its time */
-		vm->autostart.due = !vm->autostart.awaited;
+	bool all = boot_has(before, ALL_DONE), left = !all;
+	for (struct vm *vm = host.vms; vm; vm = vm->next) {
+		char *late = xasprintf(LATE "%s", vm->path);
+		bool over = boot_has(before, vm->path);
+		vm->autostart.awaited = !all && over; /* if it is on, for the rest of its time */
+		vm->autostart.due = !over && (!all || boot_has(before, late));
+		left |= vm->autostart.due;
+		free(late);
 	}
 	free(before);
-	if (all)
+	if (!left)
 		return;
-	BUG_ON(sd_event_add_time_relative(host.event, &timer, CLOCK_MONOTONIC, LOOK_USEC, 0, on_look, NULL) < 0);
+	begin_looking();
 	on_look(timer, 0, NULL);
+}
+
+/* Its volume is mounted. */
+static void have_late_turn(struct vm *vm)
+{
+	char volume[256];
+	str_copy(volume, sizeof(volume), vm->autostart.volume);
+	vm->autostart.volume[0] = 0;
+	if (!vm_refresh(vm) || !wanted(vm)) {
+		boot_note(vm->path);
+		return;
+	}
+	event_vm(LOG_LEVEL_INFO, vm, "the volume %s is mounted now: %s starts, as it was to do with the host", volume, vm->name);
+	vm->autostart.due = true;
+	begin_looking();
+}
+
+void autostart_poll(void)
+{
+	char volume[256];
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		if (vm->autostart.volume[0] && !needs_volume(vm, volumes_lack, volume))
+			have_late_turn(vm);
 }

@@ -12,6 +12,8 @@
 void autostart_begin(void);
 /* The host is being stopped: what has not been powered on yet stays off. */
 void autostart_end(void);
+/* Once each sample: machines whose turn waited for a volume that is mounted by now have it. */
+void autostart_poll(void);
 /* The host's next start is a new one, in which machines start with it. */
 void autostart_forget(void);
 /* Numbers the steps anew: vm->autostart.step of every machine. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-or-later */
 /* clone_copy.c - see clone_copy.h */
 #include <errno.h>
+#include <fcntl.h>
 #include <linux/fs.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -136,8 +137,7 @@ int copy_sparse(struct copying *c, int from, int to, const char *name, struct er
 		c->done += copy_data_bytes(from);
 		copy_tell(c);
 	} else {
-		u64 rest = c->total - MIN(c->done, c->total);
-		ret = c->room_seen ? 0 : copy_room(to, rest, err);
+		ret = c->room_seen ? 0 : copy_room(to, c->to_write, err);
 		c->room_seen = true;
 		if (!ret && ftruncate(to, size))
 			return fail(err, -errno, "%s cannot be copied: %m", name);
@@ -146,5 +146,34 @@ int copy_sparse(struct copying *c, int from, int to, const char *name, struct er
 	}
 	if (!ret && fsync(to))
 		ret = fail(err, -errno, "the copy of %s cannot be written: %m", name);
+	return ret;
+}
+
+static int compare_stretch(struct copying *c, int from, int to, off_t at, off_t end, const char *name, struct error *err)
+{
+	static char one[CHUNK], other[CHUNK];
+	while (at < end) {
+		if (cancelled(c))
+			return fail(err, -ECANCELED, "cancelled");
+		size_t len = (size_t)MIN((u64)(end - at), CHUNK);
+		ssize_t n = pread(from, one, len, at);
+		if (n <= 0)
+			return fail(err, n ? -errno : -EIO, "%s cannot be read again: %s", name, n ? strerror(errno) : "it became shorter");
+		if (pread(to, other, (size_t)n, at) != n || memcmp(one, other, (size_t)n) != 0)
+			return fail(err, -EIO, "the copy of %s does not read as it was written", name);
+		at += n;
+		c->done += (u64)n;
+		copy_tell(c);
+	}
+	return 0;
+}
+
+int copy_verify(struct copying *c, int from, int to, const char *name, struct error *err)
+{
+	off_t size = size_of(from), at, end = 0;
+	int ret = size_of(to) == size ? 0 : fail(err, -EIO, "the copy of %s is not as long as that", name);
+	(void)posix_fadvise(to, 0, 0, POSIX_FADV_DONTNEED); /* from the disk, where it can be had from there */
+	while (!ret && next_data(from, size, end, &at, &end))
+		ret = compare_stretch(c, from, to, at, end, name, err);
 	return ret;
 }

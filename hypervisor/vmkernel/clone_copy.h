@@ -7,9 +7,10 @@
 
 struct copying {
 	int report;	 /* to the daemon */
-	u64 total, done; /* bytes of data */
+	u64 total, done; /* bytes of data; to be read again, too, where copies are compared */
 	int told;	 /* percentage, at told_ns */
 	u64 told_ns;
+	u64 to_write; /* bytes of all that is copied */
 	bool room_seen; /* what is to come has been compared with what is left */
 };
 
@@ -24,5 +25,8 @@ int copy_room(int fd, u64 bytes, struct error *err);
  * room for what is left of the total. -ECANCELED, -errno.
  */
 int copy_sparse(struct copying *c, int from, int to, const char *name, struct error *err);
+
+/* Whether what reads from the disk as `to` is all of `from`; counts as copied once more. -EIO: it is not. */
+int copy_verify(struct copying *c, int from, int to, const char *name, struct error *err);
 
 #endif

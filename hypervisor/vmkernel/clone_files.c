@@ -33,6 +33,7 @@ struct cloning {
 	struct config *config;	   /* the new machine's */
 	char *folder;		   /* the source's, as its configuration would write it */
 	int source_fd, new_fd;	   /* folders */
+	struct stat vmx;	   /* the source's file, as it was read */
 	bool foreign;		   /* somebody else has written what the configuration says */
 	struct clone_file file[FILES_MAX];
 	unsigned n, made; /* of which the first `made` exist */
@@ -251,6 +252,70 @@ static int own_config(struct cloning *c, struct error *err)
 	return ret ? ret : uuid_settle(c->config, c->f->path, true, err);
 }
 
+/* ---- the same of a machine that is moved ---- */
+
+/* What is in its folder goes with it, whether it is in use or not; else it is deleted with the folder. */
+static void move_key(void *arg, const char *key, const char *value)
+{
+	struct cloning *c = arg;
+	const struct config_key *k = config_key_find(key);
+	if (c->ret || !k || k->type != CONFIG_PATH || !*value)
+		return;
+	if (c->n == FILES_MAX) {
+		c->ret = fail(c->err, -E2BIG, "the machine has more than %d files", FILES_MAX);
+		return;
+	}
+	const char *own = machine_file_own(c->folder, value);
+	if (!own) {
+		refer(c, key, value);
+		return;
+	}
+	int fd = open_original(c, key, own, c->err);
+	if (fd < 0 && fd != -ENOENT)
+		c->ret = fd;
+	else
+		add_file(c, key, copy_name(c, own), fd < 0 ? -1 : fd);
+}
+
+/* What its process has told, as far as that can be had. */
+static void add_logs(struct cloning *c)
+{
+	static const char *const logs[] = {"vmx.log", "vmx-0.log"};
+	struct error err;
+	for (unsigned k = 0; k < ARRAY_SIZE(logs) && c->n < FILES_MAX; k++) {
+		int fd = name_taken(c, logs[k]) ? -1 : open_original(c, "log", logs[k], &err);
+		if (fd >= 0)
+			add_file(c, "", xstrdup(logs[k]), fd);
+	}
+}
+
+static int moved_config(struct cloning *c, struct error *err)
+{
+	int ret = 0;
+	for (unsigned k = 0; !ret && k < c->n; k++)
+		if (c->file[k].key[0])
+			ret = config_set(c->config, c->file[k].key, c->file[k].name, err);
+	return ret ? ret : uuid_settle(c->config, c->f->path, false, err);
+}
+
+/* Nobody but the owner gets in before the group is right again: it is what the group's rights mean. */
+static void keep_rights(struct cloning *c, const char *name, const struct stat *was)
+{
+	bool kept = fchownat(c->new_fd, name, (uid_t)-1, was->st_gid, AT_SYMLINK_NOFOLLOW) == 0;
+	(void)!fchmodat(c->new_fd, name, was->st_mode & (kept ? 0777 : 0707), 0);
+	if (!kept)
+		json_array_append_new(c->warnings, json_sprintf("the group of %s could not be kept: its rights are taken away", name));
+}
+
+static int see_unchanged(const struct cloning *c, struct error *err)
+{
+	struct stat now;
+	const struct stat *was = &c->vmx;
+	bool same = fstatat(c->source_fd, strrchr(c->f->source, '/') + 1, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == was->st_ino &&
+		    now.st_ctim.tv_sec == was->st_ctim.tv_sec && now.st_ctim.tv_nsec == was->st_ctim.tv_nsec;
+	return same ? 0 : fail(err, -ESTALE, "%s has been changed meanwhile: try again", c->f->source);
+}
+
 static int read_source(struct cloning *c, struct error *err)
 {
 	char *text, *folder = vm_folder(job_path(c->f->source));
@@ -269,6 +334,7 @@ static int read_source(struct cloning *c, struct error *err)
 		close(fd);
 		return fail(err, -ESTALE, "%s has just become another file: try again", c->f->source);
 	}
+	c->vmx = st;
 	c->foreign = st.st_uid != geteuid() && st.st_uid != 0; /* root has all rights anyway */
 	ret = read_fd(fd, c->f->source, CONFIG_MAX_BYTES, &text, &len, err);
 	close(fd);
@@ -281,7 +347,9 @@ static int read_source(struct cloning *c, struct error *err)
 	if (ret)
 		return ret;
 	c->err = err;
-	config_each(c->config, clone_key, c);
+	config_each(c->config, c->f->move ? move_key : clone_key, c);
+	if (!c->ret && c->f->move)
+		add_logs(c);
 	return c->ret;
 }
 
@@ -289,12 +357,17 @@ static int read_source(struct cloning *c, struct error *err)
 
 static int make_copy(struct cloning *c, struct clone_file *file, struct error *err)
 {
-	int to = openat(c->new_fd, file->name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, MODE_FILE);
+	int to = openat(c->new_fd, file->name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, MODE_FILE);
 	if (to < 0)
 		return fail(err, -errno, "cannot make %s: %m", file->name);
 	int ret = copy_sparse(&c->copying, file->from, to, file->name, err);
+	if (!ret && c->f->move)
+		ret = copy_verify(&c->copying, file->from, to, file->name, err);
 	if (close(to) && !ret)
 		ret = fail(err, -errno, "the copy of %s cannot be written: %m", file->name);
+	struct stat st;
+	if (!ret && c->f->move && fstat(file->from, &st) == 0)
+		keep_rights(c, file->name, &st);
 	return ret;
 }
 
@@ -309,15 +382,21 @@ static u64 bytes_to_copy(const struct cloning *c)
 static int make_all(struct cloning *c, struct error *err)
 {
 	size_t len;
-	int ret = own_config(c, err);
+	const char *vmx = strrchr(c->f->path, '/') + 1;
+	int ret = c->f->move ? moved_config(c, err) : own_config(c, err);
 	char *text = config_text(c->config, &len);
 	/* First of all: by it, who kills this process in the middle of a copy finds what there is to be deleted (vm_files_delete). */
 	if (!ret)
-		ret = vm_files_make(c->new_fd, strrchr(c->f->path, '/') + 1, text, 0, MODE_VMX, err);
-	c->copying.total += bytes_to_copy(c);
+		ret = vm_files_make(c->new_fd, vmx, text, 0, c->f->move ? c->vmx.st_mode & 0707 : MODE_VMX, err);
+	c->copying.to_write = bytes_to_copy(c);
+	c->copying.total += c->copying.to_write * (c->f->move ? 2 : 1);
 	for (; !ret && c->made < c->n; c->made++)
 		if (c->file[c->made].from >= 0)
 			ret = make_copy(c, &c->file[c->made], err);
+	if (!ret && c->f->move) {
+		keep_rights(c, vmx, &c->vmx);
+		ret = see_unchanged(c, err);
+	}
 	return ret;
 }
 
@@ -394,7 +473,8 @@ int clone_files_run(void *arg, int report, json_t **result, struct error *err)
 	copy_tell(&c.copying);
 	c.new_fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	ret = c.new_fd < 0 ? fail(err, -errno, "cannot open the folder %s: %m", folder) : make_all(&c, err);
-	if (!ret && fsync(c.new_fd))
+	/* Of one that is moved, the originals go next: the names of the folders above have to be on the disk, too. */
+	if (!ret && (c.f->move ? syncfs(c.new_fd) : fsync(c.new_fd)))
 		ret = fail(err, -errno, "cannot write the folder %s: %m", folder);
 	if (ret)
 		unmake(&c, folder);

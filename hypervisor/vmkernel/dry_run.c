@@ -14,7 +14,7 @@
 static const char *const aware[] = {
 	"vm.create", "vm.register", "vm.unregister", "vm.delete",    "vm.start", "vm.stop",	"vm.suspend", "vm.discard",
 	"vm.reset",  "vm.balloon",  "vm.set",	     "console.kick", "user.add", "user.passwd", "user.delete",
-	"vm.clone", "vm.answer", "vm.connect", "vm.disconnect", "task.cancel", "console.locks",
+	"vm.clone", "vm.move", "vm.answer", "vm.connect", "vm.disconnect", "task.cancel", "console.locks",
 	"host.shutdown", "host.reboot", "host.date", "host.keyboard", "host.ntp", "host.name", "host.network_set",
 	"host.network_keep", "host.network_undo", "host.network_test", "vm.chmod", "vm.chown", "disk.create", "disk.resize", "disk.delete",
 	"storage.add", "storage.format", "storage.mount", "storage.remove",

@@ -178,6 +178,16 @@ static json_t *event_row(const struct event *e, bool whole)
 	return o;
 }
 
+void events_moved(const char *from, const char *to)
+{
+	for (unsigned k = 0; k < RING; k++) {
+		if (!ring[k].vm_path || strcmp(ring[k].vm_path, from) != 0)
+			continue;
+		free(ring[k].vm_path);
+		ring[k].vm_path = xstrdup(to);
+	}
+}
+
 static json_t *events_find(const struct caller *c, const char *vm_path, u64 lines, u64 since, bool whole)
 {
 	json_t *out = json_array();

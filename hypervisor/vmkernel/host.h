@@ -57,7 +57,9 @@ struct vm {
 	struct vm *next; /* in the order of vm-list */
 	char *path;	 /* of its .vmx file, absolute */
 	char name[VM_NAME_MAX + 1];
-	bool readable;	 /* st and config are those of the file; else nobody but the administrator sees the machine */
+	bool readable;	 /* st and config are those of the file; else nobody but the administrator sees the machine, and ... */
+	bool away;	 /* ... where it is not readable as its volume is not mounted or silent, its owner: */
+	bool owner_known; /* file.uid is the owner's, as last seen */
 	struct vm_file {
 		dev_t device;
 		ino_t inode;
@@ -122,6 +124,7 @@ struct vm {
 		bool starting; /* what comes of it is not known yet */
 		bool found;    /* and this daemon has not begun it */
 		bool complained; /* of what keeps it due */
+		char volume[256]; /* its turn has come, and waits for this one to be mounted; "": for none */
 	} autostart;	       /* autostart.c's */
 };
 
@@ -208,6 +211,8 @@ struct vm *registry_find_name(const char *name, const struct vm *but);
 int registry_add(const char *path, struct vm **out, struct error *err);
 struct vm *registry_adopt(const char *path); /* only in memory */
 int registry_remove(struct vm *vm, struct error *err);
+/* Its .vmx file is at `path` from now on: in vm-list, where it stood there, and in memory. All or nothing. */
+int registry_move(struct vm *vm, const char *path, struct error *err);
 /* Looks at the file again; true when it can be used. */
 bool vm_refresh(struct vm *vm);
 bool vm_name_valid(const char *name);
@@ -253,6 +258,8 @@ void event_acting(const struct request *r);
 u64 events_newest(void);
 /* Rows of event.list newer than `since`, at most the newest `lines`, oldest first; of one machine, or everything when vm_path is NULL. */
 json_t *events_list(const struct caller *c, const char *vm_path, u64 lines, u64 since);
+/* What was logged of the machine whose .vmx file was at `from` is that of the one at `to`. */
+void events_moved(const char *from, const char *to);
 /* Called when something was logged, once for many, from the loop. */
 void events_watch(void (*news)(void));
 /* The newest event of a machine, or NULL; valid until the next is logged. */

@@ -46,8 +46,9 @@ struct job_spec {
 };
 extern const struct caller job_host; /* asker: the host itself, which shares no user's limit */
 /*
- * -EAGAIN: there are too many at once, by the daemon's own count; -ENOMEM: the system has no room for one more. *pid and *report may be NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that can
- * not be started returns -errno and calls nothing.
+ * -EAGAIN: there are too many at once, by the daemon's own count; -ENOMEM: the system has no room for one more. *pid and *report may be
+ * NULL. `report` (the daemon's end) is for packets to the child right after the start. A job that cannot be started returns -errno and
+ * calls nothing.
  */
 int job_start(const struct job_spec *spec, pid_t *pid, int *report, struct error *err);
 /* Kills a job's child, stopped or not: done() is called now with what `why` says. Nothing happens when it has ended. */

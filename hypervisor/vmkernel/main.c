@@ -26,6 +26,7 @@
 #include "vmkernel/host.h"
 #include "vmkernel/hostnet_methods.h"
 #include "vmkernel/job.h"
+#include "vmkernel/owners_seen.h"
 #include "vmkernel/power.h"
 #include "vmkernel/probe.h"
 #include "vmkernel/volumes.h"
@@ -167,6 +168,8 @@ static int on_sample(sd_event_source *s, uint64_t usec, void *arg)
 	(void)usec, (void)arg;
 	stats_sample();
 	volumes_poll();
+	autostart_poll();
+	owners_seen_write();
 	time_service_poll();
 	for (struct vm *vm = host.vms; vm; vm = vm->next)
 		vm_poll(vm);
@@ -281,6 +284,7 @@ static void begin_work(const struct choice *choice)
 	hostnet_begin();
 	consoles_start();
 	probe_engines();
+	volumes_poll();
 	autostart_begin();
 }
 
@@ -332,6 +336,7 @@ int main(int argc, char *argv[])
 	sd_notify(0, "STOPPING=1");
 	consoles_stop();
 	server_stop();
+	owners_seen_write();
 	job_kill_all();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");
 	return ret < 0 || (choice.stop_machines && any_on()) ? 1 : 0;

@@ -21,6 +21,7 @@
 #include "pam/users.h"
 #include "vmkernel/consoles.h"
 #include "vmkernel/host.h"
+#include "vmkernel/owners_seen.h"
 #include "vmkernel/vm_look.h"
 #include "vmkernel/volumes.h"
 #include "vmkernel/within.h"
@@ -85,8 +86,10 @@ static void vm_take_name(struct vm *vm)
 static bool vm_unreadable(struct vm *vm, const char *why)
 {
 	char volume[256], lacks[300];
-	if (volumes_lack(vm->path, volume)) {
-		snprintf(lacks, sizeof(lacks), "the volume %s is not mounted", volume);
+	bool silent = volumes_silent(vm->path, volume), away = silent || volumes_lack(vm->path, volume), news = vm->readable || !vm->owner[0] || away != vm->away;
+	vm->away = away;
+	if (away) {
+		snprintf(lacks, sizeof(lacks), "the volume %s %s", volume, silent ? "does not answer" : "is not mounted");
 		why = lacks;
 	}
 	if (vm->readable || !vm->owner[0])
@@ -94,7 +97,10 @@ static bool vm_unreadable(struct vm *vm, const char *why)
 	vm->readable = false;
 	snprintf(vm->problem, sizeof(vm->problem), "%s: %s", vm->path, why);
 	vm->file.mode = 0;
-	str_copy(vm->owner, sizeof(vm->owner), "?");
+	if (news && away && vm->owner_known)
+		users_name_of(vm->file.uid, vm->owner);
+	else if (news)
+		str_copy(vm->owner, sizeof(vm->owner), "?");
 	if (!vm->name[0])
 		vm_take_name(vm);
 	return false;
@@ -107,13 +113,9 @@ static void note_suspended(struct vm *vm, bool suspended)
 }
 
 /* Who is not told now what is there, keeps what was there last. */
-static bool vm_silent(struct vm *vm, const char *volume)
+static bool vm_silent(struct vm *vm)
 {
-	char why[300];
-	if (vm->readable)
-		return true;
-	snprintf(why, sizeof(why), "the volume %s does not answer", volume);
-	return vm_unreadable(vm, why);
+	return vm->readable || vm_unreadable(vm, "its volume does not answer");
 }
 
 /* Takes over what vm_look() has found. */
@@ -127,6 +129,8 @@ static bool vm_take(struct vm *vm, struct vm_look *l)
 	note_suspended(vm, l->suspended);
 	if (l->same)
 		return true;
+	vm->owner_known = true;
+	owner_seen_note(vm->path, l->file.uid);
 	users_name_of(l->file.uid, vm->owner);
 	int ret = l->text ? config_parse(vm->path, l->text, l->len, &config, &err) : l->err.code;
 	config_free(vm->config);
@@ -149,13 +153,13 @@ bool vm_refresh(struct vm *vm)
 	char volume[256];
 	bool far = volumes_far(vm->path);
 	if (far && volumes_silent(vm->path, volume))
-		return vm_silent(vm, volume);
+		return vm_silent(vm);
 	struct vm_look *l = vm_look_new(vm->path, vm->readable ? &vm->file : NULL);
 	if (!far)
 		vm_look(l);
 	else if (!call_within(ANSWER_NS, vm_look, vm_look_free, l)) {
 		volumes_set_silent(vm->path);
-		return volumes_silent(vm->path, volume) && vm_silent(vm, volume);
+		return vm_silent(vm);
 	}
 	bool there = vm_take(vm, l);
 	vm_look_free(l);
@@ -207,6 +211,7 @@ struct vm *registry_adopt(const char *path)
 		p = &(*p)->next;
 	*p = vm;
 	BUG_ON(!tsearch(vm, &by_path, compare_paths));
+	vm->owner_known = owner_seen(path, &vm->file.uid);
 	vm_refresh(vm);
 	return vm;
 }
@@ -240,7 +245,7 @@ static int list_read(char **text, struct error *err)
 	return ret;
 }
 
-/* The list without the line of `without` and with one for `with` at its end; either may be NULL. */
+/* The list without the line of `without`, and with one for `with` in its place, or at the end; either may be NULL. */
 static int list_change(const char *without, const char *with, struct error *err)
 {
 	char *text, *path = root_path("etc/vmk/vm-list");
@@ -250,13 +255,17 @@ static int list_change(const char *without, const char *with, struct error *err)
 		return ret;
 	}
 	char *out = xcalloc(1, strlen(text) + (with ? strlen(with) : 0) + 16), *end = out, *saved = NULL;
+	bool placed = false;
 	for (char *line = strtok_r(text, "\n", &saved); line; line = strtok_r(NULL, "\n", &saved)) {
 		char *copy = xstrdup(line), *of = line_path(copy);
 		if (!of || !without || strcmp(of, without) != 0)
 			end += sprintf(end, "%s\n", line);
+		else if (with)
+			end += sprintf(end, "config \"%s\"\n", with);
+		placed = placed || (of && without && strcmp(of, without) == 0);
 		free(copy);
 	}
-	if (with)
+	if (with && !placed)
 		end += sprintf(end, "config \"%s\"\n", with);
 	ret = replace_file(path, out, (size_t)(end - out), 0644, err);
 	free(out);
@@ -303,12 +312,32 @@ int registry_add(const char *path, struct vm **out, struct error *err)
 	return 0;
 }
 
+int registry_move(struct vm *vm, const char *path, struct error *err)
+{
+	if (registry_find_path(path))
+		return fail(err, -EEXIST, "%s is registered already", path);
+	if (strpbrk(path, "\"\n\r"))
+		return fail(err, -EINVAL, "%s: a path with quotes or line ends cannot be registered", path);
+	int ret = list_change(vm->path, path, err);
+	if (ret)
+		return ret;
+	owner_seen_forget(vm->path);
+	events_moved(vm->path, path);
+	tdelete(vm, &by_path, compare_paths);
+	free(vm->path);
+	vm->path = xstrdup(path);
+	BUG_ON(!tsearch(vm, &by_path, compare_paths));
+	vm_refresh(vm);
+	return 0;
+}
+
 int registry_remove(struct vm *vm, struct error *err)
 {
 	BUG_ON(vm->world || vm->busy);
 	int ret = list_change(vm->path, NULL, err);
 	if (ret)
 		return ret;
+	owner_seen_forget(vm->path);
 	tdelete(vm, &by_path, compare_paths);
 	for (struct vm **p = &host.vms; *p; p = &(*p)->next) {
 		if (*p == vm) {

@@ -44,8 +44,12 @@ unsigned rights_of_mode(const struct caller *c, uid_t uid, gid_t gid, mode_t mod
 unsigned vm_rights(const struct caller *c, struct vm *vm)
 {
 	vm_refresh(vm);
+	/*
+	 * Of a file that is not there nobody has rights. But that a machine of his is on a volume that is not mounted, and its name, is
+	 * no secret from whom it last belonged to: what he could see then, and nothing that the file would have to allow.
+	 */
 	if (!vm->readable && !caller_sees_all(c))
-		return 0;
+		return vm->away && vm->owner_known && c->uid == vm->file.uid ? RIGHT_R : 0;
 	return rights_of_mode(c, vm->file.uid, vm->file.gid, vm->file.mode);
 }
 
@@ -68,6 +72,8 @@ int vm_permit(const struct caller *c, struct vm *vm, enum api_role role, struct 
 		return fail(err, -ENOENT, "no virtual machine named %s", vm->name);
 	if (role == ROLE_ADMIN && !caller_is_admin(c))
 		return fail(err, -EPERM, "only the administrator may do this");
+	if ((have & roles[role].need) != roles[role].need && !vm->readable)
+		return fail(err, -EPERM, "you cannot %s %s now: %s", roles[role].verb, vm->name, vm->problem);
 	if ((have & roles[role].need) != roles[role].need)
 		return fail(err, -EPERM, "you may not %s %s: that needs %s in the mode of its .vmx file", roles[role].verb,
 			    vm->name, roles[role].bits);

@@ -20,17 +20,6 @@
 
 /* ---- storage.list ---- */
 
-/* Machines whose configuration is on the volume, of those the caller may see. */
-static unsigned machines_on(const struct caller *c, const char *volume)
-{
-	unsigned n = 0;
-	char name[256];
-	const char *rest;
-	for (struct vm *vm = host.vms; vm; vm = vm->next)
-		n += volumes_split(vm->path, name, &rest) && strcmp(name, volume) == 0 && vm_rights(c, vm) & RIGHT_R;
-	return n;
-}
-
 /* One that is not mounted, or silent, has no size. */
 static void set_sizes(json_t *row, const struct volume *v)
 {
@@ -53,7 +42,7 @@ static json_t *volume_row(const struct caller *c, const struct volume *v)
 {
 	char *folder = volumes_folder();
 	json_t *row = json_pack("{s:s, s:o, s:s, s:s, s:o, s:i}", "name", v->name, "path", json_sprintf("%s/%s", folder, v->name), "type", v->type,
-				"state", volume_state_name(v->state), "source", text_json(v->source), "machines", (int)machines_on(c, v->name));
+				"state", volume_state_name(v->state), "source", text_json(v->source), "machines", (int)volumes_machines(c, v->name));
 	set_sizes(row, v);
 	free(folder);
 	return row;

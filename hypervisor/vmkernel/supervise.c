@@ -531,9 +531,10 @@ static int vm_can_start(struct vm *vm, bool asks, struct error *err)
 		return fail(err, -EBUSY, "%s %s", vm->name, vm->busy);
 	if (vm->world)
 		return fail(err, -EALREADY, "%s is powered on already", vm->name);
+	bool there = vm_refresh(vm);
 	if (volumes_silent(vm->path, volume))
 		return fail(err, -ETIMEDOUT, "%s cannot be powered on: its volume %s does not answer", vm->name, volume);
-	if (!vm_refresh(vm))
+	if (!there)
 		return volumes_lack(vm->path, volume)
 			       ? fail(err, -ENOENT, "%s cannot be powered on: its volume %s is not mounted", vm->name, volume)
 			       : fail(err, -ENOENT, "%s cannot be powered on: %s cannot be read", vm->name, vm->path);

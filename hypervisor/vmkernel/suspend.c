@@ -4,7 +4,8 @@
  *
  * A child with the owner's rights makes the file under another name, hands it to the machine's process, and gives it its name
  * when all is on the disk; only then the process ends. Whoever of the three goes away before, the machine goes on and the file is
- * empty or gone: so it is when the task is cancelled, which the child is told. A file with something in it is a suspended machine: nothing else remembers it, so it survives the host.
+ * empty or gone: so it is when the task is cancelled, which the child is told. A file with something in it is a suspended machine:
+ * nothing else remembers it, so it survives the host.
  */
 #include <errno.h>
 #include <fcntl.h>

@@ -39,6 +39,8 @@ static json_t *servers_json(const struct time_servers *s)
 
 static const char *state_text(const struct time_service_state *s)
 {
+	if (s->unknown)
+		return "not known: what tells it may not be read";
 	if (s->on)
 		return s->enabled ? "on" : "on, but not from the next start of the computer on";
 	return s->enabled ? "off, and on from the next start of the computer on" : "off";
@@ -49,17 +51,21 @@ static json_t *describe(json_t *warnings)
 {
 	struct time_service_state s;
 	struct clock_state clock;
-	struct time_servers servers = {0};
+	struct time_servers servers = {0}, own = {0};
 	struct error err;
 	char text[80];
 	time_service_look(COMPUTER, &s);
 	clock_look(&clock);
+	clock_of_service(&s, &clock);
 	clock_text(&clock, text, sizeof(text));
 	if (s.service && time_servers_read(COMPUTER, s.service, &servers, &err))
 		json_array_append_new(warnings, text_json(err.text));
+	if (s.service && time_servers_read_own(COMPUTER, s.service, &own, &err))
+		own = servers;
 	json_t *o = json_pack("{s:o, s:s, s:o, s:o, s:b, s:b}", "service", s.service ? json_string(s.service->name) : json_null(), "state",
 			      s.service ? state_text(&s) : "none is installed", "servers", servers_json(&servers), "clock", text_json(text), "on",
 			      s.on, "enabled", s.enabled);
+	json_object_set_new(o, "own_servers", servers_json(&own)); /* those that setting others replaces */
 	json_object_set_new(o, "synchronised", clock.known ? json_boolean(clock.synchronised) : json_null());
 	json_object_set_new(o, "error_us", clock.synchronised ? json_integer((json_int_t)clock.error_us) : json_null());
 	return o;

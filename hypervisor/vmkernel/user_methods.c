@@ -72,6 +72,10 @@ static int change_start(struct request *r, const char *name, int (*run)(const st
 			const char *done, struct error *err)
 {
 	struct job_spec spec = {.seconds = USERS_SECONDS, .run = change_run, .done = on_changed, .asker = &r->caller};
+	if (!users_private()) { /* PAM's modules may ask other computers, and start programs */
+		spec.group = true;
+		spec.late = "the computer's PAM has not answered in time";
+	}
 	if (users_private() && !users_name_valid(name))
 		return fail(err, -EINVAL,
 			    "a user's name is lower-case letters, digits, - and _, begins with a letter and has at most %d "

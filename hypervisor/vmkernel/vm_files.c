@@ -285,7 +285,7 @@ int owner_folder(const struct identity *who, const char *owner, struct error *er
 static int make_owner_folder(int top, const struct vm_files *f, struct error *err)
 {
 	struct stat st;
-	if (fstat(top, &st) || (geteuid() == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX)))))
+	if (fstat(top, &st) || (geteuid() == 0 && volumes_changeable(&st)))
 		return fail(err, -EPERM, "the volume %s can be changed by others than root: users get no folders of their own on it", f->volume);
 	if (f->look_only)
 		return 0;

@@ -174,6 +174,14 @@ static int replace(struct making *m, const struct block_device *d, struct error 
 	return ret;
 }
 
+/* From here on it takes what it takes. */
+static int start_replacing(struct making *m, const struct block_device *d, struct error *err)
+{
+	alarm(0);
+	atomic_store(&m->w->progress->looking, false);
+	return replace(m, d, err);
+}
+
 static int format(const struct volume_work *w, const struct block_device *d, int report, struct error *err)
 {
 	struct making m = {.w = w, .report = report};
@@ -183,18 +191,16 @@ static int format(const struct volume_work *w, const struct block_device *d, int
 		return held;
 	int ret = check_device(&m, d, err);
 	if (!ret && !w->dry_run)
-		ret = give_up(&m) ? fail(err, -ECANCELED, "cancelled: %s is left as it is", d->path) : replace(&m, d, err);
+		ret = give_up(&m) ? fail(err, -ECANCELED, "cancelled: %s is left as it is", d->path) : start_replacing(&m, d, err);
 	close(held);
 	return ret;
 }
 
 int volume_make_file_system(const struct volume_work *w, int report, struct error *err)
 {
-	struct block_sources sources = block_sources_host;
+	struct block_sources sources = volume_block_sources(w);
 	struct block_device *list;
 	unsigned n;
-	sources.uses = w->uses;
-	sources.n_uses = w->n_uses;
 	int ret = block_devices_find(&sources, &list, &n, err);
 	if (ret)
 		return ret;

@@ -119,6 +119,11 @@ static void on_changed(void *arg, int ret, json_t *found, const struct error *er
 {
 	struct volume_request *v = arg;
 	json_t *result = NULL;
+	struct error late;
+	if (ret == -EIO && v->work.progress && atomic_load(&v->work.progress->looking)) {
+		ret = fail(&late, -ETIMEDOUT, "%s is left as it is: it, or a file of a machine, could not be looked at in time", v->work.source);
+		err = &late;
+	}
 	if (!v->r->dry_run) {
 		changing = false;
 		note_change(v, ret);

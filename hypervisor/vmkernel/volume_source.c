@@ -13,6 +13,7 @@
 #include "computer/program.h"
 #include "lib/util.h"
 #include "vmkernel/volume_source.h"
+#include "vmkernel/volumes.h"
 
 #define NFS_HELPER "mount.nfs"
 /* A computer starts without a volume that is not there; machines start behind those that are, and stop before them. */
@@ -79,8 +80,7 @@ static int check_way(const char *path, struct error *err)
 		snprintf(part, sizeof(part), "%.*s", (int)len, path);
 		if (lstat(part, &st))
 			return fail(err, -errno, "cannot look at %.300s: %m", part);
-		bool shared = st.st_mode & 022 && (path[len] || !(st.st_mode & S_ISVTX));
-		if (st.st_uid != 0 || shared)
+		if (volumes_changeable(&st) || (path[len] && st.st_mode & 022))
 			return fail(err, -EPERM,
 				    "%.200s cannot be trusted as a volume: %.200s can be changed by others than root (chown root, chmod go-w)", path, part);
 		if (!path[len])

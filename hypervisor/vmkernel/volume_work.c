@@ -2,11 +2,13 @@
 /* volume_work.c - see volume_work.h. All of it runs in a child, as the daemon's own user. */
 #include <dirent.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <limits.h>
 #include <linux/magic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/file.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <sys/vfs.h>
@@ -94,7 +96,7 @@ static int check_place(const char *name, const char *target, struct error *err)
 		return fail(err, -EEXIST, "the volume %s is there already", name);
 	if (lstat(target, &st))
 		return errno == ENOENT ? 0 : fail(err, -errno, "cannot look at %s: %m", target);
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 07777) && is_empty(target))
+	if (volumes_is_point(&st) && is_empty(target))
 		return 0;
 	return fail(err, -EEXIST, "%s is there already: take another name", target);
 }
@@ -139,7 +141,7 @@ static void look_at_top(const char *target, json_t *warnings)
 {
 	struct stat st;
 	struct statfs fs;
-	if (stat(target, &st) == 0 && (st.st_uid != 0 || (st.st_mode & 022 && !(st.st_mode & S_ISVTX))))
+	if (stat(target, &st) == 0 && volumes_changeable(&st))
 		json_array_append_new(warnings, json_sprintf("%s can be changed by others than root: users get no folders of their own on it before "
 							     "chown root and chmod 755",
 							     target));
@@ -199,7 +201,24 @@ static json_t *result_of(const char *source, json_t *warnings)
 
 /* ---- jobs ---- */
 
-static struct block_sources sources_of(const struct volume_work *w)
+/* What a daemon that has ended has begun goes on to its end: the lock is the child's, until that. */
+static int begin_change(const struct volume_work *w, struct error *err)
+{
+	if (w->dry_run)
+		return 0;
+	char *path = root_path("run/vmk/volumes.lock");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600), ret = 0;
+	if (fd < 0)
+		ret = fail(err, -errno, "cannot open %s: %m", path);
+	else if (flock(fd, LOCK_EX | LOCK_NB)) {
+		ret = fail(err, -EBUSY, "another volume is being changed, which was begun before the VMkernel was started");
+		close(fd);
+	}
+	free(path);
+	return ret;
+}
+
+struct block_sources volume_block_sources(const struct volume_work *w)
 {
 	struct block_sources s = block_sources_host;
 	s.uses = w->uses;
@@ -210,7 +229,7 @@ static struct block_sources sources_of(const struct volume_work *w)
 int volume_devices(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
-	struct block_sources sources = sources_of(w);
+	struct block_sources sources = volume_block_sources(w);
 	struct block_device *list;
 	unsigned n;
 	(void)report;
@@ -227,7 +246,7 @@ int volume_devices(void *arg, int report, json_t **result, struct error *err)
 /* Of a place and a line that were checked. */
 static int add_source(const struct volume_work *w, const char *target, json_t **result, struct error *err)
 {
-	struct block_sources sources = sources_of(w);
+	struct block_sources sources = volume_block_sources(w);
 	struct volume_source s;
 	bool made;
 	int ret = volume_source_find(w->source, target, &sources, &s, err);
@@ -254,7 +273,9 @@ int volume_add(void *arg, int report, json_t **result, struct error *err)
 	const struct volume_work *w = arg;
 	char *target = target_of(w->name);
 	(void)report;
-	int ret = check_place(w->name, target, err);
+	int ret = begin_change(w, err);
+	if (!ret)
+		ret = check_place(w->name, target, err);
 	if (!ret)
 		ret = fstab_check(ETC, target, err);
 	if (!ret)
@@ -267,8 +288,12 @@ int volume_format(void *arg, int report, json_t **result, struct error *err)
 {
 	const struct volume_work *w = arg;
 	char *target = target_of(w->name);
+	int ret = begin_change(w, err);
+	atomic_store(&w->progress->looking, true);
+	alarm(VOLUME_SECONDS);
 	/* Before anything is lost for a volume that could not be. */
-	int ret = check_place(w->name, target, err);
+	if (!ret)
+		ret = check_place(w->name, target, err);
 	if (!ret)
 		ret = fstab_check(ETC, target, err);
 	if (!ret)
@@ -278,6 +303,7 @@ int volume_format(void *arg, int report, json_t **result, struct error *err)
 		if (ret)
 			fail_prefix(err, "%s has its new file system, but is no volume", w->source);
 	}
+	atomic_store(&w->progress->looking, false);
 	free(target);
 	return ret;
 }
@@ -301,7 +327,9 @@ int volume_mount(void *arg, int report, json_t **result, struct error *err)
 	char *target = target_of(w->name), *source = NULL;
 	bool made = false;
 	(void)report;
-	int ret = check_mount(w, target, &source, err);
+	int ret = begin_change(w, err);
+	if (!ret)
+		ret = check_mount(w, target, &source, err);
 	if (!ret && !w->dry_run) {
 		ret = make_point(target, &made, err);
 		if (!ret)
@@ -422,7 +450,7 @@ static int check_volume(const char *name, const char *target, bool mounted, bool
 		return 0;
 	if (lstat(target, &st))
 		return fail(err, -ENOENT, "there is no volume %s: storage list shows them", name);
-	if (S_ISDIR(st.st_mode) && !(st.st_mode & 07777))
+	if (volumes_is_point(&st))
 		return 0;
 	return fail(err, -EINVAL, "%s is a plain folder, which is not mounted: it cannot be removed", name);
 }
@@ -472,7 +500,9 @@ int volume_remove(void *arg, int report, json_t **result, struct error *err)
 	char *target = target_of(w->name);
 	bool mounted = false, wanted = false;
 	(void)report;
-	int ret = check_remove(w, target, &mounted, &wanted, err);
+	int ret = begin_change(w, err);
+	if (!ret)
+		ret = check_remove(w, target, &mounted, &wanted, err);
 	if (!ret && !w->dry_run) {
 		json_t *warnings = json_array();
 		ret = take_away(w, target, mounted, wanted, err);

@@ -10,6 +10,7 @@
 
 #include <stdatomic.h>
 
+#include "vmkernel/block_devices.h"
 #include "vmkernel/disks.h"
 #include "vmkernel/job.h"
 
@@ -17,6 +18,7 @@
 struct volume_progress {
 	_Atomic int percent;
 	_Atomic bool cancelled; /* it is to give up */
+	_Atomic bool looking;	/* nothing is changed yet: it ends within VOLUME_SECONDS, if need be by a signal */
 	_Atomic bool begun;	/* what was on the device is lost */
 	char lost[300];		/* what that was, from then on: "/dev/sdb1, ext4 "backup"" */
 };
@@ -33,6 +35,9 @@ struct volume_work {
 	size_t n_uses;
 	struct volume_progress *progress; /* format */
 };
+
+/* Where disks are looked for, and who uses them. */
+struct block_sources volume_block_sources(const struct volume_work *w);
 
 job_fn volume_devices; /* rows of storage.devices */
 job_fn volume_add;     /* {"source", "warnings"} */

@@ -62,6 +62,16 @@ bool volumes_split(const char *path, char volume[256], const char **rest)
 	return true;
 }
 
+bool volumes_is_point(const struct stat *st)
+{
+	return S_ISDIR(st->st_mode) && (st->st_mode & 07777) == VOLUME_POINT_MODE;
+}
+
+bool volumes_changeable(const struct stat *st)
+{
+	return st->st_uid != 0 || (st->st_mode & 022 && !(st->st_mode & S_ISVTX));
+}
+
 /* ---- in the child ---- */
 
 /* In a chroot the table of mounts does not hold the root. */
@@ -188,7 +198,7 @@ static void look_at(struct looking *l, const char *name, const char *path)
 	const struct mount_line *mounted = *name && l->mounts ? mount_table_at(l->mounts, target) : NULL;
 	const struct mount_line *wanted = *name && l->fstab ? mount_table_at(l->fstab, target) : NULL;
 	free(target);
-	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777)))) {
+	if (!mounted && (wanted || (*name && lstat(path, &st) == 0 && volumes_is_point(&st)))) {
 		add_row(l, name, VOLUME_NOT_MOUNTED, wanted ? wanted->source : "", "", 0, 0);
 		return;
 	}
@@ -212,7 +222,7 @@ static void look_at_missing(struct looking *l)
 		const char *name = line->target + len + 1;
 		struct stat st;
 		if (strncmp(line->target, l->folder, len) == 0 && line->target[len] == '/' && *name && *name != '.' && !strchr(name, '/') &&
-		    lstat(line->target, &st) && errno == ENOENT)
+		    !(l->mounts && mount_table_at(l->mounts, line->target)) && lstat(line->target, &st) && errno == ENOENT)
 			add_row(l, name, VOLUME_NOT_MOUNTED, line->source, "", 0, 0);
 	}
 }
@@ -312,6 +322,11 @@ void volumes_changed(void)
 	last.looked_ns = 0;
 }
 
+bool volumes_known(void)
+{
+	return last.looked_ns && !last.looking;
+}
+
 const char *volume_state_name(enum volume_state state)
 {
 	static const char *const names[] = {[VOLUME_FOLDER] = "folder", [VOLUME_MOUNTED] = "mounted", [VOLUME_NOT_MOUNTED] = "not mounted", [VOLUME_SILENT] = "no answer"};
@@ -377,7 +392,8 @@ bool volumes_lack(const char *path, char volume[256])
 	if (!t || (v && v->state == VOLUME_NOT_MOUNTED))
 		return v && v->state == VOLUME_NOT_MOUNTED;
 	char *folder = volumes_folder(), *point = xasprintf("%s/%s", folder, volume);
-	bool lacks = lstat(job_path(point), &st) == 0 && S_ISDIR(st.st_mode) && !(st.st_mode & 07777);
+	/* In the daemon by its name, in a child as that can walk there. */
+	bool lacks = (lstat(point, &st) == 0 || lstat(job_path(point), &st) == 0) && volumes_is_point(&st);
 	free(point);
 	free(folder);
 	return lacks;
@@ -420,4 +436,14 @@ bool volumes_far(const char *path)
 		return false;
 	const struct mount_line *line = mount_of(t, volume);
 	return line && is_far(line->type);
+}
+
+unsigned volumes_machines(const struct caller *c, const char *volume)
+{
+	unsigned n = 0;
+	char name[256];
+	const char *rest;
+	for (struct vm *vm = host.vms; vm; vm = vm->next)
+		n += volumes_split(vm->path, name, &rest) && strcmp(name, volume) == 0 && vm_rights(c, vm) & RIGHT_R;
+	return n;
 }

@@ -8,6 +8,8 @@
 #ifndef VMK_VMKERNEL_VOLUMES_H
 #define VMK_VMKERNEL_VOLUMES_H
 
+#include <sys/stat.h>
+
 #include "vmkernel/job.h"
 
 #define LOCAL_VOLUME "local" /* which every host has, as a folder of its own */
@@ -39,6 +41,8 @@ void volumes_poll(void);
 void volumes_changed(void);
 /* What a change of one has come to is known before the next look. */
 void volumes_set_mounted(const char *name, bool mounted);
+/* Whether they have been looked at, and nobody knows of a change since. */
+bool volumes_known(void);
 /* "mounted", "not mounted", "folder", "no answer" */
 const char *volume_state_name(enum volume_state state);
 /* What was found last, in order of names, borrowed until the next look; *silent: they did not answer when they were last looked at. */
@@ -59,6 +63,12 @@ bool volumes_silent(const char *path, char volume[256]);
 void volumes_set_silent(const char *path);
 /* Whether the path is on a volume of a server (by the table of mounts), whose files the daemon itself looks at by call_within() only. */
 bool volumes_far(const char *path);
+/* How many machines have their configuration on the volume, of those the caller may see. */
+unsigned volumes_machines(const struct caller *c, const char *volume);
+/* Whether a folder is a mount point of ours where nothing is mounted. */
+bool volumes_is_point(const struct stat *st);
+/* Whether others than root may put something else in the place of what is in the folder. */
+bool volumes_changeable(const struct stat *st);
 /* Mode of a mount point of ours while nothing is mounted there: so that nothing gets below by mistake. */
 #define VOLUME_POINT_MODE 0
 

@@ -81,7 +81,8 @@ inside vm stop web hard || die "vm stop"
 expect_failure 'machines are on the volume images: web' inside storage remove images
 
 say "not mounted after a start: that is told, and nothing gets below"
-inside host stop keep || die "host stop"
+inside vm set web autostart true || die "vm set"
+inside host stop stop || die "host stop"
 eventually 10 unmounts "$C$V/images" || die "umount"
 start_installed
 listed images 'not mounted' || die "$(inside storage list)"
@@ -96,13 +97,22 @@ inside vm create near owner tester memory 16 disk $V/images/tester/web/web.img >
 grep -q 'its volume images is not mounted' "$TOP/warned" || die "$(cat "$TOP/warned")"
 expect_failure 'volume images is not mounted' inside vm start near
 inside vm delete near || die "vm delete"
+said() { # WORDS
+	inside events | grep -q "$1"
+}
+eventually 30 said 'its volume images is not mounted: if web is to start' || die "$(inside events)"
 inside storage mount images || die "storage mount"
 inside vm create soon owner tester memory 16 volume images || die "it is not known to be mounted"
 inside vm delete soon || die "vm delete"
 mounted images && listed images ' mounted' || die "$(inside storage list)"
 expect_failure 'mounted already' inside storage mount images
+is_on() { # MACHINE
+	inside vm list | grep -Eq " $1 .* on "
+}
+eventually 30 is_on web || die "it does not start with its volume: $(inside events)"
+said 'images is mounted now: web starts' || die "$(inside events)"
 inside host alerts | grep -q 'images' && die "$(inside host alerts)"
-inside vm start web && inside vm stop web hard || die "web does not run on its volume"
+inside vm stop web hard && inside vm set web autostart false || die "vm stop, vm set"
 
 say "a clone goes to a volume with room for it, and nowhere else"
 mkdir "$C/srv/small"
@@ -113,6 +123,12 @@ expect_failure 'no room for it: 2.* are to be copied' inside vm clone web copy v
 expect_failure 'no room for it' inside vm clone web copy volume small --dry-run
 [ -z "$(find "$C/srv/small" -name 'copy*')" ] || die "something is left: $(find "$C/srv/small")"
 inside vm clone web copy volume images && inside vm start copy && inside vm stop copy hard && inside vm delete copy || die "vm clone"
+expect_failure 'web is not moved: .*no room for it' inside vm move web small
+inside vm move web local || die "vm move"
+[ -z "$(find "$C/srv/images" "$C/srv/small" -name 'web*')" ] || die "something is left: $(find "$C/srv/images" "$C/srv/small")"
+[ "$(stat -c %u "$C$V/local/tester/web/web.img")" = 4321 ] || die "$(ls -lR "$C$V/local/tester")"
+inside vm start web && inside vm stop web hard || die "web does not run where it was moved"
+inside vm move web images || die "vm move"
 inside storage remove small || die "storage remove"
 umount "$C/srv/small" || die "umount"
 
@@ -299,6 +315,25 @@ grep -q 'no file system now.*cancelled' "$TOP/format" || die "$(cat "$TOP/format
 inside events | grep -q "root .*$LOOP, ext4 \"big\" was being formatted, what was there is lost" || die "$(inside events)"
 umount "$C/usr/sbin/mkfs.ext4" || die "umount"
 [ -z "$(blkid -p "$LOOP")" ] || die "$(blkid -p "$LOOP")"
+nothing_of big || die "something is left"
+inside storage format big "$LOOP" erase yes || die "storage format"
+inside storage remove big || die "storage remove"
+
+say "the host is killed meanwhile: what it has begun is cleaned up, and then it goes on"
+mount --bind "$TOP/mkfs" "$C/usr/sbin/mkfs.ext4" || die "mount"
+inside storage format big "$LOOP" erase big >"$TOP/format" 2>&1 &
+FORMAT=$!
+eventually 20 formatting || die "no task: $(inside task list; cat "$TOP/format")"
+[ -z "$(blkid -p "$LOOP")" ] || die "nothing is lost yet"
+kill -KILL "$(cat "$C/run/vmk/lock")" || die "no daemon"
+wait "$FORMAT" && die "it was formatted: $(cat "$TOP/format")"
+start_installed
+adds() {
+	inside storage add images /srv/images >"$TOP/added" 2>&1
+}
+eventually 20 adds || die "the lock stays: $(cat "$TOP/added")"
+inside storage remove images || die "storage remove"
+umount "$C/usr/sbin/mkfs.ext4" || die "umount"
 nothing_of big || die "something is left"
 inside storage format big "$LOOP" erase yes || die "storage format"
 inside storage remove big || die "storage remove"

@@ -43,6 +43,10 @@ terminal_keys C-u 'df' Enter
 wait_terminal 10 '^local '
 terminal_keys 'disk list loc' Tab
 wait_terminal 10 'disk list local'
+terminal_keys C-u 'vm move we' Tab 'loc' Tab
+wait_terminal 10 'vm move web local'
+terminal_keys C-u 'vm clone web x volume loc' Tab
+wait_terminal 10 'vm clone web x volume local'
 terminal_keys C-u 'set v=web' Enter 'vm show $' Tab Enter
 wait_terminal 10 '^Name: +web'
 terminal_keys 'alias look vm show' Enter 'loo' Tab 'we' Tab Enter

@@ -105,6 +105,11 @@ answer 'Name of the copy' C-u copy Enter
 choose 'second'
 wait_terminal 20 'copy is created'
 [ -n "$(find "$VMK_ROOT/vmfs/volumes/second" -name copy.vmx)" ] || die "it is not on the volume chosen"
+terminal_keys Home x
+choose 'Move to another volume'
+choose 'local'
+wait_terminal 20 'copy is moved to the volume local'
+[ -z "$(find "$VMK_ROOT/vmfs/volumes/second" -name copy.vmx)" ] || die "it is not moved"
 eventually 20 there 'copy web ' || die "the machines are '$(machines)'"
 [ "$(value copy annotation)" = 'made by form' ] || die "the copy has not the settings"
 wait_terminal 10 'copy .*off'

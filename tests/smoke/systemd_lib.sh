@@ -22,7 +22,7 @@ mount --bind $BIN $C/opt/vmk && mount -t proc proc $C/proc && mount --bind -o ro
 mount -o remount,bind,ro $C/proc/sys
 mount -t tmpfs tmpfs $C/run && mount -t tmpfs tmpfs $C/dev && mount -t sysfs -o ro sysfs $C/sys || exit 77
 for node in null zero full random urandom tty; do touch $C/dev/\$node; mount --bind /dev/\$node $C/dev/\$node; done
-mkdir $C/dev/shm $C/run/lock
+mkdir $C/dev/shm $C/dev/pts $C/run/lock && ln -s pts/ptmx $C/dev/ptmx
 if [ -e /sys/fs/cgroup/cgroup.controllers ]; then
 	mount -t cgroup2 cgroup $C/sys/fs/cgroup || exit 77
 else

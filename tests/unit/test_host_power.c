@@ -538,6 +538,81 @@ Test(host, starts_machines_in_order)
 	cr_expect_geq(now_monotonic() - begin, 2 * NSEC_PER_SEC, "the delay was not kept");
 }
 
+/* The volume "far", which is a folder, goes or comes; the host looks. */
+static void far_is_there(bool there)
+{
+	char *far = xstrdup(here("root/vmfs/volumes/far")), *away = xstrdup(here("root/away"));
+	if (there)
+		cr_assert(rmdir(far) == 0 && rename(away, far) == 0);
+	else
+		cr_assert(rename(far, away) == 0 && mkdir(far, 0) == 0);
+	if (client)
+		call_drop("storage.list", NULL);
+	free(far);
+	free(away);
+}
+
+static void create_far(const char *vm, const char *order)
+{
+	call_drop("vm.create", P("s:s, s:s}", "name", vm, "volume", "far"));
+	set(vm, "autostart", order ? "true" : "false");
+	if (order)
+		set(vm, "autostart.order", order);
+}
+
+static void daemon_again(void)
+{
+	vmk_disconnect(client);
+	daemon_end(SIGTERM);
+	host_anew();
+}
+
+Test(host, machines_start_late_with_their_volume)
+{
+	cr_assert_eq(mkdir(here("root/vmfs/volumes/far"), 0755), 0);
+	create_far("second", "4");
+	create_far("first", "3");
+	create_far("byhand", "5");
+	create_far("idle", NULL);
+	starts_with_host("near", "1");
+	char *image = xstrdup(here("root/vmfs/volumes/far/near.img"));
+	close(creat(image, 0600));
+	set("near", "ide0:0.present", "TRUE");
+	set("near", "ide0:0.fileName", image);
+	starts_with_host("local", "2");
+	call_drop("host.stop", P("s:s}", "machines", "stop"));
+	expect_end();
+	client = NULL;
+	far_is_there(false);
+	host_anew();
+	wait_state("local", "on"); /* keeps nobody waiting */
+	wait_log("its volume far is not mounted: if byhand is to start with the host");
+	wait_log("near does not start with the host yet: the volume far is not mounted");
+	plan_is("near", 0, "1 (waits for its volume)");
+	daemon_again(); /* which knows of it, too */
+	cr_assert(wait_until(logged("near does not start with the host yet: the volume far is not mounted") == 2));
+	cr_assert(wait_until(logged("if idle is to start with the host") == 2));
+	call_drop("vm.stop", VM("local"));
+	far_is_there(true);
+	wait_state("second", "on");
+	wait_state("near", "on");
+	wait_state("byhand", "on");
+	static const char *const order[] = {"near is powered on", "first is powered on", "second is powered on"};
+	logged_in_order(order, ARRAY_SIZE(order));
+	wait_log("the volume far is mounted now: second starts, as it was to do with the host");
+	cr_expect(state_is("idle", "off") && state_is("local", "off"));
+	/* Once. */
+	call_drop("vm.stop", VM("first"));
+	call_drop("vm.stop", VM("second"));
+	daemon_again();
+	wait_log("near is still on");
+	far_is_there(false);
+	far_is_there(true);
+	usleep(2500000); /* a sample, in which nothing should be done */
+	cr_expect(state_is("first", "off") && state_is("second", "off"));
+	free(image);
+}
+
 /* Nor does the host wait for ever for any of them. */
 Test(host, nobody_waits_for_the_machines_of_others)
 {

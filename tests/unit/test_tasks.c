@@ -918,6 +918,48 @@ Test(tasks, a_clone_that_fails_or_is_cancelled_leaves_nothing)
 	free(disk);
 }
 
+Test(tasks, a_move_that_is_cancelled_changes_nothing)
+{
+	call_drop("vm.create", P("s:s, s:s}", "name", "web", "size", "512M"));
+	char *disk = machine_path("web", "web.img"), block[65536];
+	char *second = xstrdup(here("root/vmfs/volumes/second")), *local = machine_path("web", "web.vmx");
+	cr_assert_eq(mkdir(second, 0755), 0);
+	int fd = open(disk, O_WRONLY | O_CLOEXEC);
+	struct statvfs fs;
+	cr_assert(fd >= 0 && fstatvfs(fd, &fs) == 0);
+	memset(block, 'x', sizeof(block));
+	off_t bytes = (off_t)MIN((u64)fs.f_bavail * fs.f_frsize / 4, 128ull << 20);
+	for (off_t at = 0; at < bytes; at += (off_t)sizeof(block))
+		cr_assert_eq(pwrite(fd, block, sizeof(block), at), (ssize_t)sizeof(block));
+	close(fd);
+	struct seen s;
+	int ret = 0;
+	/* On a loaded machine it may be there before its cancelling is. */
+	for (int k = 0; k < 10 && !ret; k++) {
+		s = (struct seen){.cancel_at = -1};
+		ret = vmk_call_long(client, "vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"), look, &s, NULL, NULL, &err);
+		if (!ret)
+			call_drop("vm.move", P("s:s, s:s}", "vm", "web", "volume", "local"));
+	}
+	cr_expect_eq(ret, -ECANCELED, "%d %s", ret, ret ? err.text : "");
+	cr_expect_str_eq(s.what, "moving web to the volume second");
+	json_decref(s.list);
+	char *nothing = xasprintf("test -z \"$(find %s -name 'web*')\"", second);
+	cr_expect_eq(system(nothing), 0, "something is left on the other volume");
+	struct stat st;
+	cr_expect(stat(disk, &st) == 0 && stat(local, &st) == 0);
+	call_drop("vm.start", VM("web"));
+	call_drop("vm.stop", VM("web"));
+	/* And where nobody cancels it, it goes. */
+	call_drop("vm.move", P("s:s, s:s}", "vm", "web", "volume", "second"));
+	cr_expect(stat(disk, &st) != 0 && stat(local, &st) != 0);
+	no_tasks();
+	free(nothing);
+	free(local);
+	free(second);
+	free(disk);
+}
+
 /* ---- what worlds use ---- */
 
 Test(tasks, every_column_of_perf_is_there)

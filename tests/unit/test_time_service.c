@@ -74,6 +74,21 @@ Test(time_service, runs_while_its_pid_file_names_it)
 	expect_service("chrony", false, false);
 	prctl(PR_SET_NAME, "chronyd");
 	expect_service("chrony", true, false);
+	/* It tells the kernel that the clock is right where one of its files says so. */
+	write_file("etc/chrony/chrony.conf", "pool a.example\n#rtcsync\nrtcsyncs\n");
+	cr_expect(look().silent);
+	write_file("etc/chrony/conf.d/own.conf", "  rtcsync\n");
+	cr_expect(!look().silent);
+	write_file("etc/chrony/conf.d/own.conf", "");
+	write_file("etc/chrony/chrony.conf", "pool a.example\nrtcsync");
+	cr_expect(!look().silent);
+	if (geteuid() == 0) { /* as a host that is not root's sees it */
+		char *closed = xasprintf("%s/run/chrony", folder);
+		cr_assert_eq(chmod(closed, 0700) || chmod(folder, 0755) || setegid(65534) || seteuid(65534), 0);
+		cr_expect(look().unknown && !look().on);
+		cr_assert_eq(seteuid(0) || setegid(0), 0);
+		free(closed);
+	}
 	static const char *const nonsense[] = {"", "-1\n", "0\n", "me\n", "99999999999999999999\n"};
 	for (unsigned k = 0; k < ARRAY_SIZE(nonsense); k++) {
 		write_file("run/chrony/chronyd.pid", nonsense[k]);
@@ -173,6 +188,9 @@ Test(time_service, chrony)
 	write_file("etc/chrony/sources.d/local.sources", "server 192.0.2.7\n");
 	write_file("etc/chrony/sources.d/README", "server 192.0.2.8\n");
 	expect_servers("2.debian.pool.ntp.org ntp.example.org 192.0.2.7");
+	struct time_servers own;
+	cr_assert_eq(time_servers_read_own(folder, look().service, &own, &err), 0, "%s", err.text);
+	cr_expect_eq(own.n, 2);
 
 	struct augeas_file *f = change("192.0.2.1 ntp.example.org de.pool.ntp.org");
 	expect_text("etc/chrony/chrony.conf",
@@ -304,6 +322,12 @@ Test(time_service, late_only_after_an_hour_of_trying)
 	time_watch_note(&w, &off, &wrong, 163 * minute);
 	time_watch_note(&w, &on, &wrong, 164 * minute);
 	cr_expect_eq(time_watch_trouble(&w, 164 * minute), TIME_RIGHT, "it was switched on just now");
+	/* Nobody tells whether it is right, or whether it runs. */
+	struct time_service_state silent = {.service = &some, .on = true, .silent = true}, unknown_service = {.service = &some, .unknown = true};
+	time_watch_note(&w, &silent, &wrong, 165 * minute);
+	cr_expect_eq(time_watch_trouble(&w, 300 * minute), TIME_RIGHT);
+	time_watch_note(&w, &unknown_service, &wrong, 301 * minute);
+	cr_expect_eq(time_watch_trouble(&w, 301 * minute), TIME_RIGHT);
 }
 
 Test(time_service, in_words)

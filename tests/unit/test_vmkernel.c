@@ -432,15 +432,10 @@ static void expect_ok(pid_t pid)
 	cr_expect_eq(status, 0);
 }
 
-Test(vmkernel, a_hung_machine_hangs_nobody)
+/* A reset of "hang" waits for ten seconds; if others waited for it, one of them would do so for nearly as long. */
+static bool others_wait_for_reset(void)
 {
-	create("hang");
-	create("stubborn");
-	create("web");
-	call_drop("vm.start", VM("hang")); /* answers once, then never */
-	call_drop("vm.start", VM("stubborn"));
 	pid_t reset = call_apart("vm.reset", "hang", NULL, -ETIMEDOUT);
-	/* It waits for ten seconds; if others waited for it, one of them would do so for nearly as long. */
 	u64 longest = 0;
 	for (int k = 0; k < 22; k++) {
 		u64 before = now_monotonic();
@@ -449,13 +444,27 @@ Test(vmkernel, a_hung_machine_hangs_nobody)
 	}
 	siginfo_t ended = {0};
 	cr_assert_eq(waitid(P_PID, (id_t)reset, &ended, WEXITED | WNOHANG | WNOWAIT), 0);
-	cr_expect(longest < 8 * NSEC_PER_SEC || ended.si_pid == 0, "others waited for it");
+	expect_ok(reset);
+	return longest >= 8 * NSEC_PER_SEC && ended.si_pid != 0;
+}
+
+Test(vmkernel, a_hung_machine_hangs_nobody)
+{
+	create("hang");
+	create("stubborn");
+	create("web");
+	call_drop("vm.start", VM("hang")); /* answers once, then never */
+	call_drop("vm.start", VM("stubborn"));
+	/* A busy computer may stand still for as long, but not each time. */
+	unsigned waited = 0;
+	while (waited < 3 && others_wait_for_reset())
+		waited++;
+	cr_expect_lt(waited, 3, "others waited for it");
 	call_fails("vm.stop", json_pack("{s:s,s:s}", "vm", "stubborn", "mode", "soft"), -EOPNOTSUPP, "the guest does not listen");
 	cr_expect(state_is("stubborn", "on"));
 	call_drop("vm.stop", json_pack("{s:s,s:s}", "vm", "stubborn", "mode", "hard"));
 	cr_expect(state_is("stubborn", "off"));
 	wait_state("hang", "stuck");
-	expect_ok(reset);
 	call_drop("vm.stop", json_pack("{s:s,s:s}", "vm", "hang", "mode", "hard"));
 	cr_expect(state_is("hang", "off"));
 	cr_expect(log_has("hang is stuck"));
@@ -659,6 +668,21 @@ static void copy_program(const char *name)
 	free(from);
 }
 
+/* The first that nobody has, from there on. */
+static int free_port(int port)
+{
+	for (int end = port + 60; port < end; port++) {
+		struct sockaddr_in a = {.sin_family = AF_INET, .sin_port = htons((u16)port)};
+		int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+		bool taken = bind(fd, (struct sockaddr *)&a, sizeof(a)) != 0;
+		close(fd);
+		if (!taken)
+			return port;
+	}
+	cr_assert_fail("no port is free");
+	return 0;
+}
+
 /* vmk-authd has the listening sockets too, and comes to close them when it is its turn. */
 Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
 {
@@ -670,7 +694,7 @@ Test(vmkernel, a_console_moves_to_another_address_and_keeps_its_port)
 		set("web", "RemoteDisplay.vnc.port", port_text);
 		json_t *port = show("web", "vnc_port");
 		snprintf(text, sizeof(text), "127.0.0.1:%d", (int)json_integer_value(port));
-		snprintf(port_text, sizeof(port_text), "%d", (int)json_integer_value(port) + 50);
+		snprintf(port_text, sizeof(port_text), "%d", free_port((int)json_integer_value(port) + 1));
 		json_decref(port);
 		set("web", "RemoteDisplay.vnc.password", "old-way");
 		console_is(text);
@@ -883,11 +907,20 @@ static u64 daemon_kb(void)
 	return kb;
 }
 
+static u64 time_of_lists(void)
+{
+	u64 start = now_monotonic();
+	for (int k = 0; k < 20; k++)
+		call_drop("vm.list", NULL);
+	return now_monotonic() - start;
+}
+
 Test(vmkernel, silent_and_deaf_clients)
 {
 	enum { SILENT = 200, DEAF = 20 };
 	int silent[SILENT], deaf[DEAF];
 	create("web");
+	u64 alone = time_of_lists();
 	for (int k = 0; k < SILENT; k++) {
 		silent[k] = raw_connect();
 		if (k % 2)
@@ -902,10 +935,11 @@ Test(vmkernel, silent_and_deaf_clients)
 		for (int n = 0; n < 20000 && write_full(deaf[k], request, strlen(request)) == 0; n++)
 			;
 	}
-	u64 start = now_monotonic();
-	for (int k = 0; k < 20; k++)
-		call_drop("vm.list", NULL);
-	cr_expect_lt(now_monotonic() - start, 100 * NSEC_PER_SEC);
+	/* Once more where the computer was busy meanwhile. */
+	u64 limit = 10 * alone + 5 * NSEC_PER_SEC, beside = time_of_lists();
+	if (beside >= limit)
+		beside = time_of_lists();
+	cr_expect_lt(beside, limit, "%llu ns, alone %llu", (unsigned long long)beside, (unsigned long long)alone);
 #ifndef __SANITIZE_ADDRESS__ /* which keeps freed memory for a while */
 	cr_expect_lt(daemon_kb(), before + 30000, "%llu kB, before %llu", (unsigned long long)daemon_kb(), (unsigned long long)before);
 #else

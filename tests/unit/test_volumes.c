@@ -13,6 +13,8 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
+#include "temporary.h"
+
 #include "computer/mount_table.h"
 #include "computer/program.h"
 #include "lib/machine_words.h"
@@ -24,15 +26,12 @@
 
 struct host host;
 
-static char folder[] = "/tmp/vmk-volumes-XXXXXX";
+static char folder[TEMPORARY_PATH];
 static struct error err;
-
 
 static void remove_folder(void)
 {
-	char *const words[] = {"rm", "-rf", folder, NULL};
-	struct program p = {.words = words, .seconds = 60};
-	cr_expect_eq(program_run(&p, &err), 0, "%s", err.text);
+	cr_expect_eq(temporary_remove(folder), 0);
 }
 
 static char *in_folder(const char *name)
@@ -53,7 +52,7 @@ static void put(const char *name, const char *text)
 
 static void make_folder(void)
 {
-	cr_assert_not_null(mkdtemp(folder));
+	temporary_folder(folder);
 	put("mountinfo", "");
 }
 
@@ -214,6 +213,8 @@ static void put_device(const char *sysfs, const char *dev, const char *number, u
 
 static void make_ext4(const char *dev, char *label)
 {
+	if (!program_there("mkfs.ext4"))
+		cr_skip_test("there is no mkfs.ext4 here");
 	char *path = xasprintf("%s/dev/%s", folder, dev);
 	char *const words[] = {"mkfs.ext4", "-q", "-F", "-L", label, path, NULL};
 	struct program p = {.words = words, .seconds = 60};
