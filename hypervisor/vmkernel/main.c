@@ -339,5 +339,7 @@ int main(int argc, char *argv[])
 	owners_seen_write();
 	job_kill_all();
 	event_host(LOG_LEVEL_INFO, EVENT_PUBLIC, "VMkernel ends");
+	/* Now: a thread that waits for a server (within.h) may keep the process, and what it has open, for long. */
+	close(host.lock_fd);
 	return ret < 0 || (choice.stop_machines && any_on()) ? 1 : 0;
 }
