@@ -26,8 +26,8 @@ CFLAGS += $(CFLAGS_$(MODE))
 LDFLAGS += $(LDFLAGS_$(MODE))
 # augeas.h includes libxml2's.
 CFLAGS_computer := $(shell pkg-config --cflags augeas 2>/dev/null)
-# The interpreter keeps the guest's x87 state in the host's registers: no compiler-made FPU or SSE code there.
 CFLAGS_vnc := $(shell pkg-config --cflags freetype2 2>/dev/null)
+# The interpreter keeps the guest's x87 state in the host's registers: no compiler-made FPU or SSE code there.
 CFLAGS_cpu := -mgeneral-regs-only -foptimize-sibling-calls -fno-stack-protector
 
 # What executes single instructions touches its own CPU and the guest's memory, whose races are the guest's; ThreadSanitizer there
