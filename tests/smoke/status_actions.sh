@@ -243,7 +243,7 @@ wait_terminal 10 "time service is the computer's, and this is a private host"
 terminal_keys F2
 wait_terminal 10 'Time zone'
 terminal_keys p
-answer 'Whose, among the users' Enter
+answer 'Whose, among the users of this host' root Enter
 answer 'New password of root' new Enter
 answer 'The same again' new Enter
 wait_terminal 10 'no user named root'
