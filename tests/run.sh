@@ -89,12 +89,15 @@ build() { # MODE TARGET...
 # Leaks are looked for in the daemons (smoke tests), not in test programs that end anyway.
 export UBSAN_OPTIONS=print_stacktrace=1 ASAN_OPTIONS=detect_leaks=0
 
-run_mode() {
+build_mode() {
+	echo "--- $1"
+	build "$1" all unit-tests fuzz-replays smoke-tools
+}
+
+test_mode() { # MODE: what is built of it, but for smoke tests
 	local mode=$1 t name
-	echo "--- $mode"
 	unset VMK_ORACLE_CASES
 	[ "${VMK_LONG:-0}$mode" != 1release ] || export VMK_ORACLE_CASES=1000000
-	build "$mode" all unit-tests fuzz-replays smoke-tools || return
 	for t in tests/unit/test_*.c; do
 		run_unit "$mode" "$(basename "$t" .c)"
 	done
@@ -115,8 +118,8 @@ run_smoke() { # MODE PATTERN: of tests' names
 	done
 }
 
-# Three lanes: twice what the host does with the release build, which waits a lot, and beside it the sanitizer builds and their
-# tests. A smoke lane writes its counts down, since it is a process of its own.
+# Three lanes: twice what the host does with the release build, which waits a lot, and beside it all other tests and the sanitizer
+# builds. A smoke lane writes its counts down, since it is a process of its own.
 smoke_lane() { # NUMBER
 	passed=0 failed=0 failures=()
 	run_smoke release '!(alone_*)'
@@ -127,7 +130,7 @@ run_one lint 300 tests/lint.sh
 taken=$(mktemp -d)
 trap 'rm -rf "$taken"' EXIT
 lanes=()
-if run_mode release; then
+if build_mode release; then
 	run_one tailcalls 300 tests/tailcalls.sh
 	run_one man 300 tests/man.sh
 	rm -f build/log/lane*
@@ -135,9 +138,11 @@ if run_mode release; then
 		smoke_lane $n &
 		lanes+=($!)
 	done
+	test_mode release
 fi
-run_mode asan
-run_mode ubsan
+for mode in asan ubsan; do
+	build_mode $mode && test_mode $mode
+done
 for n in "${!lanes[@]}"; do
 	unset lane_passed lane_failed lane_failures
 	if ! wait "${lanes[n]}" || ! . "build/log/lane$((n + 1))"; then
